@@ -1,0 +1,1 @@
+"""Settings, constants, topics and products: what a deployment may change."""

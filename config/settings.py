@@ -1,0 +1,97 @@
+"""One frozen settings object for every process, read from the environment (prefix `MILLRACE_`) and `.env`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, computed_field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What a deployment may change. Ports are local; `port_offset` moves all of them at once (a second stack)."""
+
+    model_config = SettingsConfigDict(env_prefix="MILLRACE_", env_file=ROOT / ".env", frozen=True, extra="ignore")
+
+    state_dir: Path = Field(ROOT / ".millrace", description="everything the local stack keeps: data, logs, models, pids")
+    build_dir: Path = Field(ROOT / ".build", description="jars and tools that set-up fetched or built")
+    host: str = Field("127.0.0.1", description="address every local process binds and is reached at")
+    port_offset: int = Field(0, ge=0, le=40000, description="added to every port below")
+
+    kafka_base_port: int = 19092
+    kafka_controller_base_port: int = 19093
+    registry_base_port: int = 19081
+    redis_base_port: int = 19379
+    flink_rest_base_port: int = 19082
+    flink_rpc_base_port: int = 19083
+    flink_blob_base_port: int = 19084
+    flink_taskmanager_base_port: int = 19085
+    flink_data_base_port: int = 19086
+    flink_jobmanager_metrics_base_port: int = 19087
+    flink_taskmanager_metrics_base_port: int = 19088
+    api_base_port: int = 19080
+    consumer_metrics_base_port: int = Field(19100, description="one port a consumer from here on, in products.yaml's order")
+
+    kafka_bootstrap_override: str | None = Field(None, description="brokers, where they are not the local stack's")
+    registry_url_override: str | None = Field(None, description="Confluent-compatible registry, where not the local one")
+    redis_url_override: SecretStr | None = Field(None, description="redis:// URL, may hold a password")
+    flink_rest_override: str | None = Field(None, description="JobManager REST URL, where not the local one")
+
+    flink_parallelism: int = Field(1, ge=1)
+    flink_task_slots: int = Field(4, ge=1)
+    flink_jobmanager_memory: str = "768m"
+    flink_taskmanager_memory: str = "2048m"
+    flink_checkpoint_interval_ms: int = Field(5000, ge=100)
+    flink_buffer_timeout_ms: int = Field(1, ge=0, description="longest a record waits in a network buffer")
+    kafka_heap: str = "512m"
+    registry_heap: str = "256m"
+
+    api_keys: SecretStr = Field(SecretStr(""), description="comma-separated keys; empty: the stack makes one, in state_dir")
+    api_requests_per_second: int = Field(2000, ge=1, description="per key")
+    api_max_body_bytes: int = Field(16_384, ge=256)
+    score_deadline_ms: int = Field(1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
+    log_level: str = "INFO"
+    log_json: bool = True
+
+    @field_validator("state_dir", "build_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value if value.is_absolute() else ROOT / value
+
+    def port(self, name: str) -> int:
+        """The local port of a part, offset applied: `port("redis")`."""
+        return int(getattr(self, f"{name}_base_port")) + self.port_offset
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def kafka_bootstrap(self) -> str:
+        """Broker list."""
+        return self.kafka_bootstrap_override or f"{self.host}:{self.port('kafka')}"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def registry_url(self) -> str:
+        """Confluent-compatible schema registry URL (Apicurio's ccompat path locally)."""
+        return self.registry_url_override or f"http://{self.host}:{self.port('registry')}/apis/ccompat/v7"
+
+    @property
+    def redis_url(self) -> str:
+        """Redis URL; may hold a password, so it is no computed field and never dumped."""
+        if self.redis_url_override is not None:
+            return self.redis_url_override.get_secret_value()
+        return f"redis://{self.host}:{self.port('redis')}/0"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def flink_rest(self) -> str:
+        """JobManager REST URL."""
+        return self.flink_rest_override or f"http://{self.host}:{self.port('flink_rest')}"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, loaded once."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""What the business means: events, feature declarations, the reference engine, rules, errors. Standard library only."""

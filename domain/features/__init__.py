@@ -1,0 +1,1 @@
+"""Feature declarations: data, written once, read by everything that needs them."""

@@ -1,0 +1,1 @@
+"""How events get into Kafka: contracts, producers, replays, simulators."""

@@ -1,0 +1,1 @@
+"""Flink jobs, their tables and their kernel."""

@@ -1,0 +1,1 @@
+"""What readers see: consumers that write Redis, the API that reads it."""

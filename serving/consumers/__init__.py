@@ -1,0 +1,1 @@
+"""Consumers: one topic in, Redis (and sometimes a topic) out."""
