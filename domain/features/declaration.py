@@ -1,0 +1,265 @@
+"""What a feature is: data, declared once. The kernel's argument, the feature topic's schema, the training frame and the
+documentation all come from these objects; what they compute is written in docs/rolling.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+Scalar = str | int | float | bool
+Op = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "null", "notnull"]
+AggregateName = Literal[
+    "count", "sum", "mean", "min", "max", "std", "zscore", "ratio", "distinct", "last", "seconds_since", "share"
+]
+Type = Literal["BIGINT", "DOUBLE", "STRING", "BOOLEAN", "TIMESTAMP"]
+"""Column types, by their SQL names; TIMESTAMP is ms since 1970 in Python."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_WINDOW_NAME = re.compile(r"[a-z0-9_]+")
+_NUMERIC: frozenset[Type] = frozenset({"BIGINT", "DOUBLE"})
+_NEEDS_NUMBER = frozenset({"sum", "mean", "min", "max", "std", "zscore", "ratio"})
+_NEEDS_NUMBER_OR_STRING = frozenset({"distinct", "last"})
+_WHOLE = frozenset({"count", "distinct"})
+DEFAULT_K = 64
+
+
+class DeclarationError(ValueError):
+    """A declaration that makes no sense; the message names the part at fault."""
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise DeclarationError(message)
+
+
+def _require_name(what: str, name: str) -> None:
+    _require(bool(_NAME.fullmatch(name)), f"{what} {name!r}: lower-case letters, digits and _, a letter first")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One comparison of a column with a constant; a NULL column meets only `null`."""
+
+    column: str
+    op: Op
+    value: Scalar | tuple[Scalar, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown op or a value that does not fit it."""
+        what = f"comparison on {self.column!r}"
+        _require(self.op in get_args(Op), f"{what}: unknown op {self.op!r}, know {', '.join(get_args(Op))}")
+        if self.op in ("null", "notnull"):
+            _require(self.value is None, f"{what}: {self.op} takes no value")
+        elif self.op == "in":
+            _require(isinstance(self.value, tuple) and len(self.value) > 0, f"{what}: in takes a non-empty tuple")
+        else:
+            _require(isinstance(self.value, str | int | float), f"{what}: {self.op} takes one value")
+        if self.op in ("lt", "le", "gt", "ge"):
+            _require(not isinstance(self.value, str | bool), f"{what}: {self.op} takes a number")
+
+    def spec(self) -> dict[str, Any]:
+        """The comparison as docs/rolling.md writes it."""
+        if self.value is None:
+            return {"column": self.column, "op": self.op}
+        return {
+            "column": self.column,
+            "op": self.op,
+            "value": list(self.value) if isinstance(self.value, tuple) else self.value,
+        }
+
+    def text(self) -> str:
+        """The comparison for a person: `kind = 'label'`."""
+        sign = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥", "in": "in"}.get(self.op)
+        return f"{self.column} {sign} {self.value!r}" if sign else f"{self.column} is {self.op}"
+
+    def check(self, inputs: Mapping[str, Type], what: str) -> None:
+        """Refuse a column that is not among `inputs` or whose type the value does not have."""
+        _require(self.column in inputs, f"{what}: unknown column {self.column!r}")
+        if self.op in ("null", "notnull"):
+            return
+        fitting: Mapping[Type, type | tuple[type, ...]]
+        fitting = {"STRING": str, "BOOLEAN": bool, "BIGINT": (int, float), "DOUBLE": (int, float)}
+        kind = inputs[self.column]
+        _require(kind in fitting, f"{what}: column {self.column!r} is {kind}, which only null and notnull take")
+        _require(kind in _NUMERIC or self.op in ("eq", "ne", "in"), f"{what}: {self.op} is for numbers, not {kind}")
+        for value in self.value if isinstance(self.value, tuple) else (self.value,):
+            fits = isinstance(value, fitting[kind]) and (kind == "BOOLEAN" or not isinstance(value, bool))
+            _require(fits, f"{what}: column {self.column!r} is {kind}, {value!r} is not")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The newest `tiles` tiles of `tile_ms` each, the row's own included."""
+
+    name: str
+    tile_ms: int
+    tiles: int
+
+    def __post_init__(self) -> None:
+        """Refuse an odd name and empty windows."""
+        _require(bool(_WINDOW_NAME.fullmatch(self.name)), f"window {self.name!r}: lower-case letters, digits and _")
+        _require(self.tile_ms >= 1 and self.tiles >= 1, f"window {self.name!r}: tile_ms and tiles are at least 1")
+
+    @property
+    def length_ms(self) -> int:
+        """How far back the window reaches at most."""
+        return self.tile_ms * self.tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One value per row: `aggregate` of `column` over the rows of `window` that meet `filter`."""
+
+    name: str
+    aggregate: AggregateName
+    window: str
+    column: str | None = None
+    filter: tuple[Comparison, ...] = ()
+    condition: tuple[Comparison, ...] = ()
+    k: int | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse arguments that the aggregate does not take, or lacks."""
+        what = f"feature {self.name!r}"
+        _require_name("feature", self.name)
+        _require(self.aggregate in get_args(AggregateName), f"{what}: unknown aggregate {self.aggregate!r}")
+        needs_column = self.aggregate in _NEEDS_NUMBER | _NEEDS_NUMBER_OR_STRING
+        _require(self.column is not None or not needs_column, f"{what}: {self.aggregate} needs a column")
+        if self.aggregate == "share":
+            _require(self.column is None, f"{what}: share takes a condition, no column")
+            _require(len(self.condition) > 0, f"{what}: share needs a condition")
+        else:
+            _require(not self.condition, f"{what}: only share takes a condition")
+        _require(self.k is None or self.aggregate == "distinct", f"{what}: only distinct takes k")
+        _require(self.k is None or 8 <= self.k <= 1024, f"{what}: k is 8 to 1024, not {self.k}")
+
+    def spec(self) -> dict[str, Any]:
+        """The feature as docs/rolling.md writes it; what is absent is left out."""
+        parts: dict[str, Any] = {"name": self.name, "aggregate": self.aggregate, "window": self.window}
+        if self.column is not None:
+            parts["column"] = self.column
+        if self.filter:
+            parts["filter"] = [comparison.spec() for comparison in self.filter]
+        if self.condition:
+            parts["condition"] = [comparison.spec() for comparison in self.condition]
+        if self.k is not None:
+            parts["k"] = self.k
+        return parts
+
+    def type(self, inputs: Mapping[str, Type]) -> Type:
+        """The type of the feature's column, given the types of the input's."""
+        if self.aggregate in _WHOLE:
+            return "BIGINT"
+        if self.aggregate == "last" and self.column is not None and inputs[self.column] == "STRING":
+            return "STRING"
+        return "DOUBLE"
+
+    def check(self, inputs: Mapping[str, Type]) -> None:
+        """Refuse columns that are not among `inputs` or have a type the aggregate does not take."""
+        what = f"feature {self.name!r}"
+        for comparison in (*self.filter, *self.condition):
+            comparison.check(inputs, what)
+        if self.column is None:
+            return
+        _require(self.column in inputs, f"{what}: unknown column {self.column!r}")
+        kind = inputs[self.column]
+        if self.aggregate in _NEEDS_NUMBER:
+            _require(kind in _NUMERIC, f"{what}: {self.aggregate} takes a number, column {self.column!r} is {kind}")
+        if self.aggregate in _NEEDS_NUMBER_OR_STRING:
+            fits = kind in _NUMERIC or kind == "STRING"
+            _require(fits, f"{what}: {self.aggregate} takes a number or string, column {self.column!r} is {kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class RowFeature:
+    """A value of the row alone, with both its meanings: `sql` for the job, `python` for the training frame.
+
+    `python` takes the row (event_time in ms) and gives what `sql` gives, of `type`. A test holds them equal.
+    """
+
+    name: str
+    type: Type
+    sql: str
+    python: Callable[[Mapping[str, Any]], int | float]
+    description: str
+
+    def __post_init__(self) -> None:
+        """Refuse an odd name."""
+        _require_name("row feature", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """The features of one entity: one call of `rolling`, keyed by `key`. `inputs` are the columns of the rows fed to it."""
+
+    name: str
+    entity: str
+    key: str
+    time: str
+    inputs: tuple[tuple[str, Type], ...]
+    windows: tuple[Window, ...]
+    features: tuple[Feature, ...]
+    version: str
+    id: str | None = None
+    emit: tuple[Comparison, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse unknown columns and windows, names used twice and wrong types, naming them."""
+        _require_name("feature set", self.name)
+        what = f"feature set {self.name!r}"
+        inputs = dict(self.inputs)
+        windows = {window.name for window in self.windows}
+        columns = [name for name, _ in self.inputs] + [feature.name for feature in self.features]
+        columns += [self.late, self.duplicate]
+        twice = sorted({name for name in columns if columns.count(name) > 1})
+        _require(not twice, f"{what}: names used twice: {', '.join(twice)}")
+        _require(len(windows) == len(self.windows), f"{what}: two windows have the same name")
+        _require(len(self.features) > 0, f"{what}: declares no feature")
+        _require(self.key in inputs, f"{what}: unknown key {self.key!r}")
+        _require(inputs.get(self.time) in ("TIMESTAMP", "BIGINT"), f"{what}: time {self.time!r} is no time column")
+        _require(self.id is None or inputs.get(self.id) == "STRING", f"{what}: id {self.id!r} is no STRING column")
+        for comparison in self.emit:
+            comparison.check(inputs, f"{what}, emit")
+        for feature in self.features:
+            _require(feature.window in windows, f"feature {feature.name!r}: unknown window {feature.window!r}")
+            feature.check(inputs)
+
+    @property
+    def late(self) -> str:
+        """The column that marks a row older than what is kept."""
+        return f"{self.name}_late"
+
+    @property
+    def duplicate(self) -> str:
+        """The column that marks a row seen before."""
+        return f"{self.name}_duplicate"
+
+    def columns(self) -> dict[str, Type]:
+        """The columns `rolling` adds, in order, with their types."""
+        inputs = dict(self.inputs)
+        added = {feature.name: feature.type(inputs) for feature in self.features}
+        return {**added, self.late: "BOOLEAN", self.duplicate: "BOOLEAN"}
+
+    def window(self, name: str) -> Window:
+        """The window of that name. Raises KeyError for an unknown one."""
+        return {window.name: window for window in self.windows}[name]
+
+    def spec(self) -> dict[str, Any]:
+        """The kernel's argument, as docs/rolling.md writes it."""
+        parts: dict[str, Any] = {"version": 1, "name": self.name, "time": self.time}
+        if self.id is not None:
+            parts["id"] = self.id
+        if self.emit:
+            parts["emit"] = [comparison.spec() for comparison in self.emit]
+        parts["windows"] = {window.name: {"tile_ms": window.tile_ms, "tiles": window.tiles} for window in self.windows}
+        parts["features"] = [feature.spec() for feature in self.features]
+        return parts

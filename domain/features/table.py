@@ -1,0 +1,54 @@
+"""A product's feature topic: what is carried, what is computed, what a model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.features.declaration import DeclarationError, FeatureSet, RowFeature, Type
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureTable:
+    """A product's feature topic: what it carries beside the features, and which of them a model reads, in order.
+
+    `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading Avro fields.
+    """
+
+    name: str
+    version: str
+    record: str
+    description: str
+    key: str
+    carried: tuple[Mapping[str, Any], ...]
+    rows: tuple[RowFeature, ...]
+    sets: tuple[FeatureSet, ...]
+    model: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse model features that nobody computes, or that are no numbers."""
+        what = f"feature table {self.name!r}"
+        if len(set(self.model)) != len(self.model):
+            raise DeclarationError(f"{what}: a model feature is named twice")
+        for name in self.model:
+            known = name in {field["name"] for field in self.carried} or name in self.computed()
+            if not known:
+                raise DeclarationError(f"{what}: nobody computes {name!r}")
+            if self.computed().get(name, "DOUBLE") not in ("BIGINT", "DOUBLE"):
+                raise DeclarationError(f"{what}: {name!r} is no number")
+
+    def computed(self) -> dict[str, Type]:
+        """Every row feature and feature by name, with its type."""
+        types: dict[str, Type] = {row.name: row.type for row in self.rows}
+        for feature_set in self.sets:
+            inputs = dict(feature_set.inputs)
+            types |= {feature.name: feature.type(inputs) for feature in feature_set.features}
+        return types
+
+    def descriptions(self) -> dict[str, str]:
+        """What each computed feature means, by name."""
+        texts = {row.name: row.description for row in self.rows}
+        for feature_set in self.sets:
+            texts |= {feature.name: feature.description for feature in feature_set.features}
+        return texts
