@@ -1,5 +1,7 @@
-"""What a feature is: data, declared once. The kernel's argument, the feature topic's schema, the training frame and the
-documentation all come from these objects; what they compute is written in docs/rolling.md.
+"""What a feature is: data, declared once.
+
+The kernel's argument, the feature topic's schema, the training frame and the documentation all come from these objects;
+what they compute is written in docs/rolling.md.
 """
 
 from __future__ import annotations
@@ -199,7 +201,7 @@ class RowFeature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """The features of one entity: one call of `rolling`, keyed by `key`. `inputs` are the columns of the rows fed to it."""
+    """The features of one entity: one call of `rolling`, keyed by `key`; `inputs` are the columns of its rows."""
 
     name: str
     entity: str
