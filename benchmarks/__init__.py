@@ -1,0 +1,1 @@
+"""What the README's figures come from: each module measures one thing, `python -m benchmarks.run` all of them."""

@@ -1,0 +1,1 @@
+"""Flink jobs that exist only to be measured."""

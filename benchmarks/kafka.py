@@ -1,0 +1,114 @@
+"""Topics of the benchmarks: made, filled, watched and read."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import struct
+import time
+import urllib.request
+from collections.abc import Iterator
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.workload import Encoded
+
+BATCH = 10_000
+
+
+def register(registry_url: str, subject: str, schema: str) -> int:
+    """The id of `schema` under `subject` in the registry (registered if it is not)."""
+    request = urllib.request.Request(  # noqa: S310 - the registry of the stack, http by configuration
+        f"{registry_url}/subjects/{subject}/versions",
+        data=json.dumps({"schema": schema}).encode(),
+        headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return int(json.load(answer)["id"])
+
+
+class Topics:
+    """The broker, seen by a benchmark."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._watcher = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-watch"})
+
+    def create(self, name: str, partitions: int) -> None:
+        """An empty topic without retention; one of that name must not exist."""
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
+        self._admin.create_topics([new])[name].result(30)
+        deadline = time.monotonic() + 30
+        for partition in range(partitions):
+            while not self._led(name, partition):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{name} has no leader")
+                time.sleep(0.1)
+
+    def _led(self, name: str, partition: int) -> bool:
+        try:
+            return self.end(name, partition) == 0
+        except KafkaException:
+            return False
+
+    def delete(self, *names: str) -> None:
+        """Remove topics; those that do not exist are passed over."""
+        present = [name for name in names if name in self._admin.list_topics(timeout=10).topics]
+        for future in self._admin.delete_topics(present).values() if present else ():
+            future.result(30)
+
+    def count(self, name: str) -> int:
+        """Records in the topic (its end offsets less its begin offsets); -1 if there is no such topic."""
+        topic = self._admin.list_topics(name, timeout=10).topics[name]
+        if topic.error is not None:
+            return -1
+        return sum(self.end(name, partition) for partition in topic.partitions)
+
+    def end(self, name: str, partition: int) -> int:
+        """Records in one partition."""
+        low, high = self._watcher.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+        return int(high - low)
+
+    def fill(self, name: str, partitions: int, workload: Encoded, schema_id: int) -> None:
+        """Make the topic hold exactly the workload; one that already does (by its count) is left as it is."""
+        if self.count(name) == len(workload):
+            return
+        self.delete(name)
+        self.create(name, partitions)
+        header = struct.pack(">bI", 0, schema_id)
+        config = {
+            "bootstrap.servers": self._bootstrap,
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 50,
+            "queue.buffering.max.messages": 500_000,
+        }
+        producer = Producer(config)
+        messages = ({"key": key, "value": header + body} for key, body in workload.records())
+        while batch := list(itertools.islice(messages, BATCH)):
+            while producer.produce_batch(name, batch) < len(batch):
+                batch = [message for message in batch if message.pop("_error", None) is not None]  # the queue was full
+                producer.poll(0.2)
+            producer.poll(0)
+        producer.flush()
+        if self.count(name) != len(workload):
+            raise RuntimeError(f"{name} holds {self.count(name)} records, not the {len(workload)} produced")
+
+    def read(self, name: str) -> Iterator[tuple[bytes, int]]:
+        """Every (value, Kafka's timestamp in ms) that the topic holds now."""
+        partitions = self._admin.list_topics(name, timeout=10).topics[name].partitions
+        left = {partition: self.end(name, partition) for partition in partitions}
+        consumer = Consumer(
+            {"bootstrap.servers": self._bootstrap, "group.id": "bench-read", "enable.auto.commit": False}
+        )
+        consumer.assign([TopicPartition(name, partition, 0) for partition in partitions if left[partition]])
+        total = sum(left.values())
+        while total:
+            for message in consumer.consume(BATCH, 1.0):
+                if message.error() is not None:
+                    raise KafkaException(message.error())
+                total -= 1
+                yield message.value(), message.timestamp()[1]
+        consumer.close()

@@ -1,0 +1,85 @@
+"""CPU-seconds between two points of progress, start-up apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What was measured between `warm` and `done` outputs. Times in seconds; `whole_*` counts from `since` on."""
+
+    events: int
+    cpu: float
+    wall: float
+    whole_events: int
+    whole_cpu: float
+    whole_wall: float
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Events per CPU-second, start-up not counted: the figure."""
+        return self.events / self.cpu
+
+    @property
+    def per_second(self) -> float:
+        """Events per second of wall time, start-up not counted."""
+        return self.events / self.wall
+
+    @property
+    def whole_per_cpu_second(self) -> float:
+        """The same with start-up in it: from submission or process start."""
+        return self.whole_events / self.whole_cpu
+
+    def as_dict(self) -> dict[str, float]:
+        """For the JSON."""
+        return {
+            "events": self.events,
+            "cpu_seconds": round(self.cpu, 3),
+            "wall_seconds": round(self.wall, 3),
+            "events_per_cpu_second": round(self.per_cpu_second),
+            "events_per_second": round(self.per_second),
+            "events_per_cpu_second_with_start": round(self.whole_per_cpu_second),
+            "wall_seconds_with_start": round(self.whole_wall, 3),
+        }
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """User and system time of the processes and all their descendants, ended ones included where their parent waited."""
+    total = 0.0
+    for pid in pids:
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def watch(
+    progress: Callable[[], int],
+    cpu: Callable[[], float],
+    *,
+    warm: int,
+    done: int,
+    alive: Callable[[], bool],
+    timeout: float = 1800.0,
+) -> Rate:
+    """Wait until `progress` (a growing count) passes `warm`, then `done`; TimeoutError or RuntimeError if it never does."""
+    began, cpu_began = time.monotonic(), cpu()
+    at_warm: tuple[int, float, float] | None = None
+    while True:
+        count, now, used = progress(), time.monotonic(), cpu()
+        if at_warm is None and count >= warm:
+            at_warm = count, now, used
+        if at_warm is not None and count >= done:
+            events, wall, spent = count - at_warm[0], now - at_warm[1], used - at_warm[2]
+            return Rate(events, spent, wall, count, used - cpu_began, now - began)
+        if not alive():
+            raise RuntimeError(f"what is measured ended after {count} of {done} events")
+        if now - began > timeout:
+            raise TimeoutError(f"{count} of {done} events after {timeout:.0f} s")
+        time.sleep(0.1)
