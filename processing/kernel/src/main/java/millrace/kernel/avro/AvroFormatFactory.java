@@ -1,0 +1,104 @@
+package millrace.kernel.avro;
+
+import java.time.Duration;
+import java.util.Set;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
+import org.apache.flink.api.common.serialization.SerializationSchema;
+import org.apache.flink.configuration.ConfigOption;
+import org.apache.flink.configuration.ConfigOptions;
+import org.apache.flink.configuration.ReadableConfig;
+import org.apache.flink.table.api.ValidationException;
+import org.apache.flink.table.connector.ChangelogMode;
+import org.apache.flink.table.connector.format.DecodingFormat;
+import org.apache.flink.table.connector.format.EncodingFormat;
+import org.apache.flink.table.connector.sink.DynamicTableSink;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.factories.DeserializationFormatFactory;
+import org.apache.flink.table.factories.DynamicTableFactory;
+import org.apache.flink.table.factories.FactoryUtil;
+import org.apache.flink.table.factories.SerializationFormatFactory;
+import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.logical.RowType;
+
+/** The format {@code millrace-avro}. */
+public final class AvroFormatFactory
+    implements DeserializationFormatFactory, SerializationFormatFactory {
+  private static final ConfigOption<String> URL =
+      ConfigOptions.key("url")
+          .stringType()
+          .noDefaultValue()
+          .withDescription("The schema registry, Confluent-compatible.");
+  private static final ConfigOption<String> SCHEMA =
+      ConfigOptions.key("schema")
+          .stringType()
+          .noDefaultValue()
+          .withDescription("The Avro schema to read as, or to write.");
+  private static final ConfigOption<String> SUBJECT =
+      ConfigOptions.key("subject")
+          .stringType()
+          .noDefaultValue()
+          .withDescription("Where the schema to write is registered; sinks need it.");
+  private static final ConfigOption<Duration> UNKNOWN_FOR =
+      ConfigOptions.key("unknown-for")
+          .durationType()
+          .defaultValue(Duration.ofSeconds(5))
+          .withDescription("How long an id that the registry does not know is not asked for again.");
+
+  @Override
+  public String factoryIdentifier() {
+    return "millrace-avro";
+  }
+
+  @Override
+  public Set<ConfigOption<?>> requiredOptions() {
+    return Set.of(URL, SCHEMA);
+  }
+
+  @Override
+  public Set<ConfigOption<?>> optionalOptions() {
+    return Set.of(SUBJECT, UNKNOWN_FOR);
+  }
+
+  @Override
+  public DecodingFormat<DeserializationSchema<RowData>> createDecodingFormat(
+      DynamicTableFactory.Context context, ReadableConfig options) {
+    FactoryUtil.validateFactoryOptions(this, options);
+    parse(options);
+    return new AvroDecodingFormat(
+        options.get(URL), options.get(SCHEMA), options.get(UNKNOWN_FOR).toMillis());
+  }
+
+  @Override
+  public EncodingFormat<SerializationSchema<RowData>> createEncodingFormat(
+      DynamicTableFactory.Context context, ReadableConfig options) {
+    FactoryUtil.validateFactoryOptions(this, options);
+    AvroSchema schema = parse(options);
+    String subject =
+        options
+            .getOptional(SUBJECT)
+            .orElseThrow(() -> new ValidationException("A sink needs 'millrace-avro.subject'."));
+    return new EncodingFormat<>() {
+      @Override
+      public SerializationSchema<RowData> createRuntimeEncoder(
+          DynamicTableSink.Context sink, DataType physical) {
+        RowType columns = (RowType) physical.getLogicalType();
+        Columns.check(schema, columns);
+        Columns.checkComplete(schema, columns);
+        return new AvroSerialization(options.get(URL), subject, options.get(SCHEMA), columns);
+      }
+
+      @Override
+      public ChangelogMode getChangelogMode() {
+        return ChangelogMode.insertOnly();
+      }
+    };
+  }
+
+  private static AvroSchema parse(ReadableConfig options) {
+    try {
+      return AvroSchema.parse(options.get(SCHEMA));
+    } catch (IllegalArgumentException e) {
+      throw new ValidationException("'millrace-avro.schema' can't be read: " + e.getMessage(), e);
+    }
+  }
+}

@@ -1,0 +1,97 @@
+package millrace.kernel.avro;
+
+import org.apache.flink.table.api.ValidationException;
+import org.apache.flink.table.types.logical.ArrayType;
+import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.LogicalTypeRoot;
+import org.apache.flink.table.types.logical.MapType;
+import org.apache.flink.table.types.logical.RowType;
+import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
+
+/** Which column types hold which Avro types; checked when a table is planned. */
+final class Columns {
+  private Columns() {}
+
+  /** The field of this name. */
+  static AvroSchema.Field field(AvroSchema record, String column) {
+    for (AvroSchema.Field field : record.fields) {
+      if (field.name().equals(column)) {
+        return field;
+      }
+    }
+    throw new ValidationException("Column '" + column + "' is no field of " + record.name);
+  }
+
+  /** Throws ValidationException, naming the column, unless every column can hold the field of its name. */
+  static void check(AvroSchema schema, RowType columns) {
+    if (schema.type != AvroSchema.Type.RECORD) {
+      throw new ValidationException("The schema must be a record, not " + schema);
+    }
+    for (RowType.RowField column : columns.getFields()) {
+      check(field(schema, column.getName()).schema(), column.getType(), column.getName());
+    }
+  }
+
+  /** Throws ValidationException where a field that must not be null has no column to come from. */
+  static void checkComplete(AvroSchema schema, RowType columns) {
+    for (AvroSchema.Field field : schema.fields) {
+      if (!field.schema().isNullable() && !columns.getFieldNames().contains(field.name())) {
+        throw new ValidationException("No column for field '" + field.name() + "' of " + schema.name);
+      }
+    }
+  }
+
+  private static void check(AvroSchema declared, LogicalType column, String where) {
+    AvroSchema schema = declared.value();
+    LogicalTypeRoot root = column.getTypeRoot();
+    boolean fits =
+        switch (schema.type) {
+          case BOOLEAN -> root == LogicalTypeRoot.BOOLEAN;
+          case INT ->
+              switch (schema.logicalType) {
+                case "date" -> root == LogicalTypeRoot.DATE;
+                case "time-millis" -> root == LogicalTypeRoot.TIME_WITHOUT_TIME_ZONE;
+                default -> root == LogicalTypeRoot.INTEGER;
+              };
+          case LONG -> root == LogicalTypeRoot.BIGINT || isTimestamp(schema, column);
+          case FLOAT -> root == LogicalTypeRoot.FLOAT;
+          case DOUBLE -> root == LogicalTypeRoot.DOUBLE;
+          case STRING, ENUM -> root == LogicalTypeRoot.VARCHAR;
+          case BYTES, FIXED ->
+              root == LogicalTypeRoot.VARBINARY && !schema.logicalType.equals("decimal");
+          case ARRAY, MAP, RECORD -> nested(schema, column, where);
+          case NULL, UNION -> false;
+        };
+    if (!fits) {
+      throw new ValidationException(
+          "Column '" + where + "' of type " + column.asSummaryString() + " can't hold Avro's " + schema);
+    }
+  }
+
+  private static boolean isTimestamp(AvroSchema schema, LogicalType column) {
+    LogicalTypeRoot root = column.getTypeRoot();
+    boolean timestamp =
+        root == LogicalTypeRoot.TIMESTAMP_WITHOUT_TIME_ZONE
+            || root == LogicalTypeRoot.TIMESTAMP_WITH_LOCAL_TIME_ZONE;
+    int digits = Timestamps.digits(schema.logicalType);
+    return timestamp && digits > 0 && LogicalTypeChecks.getPrecision(column) >= digits;
+  }
+
+  private static boolean nested(AvroSchema schema, LogicalType column, String where) {
+    if (schema.type == AvroSchema.Type.ARRAY && column instanceof ArrayType array) {
+      check(schema.items, array.getElementType(), where + "[]");
+      return true;
+    }
+    if (schema.type == AvroSchema.Type.MAP
+        && column instanceof MapType map
+        && map.getKeyType().is(LogicalTypeRoot.VARCHAR)) {
+      check(schema.items, map.getValueType(), where + "{}");
+      return true;
+    }
+    if (schema.type == AvroSchema.Type.RECORD && column instanceof RowType row) {
+      check(schema, row);
+      return true;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,36 @@
+package millrace.kernel.avro;
+
+import org.apache.flink.table.data.TimestampData;
+
+/** Avro's timestamps, all of them longs, and Flink's. */
+final class Timestamps {
+  private Timestamps() {}
+
+  /** Decimal digits of a second that a logical type keeps; 0 for what is no timestamp. */
+  static int digits(String logicalType) {
+    return switch (logicalType) {
+      case "timestamp-millis", "local-timestamp-millis" -> 3;
+      case "timestamp-micros", "local-timestamp-micros" -> 6;
+      case "timestamp-nanos", "local-timestamp-nanos" -> 9;
+      default -> 0;
+    };
+  }
+
+  static TimestampData fromLong(long value, int digits) {
+    if (digits == 3) {
+      return TimestampData.fromEpochMillis(value);
+    }
+    long perMilli = digits == 6 ? 1_000L : 1_000_000L;
+    long rest = Math.floorMod(value, perMilli);
+    return TimestampData.fromEpochMillis(
+        Math.floorDiv(value, perMilli), (int) (rest * (1_000_000L / perMilli)));
+  }
+
+  static long toLong(TimestampData value, int digits) {
+    return switch (digits) {
+      case 3 -> value.getMillisecond();
+      case 6 -> value.getMillisecond() * 1_000L + value.getNanoOfMillisecond() / 1_000;
+      default -> value.getMillisecond() * 1_000_000L + value.getNanoOfMillisecond();
+    };
+  }
+}
