@@ -49,7 +49,7 @@ class Rate:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of the processes and all their descendants, ended ones included where their parent waited."""
+    """User and system time of the processes and their descendants, ended ones too where their parent waited."""
     total = 0.0
     for pid in pids:
         root = psutil.Process(pid)
@@ -68,7 +68,10 @@ def watch(
     alive: Callable[[], bool],
     timeout: float = 1800.0,
 ) -> Rate:
-    """Wait until `progress` (a growing count) passes `warm`, then `done`; TimeoutError or RuntimeError if it never does."""
+    """Wait until `progress` (a growing count) passes `warm`, then `done`.
+
+    Raises RuntimeError if what is measured ends before, TimeoutError if it takes longer than `timeout` seconds.
+    """
     began, cpu_began = time.monotonic(), cpu()
     at_warm: tuple[int, float, float] | None = None
     while True:

@@ -1,7 +1,7 @@
 """The rolling job for bytewax: decode by batch, a StatefulBatchLogic a key, Kafka in and out.
 
-On: recovery (the state of every key touched and the offsets go into its SQLite partitions every `--interval` seconds); at-least-once
-output. State itself lives in the process's memory: bytewax has no state store on disk.
+On: recovery (the state of every key touched and the offsets go into its SQLite partitions every `--interval` seconds),
+at-least-once output. State itself lives in the process's memory: bytewax has no state store on disk.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     arguments = parse()
     codec = Codec(arguments.in_schema, arguments.out_schema, arguments.out_id)
 
-    class Rolling(StatefulBatchLogic[dict[str, Any], KafkaSinkMessage[bytes, bytes], State]):
+    class Rolling(StatefulBatchLogic[dict[str, Any], KafkaSinkMessage[bytes, bytes], State]):  # type: ignore[misc]
         """The tiles of one customer."""
 
         def __init__(self, resumed: State | None) -> None:
@@ -54,7 +54,9 @@ def main() -> None:
     batch = 100 if arguments.low_latency else 10_000
     source = KafkaSource(brokers, [arguments.source], batch_size=batch)
     sink = KafkaSink(
-        brokers, arguments.sink, add_config={"linger.ms": "0" if arguments.low_latency else "5", "compression.type": "lz4"}
+        brokers,
+        arguments.sink,
+        add_config={"linger.ms": "0" if arguments.low_latency else "5", "compression.type": "lz4"},
     )
     flow = Dataflow("rolling")
     keyed = op.flat_map_batch("decode", op.input("source", flow, source), decode)

@@ -18,8 +18,8 @@ class Codec:
 
     def __init__(self, in_schema: Path, out_schema: Path, out_id: int) -> None:
         # Times stay numbers: without the logical type fastavro makes no datetime of each (twice the time).
-        self._in: Any = fastavro.parse_schema(_plain(load_schema(in_schema)))
-        self._out: Any = fastavro.parse_schema(_plain(load_schema(out_schema)))
+        self._in: Any = fastavro.parse_schema(_plain(load_schema(str(in_schema))))
+        self._out: Any = fastavro.parse_schema(_plain(load_schema(str(out_schema))))
         self._header = struct.pack(">bI", 0, out_id)
 
     def decode(self, value: bytes) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The rolling job for quixstreams: a StreamingDataFrame with state in its RocksDB store.
 
-On: at-least-once, RocksDB state (its write-ahead log synced by the commit every `--interval` seconds, as in its defaults), offsets
-committed with it, idempotent producer as in its defaults. Off: changelog topics (they would write every state once more to Kafka; the
-contest asks for durable state on local disk, which Flink has too), and so no copy elsewhere.
-State goes through `marshal`, the fastest serialiser of the standard library, as bytes: quicker here than its JSON default.
+On: at-least-once; RocksDB state written and flushed at the commit every `--interval` seconds, offsets committed with it
+(its defaults but for the interval). Off: changelog topics, which would write every state to Kafka once more: what
+counts here is durable state on local disk. State is stored as bytes through `marshal`, the fastest serialiser of the
+standard library, in place of quixstreams' JSON.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The rolling job's arithmetic as a good Python program would do it, shared by the peers.
 
-Per key a plain nested list (every state store can serialise it): the newest event time, then for each ring four parallel lists
-of its non-empty tiles in ascending order: tile number, count, sum, max. Folding a window is then a built-in over a
-list (`sum` of CPython 3.11 adds left to right, as docs/rolling.md wants), with no loop in Python.
+Per key a plain nested list (every state store can serialise it): the newest event time, then four parallel
+lists a ring of its non-empty tiles in ascending order: tile number, count, sum, max. Folding a window is then a built-in over
+a list (`sum` of CPython 3.11 adds left to right, as docs/rolling.md wants), with no loop in Python.
 """
 
 from __future__ import annotations
@@ -30,9 +30,7 @@ def apply(state: State, time: int, amount: float) -> tuple[Any, ...]:
     size, kept = RINGS[LONGEST]
     if time // size <= newest // size - kept:
         return NOTHING
-    if time > newest:
-        newest = time
-    state[0] = newest
+    state[0] = newest = max(newest, time)
     values: tuple[Any, ...] = ()
     for (size, kept), ring in zip(RINGS, state[1:], strict=True):
         values += _ring(ring, time // size, newest // size - kept + 1, kept, amount)
@@ -56,8 +54,7 @@ def _ring(ring: list[list[Any]], tile: int, floor: int, kept: int, amount: float
         if tiles[at] == tile:
             counts[at] += 1
             sums[at] += amount
-            if amount > maxima[at]:
-                maxima[at] = amount
+            maxima[at] = max(maxima[at], amount)
         else:
             tiles.insert(at, tile)
             counts.insert(at, 1)

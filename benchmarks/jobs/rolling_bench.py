@@ -1,0 +1,96 @@
+"""The `rolling` benchmark's job: Avro from Kafka through one `rolling` to Avro in Kafka.
+
+Run: flink run -py rolling_bench.py --source TOPIC --sink TOPIC (benchmarks/rolling.py does).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from pyflink.table import EnvironmentSettings, TableEnvironment
+
+from config.settings import settings
+from ingestion.schema import text
+
+SCHEMAS = Path(__file__).parent.parent / "schema"
+WINDOWS = {
+    "1d": {"tile_ms": 3_600_000, "tiles": 24},
+    "7d": {"tile_ms": 21_600_000, "tiles": 28},
+    "30d": {"tile_ms": 86_400_000, "tiles": 30},
+}
+
+
+def spec() -> str:
+    """The 12 values, as docs/rolling.md writes them."""
+    features = []
+    for window in WINDOWS:
+        features.append({"name": f"count_{window}", "aggregate": "count", "window": window})
+        for aggregate in ("sum", "max", "ratio"):
+            name = f"{aggregate}_{window}"
+            features.append({"name": name, "aggregate": aggregate, "window": window, "column": "amount"})
+    return json.dumps({"version": 1, "name": "bench", "time": "event_time", "windows": WINDOWS, "features": features})
+
+
+def columns(schema: str) -> str:
+    """Column list of a record without nested types."""
+    types = {"string": "STRING", "double": "DOUBLE", "long": "BIGINT", "timestamp-millis": "TIMESTAMP_LTZ(3)"}
+    parts = []
+    for field in json.loads(schema)["fields"]:
+        kind = field["type"][1] if isinstance(field["type"], list) else field["type"]
+        parts.append(f"`{field['name']}` {types[kind['logicalType'] if isinstance(kind, dict) else kind]}")
+    return ", ".join(parts)
+
+
+def table(name: str, topic: str, schema: str, more: dict[str, str], metadata: str = "") -> str:
+    """A Kafka table of format millrace-avro."""
+    options = {
+        "connector": "kafka",
+        "topic": topic,
+        "properties.bootstrap.servers": settings().kafka_bootstrap,
+        "value.format": "millrace-avro",
+        "value.millrace-avro.url": settings().registry_url,
+        "value.millrace-avro.schema": schema,
+        **more,
+    }
+    listed = ", ".join("'{}' = '{}'".format(key, value.replace("'", "''")) for key, value in options.items())
+    return f"create temporary table {name} ({columns(schema)}{metadata}) with ({listed})"
+
+
+def main() -> None:
+    """Submit the statement; the job runs until it is cancelled."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--source", required=True)
+    parser.add_argument("--sink", required=True)
+    parser.add_argument("--startup", default="earliest-offset", choices=["earliest-offset", "latest-offset"])
+    arguments = parser.parse_args()
+    environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+    environment.get_config().set("pipeline.name", arguments.sink)
+    environment.execute_sql(
+        "create temporary system function rolling as 'millrace.kernel.rolling.Rolling' language java"
+    )
+    start = {"scan.startup.mode": arguments.startup, "properties.group.id": arguments.sink}
+    reason = ", reason STRING METADATA FROM 'value.reason' VIRTUAL"
+    environment.execute_sql(table("transactions", arguments.source, text("Transaction"), start, reason))
+    result = (SCHEMAS / "RollingResult.avsc").read_text()
+    end = {
+        "key.format": "raw",
+        "key.fields": "customer_id",
+        "value.fields-include": "ALL",
+        "value.millrace-avro.subject": f"{arguments.sink}-value",
+        "sink.delivery-guarantee": "at-least-once",
+        "properties.linger.ms": "20",
+        "properties.compression.type": "lz4",
+    }
+    environment.execute_sql(table("results", arguments.sink, result, end))
+    readable = "(select transaction_id, event_time, customer_id, amount from transactions where reason is null)"
+    rows = environment.sql_query(f"select * from {readable}")  # noqa: S608 - constants
+    environment.create_temporary_view("readable", rows)
+    names = ", ".join(f"`{field['name']}`" for field in json.loads(result)["fields"])
+    call = f"rolling(`in` => table readable partition by (customer_id), spec => '{spec()}', uid => 'bench')"
+    environment.execute_sql(f"insert into results select {names} from {call}")  # noqa: S608 - constants
+
+
+if __name__ == "__main__":
+    main()
