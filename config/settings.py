@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     flink_data_base_port: int = 19086
     flink_jobmanager_metrics_base_port: int = 19087
     flink_taskmanager_metrics_base_port: int = 19088
+    jobs_base_port: int = Field(19089, description="health of the keeper that holds the Flink jobs running")
     api_base_port: int = 19080
     consumer_metrics_base_port: int = Field(19100, description="one port a consumer from here on, in products.yaml's order")
 

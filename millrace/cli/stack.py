@@ -1,0 +1,81 @@
+"""`millrace up | down | status | logs | doctor | reset`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import Annotated
+
+import typer
+
+from config.errors import UserError
+from config.settings import settings
+from millrace.stack import lifecycle
+from millrace.stack.layout import Layout
+from millrace.stack.processes import processes
+from millrace.stack.status import status as read_status
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, down, status, logs, reset):
+        app.command()(command)
+
+
+def up(
+    only: Annotated[str, typer.Option(help="comma-separated process names; what they depend on starts too")] = "",
+    timeout: Annotated[float, typer.Option(help="seconds until everything must be ready")] = 120.0,
+) -> None:
+    """Start the stack and wait until it is ready."""
+    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    lifecycle.up(settings(), typer.echo, names, timeout)
+
+
+def down() -> None:
+    """Stop the stack; its state stays."""
+    lifecycle.down(settings(), typer.echo)
+
+
+def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Say what runs."""
+    found = read_status(settings())
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for one in found["processes"]:
+        ports = " ".join(str(port) for port in one["ports"].values())
+        mark = "ready" if one["ready"] else one["state"].lower()
+        typer.echo(f"{one['name']:20} {mark:9} {one['pid'] or '-':>8} {one['uptime_s']:>9.0f} s  {ports:24} {one['detail']}")
+    for job in found["jobs"]:
+        tasks = f"{job['tasks_running']}/{job['tasks']} tasks"
+        typer.echo(f"job {job['name']:16} {job['state']:10} {tasks}, {job['checkpoints']} checkpoints")
+
+
+def logs(
+    name: Annotated[str, typer.Argument(help="a process of the stack")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as it grows")] = False,
+    lines: Annotated[int, typer.Option("-n", help="lines from the end")] = 100,
+) -> None:
+    """Print a process's log."""
+    known = (*processes(settings()), "supervisord")
+    path = Layout.of(settings()).logs / f"{name}.log"
+    if name not in known:
+        raise UserError(f"no process named {name}; there are: {', '.join(known)}")
+    if not path.exists():
+        raise UserError(f"{name} has not written a log yet ({path})")
+    # tail follows rotated files better than we would.
+    os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
+
+
+def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Stop the stack and remove all of its state: topics, schemas, Flink's state, Redis, models."""
+    folder = settings().state_dir
+    if not folder.exists():
+        typer.echo(f"nothing to remove: {folder} does not exist")
+        return
+    if not yes:
+        typer.confirm(f"Remove everything in {folder}?", abort=True)
+    lifecycle.down(settings(), typer.echo)
+    shutil.rmtree(folder)
+    typer.echo(f"removed {folder}")

@@ -1,0 +1,116 @@
+"""Where things lie: folders of the state, the built parts and the tools, derived from the settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from config.errors import UserError
+from config.settings import ROOT, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Every folder and file of a stack, so that no other module joins paths of its own."""
+
+    state: Path
+    build: Path
+    root: Path = ROOT
+
+    @classmethod
+    def of(cls, settings: Settings) -> Layout:
+        """The layout that these settings mean."""
+        return cls(state=settings.state_dir, build=settings.build_dir)
+
+    @property
+    def logs(self) -> Path:
+        """One file a process, rotated by Supervisor."""
+        return self.state / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Pid files, Supervisor's socket and configuration."""
+        return self.state / "run"
+
+    @property
+    def flink_conf(self) -> Path:
+        """`FLINK_CONF_DIR`."""
+        return self.state / "flink" / "conf"
+
+    @property
+    def flink_lib(self) -> Path:
+        """`FLINK_LIB_DIR`: a link to the jars that the running cluster was started with."""
+        return self.state / "flink" / "lib"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a job: `checkpoints/<job>/<flink job id>/chk-<n>`."""
+        return self.state / "flink" / "checkpoints"
+
+    @property
+    def savepoints(self) -> Path:
+        """One folder a job: `savepoints/<job>/savepoint-…`."""
+        return self.state / "flink" / "savepoints"
+
+    @property
+    def jobs(self) -> Path:
+        """What the keeper of the jobs must remember: locks and who was stopped on purpose."""
+        return self.state / "flink" / "jobs"
+
+    @property
+    def api_key(self) -> Path:
+        """The key the stack makes when the settings hold none."""
+        return self.state / "secrets" / "api-key"
+
+    @property
+    def kafka_jars(self) -> Path:
+        """Kafka and what it needs, fetched by Maven."""
+        return self.build / "kafka"
+
+    @property
+    def registry_jar(self) -> Path:
+        """Apicurio's runner; its manifest names the jars in `lib/` beside it."""
+        found = sorted((self.build / "registry").glob("apicurio-registry-app-*-runner.jar"))
+        return found[-1] if found else self.build / "registry" / "apicurio-registry-app-runner.jar"
+
+    @property
+    def flink_jars(self) -> Path:
+        """Connectors, fetched by Maven."""
+        return self.build / "flink" / "jars"
+
+    @property
+    def kernel_jar(self) -> Path:
+        """The Java kernel, built from processing/kernel."""
+        return self.root / "processing" / "kernel" / "target" / "millrace-kernel.jar"
+
+    @property
+    def app_python(self) -> Path:
+        """Interpreter of the app environment."""
+        return self.root / ".venv" / "bin" / "python"
+
+    @property
+    def flink_python(self) -> Path:
+        """Interpreter of the PyFlink environment."""
+        return self.root / ".venv-flink" / "bin" / "python"
+
+    @property
+    def flink_home(self) -> Path:
+        """The pip package, which holds bin/, lib/, opt/ and plugins/."""
+        return self.root / ".venv-flink" / "lib" / "python3.11" / "site-packages" / "pyflink"
+
+
+def java() -> str:
+    """The Java to run everything with: `JAVA_HOME`, else Debian's JDK 17, else the one on the path.
+
+    Raises `UserError` when there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    if home and (Path(home) / "bin" / "java").exists():
+        return str(Path(home) / "bin" / "java")
+    debian = sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java"))
+    found = str(debian[0]) if debian else shutil.which("java")
+    if not found:
+        raise UserError("no Java found: type `make setup` (it installs openjdk-17-jdk-headless) or set JAVA_HOME")
+    return found

@@ -1,0 +1,89 @@
+"""Readiness: one function a kind of probe, each answering None when ready, else what is missing."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from http.client import HTTPException
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from config.settings import Settings
+from millrace.stack.processes import Process
+
+TIMEOUT = 2.0
+
+
+def missing(process: Process, settings: Settings) -> str | None:
+    """None when the process is ready, else why not, in a few words. Never raises for an unreachable part."""
+    return PROBES[process.ready.kind](process, settings)
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        with socket.create_connection((host, port), timeout=TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
+def _http(process: Process, _settings: Settings) -> str | None:
+    try:
+        with urlopen(process.ready.target, timeout=TIMEOUT):  # noqa: S310  (the target is ours)
+            return None
+    except HTTPError as error:
+        body = error.read(500).decode(errors="replace").strip()
+        return f"HTTP {error.code} {body}".strip()
+    except (URLError, OSError, HTTPException) as error:
+        return f"{process.ready.target}: {getattr(error, 'reason', error)}"
+
+
+def _redis(_process: Process, settings: Settings) -> str | None:
+    import redis
+
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT) as client:
+            client.ping()
+    except redis.RedisError as error:
+        return str(error)
+    return None
+
+
+def _kafka(process: Process, settings: Settings) -> str | None:
+    if process.ports and not listens(settings.host, process.ports["broker"]):
+        return "the broker's port does not answer"
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient
+
+    client = AdminClient({"bootstrap.servers": process.ready.target, "log_level": 0, "socket.timeout.ms": 2000})
+    try:
+        client.list_topics(timeout=TIMEOUT)
+    except KafkaException as error:
+        return str(error)
+    return None
+
+
+def _taskmanager(process: Process, settings: Settings) -> str | None:
+    if not listens(settings.host, process.ports["rpc"]):
+        return "its port does not answer"
+    try:
+        with urlopen(f"{process.ready.target}/overview", timeout=TIMEOUT) as answer:  # noqa: S310
+            registered = json.load(answer)["taskmanagers"]
+    except (URLError, OSError, HTTPException, ValueError) as error:
+        return f"JobManager: {getattr(error, 'reason', error)}"
+    return None if registered else "not registered with the JobManager"
+
+
+def _exit(_process: Process, _settings: Settings) -> str | None:
+    return None  # Supervisor knows: see millrace.stack.status
+
+
+PROBES: dict[str, Callable[[Process, Settings], str | None]] = {
+    "http": _http,
+    "redis": _redis,
+    "kafka": _kafka,
+    "taskmanager": _taskmanager,
+    "exit": _exit,
+}

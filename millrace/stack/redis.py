@@ -1,0 +1,35 @@
+"""Redis, with its append-only file: what was answered survives a kill, but for the last second."""
+
+from __future__ import annotations
+
+from config.settings import Settings
+from millrace.stack.files import write
+from millrace.stack.layout import Layout
+
+
+def configuration(settings: Settings) -> dict[str, str]:
+    """`redis.conf`."""
+    return {
+        "bind": settings.host,
+        "port": str(settings.port("redis")),
+        "dir": str(settings.state_dir / "redis"),
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        # Snapshots would only repeat what the append-only file holds.
+        "save": '""',
+        "daemonize": "no",
+        "protected-mode": "no",
+        # A rewrite of the file while a second of it is being synced must not stall the writes.
+        "no-appendfsync-on-rewrite": "yes",
+    }
+
+
+def command(settings: Settings) -> tuple[str, ...]:
+    """Redis's command line."""
+    return ("redis-server", str(settings.state_dir / "redis" / "redis.conf"))
+
+
+def prepare(settings: Settings) -> None:
+    """Write the configuration."""
+    home = Layout.of(settings).state / "redis"
+    write(home / "redis.conf", "".join(f"{key} {value}\n" for key, value in configuration(settings).items()))

@@ -1,0 +1,57 @@
+"""What runs: one record a process, and the Flink jobs."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from config.settings import Settings
+from millrace.stack import jobs
+from millrace.stack.layout import Layout
+from millrace.stack.lifecycle import missing
+from millrace.stack.processes import Process, processes
+from millrace.stack.supervisor import Info, Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One process. `detail` says what is missing when it is not ready; `uptime_s` is 0 when it does not run."""
+
+    name: str
+    state: str
+    ready: bool
+    pid: int | None
+    ports: dict[str, int]
+    uptime_s: float
+    detail: str
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """The whole status, ready for JSON: `running`, `processes`, `jobs`."""
+    info = Supervisor(Layout.of(settings)).info()
+    declared = processes(settings)
+    with ThreadPoolExecutor(max_workers=len(declared)) as pool:
+        states = list(pool.map(lambda process: _state(process, settings, info.get(process.name)), declared.values()))
+    reachable = any(state.name == "jobmanager" and state.ready for state in states)
+    return {
+        "running": bool(info),
+        "state_dir": str(settings.state_dir),
+        "processes": [asdict(state) for state in states],
+        "jobs": [asdict(job) for job in jobs.listing(settings)] if reachable else [],
+    }
+
+
+def _state(process: Process, settings: Settings, info: Info | None) -> State:
+    why = missing(process, settings, info)
+    running = info is not None and info.pid > 0
+    return State(
+        name=process.name,
+        state=info.state if info else "STOPPED",
+        ready=why is None,
+        pid=info.pid if info and running else None,
+        ports=process.ports,
+        uptime_s=round(time.time() - info.started, 1) if info and running else 0.0,
+        detail=why or "",
+    )

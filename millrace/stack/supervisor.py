@@ -1,0 +1,183 @@
+"""Supervisor (supervisord.org): its configuration rendered from the processes, and a client for its XML-RPC socket."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, cast
+from xmlrpc.client import Fault, ServerProxy
+
+from config.errors import UserError
+from config.settings import ROOT, Settings
+from millrace.stack.files import write
+from millrace.stack.layout import Layout
+from millrace.stack.processes import Process
+
+LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
+BAD_NAME, NOT_RUNNING, ALREADY_STARTED, ALREADY_ADDED, STILL_RUNNING = 10, 70, 60, 90, 91
+
+
+def socket_path(layout: Layout) -> Path:
+    """Supervisor's socket; under the temporary folder when the state's path is too long for one."""
+    path = layout.run / "supervisor.sock"
+    if len(str(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    return Path(tempfile.gettempdir()) / f"millrace-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+
+
+def render(layout: Layout, declared: Iterable[Process], python: str = sys.executable) -> str:
+    """`supervisord.conf`. Programs do not start by themselves: `up` starts them in the order of their readiness."""
+    socket = socket_path(layout)
+    head = f"""\
+[supervisord]
+logfile={layout.logs / "supervisord.log"}
+logfile_maxbytes=5MB
+logfile_backups=1
+pidfile={layout.run / "supervisord.pid"}
+childlogdir={layout.logs}
+directory={ROOT}
+identifier=millrace
+[unix_http_server]
+file={socket}
+chmod=0700
+[supervisorctl]
+serverurl=unix://{socket}
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+    # '%' starts an expansion in Supervisor's configuration.
+    return head.replace("%", "%%") + "".join(_program(layout, process, python) for process in declared)
+
+
+def _program(layout: Layout, process: Process, python: str) -> str:
+    lines = {
+        "command": f'"{python}" -m millrace.stack.run {process.name}',
+        "directory": str(ROOT),
+        "autostart": "false",
+        "autorestart": "false" if process.oneshot else "true",
+        "startsecs": "0" if process.oneshot else "1",
+        # It backs off a second longer each time; a part that is away for minutes must not be given up.
+        "startretries": "0" if process.oneshot else "1000",
+        "stopsignal": "TERM",
+        "stopwaitsecs": "15",
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(layout.logs / f"{process.name}.log"),
+        "stdout_logfile_maxbytes": "20MB",
+        "stdout_logfile_backups": "2",
+    }
+    body = "".join(f"{key}={value.replace('%', '%%')}\n" for key, value in lines.items())
+    return f"[program:{process.name}]\n{body}"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What Supervisor knows of a process. `state` is its word: RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL."""
+
+    name: str
+    state: str
+    pid: int
+    started: float
+    exit_status: int
+
+
+class Supervisor:
+    """The daemon of one state folder."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def running(self) -> bool:
+        """Whether the daemon answers."""
+        try:
+            self._call("getState")
+        except UserError:
+            return False
+        return True
+
+    def start(self, declared: Iterable[Process]) -> None:
+        """Start the daemon, or tell the running one about processes that it does not know. Raises `UserError`."""
+        path = self._layout.run / "supervisord.conf"
+        write(path, render(self._layout, declared))
+        self._layout.logs.mkdir(parents=True, exist_ok=True)
+        if self.running():
+            self._update()
+            return
+        daemon = Path(sys.executable).with_name("supervisord")
+        done = subprocess.run((str(daemon), "-c", str(path)), capture_output=True, text=True, check=False, cwd=ROOT)
+        if done.returncode:
+            raise UserError(f"supervisord does not start: {(done.stderr or done.stdout).strip()}")
+        deadline = time.monotonic() + 10
+        while not self.running():
+            if time.monotonic() > deadline:
+                raise UserError(f"supervisord does not answer: see {self._layout.logs / 'supervisord.log'}")
+            time.sleep(0.05)
+
+    def _update(self) -> None:
+        """What `supervisorctl update` does: changed programs are stopped and replaced, new ones added."""
+        added, changed, removed = self._call("reloadConfig")[0]
+        for name in (*changed, *removed):
+            self._call("stopProcessGroup", name)
+            self._call("removeProcessGroup", name)
+        for name in (*added, *changed):
+            self._call("addProcessGroup", name)
+
+    def info(self) -> dict[str, Info]:
+        """Every process the daemon knows; empty when the daemon does not run."""
+        if not self.running():
+            return {}
+        return {
+            one["name"]: Info(one["name"], one["statename"], one["pid"], float(one["start"]), one["exitstatus"])
+            for one in self._call("getAllProcessInfo")
+        }
+
+    def start_process(self, name: str) -> None:
+        """Start one; nothing happens when it runs."""
+        self._call("startProcess", name, False, allowed=(ALREADY_STARTED,))  # noqa: FBT003
+
+    def stop_process(self, name: str) -> None:
+        """Ask one to stop, without waiting; nothing happens when it does not run."""
+        self._call("stopProcess", name, False, allowed=(NOT_RUNNING, BAD_NAME))  # noqa: FBT003
+
+    def shutdown(self, timeout: float = 30.0) -> None:
+        """Stop the daemon and wait until it is gone. Raises `UserError` when it does not go."""
+        pid = self._call("getPID")
+        self._call("shutdown")
+        deadline = time.monotonic() + timeout
+        while _alive(pid):
+            if time.monotonic() > deadline:
+                raise UserError(f"supervisord (pid {pid}) does not stop")
+            time.sleep(0.05)
+
+    def _call(self, method: str, *arguments: Any, allowed: tuple[int, ...] = ()) -> Any:
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, f"unix://{socket_path(self._layout)}")
+        try:
+            with ServerProxy("http://localhost", transport=transport) as server:
+                return getattr(cast("Any", server).supervisor, method)(*arguments)
+        except Fault as fault:
+            if fault.faultCode in allowed:
+                return None
+            raise UserError(f"Supervisor refuses {method}{arguments}: {fault.faultString}") from fault
+        except (OSError, HTTPException) as error:
+            raise UserError(f"the stack's Supervisor does not answer ({error}): type `millrace up`") from error
+        finally:
+            transport.close()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
