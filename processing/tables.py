@@ -1,0 +1,208 @@
+"""Flink tables derived from the contracts: no column is written by hand.
+
+A source table holds the record's fields, all of them NULL where the record can't be read, and beside them:
+
+| column | type | what |
+|---|---|---|
+| `kafka_key` | BYTES | the key as it is |
+| `kafka_partition`, `kafka_offset` | INT, BIGINT | where the record is |
+| `kafka_time` | TIMESTAMP_LTZ(3) | Kafka's timestamp of it |
+| `unreadable_reason`, `unreadable_detail` | STRING | why it can't be read (a code of Quarantined.avsc, and words); NULL if it can |
+| `unreadable_raw` | BYTES | then its value as it is |
+
+A sink table holds the record's fields only; its key is made from the field that `topics.yaml` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from config.settings import Settings, settings
+from config.topics import Topic, topics
+from ingestion import schema as contracts
+
+_PRIMITIVES = {
+    "boolean": "BOOLEAN",
+    "int": "INT",
+    "long": "BIGINT",
+    "float": "FLOAT",
+    "double": "DOUBLE",
+    "string": "STRING",
+    "bytes": "BYTES",
+    "enum": "STRING",
+    "fixed": "BYTES",
+}
+_LOGICAL = {
+    "timestamp-millis": "TIMESTAMP_LTZ(3)",
+    "timestamp-micros": "TIMESTAMP_LTZ(6)",
+    "date": "DATE",
+}
+_METADATA = (
+    ("kafka_partition", "INT", "partition"),
+    ("kafka_offset", "BIGINT", "offset"),
+    ("kafka_time", "TIMESTAMP_LTZ(3)", "timestamp"),
+    ("unreadable_reason", "STRING", "value.reason"),
+    ("unreadable_detail", "STRING", "value.detail"),
+    ("unreadable_raw", "BYTES", "value.raw"),
+)
+# A broker that restarts must not fail the job, so nothing that talks to it may give up before this.
+_PATIENCE_MS = 600_000
+_CONSUMER = {
+    "auto.offset.reset": "earliest",
+    "partition.discovery.interval.ms": 60_000,
+    "default.api.timeout.ms": _PATIENCE_MS,
+    "max.poll.records": 2_000,
+    "fetch.max.wait.ms": 100,
+    "reconnect.backoff.max.ms": 1_000,
+}
+_PRODUCER = {
+    "acks": "all",
+    "enable.idempotence": "true",
+    "compression.type": "lz4",
+    "linger.ms": 0,
+    "batch.size": 131_072,
+    "buffer.memory": 67_108_864,
+    "delivery.timeout.ms": _PATIENCE_MS,
+    "max.block.ms": _PATIENCE_MS,
+    "request.timeout.ms": 10_000,
+    "reconnect.backoff.max.ms": 1_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """Event time of a source: `column` minus `delay_ms`; a partition silent for `idle_ms` holds nobody back.
+
+    With `align_group`, sources of that group wait for each other once `align_drift_ms` apart.
+    """
+
+    column: str = "event_time"
+    delay_ms: int = 5_000
+    idle_ms: int = 10_000
+    align_group: str | None = None
+    align_drift_ms: int = 3_600_000
+
+
+def sql_type(avro: Any) -> str:
+    """The SQL type of an Avro type, nullability left out: unions are of null and one other. Raises ValueError."""
+    if isinstance(avro, str) and avro in _PRIMITIVES:
+        return _PRIMITIVES[avro]
+    if isinstance(avro, list):
+        others = [branch for branch in avro if branch != "null"]
+        if len(others) == 1:
+            return sql_type(others[0])
+    if isinstance(avro, dict):
+        if avro.get("logicalType") in _LOGICAL:
+            return _LOGICAL[avro["logicalType"]]
+        if avro["type"] == "array":
+            return f"ARRAY<{sql_type(avro['items'])}>"
+        if avro["type"] == "map":
+            return f"MAP<STRING, {sql_type(avro['values'])}>"
+        if avro["type"] == "record":
+            fields = ", ".join(f"`{field['name']}` {sql_type(field['type'])}" for field in avro["fields"])
+            return f"ROW<{fields}>"
+        return sql_type(avro["type"])
+    raise ValueError(f"no SQL type for Avro's {avro!r}")
+
+
+def columns(record: str) -> dict[str, str]:
+    """SQL types by column of `ingestion/schema/<record>.avsc`, in its order."""
+    return {field["name"]: sql_type(field["type"]) for field in contracts.load(record)["fields"]}
+
+
+def table_name(topic: str) -> str:
+    """The table that stands for a topic."""
+    return topic.replace("-", "_")
+
+
+def source_ddl(topic: str, *, group: str, watermark: Watermark | None = None, config: Settings | None = None) -> str:
+    """CREATE TABLE of a topic to read, under consumer group `group`: from its committed offsets, else from the start.
+
+    Raises KeyError for a topic that `topics.yaml` does not name.
+    """
+    config = config or settings()
+    declared = topics()[topic]
+    lines = [f"`{name}` {kind}" for name, kind in columns(declared.schema).items()]
+    lines.append("`kafka_key` BYTES")
+    lines += [f"`{name}` {kind} METADATA FROM '{key}' VIRTUAL" for name, kind, key in _METADATA]
+    options: dict[str, Any] = {
+        **_connection(declared, config),
+        "properties.group.id": group,
+        "scan.startup.mode": "group-offsets",
+        "key.format": "raw",
+        "key.fields": "kafka_key",
+        "value.fields-include": "EXCEPT_KEY",
+        **{f"properties.{key}": value for key, value in _CONSUMER.items()},
+    }
+    if watermark:
+        lines.append(f"WATERMARK FOR `{watermark.column}` AS `{watermark.column}` - {_interval(watermark.delay_ms)}")
+        options |= _watermark_options(watermark)
+    return _create(topic, lines, options)
+
+
+def sink_ddl(topic: str, *, config: Settings | None = None) -> str:
+    """CREATE TABLE of a topic to write, at least once; records carry the time they were produced.
+
+    Raises KeyError for a topic that `topics.yaml` does not name.
+    """
+    config = config or settings()
+    declared = topics()[topic]
+    lines = [f"`{name}` {kind}" for name, kind in columns(declared.schema).items()]
+    options: dict[str, Any] = {
+        **_connection(declared, config),
+        "value.millrace-avro.subject": declared.subject,
+        "key.format": "millrace-text",
+        "key.fields": declared.key,
+        "value.fields-include": "ALL",
+        "sink.delivery-guarantee": "at-least-once",
+        **{f"properties.{key}": value for key, value in _PRODUCER.items()},
+    }
+    return _create(topic, lines, options)
+
+
+def unreadable(topic: str, job: str) -> str:
+    """SELECT of what could not be read of a source table, whole, in the columns of `quarantine`."""
+    return f"""
+        SELECT {literal(topic)} AS source_topic, kafka_partition AS source_partition, kafka_offset AS source_offset,
+               kafka_time AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
+               unreadable_reason AS reason, unreadable_detail AS detail, {literal(job)} AS job,
+               CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)) AS quarantined_at, FALSE AS replayed
+        FROM `{table_name(topic)}` WHERE unreadable_reason IS NOT NULL"""
+
+
+def literal(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _connection(topic: Topic, config: Settings) -> dict[str, Any]:
+    return {
+        "connector": "kafka",
+        "topic": topic.name,
+        "properties.bootstrap.servers": config.kafka_bootstrap,
+        "value.format": "millrace-avro",
+        "value.millrace-avro.url": config.registry_url,
+        "value.millrace-avro.schema": contracts.text(topic.schema),
+    }
+
+
+def _watermark_options(watermark: Watermark) -> dict[str, Any]:
+    options: dict[str, Any] = {"scan.watermark.idle-timeout": f"{watermark.idle_ms} ms"}
+    if watermark.align_group:
+        options |= {
+            "scan.watermark.alignment.group": watermark.align_group,
+            "scan.watermark.alignment.max-drift": f"{watermark.align_drift_ms} ms",
+        }
+    return options
+
+
+def _interval(ms: int) -> str:
+    return f"INTERVAL '{ms // 1000}.{ms % 1000:03d}' SECOND(9, 3)"
+
+
+def _create(topic: str, lines: list[str], options: Mapping[str, Any]) -> str:
+    settings_text = ",\n  ".join(f"{literal(key)} = {literal(str(value))}" for key, value in options.items())
+    body = ",\n  ".join(lines)
+    return f"CREATE TEMPORARY TABLE `{table_name(topic)}` (\n  {body}\n) WITH (\n  {settings_text}\n)"
