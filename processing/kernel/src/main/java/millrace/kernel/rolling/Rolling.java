@@ -1,0 +1,156 @@
+package millrace.kernel.rolling;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Optional;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.api.ValidationException;
+import org.apache.flink.table.api.dataview.MapView;
+import org.apache.flink.table.catalog.DataTypeFactory;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.functions.FunctionContext;
+import org.apache.flink.table.functions.ProcessTableFunction;
+import org.apache.flink.table.functions.TableSemantics;
+import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.inference.CallContext;
+import org.apache.flink.table.types.inference.StateTypeStrategy;
+import org.apache.flink.table.types.inference.StaticArgument;
+import org.apache.flink.table.types.inference.StaticArgumentTrait;
+import org.apache.flink.table.types.inference.TypeInference;
+
+/**
+ * The process table function {@code rolling}: adds the features that a spec declares to each row of a keyed table as it passes.
+ * docs/rolling.md says what they mean. Thin: types and state here, everything else in {@link Engine}.
+ *
+ * <p>State is one map per key, read lazily: entry 0 is the head, the others are seldom touched.
+ */
+public final class Rolling extends ProcessTableFunction<RowData> {
+  private static final long serialVersionUID = 1L;
+  private static final String INPUT = "in";
+
+  private transient Engine engine;
+  private transient InputRow row;
+  private transient FeatureRow features;
+  private transient MapStore store;
+  private transient Counter late;
+  private transient Counter duplicate;
+
+  @Override
+  public void open(FunctionContext context) {
+    late = context.getMetricGroup().counter("late");
+    duplicate = context.getMetricGroup().counter("duplicate");
+  }
+
+  /** Called by Flink for each row. */
+  public void eval(Context context, MapView<Long, byte[]> state, RowData in, String spec) {
+    if (engine == null) {
+      start(context.tableSemanticsFor(INPUT).dataType(), spec);
+    }
+    store.view = state;
+    row.set(in);
+    boolean emits = engine.process(row, store);
+    if (engine.output().late) {
+      late.inc();
+    } else if (engine.output().duplicate) {
+      duplicate.inc();
+    }
+    if (emits) {
+      // The collector wraps this one object in rows that it reuses as well, so reusing it changes nothing downstream.
+      collect(features);
+    }
+  }
+
+  private void start(DataType input, String spec) {
+    engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
+    row = new InputRow(input);
+    features = new FeatureRow(engine.output());
+    store = new MapStore();
+  }
+
+  @Override
+  public TypeInference getTypeInference(DataTypeFactory factory) {
+    LinkedHashMap<String, StateTypeStrategy> state = new LinkedHashMap<>();
+    DataType map =
+        MapView.newMapViewDataType(
+            DataTypes.BIGINT().notNull().bridgedTo(Long.class),
+            DataTypes.BYTES().notNull().bridgedTo(byte[].class));
+    state.put("state", StateTypeStrategy.of(call -> Optional.of(map)));
+    return TypeInference.newBuilder()
+        .staticArguments(
+            StaticArgument.table(
+                INPUT,
+                RowData.class,
+                false,
+                EnumSet.of(
+                    StaticArgumentTrait.TABLE,
+                    StaticArgumentTrait.SET_SEMANTIC_TABLE,
+                    StaticArgumentTrait.PASS_COLUMNS_THROUGH)),
+            StaticArgument.scalar("spec", DataTypes.STRING().notNull(), false))
+        .stateTypeStrategies(state)
+        .outputTypeStrategy(Rolling::output)
+        .build();
+  }
+
+  private static Optional<DataType> output(CallContext call) {
+    String json =
+        call.getArgumentValue(1, String.class)
+            .orElseThrow(() -> new ValidationException("rolling: spec is a literal"));
+    TableSemantics input =
+        call.getTableSemantics(0)
+            .orElseThrow(() -> new ValidationException("rolling: 'in' is a table"));
+    Layout layout;
+    try {
+      layout = LayoutBuilder.build(SpecParser.parse(json), InputRow.columns(input.dataType()));
+    } catch (SpecException e) {
+      throw new ValidationException("rolling: " + e.getMessage(), e);
+    }
+    List<DataTypes.Field> fields = new ArrayList<>();
+    for (int i = 0; i < layout.outputs.length; i++) {
+      DataType type =
+          switch (layout.outputs[i]) {
+            case BIGINT -> DataTypes.BIGINT();
+            case DOUBLE -> DataTypes.DOUBLE();
+            case STRING -> DataTypes.STRING();
+          };
+      fields.add(DataTypes.FIELD(layout.spec.features().get(i).name(), type));
+    }
+    fields.add(DataTypes.FIELD(layout.spec.name() + "_late", DataTypes.BOOLEAN().notNull()));
+    fields.add(DataTypes.FIELD(layout.spec.name() + "_duplicate", DataTypes.BOOLEAN().notNull()));
+    return Optional.of(DataTypes.ROW(fields).notNull().bridgedTo(RowData.class));
+  }
+
+  /** The state of the current key, behind the engine's interface. */
+  private static final class MapStore implements StateStore {
+    private MapView<Long, byte[]> view;
+
+    @Override
+    public byte[] get(long entry) {
+      try {
+        return view.get(entry);
+      } catch (Exception e) {
+        throw new IllegalStateException("rolling: cannot read state", e);
+      }
+    }
+
+    @Override
+    public void put(long entry, byte[] value) {
+      try {
+        view.put(entry, value);
+      } catch (Exception e) {
+        throw new IllegalStateException("rolling: cannot write state", e);
+      }
+    }
+
+    @Override
+    public void remove(long entry) {
+      try {
+        view.remove(entry);
+      } catch (Exception e) {
+        throw new IllegalStateException("rolling: cannot remove state", e);
+      }
+    }
+  }
+}

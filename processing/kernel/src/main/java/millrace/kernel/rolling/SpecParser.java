@@ -1,0 +1,220 @@
+package millrace.kernel.rolling;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import millrace.kernel.rolling.Spec.Aggregate;
+import millrace.kernel.rolling.Spec.Comparison;
+import millrace.kernel.rolling.Spec.Feature;
+import millrace.kernel.rolling.Spec.Op;
+import millrace.kernel.rolling.Spec.Takes;
+import millrace.kernel.rolling.Spec.Window;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.StreamReadFeature;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.DeserializationFeature;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.json.JsonMapper;
+
+/** Reads the JSON of a spec and refuses what makes no sense without knowing the input's columns. */
+final class SpecParser {
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private SpecParser() {}
+
+  /** The spec in {@code json}. Throws {@link SpecException} naming what is wrong. */
+  static Spec parse(String json) {
+    JsonNode root;
+    try {
+      root = JSON.readTree(json);
+    } catch (JsonProcessingException e) {
+      throw new SpecException("spec is not JSON: " + e.getOriginalMessage());
+    }
+    String what = "spec";
+    keys(root, what, "version", "name", "time", "id", "emit", "windows", "features");
+    if (whole(root, what, "version") != 1) {
+      throw new SpecException("spec: version is 1, not " + root.get("version"));
+    }
+    Map<String, Window> windows = windows(root);
+    JsonNode list = root.get("features");
+    if (list == null || !list.isArray() || list.isEmpty()) {
+      throw new SpecException("spec: features is a list with at least one feature");
+    }
+    List<Feature> features = new ArrayList<>();
+    Set<String> names = new HashSet<>();
+    for (JsonNode node : list) {
+      Feature feature = feature(node, windows);
+      if (!names.add(feature.name())) {
+        throw new SpecException("feature '" + feature.name() + "' is declared twice");
+      }
+      features.add(feature);
+    }
+    return new Spec(
+        text(root, what, "name", true),
+        text(root, what, "time", true),
+        text(root, what, "id", false),
+        comparisons(root, "spec, emit", "emit"),
+        windows,
+        features);
+  }
+
+  private static Map<String, Window> windows(JsonNode root) {
+    JsonNode node = root.get("windows");
+    if (node == null || !node.isObject()) {
+      throw new SpecException("spec: windows is an object of windows by name");
+    }
+    Map<String, Window> windows = new LinkedHashMap<>();
+    for (Map.Entry<String, JsonNode> entry : node.properties()) {
+      String what = "window '" + entry.getKey() + "'";
+      keys(entry.getValue(), what, "tile_ms", "tiles");
+      long tileMs = whole(entry.getValue(), what, "tile_ms");
+      long tiles = whole(entry.getValue(), what, "tiles");
+      if (tileMs < 1 || tiles < 1 || tiles > Integer.MAX_VALUE) {
+        throw new SpecException(what + ": tile_ms and tiles are at least 1");
+      }
+      windows.put(entry.getKey(), new Window(entry.getKey(), tileMs, (int) tiles));
+    }
+    return windows;
+  }
+
+  private static Feature feature(JsonNode node, Map<String, Window> windows) {
+    String name = text(node, "feature", "name", true);
+    String what = "feature '" + name + "'";
+    keys(node, what, "name", "aggregate", "window", "column", "filter", "condition", "k");
+    Aggregate aggregate =
+        constant(Aggregate.values(), text(node, what, "aggregate", true), what, "aggregate");
+    String window = text(node, what, "window", true);
+    if (!windows.containsKey(window)) {
+      throw new SpecException(
+          what + ": unknown window '" + window + "', know " + String.join(", ", windows.keySet()));
+    }
+    String column = text(node, what, "column", false);
+    String lower = aggregate.name().toLowerCase(Locale.ROOT);
+    if (column == null && (aggregate.takes == Takes.NUMBER || aggregate.takes == Takes.NUMBER_OR_STRING)) {
+      throw new SpecException(what + ": " + lower + " needs a column");
+    }
+    if (column != null && aggregate.takes == Takes.NOTHING) {
+      throw new SpecException(what + ": " + lower + " takes no column");
+    }
+    List<Comparison> condition = comparisons(node, what, "condition");
+    if (aggregate != Aggregate.SHARE && node.has("condition")) {
+      throw new SpecException(what + ": only share takes a condition");
+    }
+    if (aggregate != Aggregate.DISTINCT && node.has("k")) {
+      throw new SpecException(what + ": only distinct takes k");
+    }
+    long k = node.has("k") ? whole(node, what, "k") : Spec.DEFAULT_K;
+    if (k < Spec.MIN_K || k > Spec.MAX_K) {
+      throw new SpecException(what + ": k is " + Spec.MIN_K + " to " + Spec.MAX_K + ", not " + k);
+    }
+    return new Feature(
+        name, aggregate, window, column, comparisons(node, what, "filter"), condition, (int) k);
+  }
+
+  private static List<Comparison> comparisons(JsonNode parent, String what, String key) {
+    JsonNode list = parent.get(key);
+    List<Comparison> comparisons = new ArrayList<>();
+    if (list == null) {
+      return comparisons;
+    }
+    if (!list.isArray()) {
+      throw new SpecException(what + ": " + key + " is a list of comparisons");
+    }
+    for (JsonNode node : list) {
+      keys(node, what + ", " + key, "column", "op", "value");
+      String column = text(node, what + ", " + key, "column", true);
+      String where = what + ", comparison on '" + column + "'";
+      Op op = constant(Op.values(), text(node, where, "op", true), where, "op");
+      comparisons.add(new Comparison(column, op, value(node, op, where)));
+    }
+    return comparisons;
+  }
+
+  private static Object value(JsonNode node, Op op, String where) {
+    JsonNode value = node.get("value");
+    String lower = op.name().toLowerCase(Locale.ROOT);
+    if (!op.hasValue()) {
+      if (value != null) {
+        throw new SpecException(where + ": " + lower + " takes no value");
+      }
+      return null;
+    }
+    if (value == null) {
+      throw new SpecException(where + ": " + lower + " needs a value");
+    }
+    if (op != Op.IN) {
+      return scalar(value, where);
+    }
+    if (!value.isArray() || value.isEmpty()) {
+      throw new SpecException(where + ": in needs a list of values");
+    }
+    List<Object> values = new ArrayList<>();
+    for (Iterator<JsonNode> it = value.elements(); it.hasNext(); ) {
+      values.add(scalar(it.next(), where));
+    }
+    return values;
+  }
+
+  private static Object scalar(JsonNode value, String where) {
+    if (value.isTextual()) {
+      return value.textValue();
+    } else if (value.isNumber()) {
+      return value.doubleValue();
+    } else if (value.isBoolean()) {
+      return value.booleanValue();
+    }
+    throw new SpecException(where + ": value is a string, number or boolean, not " + value);
+  }
+
+  private static <E extends Enum<E>> E constant(E[] all, String name, String what, String kind) {
+    for (E one : all) {
+      if (one.name().toLowerCase(Locale.ROOT).equals(name)) {
+        return one;
+      }
+    }
+    String known =
+        Arrays.stream(all).map(e -> e.name().toLowerCase(Locale.ROOT)).collect(Collectors.joining(", "));
+    throw new SpecException(what + ": unknown " + kind + " '" + name + "', know " + known);
+  }
+
+  private static void keys(JsonNode node, String what, String... known) {
+    if (node == null || !node.isObject()) {
+      throw new SpecException(what + ": is an object with " + String.join(", ", known));
+    }
+    for (Iterator<String> it = node.fieldNames(); it.hasNext(); ) {
+      String key = it.next();
+      if (!Arrays.asList(known).contains(key)) {
+        throw new SpecException(what + ": unknown key '" + key + "', know " + String.join(", ", known));
+      }
+    }
+  }
+
+  private static String text(JsonNode node, String what, String key, boolean required) {
+    JsonNode value = node.get(key);
+    if (value == null && !required) {
+      return null;
+    }
+    if (value == null || !value.isTextual() || value.textValue().isEmpty()) {
+      throw new SpecException(what + ": " + key + " is a string" + (value == null ? "" : ", not " + value));
+    }
+    return value.textValue();
+  }
+
+  private static long whole(JsonNode node, String what, String key) {
+    JsonNode value = node.get(key);
+    if (value == null || !value.isIntegralNumber() || !value.canConvertToLong()) {
+      throw new SpecException(what + ": " + key + " is a whole number" + (value == null ? "" : ", not " + value));
+    }
+    return value.longValue();
+  }
+}

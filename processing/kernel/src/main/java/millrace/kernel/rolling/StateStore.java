@@ -1,0 +1,29 @@
+package millrace.kernel.rolling;
+
+/** What is kept of the current key: values by number. Values handed out or in are never changed afterwards. */
+interface StateStore {
+  /** The value, or null. */
+  byte[] get(long entry);
+
+  void put(long entry, byte[] value);
+
+  void remove(long entry);
+
+  /** The entry of {@link State}. */
+  long HEAD = 0;
+
+  /** The entry of a ring's tiles, when they are too many for the head. */
+  static long ring(long tileMs) {
+    return (tileMs << 2) | 1;
+  }
+
+  /** The entry of all the ids of one tile of the longest ring, while they are few. */
+  static long ids(long tile) {
+    return (tile << 2) | 2;
+  }
+
+  /** The entry of the ids of one 32nd of a tile of the longest ring. */
+  static long ids(long tile, int bucket) {
+    return ((tile * 32 + bucket) << 2) | 3;
+  }
+}
