@@ -16,10 +16,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MILLRACE_", env_file=ROOT / ".env", frozen=True, extra="ignore")
 
-    state_dir: Path = Field(ROOT / ".millrace", description="everything the local stack keeps: data, logs, models, pids")
-    build_dir: Path = Field(ROOT / ".build", description="jars and tools that set-up fetched or built")
-    host: str = Field("127.0.0.1", description="address every local process binds and is reached at")
-    port_offset: int = Field(0, ge=0, le=40000, description="added to every port below")
+    state_dir: Path = Field(
+        default=ROOT / ".millrace", description="everything the local stack keeps: data, logs, models, pids"
+    )
+    build_dir: Path = Field(default=ROOT / ".build", description="jars and tools that set-up fetched or built")
+    host: str = Field(default="127.0.0.1", description="address every local process binds and is reached at")
+    port_offset: int = Field(default=0, ge=0, le=40000, description="added to every port below")
 
     kafka_base_port: int = 19092
     kafka_controller_base_port: int = 19093
@@ -32,28 +34,36 @@ class Settings(BaseSettings):
     flink_data_base_port: int = 19086
     flink_jobmanager_metrics_base_port: int = 19087
     flink_taskmanager_metrics_base_port: int = 19088
-    jobs_base_port: int = Field(19089, description="health of the keeper that holds the Flink jobs running")
+    jobs_base_port: int = Field(default=19089, description="health of the keeper that holds the Flink jobs running")
     api_base_port: int = 19080
-    consumer_metrics_base_port: int = Field(19100, description="one port a consumer from here on, in products.yaml's order")
+    consumer_metrics_base_port: int = Field(
+        default=19100, description="one port a consumer from here on, in products.yaml's order"
+    )
 
-    kafka_bootstrap_override: str | None = Field(None, description="brokers, where they are not the local stack's")
-    registry_url_override: str | None = Field(None, description="Confluent-compatible registry, where not the local one")
-    redis_url_override: SecretStr | None = Field(None, description="redis:// URL, may hold a password")
-    flink_rest_override: str | None = Field(None, description="JobManager REST URL, where not the local one")
+    kafka_bootstrap_override: str | None = Field(
+        default=None, description="brokers, where they are not the local stack's"
+    )
+    registry_url_override: str | None = Field(
+        default=None, description="Confluent-compatible registry, where not the local one"
+    )
+    redis_url_override: SecretStr | None = Field(default=None, description="redis:// URL, may hold a password")
+    flink_rest_override: str | None = Field(default=None, description="JobManager REST URL, where not the local one")
 
-    flink_parallelism: int = Field(1, ge=1)
-    flink_task_slots: int = Field(4, ge=1)
+    flink_parallelism: int = Field(default=1, ge=1)
+    flink_task_slots: int = Field(default=4, ge=1)
     flink_jobmanager_memory: str = "768m"
     flink_taskmanager_memory: str = "2048m"
-    flink_checkpoint_interval_ms: int = Field(5000, ge=100)
-    flink_buffer_timeout_ms: int = Field(1, ge=0, description="longest a record waits in a network buffer")
+    flink_checkpoint_interval_ms: int = Field(default=5000, ge=100)
+    flink_buffer_timeout_ms: int = Field(default=1, ge=0, description="longest a record waits in a network buffer")
     kafka_heap: str = "512m"
     registry_heap: str = "256m"
 
-    api_keys: SecretStr = Field(SecretStr(""), description="comma-separated keys; empty: the stack makes one, in state_dir")
-    api_requests_per_second: int = Field(2000, ge=1, description="per key")
-    api_max_body_bytes: int = Field(16_384, ge=256)
-    score_deadline_ms: int = Field(1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
+    api_keys: SecretStr = Field(
+        default=SecretStr(""), description="comma-separated keys; empty: the stack makes one, in state_dir"
+    )
+    api_requests_per_second: int = Field(default=2000, ge=1, description="per key")
+    api_max_body_bytes: int = Field(default=16_384, ge=256)
+    score_deadline_ms: int = Field(default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
     log_level: str = "INFO"
     log_json: bool = True
 

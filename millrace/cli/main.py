@@ -17,7 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # Each exports `register(app)` (commands of its own) or `app` (a group named like the module).
-GROUPS = ("stack",)
+GROUPS = ("stack", "jobs")
 
 
 def build(groups: tuple[str, ...] = GROUPS) -> typer.Typer:

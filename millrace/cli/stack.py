@@ -46,7 +46,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
     for one in found["processes"]:
         ports = " ".join(str(port) for port in one["ports"].values())
         mark = "ready" if one["ready"] else one["state"].lower()
-        typer.echo(f"{one['name']:20} {mark:9} {one['pid'] or '-':>8} {one['uptime_s']:>9.0f} s  {ports:24} {one['detail']}")
+        pid, uptime = one["pid"] or "-", f"{one['uptime_s']:.0f} s"
+        typer.echo(f"{one['name']:18} {mark:9} {pid:>8} {uptime:>9}  {ports:24} {one['detail']}".rstrip())
     for job in found["jobs"]:
         tasks = f"{job['tasks_running']}/{job['tasks']} tasks"
         typer.echo(f"job {job['name']:16} {job['state']:10} {tasks}, {job['checkpoints']} checkpoints")

@@ -152,7 +152,7 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
         raise UserError(f"flink_jobmanager_memory={settings.flink_jobmanager_memory} is too small: at least 512m")
     options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m")
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-    return _java(settings, options, main, "jobmanager") + ("--executionMode", "cluster")
+    return (*_java(settings, options, main, "jobmanager"), "--executionMode", "cluster")
 
 
 def taskmanager(settings: Settings) -> tuple[str, ...]:
@@ -205,15 +205,14 @@ def prepare(settings: Settings, name: str) -> None:
 def assemble(layout: Layout) -> Path:
     """The folder of jars for what is built now, made when missing.
 
-    Its name holds the hash of what is in it, the kernel's jar is copied under a name with its hash: a jar that a running
-    cluster has open is never overwritten, and a rebuilt kernel is a new folder. The oldest folders go.
+    Its name holds the hash of what is in it, the kernel's jar is copied under a name with its hash: a jar that a
+    running cluster has open is never overwritten, and a rebuilt kernel is a new folder. The oldest folders go.
     """
     shipped = sorted((layout.flink_home / "lib").glob("*.jar"))
-    # `flink run -py` needs the Python API's jar on the cluster too, only for jobs that run Python.
-    shipped += sorted((layout.flink_home / "opt").glob("flink-python-*.jar"))
     fetched = sorted(layout.flink_jars.glob("*.jar"))
     if not shipped or not fetched:
-        raise UserError(f"Flink's jars are missing ({layout.flink_home / 'lib'}, {layout.flink_jars}): type `make setup`")
+        empty = layout.flink_jars if shipped else layout.flink_home / "lib"
+        raise UserError(f"Flink's jars are missing in {empty}: type `make setup`")
     kernel = layout.kernel_jar
     kernel_hash = hashlib.sha256(kernel.read_bytes()).hexdigest()[:12] if kernel.exists() else None
     identity = "\n".join([str(path) for path in (*shipped, *fetched)] + [kernel_hash or "none"])

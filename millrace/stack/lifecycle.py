@@ -36,9 +36,9 @@ def up(settings: Settings, say: Say, only: tuple[str, ...] = (), timeout: float 
     ready: set[str] = set()
     started: set[str] = set()
     while waiting:
-        for process in [one for one in waiting.values() if one.name not in started and ready.issuperset(one.depends_on)]:
-            supervisor.start_process(process.name)
-            started.add(process.name)
+        for name in [name for name in waiting if name not in started and ready.issuperset(wanted[name].depends_on)]:
+            supervisor.start_process(name)
+            started.add(name)
         info = supervisor.info()
         why = {name: missing(process, settings, info.get(name)) for name, process in waiting.items() if name in started}
         for name in [name for name, reason in why.items() if reason is None]:

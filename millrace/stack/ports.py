@@ -49,7 +49,8 @@ def bindable(host: str, port: int) -> bool:
 def _holder(port: int) -> tuple[str, int | None]:
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            address = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
                 return f"pid {connection.pid} ({_command(connection.pid)})", connection.pid
     except psutil.AccessDenied:
         pass

@@ -29,9 +29,9 @@ class Probe:
 class Process:
     """One process.
 
-    `command` is what runs in the end; `python -m millrace.stack.run <name>` prepares (configuration, storage) and becomes
-    it. `ports` by purpose. `memory` is the most it should need, in MiB. `oneshot` processes are ready when they
-    have exited with 0.
+    `command` is what runs in the end; `python -m millrace.stack.run <name>` prepares (configuration, storage) and
+    becomes it. `ports` by purpose. `memory` is the most it should need, in MiB. `oneshot` processes are ready when
+    they have exited with 0.
     """
 
     name: str
@@ -172,5 +172,3 @@ def selected(settings: Settings, only: tuple[str, ...]) -> dict[str, Process]:
         if name in wanted:
             wanted.update(every[name].depends_on)
     return {name: process for name, process in every.items() if name in wanted}
-
-

@@ -1,4 +1,4 @@
-"""`python -m millrace.stack.run NAME`: prepare a process's files, then become it. Supervisor and docker-compose start this."""
+"""`python -m millrace.stack.run NAME`: prepare a process's files, then become it. What Supervisor and compose start."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **process.env, **extra}
 
 
-def main() -> int:
-    """Write the pid file and become the process; 2 when it cannot be prepared."""
+def main() -> None:
+    """Write the pid file and become the process; exit with 2 when it cannot be prepared."""
     try:
         loaded = settings()
         process = processes(loaded)[sys.argv[1]]
         process.prepare(loaded)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        sys.exit(2)
     # The pid stays the same over exec, so that the process is found also when Supervisor is gone.
     mark = {"pid": os.getpid(), "started": psutil.Process().create_time()}
     write(Layout.of(loaded).run / f"{process.name}.pid", json.dumps(mark))
@@ -41,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

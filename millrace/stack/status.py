@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from config.settings import Settings
-from millrace.stack import jobs
+from millrace.stack import cluster
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.processes import Process, processes
@@ -39,7 +39,7 @@ def status(settings: Settings) -> dict[str, Any]:
         "running": bool(info),
         "state_dir": str(settings.state_dir),
         "processes": [asdict(state) for state in states],
-        "jobs": [asdict(job) for job in jobs.listing(settings)] if reachable else [],
+        "jobs": [asdict(job) for job in cluster.listing(settings)] if reachable else [],
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 from xmlrpc.client import Fault, ServerProxy
 
 from config.errors import UserError
-from config.settings import ROOT, Settings
+from config.settings import ROOT
 from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process
@@ -142,11 +142,11 @@ class Supervisor:
 
     def start_process(self, name: str) -> None:
         """Start one; nothing happens when it runs."""
-        self._call("startProcess", name, False, allowed=(ALREADY_STARTED,))  # noqa: FBT003
+        self._call("startProcess", name, False, allowed=(ALREADY_STARTED,))
 
     def stop_process(self, name: str) -> None:
         """Ask one to stop, without waiting; nothing happens when it does not run."""
-        self._call("stopProcess", name, False, allowed=(NOT_RUNNING, BAD_NAME))  # noqa: FBT003
+        self._call("stopProcess", name, False, allowed=(NOT_RUNNING, BAD_NAME))
 
     def shutdown(self, timeout: float = 30.0) -> None:
         """Stop the daemon and wait until it is gone. Raises `UserError` when it does not go."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from config.errors import RetryableError
 from config.settings import Settings
@@ -17,7 +17,7 @@ LIVING = {"CREATED", "INITIALIZING", "RUNNING", "FAILING", "RESTARTING", "SUSPEN
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. `state` is Flink's word; `tasks_running` of `tasks`; `checkpoints` completed, the last one's path and time."""
+    """A job. `state` is Flink's word; `checkpoints` completed, and where and how old the last one is."""
 
     name: str
     id: str
@@ -35,10 +35,12 @@ class Job:
         return self.state == "RUNNING" and self.tasks > 0 and self.tasks_running == self.tasks
 
 
-def rest(settings: Settings, path: str, timeout: float = 3.0) -> Any:
-    """One GET. Raises `RetryableError` when the JobManager is away."""
+def rest(settings: Settings, path: str, body: dict[str, Any] | None = None, timeout: float = 5.0) -> Any:
+    """One GET, or a POST when there is a body. Raises `RetryableError` when the JobManager is away or refuses."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"{settings.flink_rest}{path}", data=data, headers={"Content-Type": "application/json"})  # noqa: S310
     try:
-        with urlopen(f"{settings.flink_rest}{path}", timeout=timeout) as answer:  # noqa: S310  (the URL is ours)
+        with urlopen(request, timeout=timeout) as answer:  # noqa: S310  (the URL is ours)
             return json.load(answer)
     except (URLError, OSError, HTTPException, ValueError) as error:
         raise RetryableError(f"JobManager {settings.flink_rest}{path}: {error}") from error
@@ -64,7 +66,7 @@ def listing(settings: Settings) -> list[Job]:
 def _job(settings: Settings, job: dict[str, Any]) -> Job:
     checkpoints = rest(settings, f"/jobs/{job['jid']}/checkpoints")
     latest = (checkpoints.get("latest") or {}).get("completed") or {}
-    restarts = [one for one in rest(settings, f"/jobs/{job['jid']}/metrics?get=numRestarts") if one["id"] == "numRestarts"]
+    restarts = rest(settings, f"/jobs/{job['jid']}/metrics?get=numRestarts")
     now_ms = int(rest(settings, f"/jobs/{job['jid']}")["now"])
     return Job(
         name=job["name"],
