@@ -1,0 +1,56 @@
+"""Keeps the shop's minutes: business-metrics in, Redis out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from serving.consumers.product import Incoming, Result
+from serving.consumers.run import run
+from serving.store import Index, Rule, Write
+from serving.times import iso, milliseconds
+
+WINDOWS = "business:windows"
+KEEP = 7 * 24 * 60
+TIMES = ("window_start", "window_end")
+
+
+class Business:
+    """The product of serving/consumers/product.py for the shop's metrics."""
+
+    name = "business"
+    topic = "business-metrics"
+    output: str | None = None
+
+    def missing(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        """One window a record; of two versions of a window the later one in the topic stays."""
+        return [_result(row) for row in batch]
+
+    def restore(self, data: bytes) -> dict[str, Any]:
+        """The BusinessMetrics behind stored bytes."""
+        read: dict[str, Any] = orjson.loads(data)
+        return {**read, **{name: milliseconds(read[name]) for name in TIMES}}
+
+
+def _result(row: Incoming) -> Result:
+    start = row.record["window_start"]
+    document = orjson.dumps({**row.record, **{name: iso(row.record[name]) for name in TIMES}})
+    write = Write(
+        key=f"business:window:{start}",
+        event_time=start,
+        sequence=row.offset,
+        data=document,
+        rule=Rule.NEWEST,
+        index=Index(WINDOWS, KEEP, member=str(start), evict="business:window:"),
+    )
+    return Result(write, row.timestamp)
+
+
+if __name__ == "__main__":
+    run(Business.name, lambda _: Business())

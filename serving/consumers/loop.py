@@ -1,0 +1,303 @@
+"""The loop of every consumer: a topic in, values into the store, records out, offsets last.
+
+A batch is as large as the backlog: one record when idle, everything that is there under load. Offsets are committed
+once the store has the batch's values and the broker its records, so a crash at any point repeats work and loses none;
+the store's writes are idempotent, so repeating changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from config.errors import RetryableError
+from ingestion.avro import Codec, UnreadableError
+from serving.consumers.health import Health
+from serving.consumers.ledger import Entry, Ledger
+from serving.consumers.metrics import Metrics
+from serving.consumers.product import Incoming, Product, Result
+from serving.store import Store
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the loop waits, in seconds."""
+
+    idle: float = 0.1
+    commit: float = 0.2
+    first_retry: float = 0.1
+    last_retry: float = 5.0
+    lag: float = 1.0
+    stop: float = 10.0
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: list[Incoming] = field(default_factory=list)
+    poison: list[tuple[Message, UnreadableError]] = field(default_factory=list)
+
+
+class Loop:
+    """Runs one product until `stop()`. One thread; `stop` may be called from a signal handler."""
+
+    def __init__(
+        self,
+        product: Product,
+        consumer: Consumer,
+        producer: Producer,
+        *,
+        store: Store,
+        codec: Codec,
+        metrics: Metrics,
+        health: Health,
+        batch: int = 500,
+        pace: Pace | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._product, self._consumer, self._producer = product, consumer, producer
+        self._store, self._codec, self._metrics, self._health = store, codec, metrics, health
+        self._size, self._pace, self._now = batch, pace or Pace(), now
+        self._ledger = Ledger()
+        self._owned: set[int] = set()  # partitions
+        self._pending: list[Message] = []  # read while waiting, handled next
+        self._stopping = False
+        self._failure: KafkaError | None = None
+        self._next_commit = self._next_lag = 0.0
+
+    def stop(self) -> None:
+        """Finish the batch in hand, commit, leave the group."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Run until stopped. Raises what no retry mends; the supervisor starts the process again."""
+        self._consumer.subscribe(
+            [self._product.topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+        try:
+            while not self._stopping:
+                self._turn()
+        finally:
+            self._settle(self._pace.stop)
+            self._consumer.close()
+            log.info("stopped", product=self._product.name)
+
+    def _turn(self) -> None:
+        self._health.beat()
+        missing = self._product.missing()
+        self._report({"product": missing} if missing else {})
+        if missing:
+            self._wait(0.5)
+            return
+        messages = self._poll()
+        if messages:
+            self._process(messages)
+        self._producer.poll(0)
+        if self._failure is not None:
+            raise KafkaException(self._failure)
+        moment = time.monotonic()
+        if moment >= self._next_commit:
+            self._next_commit = moment + self._pace.commit
+            self._commit(asynchronous=True)
+        if moment >= self._next_lag:
+            self._next_lag = moment + self._pace.lag
+            self._measure_lag()
+
+    def _report(self, missing: dict[str, str]) -> None:
+        if missing and missing != self._health.missing:
+            log.warning("waiting", **missing)
+        elif not missing and self._health.missing:
+            log.info("ready", product=self._product.name)
+        self._health.missing = missing
+        self._metrics.ready.set(0 if missing else 1)
+
+    def _poll(self) -> list[Message]:
+        # consume(n, timeout) would wait for n records or the whole timeout: so wait for one, then take what is there.
+        first = self._pending or self._read(1, self._pace.idle)
+        self._pending = []
+        return first + self._read(self._size - len(first), 0) if first else first
+
+    def _read(self, count: int, timeout: float) -> list[Message]:
+        return [message for message in self._consumer.consume(max(count, 1), timeout) if self._readable(message)]
+
+    def _readable(self, message: Message) -> bool:
+        error = message.error()
+        if error is None:
+            return True
+        if error.fatal():
+            raise KafkaException(error)
+        log.warning("kafka", error=error.str())  # the client mends these itself: broker away, topic not there yet
+        return False
+
+    # One batch
+
+    def _process(self, messages: list[Message]) -> None:
+        started = time.perf_counter()
+        entry = self._ledger.open(self._positions(messages))
+        results, poison = self._retry(lambda: self._store_batch(messages))
+        self._retry(lambda: self._produce(entry, results, poison))
+        entry.done = True
+        self._metrics.work.observe(time.perf_counter() - started)
+
+    def _positions(self, messages: list[Message]) -> dict[int, int]:
+        return {message.partition(): message.offset() + 1 for message in messages if message.partition() in self._owned}
+
+    def _store_batch(self, messages: list[Message]) -> tuple[list[Result], list[tuple[Message, UnreadableError]]]:
+        batch = self._decode(messages)
+        results = self._product.handle(batch.rows) if batch.rows else []
+        winners = self._store.apply([result.write for result in results])
+        stored_at = self._now()
+        self._metrics.batch.observe(len(messages))
+        self._metrics.records.inc(len(results))
+        for place, winner in enumerate(winners):
+            self._metrics.latency.observe(max(0.0, stored_at - results[place].origin / 1000))
+            if winner is not None:
+                self._metrics.kept.inc()
+                results[place] = self._replaced(results[place], winner.data)
+        return results, batch.poison
+
+    def _replaced(self, result: Result, data: bytes) -> Result:
+        if result.record is None:
+            return result
+        return Result(result.write, result.origin, result.key, self._product.restore(data))
+
+    def _decode(self, messages: list[Message]) -> _Batch:
+        batch = _Batch()
+        for message in messages:
+            try:
+                record = self._codec.decode(self._product.topic, message.value())
+            except UnreadableError as error:
+                batch.poison.append((message, error))
+            else:
+                batch.rows.append(Incoming(record, message.timestamp()[1], message.offset()))
+        return batch
+
+    def _produce(self, entry: Entry, results: list[Result], poison: list[tuple[Message, UnreadableError]]) -> None:
+        outgoing = [
+            (self._product.output, result.key.encode(), self._codec.encode(self._product.output, result.record))
+            for result in results
+            if self._product.output is not None and result.record is not None
+        ]
+        outgoing += [
+            (
+                QUARANTINE,
+                self._product.topic.encode(),
+                self._codec.encode(QUARANTINE, self._quarantined(message, error)),
+            )
+            for message, error in poison
+        ]
+        for topic, key, value in outgoing:  # everything is encoded by now: from here on nothing is to be retried
+            self._send(entry, topic, key, value)
+        self._producer.poll(0)
+        for message, error in poison:
+            self._metrics.poison.inc()
+            log.error("quarantined", reason=error.reason, detail=error.detail, offset=message.offset())
+
+    def _send(self, entry: Entry, topic: str, key: bytes, value: bytes) -> None:
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is None:
+                entry.confirmed()
+            else:
+                self._failure = error
+
+        entry.waiting += 1
+        while True:
+            try:
+                self._producer.produce(topic, value, key, on_delivery=delivered)
+            except BufferError:  # the client's queue is full, the broker slow or away
+                self._health.beat()
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _quarantined(self, message: Message, error: UnreadableError) -> dict[str, Any]:
+        return {
+            "source_topic": message.topic(),
+            "source_partition": message.partition(),
+            "source_offset": message.offset(),
+            "source_time": message.timestamp()[1],
+            "key": message.key(),
+            "value": message.value(),
+            "reason": error.reason,
+            "detail": error.detail,
+            "job": f"consumer/{self._product.name}",
+            "quarantined_at": int(self._now() * 1000),
+        }
+
+    # Waiting
+
+    def _retry(self, step: Callable[[], T]) -> T:
+        """Repeat a step while a part is away; the group goes on knowing us meanwhile."""
+        pause = self._pace.first_retry
+        while True:
+            try:
+                result = step()
+            except RetryableError as error:
+                if self._stopping:
+                    raise
+                self._metrics.retries.inc()
+                self._report({"part": str(error)})
+                self._wait(pause)
+                pause = min(pause * 2, self._pace.last_retry)
+            else:
+                return result
+
+    def _wait(self, seconds: float) -> None:
+        """Serve the group without reading on. What comes through nevertheless is kept for the next batch."""
+        self._consumer.pause(self._consumer.assignment())
+        until = time.monotonic() + seconds
+        while not self._stopping and (left := until - time.monotonic()) > 0:
+            self._health.beat()
+            self._pending += self._read(1, min(left, self._pace.idle))
+            self._producer.poll(0)
+        self._consumer.resume(self._consumer.assignment())
+
+    # Offsets and the group
+
+    def _commit(self, *, asynchronous: bool) -> None:
+        positions = self._ledger.committable()
+        offsets = [TopicPartition(self._product.topic, place, offset) for place, offset in positions.items()]
+        if offsets:
+            self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
+            self._metrics.commits.inc()
+
+    def _settle(self, seconds: float) -> None:
+        """Wait for outstanding confirmations, then commit and wait for it. What stays unconfirmed is read again."""
+        self._producer.flush(seconds)
+        try:
+            self._commit(asynchronous=False)
+        except KafkaException as error:
+            log.warning("not committed; the batch will be read again", error=str(error))
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._owned |= {partition.partition for partition in partitions}
+        log.info("assigned", partitions=sorted(self._owned))
+
+    def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._settle(self._pace.stop)
+        self._leave(partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._leave(partitions)
+
+    def _leave(self, partitions: list[TopicPartition]) -> None:
+        gone = {partition.partition for partition in partitions}
+        self._owned -= gone
+        self._pending = [message for message in self._pending if message.partition() not in gone]
+        self._ledger.forget(gone)
+        log.info("revoked", partitions=sorted(gone))
+
+    def _measure_lag(self) -> None:
+        for place in self._consumer.position([TopicPartition(self._product.topic, owned) for owned in self._owned]):
+            low, high = self._consumer.get_watermark_offsets(place, timeout=1, cached=True)
+            if high >= 0:
+                self._metrics.set_lag(place.partition, max(0, high - max(place.offset, low, 0)))

@@ -1,0 +1,113 @@
+"""Start a consumer's process: clients, signals, health, and the loop."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import redis
+import structlog
+from confluent_kafka import Consumer, Producer
+
+from config.errors import RetryableError
+from config.products import products
+from config.settings import Settings
+from config.settings import settings as configured
+from ingestion.avro import Codec
+from ingestion.registry import Registry
+from serving import logs
+from serving.consumers.health import Health, serve
+from serving.consumers.loop import Loop
+from serving.consumers.metrics import Metrics
+from serving.consumers.product import Product
+from serving.store import RedisStore
+
+log = structlog.get_logger(__name__)
+kafka_log = logging.getLogger("kafka")  # the C library's own lines would go to standard error as they are
+
+
+def consumer_config(settings: Settings, group: str) -> dict[str, str | int | bool]:
+    """Kafka consumer settings: low latency, and memory that a backlog cannot blow up."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "group.id": group,
+        "client.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+        "fetch.queue.backoff.ms": 20,
+        "queued.max.messages.kbytes": 16_384,
+        "socket.nagle.disable": True,
+        "session.timeout.ms": 10_000,
+        "max.poll.interval.ms": 600_000,
+        "topic.metadata.refresh.interval.ms": 10_000,
+        "reconnect.backoff.max.ms": 1000,
+    }
+
+
+def producer_config(settings: Settings, client: str) -> dict[str, str | int | float | bool]:
+    """Kafka producer settings: nothing is given up (it waits for a broker that is away), nothing doubled by retries."""
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "client.id": client,
+        "enable.idempotence": True,
+        "linger.ms": 0,
+        "message.timeout.ms": 0,
+        "compression.type": "lz4",
+        "socket.nagle.disable": True,
+        "reconnect.backoff.max.ms": 1000,
+    }
+
+
+def metrics_port(settings: Settings, consumer: str) -> int:
+    """The port of a consumer: its place in products.yaml counts."""
+    place = [product.consumer for product in products()].index(consumer)
+    return settings.port("consumer_metrics") + place
+
+
+def freeze() -> None:
+    """Take what start-up made out of the collector's sight, and let it run less often: pauses are tail latency."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def run(name: str, make: Callable[[Settings], Product]) -> None:
+    """Run the consumer `name` until SIGTERM or SIGINT; `make` builds its product once logging is set up."""
+    settings = configured()
+    logs.configure(settings, f"consumer-{name}")
+    product = make(settings)
+    group = f"millrace-{name}"
+    health, metrics = Health(time.monotonic), Metrics(product.name)
+    server = serve(settings.host, metrics_port(settings, product.name), health, metrics.registry)
+    store = RedisStore(redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2))
+    loop = Loop(
+        product,
+        Consumer(consumer_config(settings, group), logger=kafka_log),
+        Producer(producer_config(settings, group), logger=kafka_log),
+        store=store,
+        codec=Codec(Registry(settings.registry_url, attempts=1)),
+        metrics=metrics,
+        health=health,
+    )
+
+    def stop(number: int, _: FrameType | None) -> None:
+        log.info("stopping", signal=signal.Signals(number).name)
+        loop.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    log.info("started", topic=product.topic, kafka=settings.kafka_bootstrap, port=server.server_port)
+    freeze()
+    try:
+        loop.run()
+    except RetryableError as error:
+        log.warning("stopped while a part was away; the batch will be read again", error=str(error))
+        sys.exit(1)
+    finally:
+        server.shutdown()

@@ -1,0 +1,157 @@
+"""Models as training leaves them: `<folder>/<version>/{model.txt,model.json}`, and `<folder>/current` naming one.
+
+The current model is taken up while the consumer runs. Rows of an older feature-set version that are still on their way
+keep the newest model trained for that version, so an upgrade needs no pause between the two.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Matrix = npt.NDArray[np.float64]
+
+
+class UnusableModelError(Exception):
+    """A model folder that is incomplete, unreadable or contradicts itself; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model with what it expects and how its score becomes a decision."""
+
+    version: str
+    feature_set_version: str
+    features: tuple[str, ...]
+    review: float
+    block: float
+    booster: lightgbm.Booster
+
+    def decide(self, score: float) -> str:
+        """approve, review or block, by the two thresholds (each inclusive)."""
+        if score >= self.block:
+            return "block"
+        return "review" if score >= self.review else "approve"
+
+    def predict(self, rows: Matrix) -> npt.NDArray[np.float64]:
+        """Probability of fraud of each row (one column a feature, NaN: unknown)."""
+        return np.asarray(self.booster.predict(rows, num_threads=1), dtype=np.float64)
+
+    def reasons(self, rows: Matrix, count: int) -> list[list[str]]:
+        """The `count` features that pushed each row's score up most, strongest first (TreeSHAP, Lundberg 2020)."""
+        pushed = np.asarray(self.booster.predict(rows, num_threads=1, pred_contrib=True), dtype=np.float64)[:, :-1]
+        order = np.argsort(-pushed, axis=1, kind="stable")[:, :count]
+        return [
+            [self.features[column] for column in columns if pushed[row, column] > 0]
+            for row, columns in enumerate(order)
+        ]
+
+
+def load(folder: Path) -> Model:
+    """Read and try a model. Raises `UnusableModelError`."""
+    try:
+        card: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        model = Model(
+            version=card["version"],
+            feature_set_version=card["feature_set_version"],
+            features=tuple(card["features"]),
+            review=float(card["thresholds"]["review"]),
+            block=float(card["thresholds"]["block"]),
+            booster=lightgbm.Booster(model_file=str(folder / "model.txt")),
+        )
+    except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+        raise UnusableModelError(f"{folder.name}: {error!r}") from error
+    if tuple(model.booster.feature_name()) != model.features:
+        raise UnusableModelError(f"{folder.name}: model.json and model.txt name different features")
+    if not 0 <= model.review <= model.block <= 1:
+        raise UnusableModelError(f"{folder.name}: thresholds must be 0 <= review <= block <= 1")
+    trial = np.full((1, len(model.features)), np.nan)
+    model.predict(trial)  # also makes the library do its first-call work now, not in a customer's payment
+    model.reasons(trial, 1)
+    return model
+
+
+class Shelf:
+    """The models of one folder. `watch` reads it on a thread of its own; the consumer only takes references."""
+
+    def __init__(self, folder: Path, features: frozenset[str]) -> None:
+        self._folder, self._known = folder, features
+        self._models: dict[str, Model] = {}  # feature-set version -> model
+        self._seen: tuple[str, int] = ("", 0)
+        self.trouble = self._absent()
+
+    def _absent(self) -> str:
+        return f"no model in {self._folder}: run `millrace train fraud --simulate`"
+
+    def model(self, feature_set_version: str) -> Model | None:
+        """The model for rows of this version, or None."""
+        return self._models.get(feature_set_version)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no model at all."""
+        return not self._models
+
+    def refresh(self) -> None:
+        """Look at `current` and take up what it names, if that changed. A model that is refused leaves the old one."""
+        pointer = self._folder / "current"
+        try:
+            version, stamp = pointer.read_text(encoding="utf-8").strip(), pointer.stat().st_mtime_ns
+        except OSError:
+            self.trouble = self._absent() if self.empty else ""
+            return
+        if (version, stamp) == self._seen:
+            return
+        self._seen = (version, stamp)
+        try:
+            self._take(load(self._folder / version))
+        except UnusableModelError as error:
+            self.trouble = f"model refused: {error}"
+            log.error("model refused", model=version, error=str(error))  # noqa: TRY400 - the message says it all
+
+    def _take(self, model: Model) -> None:
+        unknown = sorted(set(model.features) - self._known)
+        if unknown:
+            raise UnusableModelError(
+                f"{model.version} (feature set {model.feature_set_version}) needs features that nobody computes: "
+                f"{', '.join(unknown)}"
+            )
+        self._models = {**self._models, model.feature_set_version: model}
+        self.trouble = ""
+        log.info("model taken up", model=model.version, feature_set=model.feature_set_version)
+
+    def search(self, feature_set_version: str) -> Model | None:
+        """The newest usable model on disk for rows of a version that `current` is not for. Reads every model: rare."""
+        folders = sorted(self._folder.glob("*/model.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        for path in folders:
+            try:
+                model = load(path.parent)
+            except UnusableModelError:
+                continue
+            if model.feature_set_version == feature_set_version and set(model.features) <= self._known:
+                self._models = {feature_set_version: model, **self._models}
+                log.warning("older model for older features", model=model.version, feature_set=feature_set_version)
+                return model
+        return None
+
+    def watch(self, seconds: float, stop: threading.Event) -> threading.Thread:
+        """Refresh now and every `seconds` until `stop`."""
+        self.refresh()
+
+        def turn() -> None:
+            while not stop.wait(seconds):
+                self.refresh()
+
+        thread = threading.Thread(target=turn, name="models", daemon=True)
+        thread.start()
+        return thread
