@@ -30,6 +30,8 @@ class _Key:
     """All that is kept of one key."""
 
     rings: list[dict[int, Tile]]
+    floors: list[float]
+    """The oldest tile each ring keeps; -inf before any row."""
     newest: int | None = None
     ahead: int | None = None
     ids: dict[int, dict[int, dict[int, None]]] = field(default_factory=dict)
@@ -38,24 +40,12 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
-    """The running value of one aggregate in each tile of its ring."""
+    """The running value of one aggregate in each tile of its ring; `meets` and `value` say which filter and column."""
 
     new: Callable[[], State]
-    meets: Callable[[Row], bool]
-    read: Callable[[Row], Any]
+    meets: int
+    value: int
     skips_none: bool
-
-    def apply(self, tile: Tile, at: int, row: Row, t: int) -> None:
-        """Add the row to the lane's state in `tile`, if it meets the filter and has the column."""
-        if not self.meets(row):
-            return
-        x = self.read(row)
-        if x is None and self.skips_none:
-            return
-        state = tile[at]
-        if state is None:
-            state = tile[at] = self.new()
-        state.add(x, t)
 
 
 @dataclass(slots=True)
@@ -65,32 +55,47 @@ class _Ring:
     tile_ms: int
     n: int
     lanes: list[_Lane] = field(default_factory=list)
+    lane_of: dict[str, int] = field(default_factory=dict)
 
-    def floor(self, key: _Key, span: int) -> int | None:
-        """The oldest tile kept; None before any row."""
-        clocks = []
-        if key.newest is not None:
-            clocks.append(key.newest // self.tile_ms)
-        if key.ahead is not None:
-            clocks.append((key.ahead - span) // self.tile_ms)
-        return max(clocks) - self.n + 1 if clocks else None
+    @property
+    def span(self) -> int:
+        """How far back it reaches, in ms."""
+        return self.n * self.tile_ms
+
+    def floor(self, key: _Key, span: int) -> float:
+        """The oldest tile kept, `span` being the longest ring's."""
+        newest = -math.inf if key.newest is None else key.newest // self.tile_ms
+        ahead = -math.inf if key.ahead is None else (key.ahead - span) // self.tile_ms
+        return max(newest, ahead) - self.n + 1
 
     def covered(self, tiles: Mapping[int, Tile], t: int, n: int) -> list[Tile]:
         """The kept tiles of a window of n tiles at time t, oldest first."""
         i = t // self.tile_ms
         return [tiles[j] for j in range(i - n + 1, i + 1) if j in tiles]
 
+    def apply(self, tiles: dict[int, Tile], t: int, meets: Sequence[bool], values: Sequence[Any]) -> None:
+        """Apply a row to each lane whose filter it meets, unless the lane's column is NULL."""
+        tile = tiles.setdefault(t // self.tile_ms, [None] * len(self.lanes))
+        for at, lane in enumerate(self.lanes):
+            x = values[lane.value]
+            if not meets[lane.meets] or (x is None and lane.skips_none):
+                continue
+            state = tile[at]
+            if state is None:
+                state = tile[at] = lane.new()
+            state.add(x, t)
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where a feature is found: lane `at` of ring `ring`, over its newest `n` tiles."""
+    """Where a feature is found: in lane `lane` of ring `ring`, over the newest `n` tiles; `value` says which column."""
 
     name: str
     aggregate: str
     ring: int
-    at: int
+    lane: int
     n: int
-    read: Callable[[Row], Any]
+    value: int
 
 
 class Rolling:
@@ -102,54 +107,56 @@ class Rolling:
         self._id: str | None = spec.get("id")
         self._emits = _all_of(spec.get("emit", ()))
         self._late, self._duplicate = f"{spec['name']}_late", f"{spec['name']}_duplicate"
-        self._rings: list[_Ring] = []
-        ring_of: dict[int, int] = {}
+        self._filters: dict[str, tuple[int, Callable[[Row], bool]]] = {}
+        self._readers: dict[str, tuple[int, Callable[[Row], Any]]] = {}
+        rings: dict[int, _Ring] = {}
         for window in spec["windows"].values():
-            at = ring_of.setdefault(window["tile_ms"], len(self._rings))
-            if at == len(self._rings):
-                self._rings.append(_Ring(window["tile_ms"], 0))
-            self._rings[at].n = max(self._rings[at].n, window["tiles"])
-        self._longest = max(range(len(self._rings)), key=lambda at: self._span_of(at))
-        self._span = self._span_of(self._longest)[0]
-        self._plans = [self._plan(feature, spec["windows"][feature["window"]], ring_of) for feature in spec["features"]]
-        self._unknown: dict[str, Any] = dict.fromkeys(plan.name for plan in self._plans)
+            ring = rings.setdefault(window["tile_ms"], _Ring(window["tile_ms"], 0))
+            ring.n = max(ring.n, window["tiles"])
+        self._rings = list(rings.values())
+        longest = max(self._rings, key=lambda ring: (ring.span, ring.tile_ms))
+        self._longest, self._span = self._rings.index(longest), longest.span
+        self._plans = [self._plan(feature, spec["windows"][feature["window"]]) for feature in spec["features"]]
+        self._before = [plan for plan in self._plans if plan.aggregate in BEFORE]
+        self._after = [plan for plan in self._plans if plan.aggregate not in BEFORE]
+        self._none: dict[str, Any] = dict.fromkeys(plan.name for plan in self._plans)
         self._keys: dict[str, _Key] = {}
 
-    def _span_of(self, at: int) -> tuple[int, int]:
-        ring = self._rings[at]
-        return ring.n * ring.tile_ms, ring.tile_ms
-
-    def _plan(self, feature: Mapping[str, Any], window: Mapping[str, int], ring_of: Mapping[int, int]) -> _Plan:
-        """Give the feature a lane of its own: the kernel may share lanes, the values are the same."""
+    def _plan(self, feature: Mapping[str, Any], window: Mapping[str, int]) -> _Plan:
+        """Find the feature's filter, column and lane among those there are, or add them."""
         aggregate, column, k = feature["aggregate"], feature.get("column"), feature.get("k", DEFAULT_K)
-        read = _all_of(feature.get("condition", ())) if aggregate == "share" else _reader(column)
-        ring = ring_of[window["tile_ms"]]
-        lanes = self._rings[ring].lanes
-        lanes.append(_Lane(lambda: STATES[aggregate](k), _all_of(feature.get("filter", ())), read, column is not None))
-        return _Plan(feature["name"], aggregate, ring, len(lanes) - 1, window["tiles"], read)
+        filter_, condition = feature.get("filter", ()), feature.get("condition", ())
+        meets, _ = self._filters.setdefault(repr(filter_), (len(self._filters), _all_of(filter_)))
+        reader = _all_of(condition) if aggregate == "share" else _reader(column)
+        value, _ = self._readers.setdefault(repr((column, condition)), (len(self._readers), reader))
+        at = [ring.tile_ms for ring in self._rings].index(window["tile_ms"])
+        ring, new = self._rings[at], STATES[aggregate]
+        lane = ring.lane_of.setdefault(repr((id(new), k, meets, value)), len(ring.lanes))
+        if lane == len(ring.lanes):
+            ring.lanes.append(_Lane(lambda: new(k), meets, value, column is not None))
+        return _Plan(feature["name"], aggregate, at, lane, window["tiles"], value)
 
     def process(self, key: str, row: Row) -> dict[str, Any] | None:
         """The row with the features added, or None for an update-only row. `row[time]` is in ms or None."""
-        emits = self._emits(row)
-        t = row[self._time]
+        emits, t = self._emits(row), row[self._time]
         if key not in self._keys:
-            self._keys[key] = _Key([{} for _ in self._rings])
+            self._keys[key] = _Key([{} for _ in self._rings], [-math.inf for _ in self._rings])
         state = self._keys[key]
-        if t is None or self._is_below_floor(state, self._longest, t):
-            return {**row, **self._unknown, self._late: True, self._duplicate: False} if emits else None
-        if self._seen_before(state, row, t):
-            return {**row, **self._unknown, self._late: False, self._duplicate: True} if emits else None
-        before = self._evaluate_before(state, row, t) if emits else {}
-        self._update(state, row, t, emits)
-        if not emits:
-            return None
-        after = self._evaluate(state, row, t)
-        features = {plan.name: (before if plan.aggregate in BEFORE else after)[plan.name] for plan in self._plans}
-        return {**row, **features, self._late: False, self._duplicate: False}
+        late = t is None or self._is_below_floor(state, self._longest, t)
+        duplicate = not late and self._seen_before(state, row, t)
+        features: dict[str, Any] = dict(self._none)
+        if not late and not duplicate:
+            values = [read(row) for _, read in self._readers.values()]
+            if emits:
+                self._evaluate_before(state, t, features)
+            self._tick(state, t, emits)
+            self._apply(state, row, t, values)
+            if emits:
+                self._evaluate(state, t, values, features)
+        return {**row, **features, self._late: late, self._duplicate: duplicate} if emits else None
 
-    def _is_below_floor(self, state: _Key, at: int, t: int) -> bool:
-        floor = self._rings[at].floor(state, self._span)
-        return floor is not None and t // self._rings[at].tile_ms < floor
+    def _is_below_floor(self, state: _Key, ring: int, t: int) -> bool:
+        return t // self._rings[ring].tile_ms < state.floors[ring]
 
     def _seen_before(self, state: _Key, row: Row, t: int) -> bool:
         if self._id is None or row[self._id] is None:
@@ -162,67 +169,60 @@ class Rolling:
         tile = t // tile_ms
         return tile, (t - tile * tile_ms) * BUCKETS_PER_TILE // tile_ms
 
-    def _update(self, state: _Key, row: Row, t: int, emits: bool) -> None:
+    def _tick(self, state: _Key, t: int, emits: bool) -> None:
+        """Move the row's clock, and drop what falls below the new floors."""
         if emits:
             state.newest = t if state.newest is None else max(state.newest, t)
         else:
             state.ahead = t if state.ahead is None else max(state.ahead, t)
         for at, ring in enumerate(self._rings):
-            tiles, tile, floor = state.rings[at], t // ring.tile_ms, ring.floor(state, self._span)
-            assert floor is not None  # noqa: S101 - one clock has just been set
-            _drop_below(tiles, floor)
-            if tile < floor:
-                continue
-            if tile not in tiles:
-                tiles[tile] = [None] * len(ring.lanes)
-            for lane_at, lane in enumerate(ring.lanes):
-                lane.apply(tiles[tile], lane_at, row, t)
-            if at == self._longest:
-                _drop_below(state.ids, floor)
-        if self._id is not None and row[self._id] is not None:
-            tile, at = self._bucket(t)
-            bucket = state.ids.setdefault(tile, {}).setdefault(at, {})
-            bucket[id_hash(row[self._id], t)] = None
-            if len(bucket) > IDS_PER_BUCKET:
-                del bucket[next(iter(bucket))]
+            floor = ring.floor(state, self._span)
+            if floor > state.floors[at]:
+                state.floors[at] = floor
+                _drop_below(state.rings[at], floor)
+        _drop_below(state.ids, state.floors[self._longest])
 
-    def _evaluate_before(self, state: _Key, row: Row, t: int) -> dict[str, Any]:
+    def _apply(self, state: _Key, row: Row, t: int, values: Sequence[Any]) -> None:
+        """Apply the row to every ring that still keeps its tile, and remember its id."""
+        meets = [holds(row) for _, holds in self._filters.values()]
+        for at, ring in enumerate(self._rings):
+            if not self._is_below_floor(state, at, t):
+                ring.apply(state.rings[at], t, meets, values)
+        if self._id is not None and row[self._id] is not None:
+            self._remember(state, row[self._id], t)
+
+    def _remember(self, state: _Key, identity: str, t: int) -> None:
+        tile, at = self._bucket(t)
+        bucket = state.ids.setdefault(tile, {}).setdefault(at, {})
+        bucket[id_hash(identity, t)] = None
+        if len(bucket) > IDS_PER_BUCKET:
+            del bucket[next(iter(bucket))]
+
+    def _evaluate_before(self, state: _Key, t: int, features: dict[str, Any]) -> None:
         """`last` and `seconds_since`: what was before this row."""
-        values: dict[str, Any] = {}
-        for plan in self._plans:
-            if plan.aggregate not in BEFORE:
-                continue
-            values[plan.name] = None
+        for plan in self._before:
             if self._is_below_floor(state, plan.ring, t):
                 continue
             tiles = self._rings[plan.ring].covered(state.rings[plan.ring], t, plan.n)
-            found = last_seen((s for tile in reversed(tiles) if isinstance(s := tile[plan.at], Last)), t)
+            found = last_seen((s for tile in reversed(tiles) if isinstance(s := tile[plan.lane], Last)), t)
             if found is not None and found.t is not None:
-                values[plan.name] = found.value if plan.aggregate == "last" else (t - found.t) / 1000.0
-        return values
+                features[plan.name] = found.value if plan.aggregate == "last" else (t - found.t) / 1000.0
 
-    def _evaluate(self, state: _Key, row: Row, t: int) -> dict[str, Any]:
-        """Every other feature, the row itself included."""
-        values: dict[str, Any] = {}
-        covered: dict[tuple[int, int], Sequence[Tile] | None] = {}
-        for plan in self._plans:
-            if plan.aggregate in BEFORE:
+    def _evaluate(self, state: _Key, t: int, values: Sequence[Any], features: dict[str, Any]) -> None:
+        """Every other feature, the row itself included. A DOUBLE that is not finite is NULL."""
+        covered: dict[tuple[int, int], list[Tile]] = {}
+        for plan in self._after:
+            if self._is_below_floor(state, plan.ring, t):
                 continue
-            where = plan.ring, plan.n
-            if where not in covered:
-                known = not self._is_below_floor(state, plan.ring, t)
-                covered[where] = self._rings[plan.ring].covered(state.rings[plan.ring], t, plan.n) if known else None
-            tiles = covered[where]
-            if tiles is None:
-                values[plan.name] = None
-                continue
-            states = [s for tile in tiles if (s := tile[plan.at]) is not None]
-            value = VALUES[plan.aggregate](states, plan.read(row))
-            values[plan.name] = value if isinstance(value, int) or value is None or math.isfinite(value) else None
-        return values
+            window = plan.ring, plan.n
+            if window not in covered:
+                covered[window] = self._rings[plan.ring].covered(state.rings[plan.ring], t, plan.n)
+            states = [s for tile in covered[window] if (s := tile[plan.lane]) is not None]
+            value = VALUES[plan.aggregate](states, values[plan.value])
+            features[plan.name] = None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _drop_below(kept: dict[int, Any], floor: int) -> None:
+def _drop_below(kept: dict[int, Any], floor: float) -> None:
     for tile in [tile for tile in kept if tile < floor]:
         del kept[tile]
 
@@ -243,7 +243,14 @@ def _reader(column: str | None) -> Callable[[Row], Any]:
 def _all_of(comparisons: Iterable[Mapping[str, Any]]) -> Callable[[Row], bool]:
     """Whether a row meets every comparison."""
     tests = [(comparison["column"], _test(comparison)) for comparison in comparisons]
-    return lambda row: all(test(row[column]) for column, test in tests)
+
+    def holds(row: Row) -> bool:
+        for column, test in tests:  # noqa: SIM110 - all() takes twice the time, and this runs for every row and filter
+            if not test(row[column]):
+                return False
+        return True
+
+    return holds
 
 
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
@@ -263,8 +270,13 @@ def _test(comparison: Mapping[str, Any]) -> Callable[[Any], bool]:
     if comparison["op"] == "null":
         return lambda v: v is None
     test, value = _TESTS[comparison["op"]], comparison.get("value")
-    constant = [_comparable(one) for one in value] if isinstance(value, list | tuple) else _comparable(value)
-    return lambda v: v is not None and test(_comparable(v), constant)
+    if not isinstance(value, list | tuple):
+        constant = _comparable(value)
+        if isinstance(constant, str | bool):
+            return lambda v: v is not None and test(v, constant)
+        return lambda v: v is not None and test(_comparable(v), constant)
+    constants = [_comparable(one) for one in value]
+    return lambda v: v is not None and test(_comparable(v), constants)
 
 
 def _comparable(value: Any) -> Any:
