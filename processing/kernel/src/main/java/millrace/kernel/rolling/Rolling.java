@@ -11,11 +11,18 @@ import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.api.dataview.MapView;
 import org.apache.flink.table.catalog.DataTypeFactory;
 import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.functions.FunctionContext;
+import org.apache.flink.table.functions.FunctionDefinition;
 import org.apache.flink.table.functions.ProcessTableFunction;
-import org.apache.flink.table.functions.TableSemantics;
+import org.apache.flink.table.functions.SpecializedFunction;
+import org.apache.flink.table.functions.UserDefinedFunction;
 import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.inference.ArgumentCount;
 import org.apache.flink.table.types.inference.CallContext;
+import org.apache.flink.table.types.inference.InputTypeStrategies;
+import org.apache.flink.table.types.inference.InputTypeStrategy;
+import org.apache.flink.table.types.inference.Signature;
 import org.apache.flink.table.types.inference.StateTypeStrategy;
 import org.apache.flink.table.types.inference.StaticArgument;
 import org.apache.flink.table.types.inference.StaticArgumentTrait;
@@ -27,9 +34,14 @@ import org.apache.flink.table.types.inference.TypeInference;
  *
  * <p>State is one map per key, read lazily: entry 0 is the head, the others are seldom touched.
  */
-public final class Rolling extends ProcessTableFunction<RowData> {
+public final class Rolling extends ProcessTableFunction<RowData> implements SpecializedFunction {
   private static final long serialVersionUID = 1L;
   private static final String INPUT = "in";
+
+  /** What the call is for; null until Flink specializes the function for it. */
+  private final String spec;
+
+  private final DataType input;
 
   private transient Engine engine;
   private transient InputRow row;
@@ -38,17 +50,34 @@ public final class Rolling extends ProcessTableFunction<RowData> {
   private transient Counter late;
   private transient Counter duplicate;
 
+  /** For {@code create function}. */
+  public Rolling() {
+    this(null, null);
+  }
+
+  private Rolling(String spec, DataType input) {
+    this.spec = spec;
+    this.input = input;
+  }
+
+  @Override
+  public UserDefinedFunction specialize(SpecializedContext context) {
+    CallContext call = context.getCallContext();
+    return new Rolling(spec(call), table(call));
+  }
+
   @Override
   public void open(FunctionContext context) {
+    engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
+    row = new InputRow(input);
+    features = new FeatureRow(engine.output());
+    store = new MapStore();
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }
 
-  /** Called by Flink for each row. */
-  public void eval(Context context, MapView<Long, byte[]> state, RowData in, String spec) {
-    if (engine == null) {
-      start(context.tableSemanticsFor(INPUT).dataType(), spec);
-    }
+  /** Called by Flink for each row. The spec is known from {@link #specialize} already. */
+  public void eval(MapView<Long, byte[]> state, RowData in, StringData unused) {
     store.view = state;
     row.set(in);
     boolean emits = engine.process(row, store);
@@ -61,13 +90,6 @@ public final class Rolling extends ProcessTableFunction<RowData> {
       // The collector wraps this one object in rows that it reuses as well, so reusing it changes nothing downstream.
       collect(features);
     }
-  }
-
-  private void start(DataType input, String spec) {
-    engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
-    row = new InputRow(input);
-    features = new FeatureRow(engine.output());
-    store = new MapStore();
   }
 
   @Override
@@ -89,21 +111,16 @@ public final class Rolling extends ProcessTableFunction<RowData> {
                     StaticArgumentTrait.SET_SEMANTIC_TABLE,
                     StaticArgumentTrait.PASS_COLUMNS_THROUGH)),
             StaticArgument.scalar("spec", DataTypes.STRING().notNull(), false))
+        .inputTypeStrategy(new Bridge(input != null))
         .stateTypeStrategies(state)
         .outputTypeStrategy(Rolling::output)
         .build();
   }
 
   private static Optional<DataType> output(CallContext call) {
-    String json =
-        call.getArgumentValue(1, String.class)
-            .orElseThrow(() -> new ValidationException("rolling: spec is a literal"));
-    TableSemantics input =
-        call.getTableSemantics(0)
-            .orElseThrow(() -> new ValidationException("rolling: 'in' is a table"));
     Layout layout;
     try {
-      layout = LayoutBuilder.build(SpecParser.parse(json), InputRow.columns(input.dataType()));
+      layout = LayoutBuilder.build(SpecParser.parse(spec(call)), InputRow.columns(table(call)));
     } catch (SpecException e) {
       throw new ValidationException("rolling: " + e.getMessage(), e);
     }
@@ -120,6 +137,43 @@ public final class Rolling extends ProcessTableFunction<RowData> {
     fields.add(DataTypes.FIELD(layout.spec.name() + "_late", DataTypes.BOOLEAN().notNull()));
     fields.add(DataTypes.FIELD(layout.spec.name() + "_duplicate", DataTypes.BOOLEAN().notNull()));
     return Optional.of(DataTypes.ROW(fields).notNull().bridgedTo(RowData.class));
+  }
+
+  private static String spec(CallContext call) {
+    return call.getArgumentValue(1, String.class)
+        .orElseThrow(() -> new ValidationException("rolling: spec is a string literal"));
+  }
+
+  private static DataType table(CallContext call) {
+    return call.getTableSemantics(0)
+        .orElseThrow(() -> new ValidationException("rolling: 'in' is a table"))
+        .dataType();
+  }
+
+  /**
+   * Takes what it is given. When code is generated for the specialized function it asks for Flink's internal objects, so that no row is
+   * converted; earlier Flink wants the types back as they were.
+   */
+  private record Bridge(boolean internal) implements InputTypeStrategy {
+    @Override
+    public ArgumentCount getArgumentCount() {
+      return InputTypeStrategies.WILDCARD.getArgumentCount();
+    }
+
+    @Override
+    public Optional<List<DataType>> inferInputTypes(CallContext call, boolean throwOnFailure) {
+      List<DataType> types = new ArrayList<>(call.getArgumentDataTypes());
+      if (internal) {
+        types.set(0, types.get(0).bridgedTo(RowData.class));
+        types.set(1, types.get(1).bridgedTo(StringData.class));
+      }
+      return Optional.of(types);
+    }
+
+    @Override
+    public List<Signature> getExpectedSignatures(FunctionDefinition definition) {
+      return List.of(Signature.of(Signature.Argument.of("in"), Signature.Argument.of("spec")));
+    }
   }
 
   /** The state of the current key, behind the engine's interface. */
