@@ -1,8 +1,11 @@
-"""What every job sets up the same way; memory, checkpoints and RocksDB belong to the cluster (`millrace.stack.flink`)."""
+"""What every job sets up the same way; memory, checkpoints and RocksDB belong to the cluster (millrace.stack.flink)."""
 
 from __future__ import annotations
 
-from pyflink.table import EnvironmentSettings, TableEnvironment
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyflink.table import TableEnvironment
 
 _OPTIONS = {
     # Rows are handed on by reference: no operator of ours keeps one it was given.
@@ -12,16 +15,16 @@ _OPTIONS = {
     # State ends by its own rules (tiles that roll, windows that close), never by a clock of its own.
     "table.exec.state.ttl": "0 ms",
 }
+_ROLLING = "CREATE TEMPORARY SYSTEM FUNCTION rolling AS 'millrace.kernel.rolling.Rolling' LANGUAGE JAVA"
 
 
 def session(job: str) -> TableEnvironment:
     """A streaming TableEnvironment for the job named `job`, with the kernel's functions."""
+    # Here, not above: only the flink environment has pyflink, and what a job says can be read without it.
+    from pyflink.table import EnvironmentSettings, TableEnvironment
+
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-    options = environment.get_config()
-    options.set("pipeline.name", job)
-    for key, value in _OPTIONS.items():
-        options.set(key, value)
-    environment.execute_sql(
-        "CREATE TEMPORARY SYSTEM FUNCTION rolling AS 'millrace.kernel.rolling.Rolling' LANGUAGE JAVA"
-    )
+    for key, value in {"pipeline.name": job, **_OPTIONS}.items():
+        environment.get_config().set(key, value)
+    environment.execute_sql(_ROLLING)
     return environment

@@ -7,7 +7,8 @@ A source table holds the record's fields, all of them NULL where the record can'
 | `kafka_key` | BYTES | the key as it is |
 | `kafka_partition`, `kafka_offset` | INT, BIGINT | where the record is |
 | `kafka_time` | TIMESTAMP_LTZ(3) | Kafka's timestamp of it |
-| `unreadable_reason`, `unreadable_detail` | STRING | why it can't be read (a code of Quarantined.avsc, and words); NULL if it can |
+| `unreadable_reason` | STRING | why it can't be read: a code of Quarantined.avsc; NULL if it can |
+| `unreadable_detail` | STRING | the same in words |
 | `unreadable_raw` | BYTES | then its value as it is |
 
 A sink table holds the record's fields only; its key is made from the field that `topics.yaml` names.
@@ -75,6 +76,7 @@ _PRODUCER = {
 class Watermark:
     """Event time of a source: `column` minus `delay_ms`; a partition silent for `idle_ms` holds nobody back.
 
+    An event from the future never closes today's windows: the wall clock bounds the watermark.
     With `align_group`, sources of that group wait for each other once `align_drift_ms` apart.
     """
 
@@ -87,24 +89,19 @@ class Watermark:
 
 def sql_type(avro: Any) -> str:
     """The SQL type of an Avro type, nullability left out: unions are of null and one other. Raises ValueError."""
-    if isinstance(avro, str) and avro in _PRIMITIVES:
-        return _PRIMITIVES[avro]
     if isinstance(avro, list):
         others = [branch for branch in avro if branch != "null"]
-        if len(others) == 1:
-            return sql_type(others[0])
-    if isinstance(avro, dict):
-        if avro.get("logicalType") in _LOGICAL:
-            return _LOGICAL[avro["logicalType"]]
-        if avro["type"] == "array":
-            return f"ARRAY<{sql_type(avro['items'])}>"
-        if avro["type"] == "map":
-            return f"MAP<STRING, {sql_type(avro['values'])}>"
-        if avro["type"] == "record":
-            fields = ", ".join(f"`{field['name']}` {sql_type(field['type'])}" for field in avro["fields"])
-            return f"ROW<{fields}>"
-        return sql_type(avro["type"])
-    raise ValueError(f"no SQL type for Avro's {avro!r}")
+        avro = others[0] if len(others) == 1 else avro
+    parts = avro if isinstance(avro, dict) else {"type": avro}
+    kind = parts["type"]
+    if kind == "array":
+        return f"ARRAY<{sql_type(parts['items'])}>"
+    if kind == "map":
+        return f"MAP<STRING, {sql_type(parts['values'])}>"
+    known = _LOGICAL.get(parts.get("logicalType", "")) or (_PRIMITIVES.get(kind) if isinstance(kind, str) else None)
+    if known is None:
+        raise ValueError(f"no SQL type for Avro's {avro!r}")
+    return known
 
 
 def columns(record: str) -> dict[str, str]:
@@ -137,7 +134,7 @@ def source_ddl(topic: str, *, group: str, watermark: Watermark | None = None, co
         **{f"properties.{key}": value for key, value in _CONSUMER.items()},
     }
     if watermark:
-        lines.append(f"WATERMARK FOR `{watermark.column}` AS `{watermark.column}` - {_interval(watermark.delay_ms)}")
+        lines.append(f"WATERMARK FOR `{watermark.column}` AS {_watermark(watermark)}")
         options |= _watermark_options(watermark)
     return _create(topic, lines, options)
 
@@ -188,6 +185,12 @@ def _connection(topic: Topic, config: Settings) -> dict[str, Any]:
     }
 
 
+def _watermark(watermark: Watermark) -> str:
+    """The newest event time less the delay; an event from the future moves it no further than the wall clock."""
+    newest = f"LEAST(`{watermark.column}`, CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)))"
+    return f"{newest} - {_interval(watermark.delay_ms)}"
+
+
 def _watermark_options(watermark: Watermark) -> dict[str, Any]:
     options: dict[str, Any] = {"scan.watermark.idle-timeout": f"{watermark.idle_ms} ms"}
     if watermark.align_group:
@@ -199,7 +202,10 @@ def _watermark_options(watermark: Watermark) -> dict[str, Any]:
 
 
 def _interval(ms: int) -> str:
-    return f"INTERVAL '{ms // 1000}.{ms % 1000:03d}' SECOND(9, 3)"
+    days, rest = divmod(ms, 86_400_000)
+    hours, rest = divmod(rest, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"INTERVAL '{days} {hours:02d}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}' DAY TO SECOND(3)"
 
 
 def _create(topic: str, lines: list[str], options: Mapping[str, Any]) -> str:
