@@ -137,7 +137,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """What Flink's scripts and processes find their folders by."""
     layout = Layout.of(settings)
     return {
-        "FLINK_LIB_DIR": str(layout.flink_lib),
+        # The slash: Flink's scripts list it with `find`, which does not follow a link by itself.
+        "FLINK_LIB_DIR": f"{layout.flink_lib}/",
         "FLINK_CONF_DIR": str(layout.flink_conf),
         "FLINK_LOG_DIR": str(layout.logs),
         "FLINK_PLUGINS_DIR": str(layout.flink_home / "plugins"),

@@ -1,0 +1,40 @@
+# The commands people type. `make` alone lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint unit clean
+KEEP ?=
+SECONDS ?= 60
+PY := .venv/bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install and build what is missing (again: nothing to do, under a second)
+	@scripts/setup.sh
+
+demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, SECONDS=60 says how long it streams
+	@scripts/setup.sh --for demo
+	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep)
+
+test: setup lint ## everything: lint, Java tests, unit and integration tests with coverage
+	mvn -q -B -f processing/kernel verify
+	$(PY)/pytest --cov --cov-report=term
+
+unit: ## the fast tests only, no stack
+	@scripts/setup.sh
+	$(PY)/pytest tests/unit
+
+lint: ## ruff, mypy --strict, import rules, generated files, schema compatibility
+	$(PY)/ruff check .
+	$(PY)/ruff format --check .
+	$(PY)/mypy
+	$(PY)/lint-imports
+	$(PY)/python scripts/generate.py --check
+	$(PY)/python scripts/compose.py --check
+	$(PY)/python scripts/check_schemas.py
+
+bench: setup ## the figures of the README, in one run
+	$(PY)/python benchmarks/run.py
+
+clean: ## stop the stack, remove its state, the environments and what was built
+	-@$(PY)/millrace reset --yes
+	rm -rf .venv .venv-flink .build processing/kernel/target .coverage .mypy_cache .pytest_cache .ruff_cache
