@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.avsc"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def text(name: str) -> str:
     """The schema as written. Raises FileNotFoundError for an unknown record."""
     return (_FOLDER / f"{name}.avsc").read_text(encoding="utf-8")

@@ -1,0 +1,159 @@
+"""A client for the Confluent-compatible registry API (v7), as Apicurio and Confluent serve it.
+
+confluent-kafka's own client needs five more packages and hides the error codes that tell "away" from "refused".
+API: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from config.errors import RetryableError, UserError
+
+FULL_TRANSITIVE = "FULL_TRANSITIVE"
+_CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
+_AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class UnknownSchemaError(LookupError):
+    """The registry answered, and it does not know this id or subject."""
+
+
+class IncompatibleSchemaError(UserError):
+    """The registry refused a schema: records written with it could not be read, or could not read older ones."""
+
+
+def same(left: str, right: str) -> bool:
+    """Whether two schema texts are the same JSON: layout and the order of attributes do not count."""
+    return bool(json.loads(left) == json.loads(right))
+
+
+class Registry:
+    """Look-up, registration and compatibility. Retries while the registry is away, then raises RetryableError.
+
+    `attempts` calls at most, the pause doubling from `pause` seconds to two; `sleep` is passed in for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        attempts: int = 6,
+        pause: float = 0.1,
+        timeout: float = 5.0,
+        sleep: Callable[[float], None] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._client = httpx.Client(timeout=timeout, transport=transport, headers={"Content-Type": _CONTENT_TYPE})
+        self._attempts, self._pause, self._sleep = attempts, pause, sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def schema(self, schema_id: int) -> str:
+        """The schema text of an id. Raises UnknownSchemaError, RetryableError."""
+        return str(self._call("GET", f"/schemas/ids/{schema_id}")["schema"])
+
+    def subjects(self) -> list[str]:
+        """Every subject, sorted."""
+        return sorted(self._call("GET", "/subjects"))
+
+    def versions(self, subject: str) -> list[int]:
+        """Version numbers, ascending; empty for an unknown subject."""
+        try:
+            return sorted(self._call("GET", f"/subjects/{subject}/versions"))
+        except UnknownSchemaError:
+            return []
+
+    def version(self, subject: str, version: int | str = "latest") -> tuple[int, str]:
+        """(id, schema text) of a version. Raises UnknownSchemaError."""
+        answer = self._call("GET", f"/subjects/{subject}/versions/{version}")
+        return int(answer["id"]), str(answer["schema"])
+
+    def look_up(self, subject: str, schema: str) -> int | None:
+        """The id under which the subject holds this schema (`same`), newest version first, or None."""
+        for number in reversed(self.versions(subject)):
+            schema_id, text = self.version(subject, number)
+            if same(text, schema):
+                return schema_id
+        return None
+
+    def register(self, subject: str, schema: str) -> int:
+        """Register a schema and return its id; an equal one is not registered again.
+
+        Raises IncompatibleSchemaError where the subject's rule refuses it.
+        """
+        known = self.look_up(subject, schema)
+        if known is not None:
+            return known
+        return int(self._call("POST", f"/subjects/{subject}/versions", {"schema": schema})["id"])
+
+    def compatibility(self, subject: str) -> str | None:
+        """The subject's own compatibility level, or None."""
+        try:
+            return str(self._call("GET", f"/config/{subject}")["compatibilityLevel"])
+        except UnknownSchemaError:
+            return None
+
+    def set_compatibility(self, subject: str, level: str = FULL_TRANSITIVE) -> None:
+        """Set the subject's compatibility level."""
+        self._call("PUT", f"/config/{subject}", {"compatibility": level})
+
+    def check(self, subject: str, schema: str) -> str | None:
+        """Why the subject would refuse this schema, or None where it would take it."""
+        if not self.versions(subject):
+            return None
+        path = f"/compatibility/subjects/{subject}/versions?verbose=true"
+        answer = self._call("POST", path, {"schema": schema})
+        if answer["is_compatible"]:
+            return None
+        return str(answer.get("reason") or answer.get("messages") or "incompatible")
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        trouble = ""
+        for attempt in range(self._attempts):
+            if attempt:
+                self._sleep(min(self._pause * 2 ** (attempt - 1), 2.0))
+            try:
+                answer = self._client.request(method, self.url + path, json=body)
+            except httpx.TransportError as error:
+                trouble = str(error) or type(error).__name__
+                continue
+            if answer.status_code in _AWAY:
+                trouble = f"{answer.status_code} {_message(answer)}"
+                continue
+            return _answer(answer, method, path)
+        raise RetryableError(f"schema registry {self.url} does not answer: {trouble}")
+
+
+def _answer(answer: httpx.Response, method: str, path: str) -> Any:
+    if answer.status_code == 404:
+        raise UnknownSchemaError(_message(answer))
+    if answer.status_code in (409, 422):
+        raise IncompatibleSchemaError(f"schema registry refused {path}: {_message(answer)}")
+    if answer.is_error:
+        raise UserError(f"schema registry answered {answer.status_code} to {method} {path}: {_message(answer)}")
+    return answer.json()
+
+
+def _message(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json().get("message", answer.text))[:500]
+    except (ValueError, AttributeError):
+        return answer.text[:500]

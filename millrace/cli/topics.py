@@ -1,0 +1,81 @@
+"""`millrace topics`: the cluster and the registry against config/topics.yaml."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import settings
+from config.topics import topics
+from ingestion.registry import Registry
+from ingestion.topics_admin import Change, TopicsAdmin, admin
+
+app = typer.Typer(help="Topics, their schemas and compatibility: list, check, apply.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@contextmanager
+def _admin() -> Iterator[TopicsAdmin]:
+    current = settings()
+    with Registry(current.registry_url) as registry:
+        yield TopicsAdmin(admin(current.kafka_bootstrap), registry)
+
+
+def _show(changes: list[Change], as_json: bool, done: str, none: str) -> None:
+    if as_json:
+        typer.echo(json.dumps([change.as_dict() for change in changes]))
+        return
+    for change in changes:
+        before = f"{change.before} -> " if change.before else ""
+        typer.echo(f"{done} {change.topic}: {change.what} {before}{change.after}")
+    if not changes:
+        typer.echo(none)
+
+
+@app.command()
+def apply(as_json: AsJson = False) -> None:
+    """Create and extend topics, set retention, register schemas, set FULL_TRANSITIVE. Twice changes nothing."""
+    with _admin() as topics_admin:
+        _show(topics_admin.apply(topics()), as_json, "changed", "nothing to change")
+
+
+@app.command()
+def check(as_json: AsJson = False) -> None:
+    """Say what `apply` would change; exit code 1 if anything."""
+    with _admin() as topics_admin:
+        changes = topics_admin.differences(topics())
+    _show(changes, as_json, "differs", "as declared")
+    if changes:
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_topics(as_json: AsJson = False) -> None:
+    """Declared topics, and what the cluster has of them."""
+    with _admin() as topics_admin:
+        found = topics_admin.found(topics().values())
+    rows = [
+        {
+            "name": topic.name,
+            "key": topic.key,
+            "schema": topic.schema,
+            "partitions": topic.partitions,
+            "retention_hours": topic.retention_hours,
+            "exists": topic.name in found,
+        }
+        for topic in topics().values()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table("topic", "key", "schema", "partitions", "retention h", "exists")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row.values()))
+    Console().print(table)
