@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -18,3 +20,13 @@ def milliseconds(text: str) -> int:
     """`iso`'s inverse; a time without zone counts as UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+
+
+def document_of(record: Mapping[str, Any], times: Iterable[str]) -> dict[str, Any]:
+    """A record as documents hold it: the fields named in `times` as ISO 8601."""
+    return {**record, **{name: iso(record[name]) for name in times}}
+
+
+def record_of(document: Mapping[str, Any], times: Iterable[str]) -> dict[str, Any]:
+    """`document_of`'s inverse."""
+    return {**document, **{name: milliseconds(document[name]) for name in times}}

@@ -10,7 +10,7 @@ import orjson
 from serving.consumers.product import Incoming, Result
 from serving.consumers.run import run
 from serving.store import Index, Rule, Write
-from serving.times import iso, milliseconds
+from serving.times import document_of, record_of
 
 WINDOWS = "business:windows"
 KEEP = 7 * 24 * 60
@@ -34,13 +34,12 @@ class Business:
 
     def restore(self, data: bytes) -> dict[str, Any]:
         """The BusinessMetrics behind stored bytes."""
-        read: dict[str, Any] = orjson.loads(data)
-        return {**read, **{name: milliseconds(read[name]) for name in TIMES}}
+        return record_of(orjson.loads(data), TIMES)
 
 
 def _result(row: Incoming) -> Result:
     start = row.record["window_start"]
-    document = orjson.dumps({**row.record, **{name: iso(row.record[name]) for name in TIMES}})
+    document = orjson.dumps(document_of(row.record, TIMES))
     write = Write(
         key=f"business:window:{start}",
         event_time=start,

@@ -17,23 +17,12 @@ from serving.consumers.product import Incoming, Result
 from serving.consumers.run import run
 from serving.models import Model, Shelf
 from serving.store import Index, Write
-from serving.times import iso, milliseconds
+from serving.times import document_of, record_of
 
 REASONS = 3
 RECENT = 50
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount")
-
-
-def document(record: dict[str, Any]) -> bytes:
-    """A FraudScore as the API returns it: the record's fields, times as ISO 8601."""
-    return orjson.dumps({**record, **{name: iso(record[name]) for name in TIMES}})
-
-
-def record_of(data: bytes) -> dict[str, Any]:
-    """`document`'s inverse."""
-    read: dict[str, Any] = orjson.loads(data)
-    return {**read, **{name: milliseconds(read[name]) for name in TIMES}}
 
 
 class Fraud:
@@ -102,7 +91,7 @@ class Fraud:
 
     def restore(self, data: bytes) -> dict[str, Any]:
         """The FraudScore behind stored bytes."""
-        return record_of(data)
+        return record_of(orjson.loads(data), TIMES)
 
 
 def _result(record: dict[str, Any]) -> Result:
@@ -111,7 +100,7 @@ def _result(record: dict[str, Any]) -> Result:
         key=f"fraud:tx:{record['transaction_id']}",
         event_time=record["event_time"],
         sequence=record["sequence"],
-        data=document(record),
+        data=orjson.dumps(document_of(record, TIMES)),
         latest=f"fraud:customer:{customer}",
         index=Index(f"fraud:recent:{customer}", RECENT),
     )

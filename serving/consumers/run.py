@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import sys
@@ -15,19 +14,23 @@ import structlog
 from confluent_kafka import Consumer, Producer
 
 from config.errors import RetryableError
+from config.logging import configure
 from config.products import products
 from config.settings import Settings
 from config.settings import settings as configured
 from ingestion.avro import Codec
+from ingestion.producer import producer_config
 from ingestion.registry import Registry
-from serving import logs
 from serving.consumers.health import Health, serve
 from serving.consumers.loop import Loop
 from serving.consumers.metrics import Metrics
 from serving.consumers.product import Product
+from serving.process import freeze
 from serving.store import RedisStore
 
 log = structlog.get_logger(__name__)
+# A decision is sent at once, and never given up: the offsets behind it wait for its confirmation.
+UNHURRIED = {"linger.ms": 0, "delivery.timeout.ms": 0, "socket.nagle.disable": True}
 kafka_log = logging.getLogger("kafka")  # the C library's own lines would go to standard error as they are
 
 
@@ -50,37 +53,17 @@ def consumer_config(settings: Settings, group: str) -> dict[str, str | int | boo
     }
 
 
-def producer_config(settings: Settings, client: str) -> dict[str, str | int | float | bool]:
-    """Kafka producer settings: nothing is given up (it waits for a broker that is away), nothing doubled by retries."""
-    return {
-        "bootstrap.servers": settings.kafka_bootstrap,
-        "client.id": client,
-        "enable.idempotence": True,
-        "linger.ms": 0,
-        "message.timeout.ms": 0,
-        "compression.type": "lz4",
-        "socket.nagle.disable": True,
-        "reconnect.backoff.max.ms": 1000,
-    }
-
-
 def metrics_port(settings: Settings, consumer: str) -> int:
     """The port of a consumer: its place in products.yaml counts."""
     place = [product.consumer for product in products()].index(consumer)
     return settings.port("consumer_metrics") + place
 
 
-def freeze() -> None:
-    """Take what start-up made out of the collector's sight, and let it run less often: pauses are tail latency."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-
-
 def run(name: str, make: Callable[[Settings], Product]) -> None:
     """Run the consumer `name` until SIGTERM or SIGINT; `make` builds its product once logging is set up."""
     settings = configured()
-    logs.configure(settings, f"consumer-{name}")
+    configure(f"consumer-{name}", settings)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each call of the registry
     product = make(settings)
     group = f"millrace-{name}"
     health, metrics = Health(time.monotonic), Metrics(product.name)
@@ -89,7 +72,7 @@ def run(name: str, make: Callable[[Settings], Product]) -> None:
     loop = Loop(
         product,
         Consumer(consumer_config(settings, group), logger=kafka_log),
-        Producer(producer_config(settings, group), logger=kafka_log),
+        Producer(producer_config(settings.kafka_bootstrap, group, **UNHURRIED), logger=kafka_log),
         store=store,
         codec=Codec(Registry(settings.registry_url, attempts=1)),
         metrics=metrics,

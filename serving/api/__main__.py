@@ -1,0 +1,77 @@
+"""`python -m serving.api`: the API's process."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import redis.asyncio
+import structlog
+import uvicorn
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from config.errors import UserError
+from config.logging import configure
+from config.settings import Settings, settings
+from ingestion.avro import Codec
+from ingestion.registry import Registry
+from serving.api.app import create
+from serving.api.context import Context, RedisValues
+from serving.process import freeze
+
+log = structlog.get_logger(__name__)
+
+
+def context(configured: Settings) -> Context:
+    """Clients from settings. Nothing is connected yet: the API starts without its parts and says so in /readyz."""
+    client = redis.asyncio.Redis.from_url(
+        configured.redis_url,
+        socket_timeout=2,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 1),  # once: a connection that died with an old Redis is no reason for a 503
+        max_connections=256,
+    )
+    return Context(configured, RedisValues(client), Codec(Registry(configured.registry_url, attempts=1, timeout=2)))
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that, once started, takes what start-up made out of the garbage collector's sight."""
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """Start, then freeze."""
+        await super().startup(sockets)  # type: ignore[arg-type]
+        freeze()
+        log.info("started", url=f"http://{self.config.host}:{self.config.port}")
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT."""
+    configured = settings()
+    configure("api", configured)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each call of the registry
+    try:
+        app = create(context(configured))
+    except UserError as error:
+        log.critical("cannot start", error=str(error))
+        sys.stderr.write(f"serving.api: {error}\n")
+        return 2
+    config = uvicorn.Config(
+        app,
+        host=configured.host,
+        port=configured.port("api"),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    Server(config).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

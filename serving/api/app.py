@@ -1,0 +1,120 @@
+"""The app: frame here, products in serving/api/routes/, mounted by config/products.yaml.
+
+A product's module exports `router` and, if it needs parts of its own while the app runs, `lifespan(context)`: an
+asynchronous context manager.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import APIKeyHeader
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis import RedisError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from config.errors import UserError
+from config.products import products
+from serving.api import problems
+from serving.api.context import Context, of
+from serving.api.guard import Guard, Limiter
+from serving.api.keys import Keys
+from serving.api.metrics import Metrics
+
+READY_WITHIN_S = 2.0
+_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="one of MILLRACE_API_KEYS")  # checked by Guard
+
+
+def modules() -> list[ModuleType]:
+    """The routes of every product."""
+    return [import_module(f"serving.api.routes.{product.consumer}") for product in products()]
+
+
+def create(context: Context, routes: Iterable[ModuleType] | None = None) -> FastAPI:
+    """The app. Raises `UserError` when no API key is configured: an API open to all is nobody's intention."""
+    keys = Keys(context.settings.api_keys.get_secret_value().split(","))
+    if not keys:
+        raise UserError("no API key: set MILLRACE_API_KEYS to one or more keys, comma-separated")
+    mounted = modules() if routes is None else list(routes)
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for module in mounted:
+                if hasattr(module, "lifespan"):
+                    await stack.enter_async_context(module.lifespan(context))
+            yield
+
+    app = FastAPI(
+        title="Millrace",
+        version="1",
+        summary="Decisions from event streams",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        responses=problems.described(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
+    )
+    app.state.context, app.state.metrics = context, metrics
+    problems.install(app)
+    app.add_middleware(
+        Guard,
+        keys=keys,
+        limiter=Limiter(context.settings.api_requests_per_second),
+        max_body=context.settings.api_max_body_bytes,
+        metrics=metrics,
+    )
+    for module in mounted:
+        app.include_router(module.router, dependencies=[Security(_key)])
+    app.include_router(_operations)
+    return app
+
+
+_operations = APIRouter(tags=["operations"])
+
+
+@_operations.get("/healthz", summary="Is the process alive?")
+async def healthz() -> dict[str, bool]:
+    """Always, if it answers."""
+    return {"alive": True}
+
+
+@_operations.get("/readyz", summary="Can it do its work? If not, what is missing?")
+async def readyz(request: Request) -> Response:
+    """200, or 503 with what is missing by name."""
+    context = of(request)
+
+    async def store() -> str | None:
+        try:
+            await context.values.ping()
+        except RedisError as error:
+            return f"does not answer: {error!r}"
+        return None
+
+    checks = {"redis": store, **context.checks}
+    answers = await asyncio.gather(*(_within(check()) for check in checks.values()))
+    missing = {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
+    status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
+    return Response(orjson.dumps({"ready": not missing, "missing": missing}), status, media_type="application/json")
+
+
+async def _within(check: Any) -> str | None:
+    try:
+        answer: str | None = await asyncio.wait_for(check, READY_WITHIN_S)
+    except TimeoutError:
+        return f"no answer within {READY_WITHIN_S:g} s"
+    return answer
+
+
+@_operations.get("/metrics", summary="Prometheus metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Request times, memory, collections."""
+    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,77 @@
+"""What a product's routes get from the app."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+import redis.asyncio
+from starlette.requests import Request
+
+from config.settings import Settings
+from ingestion.avro import Codec
+
+Check = Callable[[], Awaitable[str | None]]
+
+
+class Values(Protocol):
+    """The reading side of serving/store.py. Every method raises redis.RedisError when the store is away."""
+
+    async def get(self, key: str) -> bytes | None:
+        """The stored bytes of a key."""
+        ...
+
+    async def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The same for several keys, in one round trip."""
+        ...
+
+    async def newest(self, index: str, count: int) -> list[bytes]:
+        """The `count` newest members of an index, newest first."""
+        ...
+
+    async def ping(self) -> None:
+        """Nothing, if the store is there."""
+        ...
+
+
+class RedisValues:
+    """Values in a real Redis."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client: Any = client
+
+    async def get(self, key: str) -> bytes | None:
+        """The stored bytes of a key."""
+        return cast("bytes | None", await self._client.execute_command("HGET", key, "d"))
+
+    async def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """The same for several keys, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hget(key, "d")
+        return list(await pipeline.execute())
+
+    async def newest(self, index: str, count: int) -> list[bytes]:
+        """The `count` newest members of an index, newest first."""
+        return list(await self._client.zrevrange(index, 0, count - 1))
+
+    async def ping(self) -> None:
+        """Nothing, if the store is there."""
+        await self._client.ping()
+
+
+@dataclass(slots=True)
+class Context:
+    """Shared parts. A product's `lifespan` may add to `checks` (by name, what /readyz asks) and to `parts`."""
+
+    settings: Settings
+    values: Values
+    codec: Codec
+    checks: dict[str, Check] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+
+
+def of(request: Request) -> Context:
+    """The context of the app that serves this request."""
+    return cast("Context", request.app.state.context)

@@ -1,0 +1,104 @@
+"""What every request passes: key, request limit, body size, and its measurement. Plain ASGI: no task, no copy."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.api import problems
+from serving.api.keys import Keys
+from serving.api.metrics import Metrics
+
+PROTECTED = "/v1/"
+
+
+class Limiter:
+    """Requests a second per key, in this process's memory."""
+
+    def __init__(self, per_second: int) -> None:
+        self._item: RateLimitItem = RateLimitItemPerSecond(per_second)
+        self._strategy = FixedWindowRateLimiter(MemoryStorage())
+
+    def wait(self, owner: str) -> float:
+        """Count a request; 0 if it may pass, else the seconds until the next may."""
+        if self._strategy.hit(self._item, owner):
+            return 0.0
+        return max(0.001, self._strategy.get_window_stats(self._item, owner).reset_time - time.time())
+
+
+class Guard:
+    """The middleware. `limiter` is passed in so that tests need no waiting."""
+
+    def __init__(self, app: ASGIApp, keys: Keys, limiter: Limiter, max_body: int, metrics: Metrics) -> None:
+        self._app, self._keys, self._limiter, self._max, self._metrics = app, keys, limiter, max_body, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            refusal = self._refusal(scope) if scope["path"].startswith(PROTECTED) else None
+            if refusal is not None:
+                await refusal(scope, receive, noting)
+            elif scope["method"] in ("GET", "HEAD"):
+                await self._app(scope, receive, noting)
+            else:
+                await self._app(scope, _counted(receive, self._max), noting)
+        finally:
+            self._metrics.observe(scope, status, time.perf_counter() - started)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        key = length = b""
+        for name, value in scope["headers"]:
+            if name == b"x-api-key":
+                key = value
+            elif name == b"content-length":
+                length = value
+        path = scope["path"]
+        owner = self._keys.owner(key) if key else None
+        if owner is None:
+            detail = "this API key is not known" if key else "the header X-API-Key is missing"
+            return problems.response(HTTPStatus.UNAUTHORIZED, detail, path, {"WWW-Authenticate": "ApiKey"})
+        wait = self._limiter.wait(owner)
+        if wait > 0:
+            headers = {"Retry-After": str(int(wait) + 1)}
+            return problems.response(HTTPStatus.TOO_MANY_REQUESTS, "request limit of this key reached", path, headers)
+        if length.isdigit() and int(length) > self._max:
+            return problems.response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _at_most(self._max), path)
+        return None
+
+
+def _at_most(limit: int) -> str:
+    return f"a body may have {limit} bytes at most"
+
+
+def _counted(receive: Receive, limit: int) -> Receive:
+    """The body counted as it is read: Content-Length may be absent or a lie."""
+    seen = 0
+
+    async def counting() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _at_most(limit))
+        return message
+
+    return counting

@@ -1,0 +1,1 @@
+"""One module a product, named like its consumer in config/products.yaml."""
