@@ -3,7 +3,10 @@ package millrace.kernel.rolling;
 import millrace.kernel.rolling.Layout.FeaturePlan;
 import millrace.kernel.rolling.Layout.Ring;
 
-/** The aggregates of docs/rolling.md over {@link Tiles}: apply a row to a lane, fold tiles, make a value of a fold. */
+/**
+ * The aggregates of docs/rolling.md over {@link Tiles}: apply a row to a lane, fold tiles, make a
+ * value of a fold.
+ */
 final class Arithmetic {
   private Arithmetic() {}
 
@@ -49,7 +52,8 @@ final class Arithmetic {
   }
 
   /**
-   * Folds the tiles at {@code from} until {@code to} into the tile {@code at} of {@code into}, oldest first.
+   * Folds the tiles at {@code from} until {@code to} into the tile {@code at} of {@code into},
+   * oldest first.
    *
    * @param time times after it are not seen
    */
@@ -107,7 +111,8 @@ final class Arithmetic {
         int o = lanes.objectAt[lane];
         int[] union = (int[]) into.objects[at * lanes.objects + o];
         for (int i = from; i < to; i++) {
-          union = Distinct.union(union, (int[]) tiles.objects[i * lanes.objects + o], ring.ks[lane]);
+          union =
+              Distinct.union(union, (int[]) tiles.objects[i * lanes.objects + o], ring.ks[lane]);
         }
         into.objects[at * lanes.objects + o] = union;
       }
@@ -145,8 +150,7 @@ final class Arithmetic {
     double n = na + nb;
     double delta = b.doubles[db] - a.doubles[da];
     a.doubles[da] = a.doubles[da] + delta * (nb / n);
-    a.doubles[da + 1] =
-        (a.doubles[da + 1] + b.doubles[db + 1]) + (delta * delta) * (na * nb / n);
+    a.doubles[da + 1] = (a.doubles[da + 1] + b.doubles[db + 1]) + (delta * delta) * (na * nb / n);
     a.longs[la] += b.longs[lb];
   }
 

@@ -29,7 +29,11 @@ final class Columns {
     Integer position = positions.get(name);
     if (position == null) {
       throw new SpecException(
-          what + ": unknown column '" + name + "', know " + String.join(", ", columns.stream().map(Column::name).toList()));
+          what
+              + ": unknown column '"
+              + name
+              + "', know "
+              + String.join(", ", columns.stream().map(Column::name).toList()));
     }
     return position;
   }

@@ -2,7 +2,10 @@ package millrace.kernel.rolling;
 
 import java.util.Arrays;
 
-/** The k smallest distinct hashes (k minimum values), as a sorted array of unsigned numbers; null is the empty set. */
+/**
+ * The k smallest distinct hashes (k minimum values), as a sorted array of unsigned numbers; null is
+ * the empty set.
+ */
 final class Distinct {
   private static final double HASHES = 4294967296.0;
 

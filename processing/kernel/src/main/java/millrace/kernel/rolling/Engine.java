@@ -4,8 +4,9 @@ import java.util.Arrays;
 import millrace.kernel.rolling.Layout.Ring;
 
 /**
- * Computes the features of one row after the other, each with the {@link StateStore} of its key; docs/rolling.md says what. Knows nothing of
- * Flink, no clock, and keeps nothing of a key between calls. Belongs to one thread.
+ * Computes the features of one row after the other, each with the {@link StateStore} of its key;
+ * docs/rolling.md says what. Knows nothing of Flink, no clock, and keeps nothing of a key between
+ * calls. Belongs to one thread.
  */
 final class Engine {
   private final Layout layout;
@@ -40,7 +41,10 @@ final class Engine {
     return out;
   }
 
-  /** Sees the next row of a key; true if it is to be emitted, with what is then in {@link #output()}. */
+  /**
+   * Sees the next row of a key; true if it is to be emitted, with what is then in {@link
+   * #output()}.
+   */
   boolean process(Row row, StateStore store) {
     boolean emits = layout.emit.holds(row);
     out.clear();
@@ -68,7 +72,8 @@ final class Engine {
       ids.drop(longest.floor(newest, ahead, layout.span), store);
     }
     if (hasId) {
-      ids.add(tile, bucket, hash, newest == Lanes.NEVER ? Long.MIN_VALUE : longest.tile(newest), store);
+      ids.add(
+          tile, bucket, hash, newest == Lanes.NEVER ? Long.MIN_VALUE : longest.tile(newest), store);
     }
     write(store);
     return emits;
@@ -134,7 +139,10 @@ final class Engine {
     from.at += length;
   }
 
-  /** Reads a head written for another spec: lanes are known by their identity, the rest starts empty or goes. Rewritten at once, whole. */
+  /**
+   * Reads a head written for another spec: lanes are known by their identity, the rest starts empty
+   * or goes. Rewritten at once, whole.
+   */
   private void migrate(byte[] data, StateStore store) {
     Bytes from = Bytes.over(data);
     Signature.Stored stored = Signature.read(from);

@@ -124,6 +124,7 @@ final class FeatureRow implements RowData {
   }
 
   private static UnsupportedOperationException other(int pos) {
-    return new UnsupportedOperationException("column " + pos + " is BIGINT, DOUBLE, STRING or BOOLEAN");
+    return new UnsupportedOperationException(
+        "column " + pos + " is BIGINT, DOUBLE, STRING or BOOLEAN");
   }
 }

@@ -4,9 +4,10 @@ import java.util.Arrays;
 import java.util.TreeMap;
 
 /**
- * The ids of the current key: which rows were applied. The newest few are in the head. Those of older tiles of the longest ring
- * are stored apart, one entry a tile while they are few, one entry a 32nd of a tile ("bucket") when they are many; the head knows which
- * entries there are, so that a row whose bucket is not among them is known to be new without looking.
+ * The ids of the current key: which rows were applied. The newest few are in the head. Those of
+ * older tiles of the longest ring are stored apart, one entry a tile while they are few, one entry
+ * a 32nd of a tile ("bucket") when they are many; the head knows which entries there are, so that a
+ * row whose bucket is not among them is known to be new without looking.
  */
 final class Ids {
   static final int BUCKETS = 32;
@@ -24,7 +25,8 @@ final class Ids {
   private final long[] openHashes = new long[OPEN + 1];
   private final int[] openBuckets = new int[OPEN + 1];
 
-  // The tiles with entries of their own, ascending, and which of their buckets have an entry (0: one entry for all).
+  // The tiles with entries of their own, ascending, and which of their buckets have an entry (0:
+  // one entry for all).
   private int size;
   private long[] tiles = new long[40];
   private int[] masks = new int[40];
@@ -225,8 +227,9 @@ final class Ids {
   }
 
   /**
-   * Takes over ids stored by a spec whose longest ring had tiles of {@code oldMs}. They can be sorted into this one's buckets if those
-   * are made of whole old ones; otherwise they are forgotten.
+   * Takes over ids stored by a spec whose longest ring had tiles of {@code oldMs}. They can be
+   * sorted into this one's buckets if those are made of whole old ones; otherwise they are
+   * forgotten.
    */
   void adopt(Ids old, long oldMs, long tileMs, long floor, StateStore store) {
     if (oldMs == tileMs) {

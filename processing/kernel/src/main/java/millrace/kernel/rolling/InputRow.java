@@ -51,8 +51,7 @@ final class InputRow implements Row {
       case TINYINT, SMALLINT, INTEGER, BIGINT, FLOAT, DOUBLE, DECIMAL -> Column.Type.NUMBER;
       case CHAR, VARCHAR -> Column.Type.STRING;
       case BOOLEAN -> Column.Type.BOOLEAN;
-      case TIMESTAMP_WITHOUT_TIME_ZONE ->
-          isMilliseconds(((TimestampType) type).getPrecision());
+      case TIMESTAMP_WITHOUT_TIME_ZONE -> isMilliseconds(((TimestampType) type).getPrecision());
       case TIMESTAMP_WITH_LOCAL_TIME_ZONE ->
           isMilliseconds(((LocalZonedTimestampType) type).getPrecision());
       default -> Column.Type.OTHER;

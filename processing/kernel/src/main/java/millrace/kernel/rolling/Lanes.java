@@ -3,8 +3,9 @@ package millrace.kernel.rolling;
 import java.util.List;
 
 /**
- * The lanes of one ring: what each tile keeps. Every lane has its slots among a tile's longs, doubles and objects; that shape, and how
- * a tile is written, follow from the kinds alone, so state of an older spec can be read by the kinds it names.
+ * The lanes of one ring: what each tile keeps. Every lane has its slots among a tile's longs,
+ * doubles and objects; that shape, and how a tile is written, follow from the kinds alone, so state
+ * of an older spec can be read by the kinds it names.
  */
 final class Lanes {
   /** No time: the slot of a lane that has seen no row. */
@@ -166,7 +167,8 @@ final class Lanes {
       } else if (bits == before) {
         how = SAME;
       } else {
-        // Money and its sums are mostly hundredths: three bytes instead of eight, when they come back bit by bit.
+        // Money and its sums are mostly hundredths: three bytes instead of eight, when they come
+        // back bit by bit.
         long cents = (long) Math.rint(value * CENTS);
         if (cents < MOST_CENTS
             && cents > -MOST_CENTS

@@ -4,8 +4,9 @@ import java.util.List;
 import millrace.kernel.rolling.Spec.Aggregate;
 
 /**
- * How a spec is computed over the columns of one input: which rings there are, which lanes the features share, what is read of a row.
- * Made once per task by {@link LayoutBuilder}; holds scratch space, so it belongs to one thread.
+ * How a spec is computed over the columns of one input: which rings there are, which lanes the
+ * features share, what is read of a row. Made once per task by {@link LayoutBuilder}; holds scratch
+ * space, so it belongs to one thread.
  */
 final class Layout {
   final Spec spec;
@@ -95,7 +96,10 @@ final class Layout {
       return Math.floorDiv(time, tileMs);
     }
 
-    /** The oldest tile kept, or Long.MIN_VALUE if neither clock ({@link Lanes#NEVER}: not started) has started. */
+    /**
+     * The oldest tile kept, or Long.MIN_VALUE if neither clock ({@link Lanes#NEVER}: not started)
+     * has started.
+     */
     long floor(long newest, long ahead, long longestSpan) {
       long reference = Long.MIN_VALUE;
       if (newest != Lanes.NEVER) {

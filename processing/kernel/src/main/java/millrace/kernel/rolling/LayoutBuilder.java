@@ -14,7 +14,9 @@ import millrace.kernel.rolling.Spec.Feature;
 import millrace.kernel.rolling.Spec.Takes;
 import millrace.kernel.rolling.Spec.Window;
 
-/** Makes a {@link Layout} of a spec and the input's columns, and refuses what does not fit together. */
+/**
+ * Makes a {@link Layout} of a spec and the input's columns, and refuses what does not fit together.
+ */
 final class LayoutBuilder {
   private final Spec spec;
   private final Columns columns;
@@ -54,7 +56,8 @@ final class LayoutBuilder {
       ring.tiles = Math.max(ring.tiles, window.tiles());
     }
     if (columns.has(spec.name() + "_late") || columns.has(spec.name() + "_duplicate")) {
-      throw new SpecException("spec: the input has a column '" + spec.name() + "_late' or '_duplicate' already");
+      throw new SpecException(
+          "spec: the input has a column '" + spec.name() + "_late' or '_duplicate' already");
     }
     Output.Type[] outputs = new Output.Type[spec.features().size()];
     for (int i = 0; i < outputs.length; i++) {
@@ -219,7 +222,9 @@ final class LayoutBuilder {
                 feature.aggregate(), p[0], sizes.indexOf(p[1]), p[2], p[3], p[4], feature.k()));
       }
       Layout.Window[] used =
-          sizes.stream().map(n -> new Layout.Window(n, ints(windows.get(n)))).toArray(Layout.Window[]::new);
+          sizes.stream()
+              .map(n -> new Layout.Window(n, ints(windows.get(n))))
+              .toArray(Layout.Window[]::new);
       return new Layout.Ring(
           tileMs,
           tiles,

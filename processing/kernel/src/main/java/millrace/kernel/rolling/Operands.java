@@ -3,7 +3,10 @@ package millrace.kernel.rolling;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The current row's values of the columns that lanes and features read, each read once. Reused between rows. */
+/**
+ * The current row's values of the columns that lanes and features read, each read once. Reused
+ * between rows.
+ */
 final class Operands {
   private final int[] columns;
   private final Column.Type[] types;

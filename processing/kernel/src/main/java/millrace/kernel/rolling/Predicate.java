@@ -77,7 +77,8 @@ final class Predicate {
     if (op.isOrder() && column.type() != Type.NUMBER) {
       throw new SpecException(name + ", " + lower + " is for numbers");
     }
-    List<?> values = comparison.value() instanceof List<?> list ? list : List.of(comparison.value());
+    List<?> values =
+        comparison.value() instanceof List<?> list ? list : List.of(comparison.value());
     for (Object value : values) {
       boolean fits =
           switch (column.type()) {
@@ -92,7 +93,8 @@ final class Predicate {
   }
 
   /** One bound comparison. */
-  private record Test(int column, Op op, Type type, double[] numbers, byte[][] texts, boolean[] bools) {
+  private record Test(
+      int column, Op op, Type type, double[] numbers, byte[][] texts, boolean[] bools) {
     static Test of(Comparison comparison, int column, Type type) {
       List<?> values = List.of();
       if (comparison.value() instanceof List<?> list) {

@@ -5,11 +5,14 @@ import millrace.kernel.rolling.Layout.Ring;
 import millrace.kernel.rolling.Layout.Window;
 
 /**
- * One ring of the current key. Few tiles are stored in the head. Many are stored apart ("spilled"): then the head holds the tile of
- * the newest emitting row, and for each window the fold of the tiles before it ("rest"), which is all that a row in that tile needs.
+ * One ring of the current key. Few tiles are stored in the head. Many are stored apart ("spilled"):
+ * then the head holds the tile of the newest emitting row, and for each window the fold of the
+ * tiles before it ("rest"), which is all that a row in that tile needs.
  */
 final class RingState {
-  /** Bytes of tiles above which a ring is stored apart from the head, and below which it comes back. */
+  /**
+   * Bytes of tiles above which a ring is stored apart from the head, and below which it comes back.
+   */
   static final int SPILL = 512;
 
   private static final int UNSPILL = SPILL / 2;
@@ -323,8 +326,7 @@ final class RingState {
       long oldest = newest == NONE ? NONE : Math.max(newest - ring.windows[i].tiles() + 1, floor);
       int begin = tiles.position(oldest);
       if (begin < end) {
-        Arithmetic.fold(
-            ring, ring.windows[i].lanes(), tiles, begin, end, rests, i, Long.MAX_VALUE);
+        Arithmetic.fold(ring, ring.windows[i].lanes(), tiles, begin, end, rests, i, Long.MAX_VALUE);
       }
       ring.lanes.write(scratch, rests, i, newest * ring.tileMs);
     }

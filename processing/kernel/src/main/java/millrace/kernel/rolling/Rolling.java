@@ -29,8 +29,9 @@ import org.apache.flink.table.types.inference.StaticArgumentTrait;
 import org.apache.flink.table.types.inference.TypeInference;
 
 /**
- * The process table function {@code rolling}: adds the features that a spec declares to each row of a keyed table as it passes.
- * docs/rolling.md says what they mean. Thin: types and state here, everything else in {@link Engine}.
+ * The process table function {@code rolling}: adds the features that a spec declares to each row of
+ * a keyed table as it passes. docs/rolling.md says what they mean. Thin: types and state here,
+ * everything else in {@link Engine}.
  *
  * <p>State is one map per key, read lazily: entry 0 is the head, the others are seldom touched.
  */
@@ -87,7 +88,8 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
       duplicate.inc();
     }
     if (emits) {
-      // The collector wraps this one object in rows that it reuses as well, so reusing it changes nothing downstream.
+      // The collector wraps this one object in rows that it reuses as well, so reusing it changes
+      // nothing downstream.
       collect(features);
     }
   }
@@ -151,8 +153,8 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   }
 
   /**
-   * Takes what it is given. When code is generated for the specialized function it asks for Flink's internal objects, so that no row is
-   * converted; earlier Flink wants the types back as they were.
+   * Takes what it is given. When code is generated for the specialized function it asks for Flink's
+   * internal objects, so that no row is converted; earlier Flink wants the types back as they were.
    */
   private record Bridge(boolean internal) implements InputTypeStrategy {
     @Override

@@ -1,6 +1,9 @@
 package millrace.kernel.rolling;
 
-/** The current row, by the positions of its columns. Only the accessor of the column's {@link Column.Type} may be called. */
+/**
+ * The current row, by the positions of its columns. Only the accessor of the column's {@link
+ * Column.Type} may be called.
+ */
 interface Row {
   boolean isNull(int column);
 

@@ -6,8 +6,8 @@ import millrace.kernel.rolling.Layout.Ring;
 import millrace.kernel.rolling.Layout.Window;
 
 /**
- * The rings, lanes and windows that a stored head holds: the bytes it begins with. Equal bytes mean that the head can be read as it is;
- * others say how to read it all the same.
+ * The rings, lanes and windows that a stored head holds: the bytes it begins with. Equal bytes mean
+ * that the head can be read as it is; others say how to read it all the same.
  */
 final class Signature {
   private static final int VERSION = 1;

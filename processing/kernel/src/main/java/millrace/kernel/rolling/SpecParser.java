@@ -100,7 +100,8 @@ final class SpecParser {
     }
     String column = text(node, what, "column", false);
     String lower = aggregate.name().toLowerCase(Locale.ROOT);
-    if (column == null && (aggregate.takes == Takes.NUMBER || aggregate.takes == Takes.NUMBER_OR_STRING)) {
+    if (column == null
+        && (aggregate.takes == Takes.NUMBER || aggregate.takes == Takes.NUMBER_OR_STRING)) {
       throw new SpecException(what + ": " + lower + " needs a column");
     }
     if (column != null && aggregate.takes == Takes.NOTHING) {
@@ -183,7 +184,9 @@ final class SpecParser {
       }
     }
     String known =
-        Arrays.stream(all).map(e -> e.name().toLowerCase(Locale.ROOT)).collect(Collectors.joining(", "));
+        Arrays.stream(all)
+            .map(e -> e.name().toLowerCase(Locale.ROOT))
+            .collect(Collectors.joining(", "));
     throw new SpecException(what + ": unknown " + kind + " '" + name + "', know " + known);
   }
 
@@ -194,7 +197,8 @@ final class SpecParser {
     for (Iterator<String> it = node.fieldNames(); it.hasNext(); ) {
       String key = it.next();
       if (!Arrays.asList(known).contains(key)) {
-        throw new SpecException(what + ": unknown key '" + key + "', know " + String.join(", ", known));
+        throw new SpecException(
+            what + ": unknown key '" + key + "', know " + String.join(", ", known));
       }
     }
   }
@@ -205,7 +209,8 @@ final class SpecParser {
       return null;
     }
     if (value == null || !value.isTextual() || value.textValue().isEmpty()) {
-      throw new SpecException(what + ": " + key + " is a string" + (value == null ? "" : ", not " + value));
+      throw new SpecException(
+          what + ": " + key + " is a string" + (value == null ? "" : ", not " + value));
     }
     return value.textValue();
   }
@@ -213,7 +218,8 @@ final class SpecParser {
   private static long whole(JsonNode node, String what, String key) {
     JsonNode value = node.get(key);
     if (value == null || !value.isIntegralNumber() || !value.canConvertToLong()) {
-      throw new SpecException(what + ": " + key + " is a whole number" + (value == null ? "" : ", not " + value));
+      throw new SpecException(
+          what + ": " + key + " is a whole number" + (value == null ? "" : ", not " + value));
     }
     return value.longValue();
   }

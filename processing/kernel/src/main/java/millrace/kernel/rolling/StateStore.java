@@ -1,6 +1,9 @@
 package millrace.kernel.rolling;
 
-/** What is kept of the current key: values by number. Values handed out or in are never changed afterwards. */
+/**
+ * What is kept of the current key: values by number. Values handed out or in are never changed
+ * afterwards.
+ */
 interface StateStore {
   /** The value, or null. */
   byte[] get(long entry);

@@ -2,7 +2,9 @@ package millrace.kernel.rolling;
 
 import java.util.Arrays;
 
-/** Tiles of one ring in ascending order, those with data only, as flat arrays. Reused between rows. */
+/**
+ * Tiles of one ring in ascending order, those with data only, as flat arrays. Reused between rows.
+ */
 final class Tiles {
   final Lanes lanes;
   int size;
@@ -34,7 +36,10 @@ final class Tiles {
     }
   }
 
-  /** The position of {@code tile}, or {@code -1 - p} where p is where it belongs. Mostly it is the newest. */
+  /**
+   * The position of {@code tile}, or {@code -1 - p} where p is where it belongs. Mostly it is the
+   * newest.
+   */
   int find(long tile) {
     int position = size - 1;
     while (position >= 0 && index[position] > tile) {
@@ -89,7 +94,10 @@ final class Tiles {
     System.arraycopy(source.objects, from * o, objects, to * o, count * o);
   }
 
-  /** Copies those lanes of a tile that exist here, by kind and identity; the others stay as they are. */
+  /**
+   * Copies those lanes of a tile that exist here, by kind and identity; the others stay as they
+   * are.
+   */
   void translate(Tiles source, int from, int to) {
     for (int lane = 0; lane < lanes.size; lane++) {
       Lanes.Kind kind = lanes.kinds[lane];
