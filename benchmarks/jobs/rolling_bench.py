@@ -9,10 +9,10 @@ import argparse
 import json
 from pathlib import Path
 
-from pyflink.table import EnvironmentSettings, TableEnvironment
-
 from config.settings import settings
 from ingestion.schema import text
+from processing.session import session
+from processing.tables import literal, sql_type
 
 SCHEMAS = Path(__file__).parent.parent / "schema"
 WINDOWS = {
@@ -35,12 +35,7 @@ def spec() -> str:
 
 def columns(schema: str) -> str:
     """Column list of a record without nested types."""
-    types = {"string": "STRING", "double": "DOUBLE", "long": "BIGINT", "timestamp-millis": "TIMESTAMP_LTZ(3)"}
-    parts = []
-    for field in json.loads(schema)["fields"]:
-        kind = field["type"][1] if isinstance(field["type"], list) else field["type"]
-        parts.append(f"`{field['name']}` {types[kind['logicalType'] if isinstance(kind, dict) else kind]}")
-    return ", ".join(parts)
+    return ", ".join(f"`{field['name']}` {sql_type(field['type'])}" for field in json.loads(schema)["fields"])
 
 
 def table(name: str, topic: str, schema: str, more: dict[str, str], metadata: str = "") -> str:
@@ -54,7 +49,7 @@ def table(name: str, topic: str, schema: str, more: dict[str, str], metadata: st
         "value.millrace-avro.schema": schema,
         **more,
     }
-    listed = ", ".join("'{}' = '{}'".format(key, value.replace("'", "''")) for key, value in options.items())
+    listed = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in options.items())
     return f"create temporary table {name} ({columns(schema)}{metadata}) with ({listed})"
 
 
@@ -65,17 +60,13 @@ def main() -> None:
     parser.add_argument("--sink", required=True)
     parser.add_argument("--startup", default="earliest-offset", choices=["earliest-offset", "latest-offset"])
     arguments = parser.parse_args()
-    environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-    environment.get_config().set("pipeline.name", arguments.sink)
-    environment.execute_sql(
-        "create temporary system function rolling as 'millrace.kernel.rolling.Rolling' language java"
-    )
+    environment = session(arguments.sink)
     start = {"scan.startup.mode": arguments.startup, "properties.group.id": arguments.sink}
     reason = ", reason STRING METADATA FROM 'value.reason' VIRTUAL"
     environment.execute_sql(table("transactions", arguments.source, text("Transaction"), start, reason))
     result = (SCHEMAS / "RollingResult.avsc").read_text()
     end = {
-        "key.format": "raw",
+        "key.format": "millrace-text",
         "key.fields": "customer_id",
         "value.fields-include": "ALL",
         "value.millrace-avro.subject": f"{arguments.sink}-value",

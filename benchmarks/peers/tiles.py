@@ -1,8 +1,8 @@
 """The rolling job's arithmetic as a good Python program would do it, shared by the peers.
 
-Per key a plain nested list (every state store can serialise it): the newest event time, then four parallel
-lists a ring of its non-empty tiles in ascending order: tile number, count, sum, max. Folding a window is then a built-in over
-a list (`sum` of CPython 3.11 adds left to right, as docs/rolling.md wants), with no loop in Python.
+Per key a plain nested list (every state store can serialise it): the newest event time, then for each ring four
+parallel lists of its non-empty tiles in ascending order: tile number, count, sum, max. Folding a window is
+then a built-in over a list (`sum` of CPython 3.11 adds left to right, as docs/rolling.md wants): no loop in Python.
 """
 
 from __future__ import annotations

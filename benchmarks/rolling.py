@@ -1,0 +1,165 @@
+"""`rolling` against quixstreams and bytewax: the same events, the same 12 values, events per CPU-second.
+
+CPU-seconds are user and system time of the TaskManager, or of the peer's process, between two counts of the
+output topic: after the first `warm` share of the events until all are out. The broker is left out in every case.
+Run: python -m benchmarks.rolling [--quick] (the stack of the settings must be up).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import agree
+from benchmarks.cluster import Cluster
+from benchmarks.kafka import Topics, register
+from benchmarks.measure import Rate, cpu_seconds, watch
+from benchmarks.report import keep, show
+from benchmarks.workload import Workload, encoded
+from config.settings import ROOT, Settings, settings
+from ingestion.schema import text
+
+JOB = ROOT / "benchmarks" / "jobs" / "rolling_bench.py"
+IN_SCHEMA = ROOT / "ingestion" / "schema" / "Transaction.avsc"
+OUT_SCHEMA = ROOT / "benchmarks" / "schema" / "RollingResult.avsc"
+PEERS = ("quix", "bytewax")
+PARTITIONS = 2
+INTERVAL_S = 10
+WARM = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a run takes place: the broker and the filled source topic."""
+
+    settings: Settings
+    topics: Topics
+    source: str
+    out_id: int
+
+    def sink(self, name: str) -> str:
+        """A fresh, empty output topic."""
+        topic = f"bench-{name}-{time.time_ns() // 1_000_000}"
+        self.topics.create(topic, PARTITIONS)
+        return topic
+
+
+def stage(workload: Workload) -> Stage:
+    """Fill the source topic (once a workload) and register the output's schema."""
+    config = settings()
+    topics = Topics(config.kafka_bootstrap)
+    source = f"bench-{workload.name}"
+    records = encoded(workload, config.build_dir / "bench")
+    topics.fill(source, PARTITIONS, records, register(config.registry_url, f"{source}-value", text("Transaction")))
+    return Stage(config, topics, source, register(config.registry_url, "bench-rolling-value", OUT_SCHEMA.read_text()))
+
+
+def millrace(
+    place: Stage, events: int, warm: float = WARM, options: dict[str, str] | None = None
+) -> tuple[Rate, dict[str, Any], str]:
+    """The kernel on the running session cluster; returns the rate, details and the output topic."""
+    cluster, sink = Cluster(place.settings), place.sink("millrace")
+    pid = cluster.taskmanager().pid
+    before = cluster.garbage()
+    chosen = {"execution.checkpointing.interval": f"{INTERVAL_S} s", "parallelism.default": "1", **(options or {})}
+    job = cluster.submit(JOB, "--source", place.source, "--sink", sink, options=chosen)
+    try:
+        rate = watch(
+            lambda: place.topics.count(sink),
+            lambda: cpu_seconds([pid]),
+            warm=int(events * warm),
+            done=events,
+            alive=lambda: cluster.state(job) in ("CREATED", "RUNNING", "RESTARTING"),
+        )
+        after = cluster.garbage()
+        details = {
+            **{key: after[key] - before[key] for key in after},
+            "restarts": cluster.restarts(job),
+            **cluster.checkpoints(job),
+        }
+    finally:
+        cluster.cancel(job)
+    return rate, details, sink
+
+
+def peer(place: Stage, name: str, events: int, warm: float = WARM) -> tuple[Rate, str]:
+    """A peer in a process of its own, stopped once `events` results are out; returns its rate and output topic."""
+    sink = place.sink(name)
+    state = place.settings.build_dir / "bench" / f"state-{name}"
+    shutil.rmtree(state, ignore_errors=True)
+    with (place.settings.build_dir / "bench" / f"{name}.log").open("w") as log:
+        process = subprocess.Popen(peer_command(place, name, sink, state), cwd=ROOT, stdout=log, stderr=log)
+        try:
+            rate = watch(
+                lambda: place.topics.count(sink),
+                lambda: cpu_seconds([process.pid]),
+                warm=int(events * warm),
+                done=events,
+                alive=lambda: process.poll() is None,
+            )
+        finally:
+            process.terminate()
+            process.wait(60)
+    shutil.rmtree(state, ignore_errors=True)
+    return rate, sink
+
+
+def peer_command(place: Stage, name: str, sink: str, state: Path, *more: str) -> list[str]:
+    """The command line of a peer."""
+    arguments = {
+        "bootstrap": place.settings.kafka_bootstrap,
+        "source": place.source,
+        "sink": sink,
+        "in-schema": IN_SCHEMA,
+        "out-schema": OUT_SCHEMA,
+        "out-id": place.out_id,
+        "state-dir": state,
+        "interval": INTERVAL_S,
+    }
+    line = [str(ROOT / ".venv-peers" / "bin" / "python"), "-m", f"benchmarks.peers.{name}_rolling"]
+    return [*line, *(word for key, value in arguments.items() for word in (f"--{key}", str(value))), *more]
+
+
+def run(workload: Workload, peer_events: int) -> dict[str, Any]:
+    """Every contestant in turn, then all outputs compared. Raises DisagreementError if they differ."""
+    place = stage(workload)
+    contestants: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, str] = {}
+    for name in PEERS:
+        rate, outputs[name] = peer(place, name, peer_events)
+        contestants[name] = rate.as_dict()
+    rate, details, outputs["millrace"] = millrace(place, workload.events)
+    contestants["millrace"] = {**rate.as_dict(), **details}
+    agreed = agree.compare(
+        {name: agree.by_transaction(value for value, _ in place.topics.read(topic)) for name, topic in outputs.items()}
+    )
+    place.topics.delete(*outputs.values())
+    best = max(contestants[name]["events_per_cpu_second"] for name in PEERS)
+    ours = contestants["millrace"]["events_per_cpu_second"]
+    return {
+        "workload": workload.name,
+        "contestants": contestants,
+        "events_that_agree": agreed,
+        "events_per_cpu_second": ours,
+        "times_the_better_peer": round(ours / best, 2),
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="200,000 events: shows that it works, not how fast")
+    quick = parser.parse_args().quick
+    result = run(Workload(events=200_000 if quick else 2_000_000), 100_000 if quick else 600_000)
+    show("rolling", [{"contestant": name, **figures} for name, figures in result["contestants"].items()])
+    print(f"{result['events_that_agree']:,} events agree; {result['times_the_better_peer']} times the better peer")
+    print(keep("rolling-quick" if quick else "rolling", result))
+
+
+if __name__ == "__main__":
+    main()
