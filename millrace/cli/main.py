@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 import sys
 
 import typer
 
+import millrace.cli
 from config.errors import RetryableError, UserError
 
 app = typer.Typer(
@@ -16,13 +18,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# Each exports `register(app)` (commands of its own) or `app` (a group named like the module).
-GROUPS = ("stack", "jobs")
 
 
-def build(groups: tuple[str, ...] = GROUPS) -> typer.Typer:
-    """The whole application."""
-    for name in groups:
+def build() -> typer.Typer:
+    """The whole application: a module beside this one exports `register(app)` (commands) or `app` (a group of its name)."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(millrace.cli.__path__)):
+        if name == "main":
+            continue
         module = importlib.import_module(f"millrace.cli.{name}")
         if hasattr(module, "register"):
             module.register(app)
