@@ -31,7 +31,7 @@ def payments() -> str:
     """Readable transactions as rows of `CUSTOMER`, row features added."""
     rows = "".join(f", {row.sql} AS {row.name}" for row in FRAUD.rows)
     return f"""
-        SELECT 'transaction' AS kind, transaction_id AS event_id, transaction_id, event_time, customer_id, terminal_id,
+        SELECT CAST('transaction' AS STRING) AS kind, transaction_id AS event_id, transaction_id, event_time, customer_id, terminal_id,
                amount, CAST(NULL AS BOOLEAN) AS is_fraud, kafka_offset AS sequence, kafka_time AS produced_at{rows}
         FROM transactions WHERE unreadable_reason IS NULL"""
 
@@ -49,7 +49,7 @@ def payments_and_verdicts() -> str:
     inputs = dict(CUSTOMER.inputs)
     carried = [*inputs, *(feature.name for feature in CUSTOMER.features), CUSTOMER.late]
     verdict = {
-        "kind": "'label'",
+        "kind": "CAST('label' AS STRING)",
         "event_id": "'label/' || transaction_id",
         "sequence": "kafka_offset",
         "produced_at": "kafka_time",
