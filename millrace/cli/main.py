@@ -21,7 +21,10 @@ app = typer.Typer(
 
 
 def build() -> typer.Typer:
-    """The whole application. A module beside this one exports `register(app)` (commands) or `app` (a group of its name)."""
+    """The whole application.
+
+    A module beside this one exports `register(app)` (commands of its own) or `app` (a group named like the module).
+    """
     for name in sorted(module.name for module in pkgutil.iter_modules(millrace.cli.__path__)):
         if name == "main":
             continue
