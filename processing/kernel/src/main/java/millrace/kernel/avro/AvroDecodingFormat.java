@@ -15,7 +15,9 @@ import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.RowType;
 
-/** {@code decode} as the planner sees it: append-only rows, with reason, detail and raw as metadata. */
+/**
+ * {@code decode} as the planner sees it: append-only rows, with reason, detail and raw as metadata.
+ */
 final class AvroDecodingFormat implements DecodingFormat<DeserializationSchema<RowData>> {
   private static final Map<String, DataType> READABLE = new LinkedHashMap<>();
 

@@ -42,7 +42,8 @@ public final class AvroFormatFactory
       ConfigOptions.key("unknown-for")
           .durationType()
           .defaultValue(Duration.ofSeconds(5))
-          .withDescription("How long an id that the registry does not know is not asked for again.");
+          .withDescription(
+              "How long an id that the registry does not know is not asked for again.");
 
   @Override
   public String factoryIdentifier() {

@@ -91,8 +91,7 @@ final class AvroSchema {
     if (type != Type.UNION) {
       return this;
     }
-    List<AvroSchema> values =
-        branches.stream().filter(branch -> branch.type != Type.NULL).toList();
+    List<AvroSchema> values = branches.stream().filter(branch -> branch.type != Type.NULL).toList();
     return values.size() == 1 ? values.get(0) : this;
   }
 
@@ -135,8 +134,7 @@ final class AvroSchema {
 
     private AvroSchema byName(String name, String namespace) {
       for (Type type : Type.values()) {
-        if (type.compareTo(Type.STRING) <= 0
-            && type.name().toLowerCase(Locale.ROOT).equals(name)) {
+        if (type.compareTo(Type.STRING) <= 0 && type.name().toLowerCase(Locale.ROOT).equals(name)) {
           return new AvroSchema(type, name);
         }
       }

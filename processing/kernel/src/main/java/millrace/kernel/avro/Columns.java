@@ -22,7 +22,10 @@ final class Columns {
     throw new ValidationException("Column '" + column + "' is no field of " + record.name);
   }
 
-  /** Throws ValidationException, naming the column, unless every column can hold the field of its name. */
+  /**
+   * Throws ValidationException, naming the column, unless every column can hold the field of its
+   * name.
+   */
   static void check(AvroSchema schema, RowType columns) {
     if (schema.type != AvroSchema.Type.RECORD) {
       throw new ValidationException("The schema must be a record, not " + schema);
@@ -36,7 +39,8 @@ final class Columns {
   static void checkComplete(AvroSchema schema, RowType columns) {
     for (AvroSchema.Field field : schema.fields) {
       if (!field.schema().isNullable() && !columns.getFieldNames().contains(field.name())) {
-        throw new ValidationException("No column for field '" + field.name() + "' of " + schema.name);
+        throw new ValidationException(
+            "No column for field '" + field.name() + "' of " + schema.name);
       }
     }
   }
@@ -64,7 +68,12 @@ final class Columns {
         };
     if (!fits) {
       throw new ValidationException(
-          "Column '" + where + "' of type " + column.asSummaryString() + " can't hold Avro's " + schema);
+          "Column '"
+              + where
+              + "' of type "
+              + column.asSummaryString()
+              + " can't hold Avro's "
+              + schema);
     }
   }
 

@@ -9,8 +9,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Confluent wire format (a zero byte, the schema's id in four bytes, Avro) to rows. One a subtask, not thread-safe. What a
- * record holds never makes it throw.
+ * Confluent wire format (a zero byte, the schema's id in four bytes, Avro) to rows. One a subtask,
+ * not thread-safe. What a record holds never makes it throw.
  */
 final class Decoder {
   /** Looks up a writer's schema. */
@@ -18,7 +18,8 @@ final class Decoder {
     /**
      * The schema's text.
      *
-     * @throws Unreadable unknown_schema or incompatible_schema: for good, as far as the registry knows now
+     * @throws Unreadable unknown_schema or incompatible_schema: for good, as far as the registry
+     *     knows now
      * @throws InterruptedException while waiting for a registry that is away
      */
     String byId(int id) throws InterruptedException;

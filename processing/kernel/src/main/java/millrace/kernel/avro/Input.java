@@ -8,8 +8,8 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
 import org.apache.flink.table.data.binary.BinaryStringData;
 
 /**
- * A position in one record's bytes. Every read is checked and throws {@link Unreadable}. Strings are views of the record's
- * bytes, not copies: whoever keeps one keeps the record.
+ * A position in one record's bytes. Every read is checked and throws {@link Unreadable}. Strings
+ * are views of the record's bytes, not copies: whoever keeps one keeps the record.
  */
 final class Input {
   /** What no single value of a Kafka record reaches: a longer one is nonsense, not a cut record. */
@@ -130,7 +130,9 @@ final class Input {
       throw Unreadable.malformed("invalid UTF-8 at byte " + (invalid - start) + " of " + length);
     }
     position += length;
-    if (minLength > 0 && length < 4 * minLength && Utf8.characters(bytes, start, length) < minLength) {
+    if (minLength > 0
+        && length < 4 * minLength
+        && Utf8.characters(bytes, start, length) < minLength) {
       refuse(where + " is shorter than " + minLength);
     }
     if (segments == null) {
@@ -212,6 +214,7 @@ final class Input {
 
   private Unreadable truncated(long needed) {
     return new Unreadable(
-        Unreadable.TRUNCATED, "needs " + needed + " bytes at offset " + position + ", has " + remaining());
+        Unreadable.TRUNCATED,
+        "needs " + needed + " bytes at offset " + position + ", has " + remaining());
   }
 }

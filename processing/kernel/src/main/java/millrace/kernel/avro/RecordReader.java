@@ -2,7 +2,10 @@ package millrace.kernel.avro;
 
 import org.apache.flink.table.data.GenericRowData;
 
-/** Reads a record: each of the writer's fields into its column or over it, then the defaults of what it lacks. */
+/**
+ * Reads a record: each of the writer's fields into its column or over it, then the defaults of what
+ * it lacks.
+ */
 final class RecordReader implements Reader {
   private final int width;
   private final String[] names;

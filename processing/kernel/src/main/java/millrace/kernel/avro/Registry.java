@@ -16,8 +16,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The schema registry over its REST interface (Confluent's, which Apicurio speaks as "ccompat"). Waits with back-off for as
- * long as it is away: an outage must neither fail the job nor send good records to quarantine.
+ * The schema registry over its REST interface (Confluent's, which Apicurio speaks as "ccompat").
+ * Waits with back-off for as long as it is away: an outage must neither fail the job nor send good
+ * records to quarantine.
  */
 final class Registry implements Decoder.Schemas {
   private static final Logger LOG = LoggerFactory.getLogger(Registry.class);
@@ -43,7 +44,8 @@ final class Registry implements Decoder.Schemas {
   private HttpClient client;
 
   /**
-   * @param registrationWait milliseconds that {@link #idOf} waits for a schema nobody has registered yet
+   * @param registrationWait milliseconds that {@link #idOf} waits for a schema nobody has
+   *     registered yet
    */
   Registry(String url, long registrationWait) {
     this.url = url.endsWith("/") ? url.substring(0, url.length() - 1) : url;
@@ -97,7 +99,11 @@ final class Registry implements Decoder.Schemas {
       boolean missing = answer.saysNotFound() || answer.refusesTheQuestion();
       if (missing && waited >= registrationWait) {
         throw new IllegalStateException(
-            "The schema is not registered under " + subject + " at " + url + " (millrace topics apply does it): "
+            "The schema is not registered under "
+                + subject
+                + " at "
+                + url
+                + " (millrace topics apply does it): "
                 + excerpt(answer.text));
       }
       complain(request, "answered " + answer.status + " " + excerpt(answer.text), wait);

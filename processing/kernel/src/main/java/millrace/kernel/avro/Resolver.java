@@ -15,8 +15,9 @@ import org.apache.flink.table.types.logical.MapType;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * Compiles how values of a writer's schema are read as the reader's (Avro 1.12, "Schema Resolution") into a table's columns.
- * Throws {@link Unreadable} (incompatible_schema) where they can't be; a union's branch that can't be fails only when met.
+ * Compiles how values of a writer's schema are read as the reader's (Avro 1.12, "Schema
+ * Resolution") into a table's columns. Throws {@link Unreadable} (incompatible_schema) where they
+ * can't be; a union's branch that can't be fails only when met.
  */
 final class Resolver {
   private Resolver() {}
@@ -48,7 +49,8 @@ final class Resolver {
       if (source == null) {
         defaults[column] = missing(field, type);
       } else {
-        readers[source] = value(skipped[source], field.schema(), type, field.name(), field.minLength());
+        readers[source] =
+            value(skipped[source], field.schema(), type, field.name(), field.minLength());
         targets[source] = column;
       }
     }
@@ -58,7 +60,8 @@ final class Resolver {
   }
 
   /** What no column asks for must be there or have a default all the same. */
-  private static void requireUnread(AvroSchema reader, RowType columns, Map<String, Integer> written) {
+  private static void requireUnread(
+      AvroSchema reader, RowType columns, Map<String, Integer> written) {
     for (AvroSchema.Field field : reader.fields) {
       if (!columns.getFieldNames().contains(field.name()) && source(field, written) == null) {
         requireDefault(field);
@@ -87,7 +90,8 @@ final class Resolver {
 
   private static boolean sameName(AvroSchema writer, AvroSchema reader) {
     return writer.shortName().equals(reader.shortName())
-        || reader.aliases.stream().anyMatch(a -> AvroSchema.unqualified(a).equals(writer.shortName()));
+        || reader.aliases.stream()
+            .anyMatch(a -> AvroSchema.unqualified(a).equals(writer.shortName()));
   }
 
   private static Reader value(
@@ -139,13 +143,17 @@ final class Resolver {
           case FLOAT -> floats(from, where);
           case DOUBLE -> doubles(from, where);
           case STRING ->
-              from == Type.STRING || from == Type.BYTES ? in -> in.readString(minLength, where) : null;
+              from == Type.STRING || from == Type.BYTES
+                  ? in -> in.readString(minLength, where)
+                  : null;
           case BYTES -> from == Type.BYTES || from == Type.STRING ? Input::readBytes : null;
           case FIXED -> fixed(writer, reader);
           case ENUM -> enumeration(writer, reader);
-          case ARRAY -> from == Type.ARRAY ? array(writer, reader, (ArrayType) column, where) : null;
+          case ARRAY ->
+              from == Type.ARRAY ? array(writer, reader, (ArrayType) column, where) : null;
           case MAP -> from == Type.MAP ? map(writer, reader, (MapType) column, where) : null;
-          case RECORD -> from == Type.RECORD ? record(writer, reader, (RowType) column, 0) : null;
+          case RECORD ->
+              from == Type.RECORD ? nested(writer, reader, (RowType) column, where) : null;
           case NULL, UNION -> null;
         };
     if (found == null) {
@@ -155,7 +163,8 @@ final class Resolver {
   }
 
   private static Unreadable mismatch(AvroSchema writer, AvroSchema reader, String where) {
-    return Unreadable.incompatible("field " + where + " is written as " + writer + ", read as " + reader);
+    return Unreadable.incompatible(
+        "field " + where + " is written as " + writer + ", read as " + reader);
   }
 
   /** Avro ignores logical types here; a value of another unit would be wrong in silence. */
@@ -206,7 +215,8 @@ final class Resolver {
   }
 
   private static Reader fixed(AvroSchema writer, AvroSchema reader) {
-    boolean same = writer.type == Type.FIXED && writer.size == reader.size && sameName(writer, reader);
+    boolean same =
+        writer.type == Type.FIXED && writer.size == reader.size && sameName(writer, reader);
     return same ? in -> in.readFixed(reader.size) : null;
   }
 
@@ -229,7 +239,16 @@ final class Resolver {
     };
   }
 
-  private static Reader array(AvroSchema writer, AvroSchema reader, ArrayType column, String where) {
+  private static Reader nested(AvroSchema writer, AvroSchema reader, RowType column, String where) {
+    try {
+      return record(writer, reader, column, 0);
+    } catch (Unreadable e) {
+      throw e.in("field " + where);
+    }
+  }
+
+  private static Reader array(
+      AvroSchema writer, AvroSchema reader, ArrayType column, String where) {
     Reader item = value(writer.items, reader.items, column.getElementType(), where + "[]", 0);
     int smallest = Skip.smallest(writer.items);
     return in -> {

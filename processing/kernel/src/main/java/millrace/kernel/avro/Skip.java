@@ -61,7 +61,9 @@ final class Skip {
     in.enter();
     int smallest = smallest(item) + keyBytes;
     int total = 0;
-    for (int count = in.readBlock(smallest, total); count != 0; count = in.readBlock(smallest, total)) {
+    for (int count = in.readBlock(smallest, total);
+        count != 0;
+        count = in.readBlock(smallest, total)) {
       for (int i = 0; i < count; i++) {
         if (keyBytes > 0) {
           in.skip(in.readLength());

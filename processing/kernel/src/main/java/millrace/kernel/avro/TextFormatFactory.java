@@ -15,8 +15,9 @@ import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.LogicalType;
 
 /**
- * The format {@code millrace-text} for keys: one column's value as UTF-8 text, a timestamp as its milliseconds. (Flink's own
- * {@code raw} knows no timestamps and takes strings apart and together again.)
+ * The format {@code millrace-text} for keys: one column's value as UTF-8 text, a timestamp as its
+ * milliseconds. (Flink's own {@code raw} knows no timestamps and takes strings apart and together
+ * again.)
  */
 public final class TextFormatFactory implements SerializationFormatFactory {
   @Override
@@ -42,7 +43,8 @@ public final class TextFormatFactory implements SerializationFormatFactory {
       public SerializationSchema<RowData> createRuntimeEncoder(
           DynamicTableSink.Context sink, DataType physical) {
         if (physical.getChildren().size() != 1) {
-          throw new ValidationException("Format 'millrace-text' writes one column, not " + physical);
+          throw new ValidationException(
+              "Format 'millrace-text' writes one column, not " + physical);
         }
         LogicalType type = physical.getChildren().get(0).getLogicalType();
         return new TextSerialization(type);

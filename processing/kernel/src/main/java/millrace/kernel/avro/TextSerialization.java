@@ -28,7 +28,8 @@ final class TextSerialization implements SerializationSchema<RowData> {
           case BIGINT -> Kind.LONG;
           case INTEGER -> Kind.INT;
           case TIMESTAMP_WITHOUT_TIME_ZONE, TIMESTAMP_WITH_LOCAL_TIME_ZONE -> Kind.TIMESTAMP;
-          default -> throw new ValidationException("No key can be of type " + type.asSummaryString());
+          default ->
+              throw new ValidationException("No key can be of type " + type.asSummaryString());
         };
     precision = kind == Kind.TIMESTAMP ? LogicalTypeChecks.getPrecision(type) : 0;
   }

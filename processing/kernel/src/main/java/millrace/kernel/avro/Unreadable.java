@@ -1,6 +1,9 @@
 package millrace.kernel.avro;
 
-/** A record that can't be read: a reason (one of Quarantined.avsc's codes) and what exactly, for a person. */
+/**
+ * A record that can't be read: a reason (one of Quarantined.avsc's codes) and what exactly, for a
+ * person.
+ */
 final class Unreadable extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

@@ -71,7 +71,8 @@ final class Writers {
       throw new IllegalArgumentException("The table has no column for field " + field.name());
     }
     long branch = nullBranch(field.schema());
-    return new Both((row, i, out) -> out.writeLong(branch), (items, i, out) -> out.writeLong(branch));
+    return new Both(
+        (row, i, out) -> out.writeLong(branch), (items, i, out) -> out.writeLong(branch));
   }
 
   private static Writer value(AvroSchema declared, LogicalType column, String where) {
@@ -159,7 +160,8 @@ final class Writers {
       case ARRAY -> array(schema, (ArrayType) column, where);
       case MAP -> map(schema, (MapType) column, where);
       case RECORD -> nested(schema, (RowType) column);
-      case NULL, UNION -> throw new IllegalArgumentException("Field " + where + ": no column can be " + schema);
+      case NULL, UNION ->
+          throw new IllegalArgumentException("Field " + where + ": no column can be " + schema);
     };
   }
 

@@ -1,0 +1,122 @@
+package millrace.kernel.avro;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Random;
+import java.util.ServiceLoader;
+import java.util.stream.Stream;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.api.ValidationException;
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.data.TimestampData;
+import org.apache.flink.table.factories.Factory;
+import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.RowType;
+import org.junit.jupiter.api.Test;
+
+/** What the planner sees of the formats: their names, what they refuse, and key texts. */
+class FormatTest {
+  private static RowType row(DataTypes.Field... fields) {
+    return (RowType) DataTypes.ROW(fields).getLogicalType();
+  }
+
+  private static String refusal(String schema, DataTypes.Field... fields) {
+    AvroSchema parsed = AvroSchema.parse(schema);
+    return assertThrows(ValidationException.class, () -> Columns.check(parsed, row(fields)))
+        .getMessage();
+  }
+
+  @Test
+  void bothFormatsAreFound() {
+    Stream<String> names =
+        ServiceLoader.load(Factory.class).stream()
+            .filter(provider -> provider.type().getName().startsWith("millrace"))
+            .map(provider -> provider.get().factoryIdentifier());
+    assertEquals(java.util.List.of("millrace-avro", "millrace-text"), names.sorted().toList());
+  }
+
+  @Test
+  void columnsThatDoNotFitAreRefusedByName() {
+    String transaction = Records.contract("Transaction");
+    assertEquals(
+        "Column 'amuont' is no field of millrace.Transaction",
+        refusal(transaction, DataTypes.FIELD("amuont", DataTypes.DOUBLE())));
+    assertEquals(
+        "Column 'amount' of type INT can't hold Avro's double",
+        refusal(transaction, DataTypes.FIELD("amount", DataTypes.INT())));
+    assertTrue(
+        refusal(transaction, DataTypes.FIELD("event_time", DataTypes.TIMESTAMP(0)))
+            .contains("long (timestamp-millis)"));
+    assertTrue(refusal("\"string\"").contains("must be a record"));
+    assertEquals(
+        "Column 'u' of type STRING can't hold Avro's union",
+        refusal(
+            "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"u\",\"type\":[\"int\",\"string\"]}]}",
+            DataTypes.FIELD("u", DataTypes.STRING())));
+  }
+
+  @Test
+  void timestampsWithAndWithoutZoneAndAsNumbersAllFit() {
+    AvroSchema schema = AvroSchema.parse(Records.contract("Transaction"));
+    for (var type :
+        java.util.List.of(DataTypes.TIMESTAMP(3), DataTypes.TIMESTAMP_LTZ(3), DataTypes.BIGINT())) {
+      RowType columns = row(DataTypes.FIELD("event_time", type));
+      Columns.check(schema, columns);
+      assertThrows(ValidationException.class, () -> Columns.checkComplete(schema, columns));
+    }
+    RowType label = Records.columns(Records.avro(Records.contract("FraudLabel")));
+    Columns.checkComplete(AvroSchema.parse(Records.contract("FraudLabel")), label);
+  }
+
+  @Test
+  void keysAreText() {
+    assertArrayEquals(
+        "Köln".getBytes(StandardCharsets.UTF_8),
+        key(DataTypes.STRING().getLogicalType(), StringData.fromString("Köln")));
+    assertArrayEquals(
+        "-5".getBytes(StandardCharsets.UTF_8), key(DataTypes.BIGINT().getLogicalType(), -5L));
+    assertArrayEquals(
+        "7".getBytes(StandardCharsets.UTF_8), key(DataTypes.INT().getLogicalType(), 7));
+    TimestampData time = TimestampData.fromEpochMillis(1_700_000_000_123L);
+    assertArrayEquals(
+        "1700000000123".getBytes(StandardCharsets.UTF_8),
+        key(DataTypes.TIMESTAMP_LTZ(3).getLogicalType(), time));
+    assertNull(key(DataTypes.STRING().getLogicalType(), null));
+    assertThrows(
+        ValidationException.class,
+        () -> new TextSerialization(DataTypes.DOUBLE().getLogicalType()));
+  }
+
+  private static byte[] key(LogicalType type, Object value) {
+    return new TextSerialization(type).serialize(GenericRowData.of(value));
+  }
+
+  @Test
+  void utf8IsJudgedAsJavaJudgesIt() {
+    Random random = new Random(3);
+    for (int i = 0; i < 200_000; i++) {
+      byte[] bytes = new byte[random.nextInt(24)];
+      random.nextBytes(bytes);
+      for (int at = 0; at < bytes.length; at++) {
+        if (random.nextInt(3) > 0) {
+          bytes[at] &= 0x7f;
+        }
+      }
+      boolean valid = new String(bytes, StandardCharsets.UTF_8).indexOf('\ufffd') < 0;
+      assertEquals(valid, Utf8.firstInvalid(bytes, 0, bytes.length) < 0);
+    }
+    for (int point = 0; point <= Character.MAX_CODE_POINT; point += 7) {
+      if (point < Character.MIN_SURROGATE || point > Character.MAX_SURROGATE) {
+        byte[] bytes = Character.toString(point).getBytes(StandardCharsets.UTF_8);
+        assertEquals(-1, Utf8.firstInvalid(bytes, 0, bytes.length));
+        assertEquals(1, Utf8.characters(bytes, 0, bytes.length));
+      }
+    }
+  }
+}
