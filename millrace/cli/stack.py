@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ import typer
 from config.errors import UserError
 from config.settings import settings
 from millrace.stack import lifecycle
+from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.status import status as read_status
@@ -19,7 +21,7 @@ from millrace.stack.status import status as read_status
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, down, status, logs, reset):
+    for command in (up, down, status, logs, doctor, reset):
         app.command()(command)
 
 
@@ -67,6 +69,20 @@ def logs(
         raise UserError(f"{name} has not written a log yet ({path})")
     # tail follows rotated files better than we would.
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Say what is wrong and what to type; exit code 1 when something is."""
+    found = examine(settings())
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in found], indent=2))
+    else:
+        for check in found:
+            typer.echo(f"{'ok ' if check.ok else 'BAD'} {check.name:18} {check.detail}")
+            if check.fix:
+                typer.echo(f"{'':22} → {check.fix}")
+    if not all(check.ok for check in found):
+        raise typer.Exit(1)
 
 
 def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:

@@ -14,6 +14,7 @@ from millrace.stack.supervisor import Info, Supervisor
 
 Say = Callable[[str], None]
 POLL_S = 0.1
+TELL_EVERY_S = 15.0
 ALIVE = {"RUNNING", "STARTING", "BACKOFF"}
 
 
@@ -32,6 +33,7 @@ def up(settings: Settings, say: Say, only: tuple[str, ...] = (), timeout: float 
     ports.refuse_taken([process for process in wanted.values() if not _runs(known.get(process.name))], settings.host)
     supervisor.start(processes(settings).values())
     began = time.monotonic()
+    patient_until = began + TELL_EVERY_S
     waiting = dict(wanted)
     ready: set[str] = set()
     started: set[str] = set()
@@ -45,6 +47,9 @@ def up(settings: Settings, say: Say, only: tuple[str, ...] = (), timeout: float 
             say(f"{name} ready after {time.monotonic() - began:.1f} s")
             ready.add(name)
             del waiting[name]
+        if waiting and time.monotonic() >= patient_until:
+            say("waiting for " + "; ".join(f"{name}: {why[name]}" for name in waiting if name in why))
+            patient_until += TELL_EVERY_S
         if waiting and time.monotonic() - began > timeout:
             raise UserError(_late(layout, why, waiting, timeout))
         time.sleep(POLL_S if waiting else 0)

@@ -119,7 +119,7 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
             command=_python(f"serving.consumers.{product.consumer}"),
             ports={"metrics": base + index},
             depends_on=("topics", "redis"),
-            ready=Probe("http", f"http://{settings.host}:{base + index}/healthz"),
+            ready=Probe("http", f"http://{settings.host}:{base + index}/readyz"),
             memory=384,
         )
         for index, product in enumerate(declared)
@@ -148,7 +148,7 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
             command=_python("serving.api"),
             ports={"http": settings.port("api")},
             depends_on=("topics", "redis"),
-            ready=Probe("http", f"http://{settings.host}:{settings.port('api')}/healthz"),
+            ready=Probe("http", f"http://{settings.host}:{settings.port('api')}/readyz"),
             memory=384,
         ),
     ]
