@@ -132,6 +132,9 @@ java_side() {
   fi
 }
 
+# uv brings certificates of its own; a company's proxy is known to the system's alone.
+[[ ! -f /etc/ssl/certs/ca-certificates.crt ]] || export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-1}
+
 environment() { UV_PROJECT_ENVIRONMENT=$1 UV_PYTHON_DOWNLOADS=never "$build/tools/bin/uv" sync --frozen --python "$python" "${@:2}"; }
 
 app_environment() {
