@@ -7,10 +7,10 @@ import json
 import struct
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from benchmarks.workload import Encoded
 
@@ -34,22 +34,20 @@ class Topics:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
-        self._watcher = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench-watch"})
 
     def create(self, name: str, partitions: int) -> None:
         """An empty topic without retention; one of that name must not exist."""
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
         self._admin.create_topics([new])[name].result(30)
         deadline = time.monotonic() + 30
-        for partition in range(partitions):
-            while not self._led(name, partition):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{name} has no leader")
-                time.sleep(0.1)
+        while not self._led(name, partitions):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{name} has no leader")
+            time.sleep(0.1)
 
-    def _led(self, name: str, partition: int) -> bool:
+    def _led(self, name: str, partitions: int) -> bool:
         try:
-            return self.end(name, partition) == 0
+            return set(self.ends(name, range(partitions)).values()) == {0}
         except KafkaException:
             return False
 
@@ -62,14 +60,15 @@ class Topics:
     def count(self, name: str) -> int:
         """Records in the topic (its end offsets less its begin offsets); -1 if there is no such topic."""
         topic = self._admin.list_topics(name, timeout=10).topics[name]
-        if topic.error is not None:
-            return -1
-        return sum(self.end(name, partition) for partition in topic.partitions)
+        return -1 if topic.error is not None else sum(self.ends(name, topic.partitions).values())
 
-    def end(self, name: str, partition: int) -> int:
-        """Records in one partition."""
-        low, high = self._watcher.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
-        return int(high - low)
+    def ends(self, name: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Records in each of the partitions. Raises KafkaException when the broker does not say."""
+        low = {TopicPartition(name, partition): OffsetSpec.earliest() for partition in partitions}
+        high = dict.fromkeys(low, OffsetSpec.latest())
+        first = {key.partition: value.result(30).offset for key, value in self._admin.list_offsets(low).items()}
+        last = {key.partition: value.result(30).offset for key, value in self._admin.list_offsets(high).items()}
+        return {partition: last[partition] - first[partition] for partition in last}
 
     def fill(self, name: str, partitions: int, workload: Encoded, schema_id: int) -> None:
         """Make the topic hold exactly the workload; one that already does (by its count) is left as it is."""
@@ -99,7 +98,7 @@ class Topics:
     def read(self, name: str) -> Iterator[tuple[bytes, int]]:
         """Every (value, Kafka's timestamp in ms) that the topic holds now."""
         partitions = self._admin.list_topics(name, timeout=10).topics[name].partitions
-        left = {partition: self.end(name, partition) for partition in partitions}
+        left = self.ends(name, partitions)
         consumer = Consumer(
             {"bootstrap.servers": self._bootstrap, "group.id": "bench-read", "enable.auto.commit": False}
         )

@@ -133,6 +133,7 @@ def run(workload: Workload, peer_events: int) -> dict[str, Any]:
     for name in PEERS:
         rate, outputs[name] = peer(place, name, peer_events)
         contestants[name] = rate.as_dict()
+        print(f"{name}: {rate.per_cpu_second:,.0f} events per CPU-second", flush=True)
     rate, details, outputs["millrace"] = millrace(place, workload.events)
     contestants["millrace"] = {**rate.as_dict(), **details}
     agreed = agree.compare(

@@ -14,6 +14,7 @@ from ingestion.schema import text
 from processing.session import session
 from processing.tables import literal, sql_type
 
+SUBJECT = "bench-rolling-value"  # registered by benchmarks/rolling.py
 SCHEMAS = Path(__file__).parent.parent / "schema"
 WINDOWS = {
     "1d": {"tile_ms": 3_600_000, "tiles": 24},
@@ -69,7 +70,7 @@ def main() -> None:
         "key.format": "millrace-text",
         "key.fields": "customer_id",
         "value.fields-include": "ALL",
-        "value.millrace-avro.subject": f"{arguments.sink}-value",
+        "value.millrace-avro.subject": SUBJECT,
         "sink.delivery-guarantee": "at-least-once",
         "properties.linger.ms": "20",
         "properties.compression.type": "lz4",

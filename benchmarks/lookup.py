@@ -1,0 +1,164 @@
+"""`GET /v1/fraud/transactions/{id}` at a fixed rate, beside a bare server that does the same Redis read.
+
+    python -m benchmarks.lookup [--rate 500] [--seconds 10] [--rounds 4]
+
+Needs Redis; starts an API and a bare server of its own, and asks them in turns, so that whatever else the machine does
+hits both. Targets: p99 5 ms, and 1.3 times the bare server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+import redis
+
+from benchmarks.load import Outcome, get, run
+from benchmarks.report import keep, show
+from config.settings import Settings, settings
+
+KEYS = 2000
+API_KEY = "bench-lookup-key"
+SHIFT = 600  # added to the stack's ports for the servers started here
+DOCUMENT = {
+    "customer_id": "c-7",
+    "terminal_id": "t-3",
+    "event_time": "2026-05-01T12:00:00.000Z",
+    "amount": 812.5,
+    "score": 0.8312345678,
+    "decision": "block",
+    "reasons": ["customer_ratio_30d", "terminal_risk_7d", "amount"],
+    "model_version": "fraud-1-3f9a0c1b2d4e",
+    "feature_set_version": "fraud-1",
+    "late": False,
+    "sequence": 1007,
+    "produced_at": "2026-05-01T12:00:00.120Z",
+    "features_at": "2026-05-01T12:00:00.125Z",
+    "scored_at": "2026-05-01T12:00:00.128Z",
+}
+
+
+@contextmanager
+def seeded(client: redis.Redis) -> Iterator[list[str]]:
+    """Scores to look up, removed afterwards."""
+    ids = [f"bench-lookup-{number}" for number in range(KEYS)]
+    pipeline = client.pipeline(transaction=False)
+    for name in ids:
+        data = orjson.dumps({"transaction_id": name, **DOCUMENT})
+        pipeline.hset(f"fraud:tx:{name}", mapping={"v": "1:1", "d": data})
+    pipeline.execute()
+    try:
+        yield ids
+    finally:
+        client.delete(*(f"fraud:tx:{name}" for name in ids))
+
+
+@contextmanager
+def server(command: list[str], environment: dict[str, str], url: str) -> Iterator[psutil.Process]:
+    """A server process that answers at `url`."""
+    process = subprocess.Popen([sys.executable, *command], env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            if process.poll() is not None:
+                raise RuntimeError(f"{command} ended with {process.returncode}")
+            try:
+                httpx.get(url, timeout=1)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def measured(
+    name: str, process: psutil.Process, port: int, ids: list[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    """One round against one server."""
+    host, order = settings().host, random.Random(1)
+    requests = [
+        get(host, f"/v1/fraud/transactions/{order.choice(ids)}", f"X-API-Key: {API_KEY}\r\n") for _ in range(4096)
+    ]
+    before, began = process.cpu_times(), time.perf_counter()
+    outcome = run((host, port), lambda number: requests[number % 4096], rate=options.rate, seconds=options.seconds)
+    after, wall = process.cpu_times(), time.perf_counter() - began
+    cpu = (after.user + after.system) - (before.user + before.system)
+    return {"outcome": outcome, "cpu": cpu, "wall": wall}
+
+
+def summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """All rounds of one server as a row."""
+    whole = Outcome()
+    for one in rounds:
+        whole.add(one["outcome"])
+    p50, p90, p99, p999 = whole.milliseconds(50, 90, 99, 99.9)
+    answered = len(whole.latencies)
+    return {
+        "server": name,
+        "requests": answered,
+        "failed": answered - whole.statuses[200] + whole.unanswered,
+        "p50_ms": round(p50, 3),
+        "p90_ms": round(p90, 3),
+        "p99_ms": round(p99, 3),
+        "p99.9_ms": round(p999, 3),
+        "cpu_us_per_request": round(sum(one["cpu"] for one in rounds) / max(1, answered) * 1e6, 1),
+        "p99_ms_of_rounds": " ".join(f"{one['outcome'].milliseconds(99)[0]:.2f}" for one in rounds),
+    }
+
+
+def compare(configured: Settings, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows for the API and the bare server."""
+    host = configured.host
+    api_port, bare_port = configured.port("api") + SHIFT, configured.port("api") + SHIFT + 1
+    api_environment = {
+        "MILLRACE_API_KEYS": f"{API_KEY},another-key",
+        "MILLRACE_API_BASE_PORT": str(configured.api_base_port + SHIFT),
+    }
+    bare = ["-m", "benchmarks.bare", host, str(bare_port), configured.redis_url]
+    with (
+        seeded(redis.Redis.from_url(configured.redis_url)) as ids,
+        server(["-m", "serving.api"], api_environment, f"http://{host}:{api_port}/healthz") as api_process,
+        server(bare, {}, f"http://{host}:{bare_port}/") as bare_process,
+    ):
+        targets = {"api": (api_process, api_port), "bare": (bare_process, bare_port)}
+        warm = argparse.Namespace(rate=options.rate, seconds=2)
+        for process, port in targets.values():
+            measured(process, port, ids, warm)
+        rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
+        for _, (name, (process, port)) in itertools.product(range(options.rounds), targets.items()):
+            rounds[name].append(measured(process, port, ids, options))
+    return [summary(name, rounds[name]) for name in targets]
+
+
+def main() -> None:
+    """Run, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=500)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rounds", type=int, default=4)
+    options = parser.parse_args()
+    rows = compare(settings(), options)
+    api, bare = rows
+    ratios = {
+        "p99_ratio": round(api["p99_ms"] / bare["p99_ms"], 2),
+        "cpu_ratio": round(api["cpu_us_per_request"] / bare["cpu_us_per_request"], 2),
+    }
+    show(f"look-up at {options.rate:g} requests/s", rows)
+    print(f"API over bare: p99 {ratios['p99_ratio']}, CPU {ratios['cpu_ratio']} (target 1.3; p99 5 ms)")
+    print(keep("lookup", {"rate": options.rate, "servers": rows, **ratios}))
+
+
+if __name__ == "__main__":
+    main()
