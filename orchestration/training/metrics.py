@@ -35,19 +35,21 @@ def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
 
 def measure(frame: Frame, scores: Floats, review: float, block: float) -> dict[str, float]:
     """Everything that is reported, by name."""
-    flagged, blocked = scores >= review, scores >= block
+    blocked = scores >= block
+    reviewed = (scores >= review) & ~blocked
+    frauds = max(1, int(frame.y.sum()))
     return {
         "rows": float(len(frame)),
         "frauds": float(frame.y.sum()),
         "roc_auc": float(roc_auc_score(frame.y, scores)),
         "average_precision": float(average_precision_score(frame.y, scores)),
         "card_precision_100": card_precision(frame, scores, 100),
-        "review_rate": float(flagged.mean()),
-        "review_precision": _precision(frame.y, flagged),
-        "review_recall": float(frame.y[flagged].sum() / max(1, frame.y.sum())),
         "block_rate": float(blocked.mean()),
         "block_precision": _precision(frame.y, blocked),
-        "block_recall": float(frame.y[blocked].sum() / max(1, frame.y.sum())),
+        "block_recall": float(frame.y[blocked].sum() / frauds),
+        "review_rate": float(reviewed.mean()),
+        "review_precision": _precision(frame.y, reviewed),
+        "review_recall": float(frame.y[reviewed].sum() / frauds),
     }
 
 

@@ -1,9 +1,11 @@
-"""Where training data come from: the Fraud Detection Handbook's public files."""
+"""Where training data come from: the Fraud Detection Handbook's public files, or the simulator made after it."""
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import pyarrow.parquet as pq
 
 from config.errors import UserError
 from domain.events import FraudLabel, Transaction
+from ingestion.simulator import simulation
 from orchestration.training.fraud import Data
 
 DAY_MS = 86_400_000
@@ -33,6 +36,18 @@ def handbook(path: Path, rows: int | None = None, delay_ms: int = HANDBOOK_DELAY
     transactions = _transactions(table)
     fraud = [bool(value) for value in table["tx_fraud"].to_pylist()]
     return Data(transactions, verdicts(transactions, fraud, delay_ms), delay_ms, path.name)
+
+
+def simulated(days: int, customers: int, seed: int, delay_ms: int = HANDBOOK_DELAY_MS) -> Data:
+    """The simulator's payments: two terminals a customer, as many of them in reach as in the handbook's own setting."""
+    terminals = 2 * customers
+    radius = 5.0 * math.sqrt(10_000 / terminals)
+    simulator = simulation(seed, customers=customers, terminals=terminals, radius=radius)
+    payments = list(chain.from_iterable(simulator.day() for _ in range(days)))
+    transactions = [payment.transaction for payment in payments]
+    fraud = [payment.is_fraud for payment in payments]
+    source = f"simulation of {days} days, {customers} customers, seed {seed}"
+    return Data(transactions, verdicts(transactions, fraud, delay_ms), delay_ms, source)
 
 
 def verdicts(transactions: Sequence[Transaction], fraud: Sequence[bool], delay_ms: int) -> list[FraudLabel]:

@@ -12,11 +12,13 @@ from orchestration.training.frame import Floats
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Review: at most this share of payments, at least this share of fraud among them. Block: at least this share."""
+    """Block: at least this share of fraud among what is blocked. Review, of what is not blocked: at most this share of all
+    payments (people look at them), with at least this share of fraud among them.
+    """
 
-    review_rate: float = 0.02
-    review_precision: float = 0.3
     block_precision: float = 0.9
+    review_rate: float = 0.02
+    review_precision: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,20 @@ def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresh
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(y[order])
     count = np.arange(1, len(ranked) + 1)
-    precision = hits / count
     # Equal scores are decided alike: only the last of a run of equals is a place to cut.
     cuts = np.append(ranked[1:] != ranked[:-1], True)
-    block = _lowest(ranked, cuts & (precision >= targets.block_precision))
-    bearable = (precision >= targets.review_precision) & (count <= max(1, int(len(ranked) * targets.review_rate)))
-    return Thresholds(review=min(_lowest(ranked, cuts & bearable), block), block=block)
+    blocked = _last(cuts & (hits / count >= targets.block_precision))
+    more, frauds = count - blocked, hits - (hits[blocked - 1] if blocked else 0)
+    bearable = (more > 0) & (more <= len(ranked) * targets.review_rate) & (frauds >= targets.review_precision * more)
+    flagged = max(_last(cuts & bearable), blocked)
+    return Thresholds(review=_from(ranked, flagged), block=_from(ranked, blocked))
 
 
-def _lowest(ranked: Floats, allowed: npt.NDArray[np.bool_]) -> float:
+def _last(allowed: npt.NDArray[np.bool_]) -> int:
+    """How many of the best-ranked are taken when as many as allowed are."""
     places = np.flatnonzero(allowed)
-    return float(ranked[places[-1]]) if len(places) else 1.0
+    return int(places[-1]) + 1 if len(places) else 0
+
+
+def _from(ranked: Floats, count: int) -> float:
+    return float(ranked[count - 1]) if count else 1.0

@@ -1,6 +1,6 @@
 """The app: frame here, products in serving/api/routes/, mounted by config/products.yaml.
 
-A product's module exports `router` and, if it needs parts of its own while the app runs, `lifespan(context)`: an
+A product's module exports `routers` and, if it needs parts of its own while the app runs, `lifespan(context)`: an
 asynchronous context manager.
 """
 
@@ -26,8 +26,10 @@ from config.errors import UserError
 from config.products import products
 from serving.api import problems
 from serving.api.context import Context, of
-from serving.api.guard import Guard, Limiter
+from serving.api.guard import Guard
 from serving.api.keys import Keys
+from serving.api.lean import plain
+from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
 
 READY_WITHIN_S = 2.0
@@ -72,8 +74,9 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         max_body=context.settings.api_max_body_bytes,
         metrics=metrics,
     )
-    for module in mounted:
-        app.include_router(module.router, dependencies=[Security(_key)])
+    for router in (router for module in mounted for router in module.routers):
+        app.include_router(router, dependencies=[Security(_key)])
+        app.router.routes[:0] = plain(router)
     app.include_router(_operations)
     return app
 

@@ -5,32 +5,16 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.api import problems
 from serving.api.keys import Keys
+from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
 
 PROTECTED = "/v1/"
-
-
-class Limiter:
-    """Requests a second per key, in this process's memory."""
-
-    def __init__(self, per_second: int) -> None:
-        self._item: RateLimitItem = RateLimitItemPerSecond(per_second)
-        self._strategy = FixedWindowRateLimiter(MemoryStorage())
-
-    def wait(self, owner: str) -> float:
-        """Count a request; 0 if it may pass, else the seconds until the next may."""
-        if self._strategy.hit(self._item, owner):
-            return 0.0
-        return max(0.001, self._strategy.get_window_stats(self._item, owner).reset_time - time.time())
 
 
 class Guard:

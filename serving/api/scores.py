@@ -109,7 +109,7 @@ class Gateway:
         while not self._stop.is_set():
             if "registry" in self.trouble:
                 self._prepare()
-            self._producer.poll(0.1)
+            self._producer.poll(0.5)
 
     def _prepare(self) -> None:
         try:
@@ -126,7 +126,6 @@ class Gateway:
                 "bootstrap.servers": self._bootstrap,
                 "group.id": "millrace-api",  # never subscribed, never committed: the client asks for a name
                 "enable.auto.commit": False,
-                "fetch.wait.max.ms": 100,
                 "socket.nagle.disable": True,
                 "reconnect.backoff.max.ms": 1000,
             },
@@ -136,7 +135,7 @@ class Gateway:
             while not self._stop.is_set() and not self._seek(consumer):
                 self._stop.wait(RETRY_S)
             while not self._stop.is_set():
-                message = consumer.poll(0.1)
+                message = consumer.poll(0.5)
                 if message is not None:
                     self._take(message)
         finally:

@@ -42,7 +42,6 @@ def consumer_config(settings: Settings, group: str) -> dict[str, str | int | boo
         "client.id": group,
         "enable.auto.commit": False,
         "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 100,
         "fetch.queue.backoff.ms": 20,
         "queued.max.messages.kbytes": 16_384,
         "socket.nagle.disable": True,

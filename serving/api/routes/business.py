@@ -14,6 +14,7 @@ from serving.api.context import of
 from serving.api.problems import described
 
 router = APIRouter(prefix="/v1/metrics", tags=["business"])
+routers = (router,)
 
 MINUTE: dict[str, Any] = {
     "window_start": "2026-05-01T12:00:00.000Z",

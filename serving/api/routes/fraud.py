@@ -31,6 +31,7 @@ TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 
 lookups = APIRouter(prefix="/v1/fraud", tags=["fraud"], route_class=LeanRoute)
 payments = APIRouter(prefix="/v1/fraud", tags=["fraud"])
+routers = (lookups, payments)
 
 
 class Submissions:
@@ -176,8 +177,3 @@ def _pending(transaction_id: str, sent: asyncio.Future[None]) -> Response:
     body = {"transaction_id": transaction_id, "status": "pending", "location": location}
     headers = {"Location": location, "Retry-After": "1"}
     return Response(orjson.dumps(body), HTTPStatus.ACCEPTED, headers=headers, media_type="application/json")
-
-
-router = APIRouter()
-router.include_router(lookups)
-router.include_router(payments)
