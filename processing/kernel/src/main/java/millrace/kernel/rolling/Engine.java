@@ -94,8 +94,14 @@ final class Engine {
     }
     for (int i = 0; i < rings.length; i++) {
       after[i] = layout.rings[i].floor(newest, ahead, layout.span);
-      rings[i].process(layout.operands, time, emits, holds, before[i], after[i], store, out);
+      rings[i].process(
+          layout.operands, time, emits, newest(i), holds, before[i], after[i], store, out);
     }
+  }
+
+  /** The newest emitting row's tile of a ring, or Long.MIN_VALUE. */
+  private long newest(int ring) {
+    return newest == Lanes.NEVER ? Long.MIN_VALUE : layout.rings[ring].tile(newest);
   }
 
   private void open(StateStore store) {
@@ -168,8 +174,8 @@ final class Engine {
       openRing(old, from);
       int at = find(was.tileMs);
       if (at >= 0) {
-        rings[at].adopt(old, after[at], store);
-      } else if (old.isSpilled()) {
+        rings[at].adopt(old, newest(at), after[at], store);
+      } else if (old.isApart()) {
         store.remove(StateStore.ring(was.tileMs));
       }
     }
@@ -198,8 +204,7 @@ final class Engine {
       ids.write(head);
     }
     for (int i = 0; i < rings.length; i++) {
-      long tile = newest == Lanes.NEVER ? Long.MIN_VALUE : layout.rings[i].tile(newest);
-      rings[i].write(head, tile, after[i], store);
+      rings[i].write(head, store);
     }
     store.put(StateStore.HEAD, head.copy());
   }

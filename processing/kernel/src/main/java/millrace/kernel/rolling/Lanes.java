@@ -15,10 +15,11 @@ final class Lanes {
   private static final double CENTS = 100.0;
   private static final long MOST_CENTS = 1L << 41;
   // How a double is written, two bits each.
-  private static final int ZERO = 0;
-  private static final int SAME = 1;
-  private static final int HUNDREDTHS = 2;
+  private static final int SAME = 0; // as the one before; 0.0 before the first
+  private static final int HUNDREDTHS = 1;
+  private static final int NEAR = 2; // hundredths, and how many doubles away
   private static final int WHOLE = 3;
+  private static final int IS_NAN = Byte.MIN_VALUE;
 
   /** What a lane keeps. The order is part of the stored form: add at the end only. */
   enum Kind {
@@ -157,32 +158,41 @@ final class Lanes {
       data[code + i] = 0;
     }
     out.at += codes;
-    long before = NAN;
+    long before = 0;
     for (int i = 0; i < doubles; i++) {
       double value = from[d + i];
       long bits = Double.doubleToLongBits(value);
-      int how;
-      if (bits == 0) {
-        how = ZERO;
-      } else if (bits == before) {
-        how = SAME;
-      } else {
-        // Money and its sums are mostly hundredths: three bytes instead of eight, when they come
-        // back bit by bit.
-        long cents = (long) Math.rint(value * CENTS);
-        if (cents < MOST_CENTS
-            && cents > -MOST_CENTS
-            && Double.doubleToLongBits(cents / CENTS) == bits) {
-          how = HUNDREDTHS;
-          out.putSigned(cents);
-        } else {
-          how = WHOLE;
-          out.putLong(bits);
-        }
+      if (bits != before) {
+        data[code + (i >> 2)] |= (byte) (writeDouble(out, value, bits) << ((i & 3) << 1));
+        before = bits;
       }
-      before = bits;
-      data[code + (i >> 2)] |= (byte) (how << ((i & 3) << 1));
     }
+  }
+
+  /**
+   * Money is hundredths, and sums of money are at most a few doubles away from hundredths: two to
+   * four bytes instead of eight. What is read has the same bits.
+   */
+  private static int writeDouble(Bytes out, double value, long bits) {
+    if (bits == NAN) {
+      out.putVar(0);
+      out.putByte(IS_NAN);
+      return NEAR;
+    }
+    long cents = (long) Math.rint(value * CENTS);
+    if (cents < MOST_CENTS && cents > -MOST_CENTS) {
+      long away = bits - Double.doubleToLongBits(cents / CENTS);
+      if (away == 0) {
+        out.putSigned(cents);
+        return HUNDREDTHS;
+      } else if (away <= Byte.MAX_VALUE && away > IS_NAN) {
+        out.putSigned(cents);
+        out.putByte((int) away);
+        return NEAR;
+      }
+    }
+    out.putLong(bits);
+    return WHOLE;
   }
 
   private static void writeObject(Bytes out, Object value) {
@@ -222,18 +232,28 @@ final class Lanes {
   private void readDoubles(Bytes in, double[] to, int d) {
     int code = in.at;
     in.at += (doubles + 3) >> 2;
-    double before = Double.NaN;
+    double before = 0.0;
     for (int i = 0; i < doubles; i++) {
       int how = (in.data[code + (i >> 2)] >> ((i & 3) << 1)) & 3;
-      if (how == ZERO) {
-        before = 0.0;
-      } else if (how == HUNDREDTHS) {
-        before = in.getSigned() / CENTS;
-      } else if (how == WHOLE) {
-        before = Double.longBitsToDouble(in.getLong());
+      if (how != SAME) {
+        before = readDouble(in, how);
       }
       to[d + i] = before;
     }
+  }
+
+  private static double readDouble(Bytes in, int how) {
+    if (how == WHOLE) {
+      return Double.longBitsToDouble(in.getLong());
+    }
+    double value = in.getSigned() / CENTS;
+    if (how == HUNDREDTHS) {
+      return value;
+    }
+    int away = (byte) in.getByte();
+    return away == IS_NAN
+        ? Double.NaN
+        : Double.longBitsToDouble(Double.doubleToLongBits(value) + away);
   }
 
   private static Object readObject(Bytes in, boolean isText) {

@@ -1,60 +1,80 @@
 package millrace.kernel.rolling;
 
+import java.util.Arrays;
 import millrace.kernel.rolling.Layout.FeaturePlan;
 import millrace.kernel.rolling.Layout.Ring;
-import millrace.kernel.rolling.Layout.Window;
 
 /**
- * One ring of the current key. Few tiles are stored in the head. Many are stored apart ("spilled"):
- * then the head holds the tile of the newest emitting row, and for each window the fold of the
- * tiles before it ("rest"), which is all that a row in that tile needs.
+ * One ring of the current key. Its part of the head holds the current tile (that of the newest
+ * emitting row), for each window the fold of the tiles before it ("rest"), and then all other tiles
+ * ("closed"). A row in the current tile needs the first two alone, and the closed tiles are copied
+ * as bytes. When these grow large they are stored in an entry of their own ("apart") that such rows
+ * never touch.
  */
 final class RingState {
-  /**
-   * Bytes of tiles above which a ring is stored apart from the head, and below which it comes back.
-   */
-  static final int SPILL = 512;
+  /** Bytes of closed tiles above which they are stored apart. */
+  static final int APART = 768;
 
-  private static final int UNSPILL = SPILL / 2;
+  /** Bytes below which they come back: not the same, so that they do not go to and fro. */
+  private static final int BACK = APART / 2;
+
+  private static final int HAS_CURRENT = 1;
+  private static final int IS_APART = 2;
   private static final long NONE = Long.MIN_VALUE;
 
   private final Ring ring;
-  private final Tiles tiles;
+  private final Lanes lanes;
   private final Tiles rests;
+  private final Tiles current;
+  private final Tiles closed;
   private final Tiles fold;
-  private final Bytes scratch = new Bytes(1024);
   private final boolean[] meets;
+  private final Bytes in = Bytes.over(new byte[0]);
+  private final Bytes scratch = new Bytes(1024);
 
-  // As stored: the bytes of the head that are this ring's, and where its rests are among them.
+  // As stored: this ring's bytes of the head, and where its parts begin.
   private byte[] source;
   private int from;
   private int to;
-  private boolean spilled;
-  private long current;
+  private int restsFrom;
   private int restsTo;
+  private int closedFrom;
+  private boolean apart;
 
-  // In memory: nothing, the current tile and the rests, or all tiles.
-  private boolean partial;
-  private boolean full;
-  private boolean dirty;
+  // In memory. The index of the current tile is known without loading.
+  private long tileNow;
+  private boolean loaded;
+  private boolean closedLoaded;
+  private boolean changed;
+  private boolean restsStale;
+  // Closed tiles from this position on are no longer as stored.
+  private int closedChanged;
+  private boolean closedRewrite;
 
   RingState(Ring ring) {
     this.ring = ring;
-    tiles = new Tiles(ring.lanes, 64);
-    rests = new Tiles(ring.lanes, Math.max(1, ring.windows.length));
-    fold = new Tiles(ring.lanes, 1);
-    meets = new boolean[ring.lanes.size];
+    lanes = ring.lanes;
+    rests = new Tiles(lanes, Math.max(1, ring.windows.length));
+    current = new Tiles(lanes, 1);
+    closed = new Tiles(lanes, 64);
+    fold = new Tiles(lanes, 1);
+    meets = new boolean[lanes.size];
   }
 
   /** A key without state. */
   void reset() {
     from = 0;
     to = 0;
-    spilled = false;
-    partial = false;
-    full = true;
-    dirty = false;
-    tiles.size = 0;
+    apart = false;
+    tileNow = NONE;
+    loaded = true;
+    closedLoaded = true;
+    changed = false;
+    restsStale = true;
+    closedChanged = 0;
+    closedRewrite = false;
+    current.size = 0;
+    closed.size = 0;
   }
 
   /** The state in {@code data} from {@code begin} until {@code end}; read when needed. */
@@ -62,25 +82,22 @@ final class RingState {
     source = data;
     from = begin;
     to = end;
-    partial = false;
-    full = false;
-    dirty = false;
-    spilled = data[begin] == 0;
-    if (spilled) {
-      Bytes in = reader(data, begin + 1);
-      current = in.getSigned();
-    }
-  }
-
-  private Bytes reader(byte[] data, int at) {
-    Bytes in = Bytes.over(data);
-    in.at = at;
-    return in;
+    in.data = data;
+    in.at = begin;
+    tileNow = in.getSigned();
+    apart = (in.getByte() & IS_APART) != 0;
+    restsFrom = in.at;
+    loaded = false;
+    closedLoaded = false;
+    changed = false;
+    restsStale = false;
+    closedRewrite = false;
   }
 
   /**
    * Sees a row that is neither late nor a duplicate.
    *
+   * @param newest the newest emitting row's tile, this row's included, or Long.MIN_VALUE
    * @param holds by filter, whether the row meets it
    * @param before the floor before the row moves a clock
    * @param after the floor with it
@@ -89,6 +106,7 @@ final class RingState {
       Operands row,
       long time,
       boolean emits,
+      long newest,
       boolean[] holds,
       long before,
       long after,
@@ -96,21 +114,22 @@ final class RingState {
       Output out) {
     long tile = ring.tile(time);
     boolean touched = tile >= after && meets(row, holds);
-    if (!touched && !emits) {
-      if (spilled && before != after) {
-        load(after, store);
-        dirty = true;
-      }
+    if (!touched && !emits && before == after) {
       return;
     }
-    if (!full) {
-      if (spilled && tile == current && before == after) {
-        loadCurrent();
-      } else {
-        load(after, store);
-      }
+    load();
+    if (newest != tileNow) {
+      roll(newest, after, store);
+    } else if (before != after) {
+      loadClosed(after, store);
+      restsStale = true;
+      changed = true;
+    } else if (tile != tileNow) {
+      loadClosed(after, store);
     }
-    dirty |= spilled && before != after;
+    if (restsStale) {
+      foldRests(after);
+    }
     if (emits && tile >= before) {
       evaluate(ring.before, row, time, tile, before, out);
     }
@@ -119,6 +138,9 @@ final class RingState {
     }
     if (emits && tile >= after) {
       evaluate(ring.after, row, time, tile, after, out);
+    }
+    if (restsStale) {
+      foldRests(after);
     }
   }
 
@@ -132,6 +154,7 @@ final class RingState {
   }
 
   private void update(Operands row, long time, long tile) {
+    Tiles tiles = tile == tileNow ? current : closed;
     int position = tiles.find(tile);
     if (position < 0) {
       position = -1 - position;
@@ -142,7 +165,12 @@ final class RingState {
         Arithmetic.apply(ring, lane, tiles, position, row, time);
       }
     }
-    dirty = true;
+    changed = true;
+    if (tiles == closed) {
+      closedChanged = Math.min(closedChanged, position);
+      closedRewrite = true;
+      restsStale |= tile < tileNow;
+    }
   }
 
   private void evaluate(
@@ -151,192 +179,194 @@ final class RingState {
     for (FeaturePlan plan : plans) {
       if (plan.window() != folded) {
         folded = plan.window();
-        Window window = ring.windows[folded];
-        if (partial) {
+        int[] used = ring.windows[folded].lanes();
+        if (tile == tileNow) {
           fold.copy(rests, folded, 0);
-          Arithmetic.fold(ring, window.lanes(), tiles, 0, tiles.size, fold, 0, time);
+          Arithmetic.fold(ring, used, current, 0, current.size, fold, 0, time);
         } else {
-          fold.lanes.clear(fold, 0);
-          long oldest = Math.max(tile - window.tiles() + 1, floor);
-          int end = tiles.position(tile + 1);
-          int begin = end;
-          while (begin > 0 && tiles.index[begin - 1] >= oldest) {
-            begin--;
-          }
-          Arithmetic.fold(ring, window.lanes(), tiles, begin, end, fold, 0, time);
+          lanes.clear(fold, 0);
+          long oldest = Math.max(tile - ring.windows[folded].tiles() + 1, floor);
+          int end = closed.position(tile + 1);
+          Arithmetic.fold(ring, used, closed, closed.position(oldest), end, fold, 0, time);
         }
       }
       Arithmetic.finish(plan, fold, 0, row, time, out);
     }
   }
 
-  private void loadCurrent() {
-    Bytes in = reader(source, from + 1);
-    in.getSigned();
+  /** Makes {@code tile} the current one. */
+  private void roll(long tile, long floor, StateStore store) {
+    loadClosed(floor, store);
+    if (current.size > 0 && tileNow >= floor) {
+      int position = -1 - closed.find(tileNow);
+      closed.insert(position, tileNow);
+      closed.copy(current, 0, position);
+      closedChanged = Math.min(closedChanged, position);
+    }
+    current.size = 0;
+    int ahead = closed.find(tile);
+    if (ahead >= 0) {
+      current.insert(0, tile);
+      current.copy(closed, ahead, 0);
+      closed.remove(ahead);
+      closedChanged = Math.min(closedChanged, ahead);
+    }
+    tileNow = tile;
+    restsStale = true;
+    changed = true;
+    closedRewrite = true;
+  }
+
+  private void foldRests(long floor) {
+    restsStale = false;
+    int end = tileNow == NONE ? 0 : closed.position(tileNow);
     for (int i = 0; i < ring.windows.length; i++) {
-      ring.lanes.read(in, rests, i, current * ring.tileMs);
-    }
-    restsTo = in.at;
-    readCurrent(in);
-    partial = true;
-    full = true;
-  }
-
-  private void readCurrent(Bytes in) {
-    tiles.size = 0;
-    if (in.getByte() == 1) {
-      tiles.insert(0, current);
-      ring.lanes.read(in, tiles, 0, current * ring.tileMs);
-    }
-  }
-
-  /** Reads all tiles from {@code floor} on. */
-  private void load(long floor, StateStore store) {
-    if (full && !partial) {
-      return;
-    }
-    readInto(tiles, floor, store);
-    partial = false;
-    full = true;
-  }
-
-  /** Reads the stored tiles from {@code floor} on into {@code all}, whose lanes are this ring's. */
-  private void readInto(Tiles all, long floor, StateStore store) {
-    Bytes in = reader(source, from);
-    if (!spilled) {
-      readTiles(in, all, floor);
-      return;
-    }
-    in.at++;
-    in.getSigned();
-    for (int i = 0; i < ring.windows.length; i++) {
-      ring.lanes.read(in, rests, i, current * ring.tileMs);
-    }
-    byte[] apart = store.get(StateStore.ring(ring.tileMs));
-    if (apart == null) {
-      throw new IllegalStateException("rolling: the tiles of " + ring.tileMs + " ms are missing");
-    }
-    readTiles(Bytes.over(apart), all, floor);
-    if (in.getByte() == 1) {
-      int position = -1 - all.find(current);
-      all.insert(position, current);
-      ring.lanes.read(in, all, position, current * ring.tileMs);
-      if (current < floor) {
-        all.remove(position);
+      lanes.clear(rests, i);
+      if (end > 0) {
+        int begin = closed.position(Math.max(tileNow - ring.windows[i].tiles() + 1, floor));
+        Arithmetic.fold(
+            ring, ring.windows[i].lanes(), closed, begin, end, rests, i, Long.MAX_VALUE);
       }
     }
   }
 
-  private void readTiles(Bytes in, Tiles all, long floor) {
-    int n = (int) in.getVar() - 1;
-    all.reserve(n + 1);
+  /** Reads the rests and the current tile. */
+  private void load() {
+    if (loaded) {
+      return;
+    }
+    loaded = true;
+    in.data = source;
+    in.at = restsFrom;
+    boolean hasCurrent = (source[restsFrom - 1] & HAS_CURRENT) != 0;
+    for (int i = 0; i < ring.windows.length; i++) {
+      lanes.read(in, rests, i, tileNow * ring.tileMs);
+    }
+    restsTo = in.at;
+    current.size = 0;
+    if (hasCurrent) {
+      current.insert(0, tileNow);
+      lanes.read(in, current, 0, tileNow * ring.tileMs);
+    }
+    closedFrom = in.at;
+  }
+
+  /** Reads the closed tiles from {@code floor} on. */
+  private void loadClosed(long floor, StateStore store) {
+    if (closedLoaded) {
+      return;
+    }
+    closedLoaded = true;
+    in.data = source;
+    in.at = closedFrom;
+    if (apart) {
+      in.data = store.get(StateStore.ring(ring.tileMs));
+      in.at = 0;
+      if (in.data == null) {
+        throw new IllegalStateException("rolling: the tiles of " + ring.tileMs + " ms are missing");
+      }
+    }
+    int n = (int) in.getVar();
+    closed.reserve(n + 1);
+    closed.source = in.data;
     int size = 0;
     long tile = 0;
     for (int i = 0; i < n; i++) {
       tile = i == 0 ? in.getSigned() : tile + in.getVar();
-      ring.lanes.read(in, all, size, tile * ring.tileMs);
-      all.index[size] = tile;
+      closed.begin[size] = in.at;
+      lanes.read(in, closed, size, tile * ring.tileMs);
+      closed.end[size] = in.at;
+      closed.index[size] = tile;
       size += tile >= floor ? 1 : 0;
     }
-    all.size = size;
-  }
-
-  private void writeTiles(Bytes out, int without) {
-    int n = tiles.size - (without < 0 ? 0 : 1);
-    out.putVar(n + 1L);
-    long before = 0;
-    boolean first = true;
-    for (int i = 0; i < tiles.size; i++) {
-      if (i != without) {
-        long tile = tiles.index[i];
-        if (first) {
-          out.putSigned(tile);
-          first = false;
-        } else {
-          out.putVar(tile - before);
-        }
-        ring.lanes.write(out, tiles, i, tile * ring.tileMs);
-        before = tile;
-      }
-    }
+    closed.size = size;
+    closedChanged = size;
   }
 
   /** Takes over the tiles of a ring stored by another spec. */
-  void adopt(RingState old, long floor, StateStore store) {
+  void adopt(RingState old, long newest, long floor, StateStore store) {
     reset();
-    spilled = old.spilled;
-    dirty = true;
-    old.load(floor, store);
-    for (int i = 0; i < old.tiles.size; i++) {
-      tiles.insert(i, old.tiles.index[i]);
-      tiles.translate(old.tiles, i, i);
+    apart = old.apart;
+    old.load();
+    old.loadClosed(floor, store);
+    for (int i = 0; i < old.closed.size; i++) {
+      closed.insert(i, old.closed.index[i]);
+      closed.translate(old.closed, i, i);
     }
+    if (old.current.size > 0) {
+      tileNow = old.tileNow;
+      current.insert(0, tileNow);
+      current.translate(old.current, 0, 0);
+    }
+    roll(newest, floor, store);
+    foldRests(floor);
   }
 
-  /** Whether its tiles are stored apart. */
-  boolean isSpilled() {
-    return spilled;
+  /** Whether its closed tiles are stored apart. */
+  boolean isApart() {
+    return apart;
   }
 
-  /**
-   * Writes the ring's part of the head, and what is stored apart.
-   *
-   * @param newest the tile of the newest emitting row, or Long.MIN_VALUE
-   * @param floor the oldest tile kept
-   */
-  void write(Bytes out, long newest, long floor, StateStore store) {
-    if (!dirty) {
-      if (to == from) {
-        out.putVar(1);
-        out.putVar(1);
-      } else {
-        out.putVar(to - from);
-        out.put(source, from, to - from);
-      }
+  /** Writes the ring's part of the head, and what is stored apart. */
+  void write(Bytes out, StateStore store) {
+    if (!changed && to > from) {
+      out.putVar(to - from);
+      out.put(source, from, to - from);
       return;
     }
     scratch.at = 0;
-    if (partial) {
-      scratch.put(source, from, restsTo - from);
-      writeCurrent(tiles.size - 1);
-    } else {
-      writeTiles(scratch, -1);
-      if (scratch.at > (spilled ? UNSPILL : SPILL)) {
-        spill(newest, floor, store);
-      } else if (spilled) {
-        store.remove(StateStore.ring(ring.tileMs));
+    scratch.putSigned(tileNow);
+    int flags = scratch.at;
+    scratch.putByte(current.size > 0 ? HAS_CURRENT : 0);
+    if (restsStale) {
+      foldRests(NONE);
+    }
+    if (closedLoaded) {
+      for (int i = 0; i < ring.windows.length; i++) {
+        lanes.write(scratch, rests, i, tileNow * ring.tileMs);
       }
+    } else {
+      scratch.put(source, restsFrom, restsTo - restsFrom);
+    }
+    if (current.size > 0) {
+      lanes.write(scratch, current, 0, tileNow * ring.tileMs);
+    }
+    if (!closedRewrite && to > from) {
+      scratch.data[flags] |= (byte) (apart ? IS_APART : 0);
+      scratch.put(source, closedFrom, to - closedFrom);
+    } else {
+      writeClosed(flags, store);
     }
     out.putVar(scratch.at);
     out.put(scratch.data, 0, scratch.at);
   }
 
-  private void spill(long newest, long floor, StateStore store) {
-    int without = newest == NONE ? -1 : Math.max(-1, tiles.find(newest));
-    scratch.at = 0;
-    writeTiles(scratch, without);
-    store.put(StateStore.ring(ring.tileMs), scratch.copy());
-    scratch.at = 0;
-    scratch.putByte(0);
-    scratch.putSigned(newest);
-    int end = tiles.position(newest);
-    current = newest;
-    for (int i = 0; i < ring.windows.length; i++) {
-      ring.lanes.clear(rests, i);
-      long oldest = newest == NONE ? NONE : Math.max(newest - ring.windows[i].tiles() + 1, floor);
-      int begin = tiles.position(oldest);
-      if (begin < end) {
-        Arithmetic.fold(ring, ring.windows[i].lanes(), tiles, begin, end, rests, i, Long.MAX_VALUE);
-      }
-      ring.lanes.write(scratch, rests, i, newest * ring.tileMs);
+  private void writeClosed(int flags, StateStore store) {
+    int begin = scratch.at;
+    int size = closed.size;
+    scratch.putVar(size);
+    if (size > 0) {
+      scratch.putSigned(closed.index[0]);
     }
-    writeCurrent(without);
-  }
-
-  private void writeCurrent(int position) {
-    scratch.putByte(position < 0 ? 0 : 1);
-    if (position >= 0) {
-      ring.lanes.write(scratch, tiles, position, current * ring.tileMs);
+    int same = Math.min(closedChanged, size);
+    if (same > 0) {
+      int length = closed.end[same - 1] - closed.begin[0];
+      scratch.put(closed.source, closed.begin[0], length);
+    }
+    for (int i = same; i < size; i++) {
+      if (i > 0) {
+        scratch.putVar(closed.index[i] - closed.index[i - 1]);
+      }
+      lanes.write(scratch, closed, i, closed.index[i] * ring.tileMs);
+    }
+    int bytes = scratch.at - begin;
+    if (bytes > (apart ? BACK : APART)) {
+      byte[] value = Arrays.copyOfRange(scratch.data, begin, scratch.at);
+      store.put(StateStore.ring(ring.tileMs), value);
+      scratch.at = begin;
+      scratch.data[flags] |= IS_APART;
+    } else if (apart) {
+      store.remove(StateStore.ring(ring.tileMs));
     }
   }
 }

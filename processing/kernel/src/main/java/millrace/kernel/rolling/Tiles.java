@@ -13,6 +13,12 @@ final class Tiles {
   double[] doubles;
   Object[] objects;
 
+  /** Where the tiles were read from: valid until they change. */
+  byte[] source;
+
+  int[] begin;
+  int[] end;
+
   Tiles(Lanes lanes, int capacity) {
     this.lanes = lanes;
     allocate(capacity);
@@ -20,6 +26,8 @@ final class Tiles {
 
   private void allocate(int capacity) {
     index = new long[capacity];
+    begin = new int[capacity];
+    end = new int[capacity];
     longs = new long[capacity * lanes.longs];
     doubles = new double[capacity * lanes.doubles];
     objects = new Object[capacity * lanes.objects];
@@ -30,6 +38,8 @@ final class Tiles {
     if (capacity > index.length) {
       int wanted = Math.max(capacity, 2 * index.length);
       index = Arrays.copyOf(index, wanted);
+      begin = Arrays.copyOf(begin, wanted);
+      end = Arrays.copyOf(end, wanted);
       longs = Arrays.copyOf(longs, wanted * lanes.longs);
       doubles = Arrays.copyOf(doubles, wanted * lanes.doubles);
       objects = Arrays.copyOf(objects, wanted * lanes.objects);
