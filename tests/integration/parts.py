@@ -1,0 +1,128 @@
+"""Hands for tests that disturb the stack: kill a part, wait for a condition, read what is stored."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+import orjson
+import redis
+from confluent_kafka import Consumer, TopicPartition
+
+from config.settings import Settings
+from domain.events import FraudLabel, Transaction
+from ingestion.avro import Codec
+from ingestion.producer import KafkaSink, Sink
+from ingestion.registry import Registry
+from millrace.stack.layout import Layout
+from millrace.stack.supervisor import Supervisor
+
+
+def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: float = 0.2) -> Any:
+    """Wait for a truthy answer and return it; fail with `what` and the last answer after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (answer := holds()):
+        assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what} (last: {answer!r})"
+        time.sleep(pause)
+    return answer
+
+
+def pid(stack: Settings, name: str) -> int:
+    """The process id Supervisor knows, 0 while it is down."""
+    return Supervisor(Layout.of(stack)).info()[name].pid or 0
+
+
+def kill(stack: Settings, name: str) -> int:
+    """`kill -9`, and the id that died."""
+    victim: int = until(f"{name} runs", lambda: pid(stack, name))
+    os.kill(victim, signal.SIGKILL)
+    return victim
+
+
+def reborn(stack: Settings, name: str, victim: int) -> None:
+    """Wait until Supervisor has started a dead process again."""
+    until(f"{name} restarted", lambda: pid(stack, name) not in (0, victim))
+
+
+def restarts(stack: Settings, job: str) -> int:
+    """How often Flink has restarted a running job."""
+    with httpx.Client(base_url=stack.flink_rest, timeout=10) as flink:
+        jobs = flink.get("/jobs/overview").json()["jobs"]
+        running = next(one["jid"] for one in jobs if one["name"] == job and one["state"] == "RUNNING")
+        metrics = flink.get(f"/jobs/{running}/metrics", params={"get": "numRestarts"}).json()
+        return int(float(metrics[0]["value"]))
+
+
+def send(sink: Sink, codec: Codec, records: Iterable[Transaction | FraudLabel]) -> None:
+    """Produce transactions and labels to their topics."""
+    for record in records:
+        if isinstance(record, FraudLabel):
+            value = codec.encoder("transaction-labels").object(record)
+            sink.send("transaction-labels", record.terminal_id, value)
+        else:
+            sink.send("transactions", record.customer_id, codec.encoder("transactions").object(record))
+
+
+def plug(stack: Settings) -> tuple[KafkaSink, Codec]:
+    """A real sink and codec; the caller closes the sink."""
+    return KafkaSink(stack.kafka_bootstrap, client_id="tests"), Codec(Registry(stack.registry_url))
+
+
+def ends(stack: Settings, topic: str) -> dict[int, int]:
+    """The end offset of each partition."""
+    consumer = Consumer({"bootstrap.servers": stack.kafka_bootstrap, "group.id": "tests-ends"})
+    try:
+        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+    finally:
+        consumer.close()
+
+
+def caught_up(stack: Settings, group: str, topic: str) -> bool:
+    """Whether a consumer group has committed everything that a topic holds now."""
+    end = ends(stack, topic)
+    consumer = Consumer({"bootstrap.servers": stack.kafka_bootstrap, "group.id": group, "enable.auto.commit": False})
+    try:
+        committed = consumer.committed([TopicPartition(topic, p) for p in end], timeout=10)
+        return all(max(one.offset, 0) >= end[one.partition] for one in committed)
+    finally:
+        consumer.close()
+
+
+def read(stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None) -> list[dict[str, Any]]:
+    """Every record of a topic from `start` (default: its beginning) to its present end, decoded."""
+    end, records = ends(stack, topic), []
+    consumer = Consumer(
+        {"bootstrap.servers": stack.kafka_bootstrap, "group.id": "tests-read", "enable.auto.commit": False}
+    )
+    try:
+        for partition, last in end.items():
+            first = (start or {}).get(partition, 0)
+            consumer.assign([TopicPartition(topic, partition, first)])
+            position = first
+            while position < last:
+                for message in consumer.consume(10_000, timeout=1.0):
+                    assert message.error() is None, message.error()
+                    position = message.offset() + 1
+                    records.append(codec.decode(topic, message.value()))
+        return records
+    finally:
+        consumer.close()
+
+
+def stored(client: redis.Redis, identities: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The stored decision of each transaction that has one."""
+    wanted = list(identities)
+    found: dict[str, dict[str, Any]] = {}
+    for chunk in (wanted[place : place + 1000] for place in range(0, len(wanted), 1000)):
+        pipeline = client.pipeline(transaction=False)
+        for identity in chunk:
+            pipeline.hget(f"fraud:tx:{identity}", "d")
+        for identity, data in zip(chunk, pipeline.execute(), strict=True):
+            if data is not None:
+                found[identity] = orjson.loads(data)
+    return found

@@ -1,0 +1,98 @@
+"""A thousand poison messages among a hundred thousand good ones: the job never restarts, nothing good is lost."""
+
+from __future__ import annotations
+
+import json
+import struct
+import uuid
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from config.settings import Settings
+from domain.events import Transaction
+from ingestion import schema
+from ingestion.avro import Codec
+from ingestion.registry import Registry
+from tests.integration.parts import ends, plug, read, restarts, send, stored, until
+
+GOOD, POISON = 100_000, 1_000
+
+
+def _poisons(stack: Settings, codec: Codec, run: str) -> dict[str, Callable[[int], bytes]]:
+    """A maker of unreadable bytes for each reason, given a number that makes them unique."""
+
+    def good(number: int, **changes: object) -> bytes:
+        record = {
+            "transaction_id": f"{run}-bad-{number}",
+            "event_time": 1_760_000_000_000,
+            "customer_id": f"{run}-c",
+            "terminal_id": f"{run}-t",
+            "amount": 10.0,
+        }
+        return codec.encode("transactions", record | changes)
+
+    other = schema.load("Transaction")
+    next(field for field in other["fields"] if field["name"] == "amount")["type"] = "string"
+    registry = Registry(stack.registry_url)
+    wrong_types = registry.register(f"{run}-other-value", json.dumps(other))
+    nan = struct.pack("<d", float("nan"))
+    return {
+        "empty": lambda number: b"",
+        "short": lambda number: b"\x00\x00",
+        "bad_magic": lambda number: b"\x07" + good(number)[1:],
+        "unknown_schema": lambda number: b"\x00\x7f\xff\xff\xf0" + good(number)[5:],
+        "truncated": lambda number: good(number)[:-3],
+        "trailing_bytes": lambda number: good(number) + b"!",
+        "malformed": lambda number: good(number)[:5] + b"\xff" * 12,
+        "incompatible_schema": lambda number: struct.pack(">bI", 0, wrong_types) + good(number)[5:],
+        "refused": lambda number: good(number)[:-8] + nan,
+    }
+
+
+@pytest.mark.timeout(420)
+def test_poison_is_set_aside_and_the_rest_goes_on(stack: Settings, model: object) -> None:
+    run = f"poison-{uuid.uuid4().hex[:8]}"
+    sink, codec = plug(stack)
+    makers = list(_poisons(stack, codec, run).items())
+    before = restarts(stack, "fraud_features")
+    start = ends(stack, "quarantine")
+    sent: Counter[str] = Counter()
+    payments = [
+        Transaction(
+            transaction_id=f"{run}-{place}",
+            event_time=1_760_000_000_000 + place,
+            customer_id=f"{run}-c{place % 997}",
+            terminal_id=f"{run}-t{place % 499}",
+            amount=float(place % 250),
+        )
+        for place in range(GOOD)
+    ]
+    for place, payment in enumerate(payments):
+        if place % (GOOD // POISON) == 0:
+            reason, make = makers[place // (GOOD // POISON) % len(makers)]
+            sink.send("transactions", f"{run}-poison", make(place))
+            sent[reason] += 1
+        send(sink, codec, [payment])
+    sink.close()
+    assert sent.total() == POISON
+
+    client = redis.Redis.from_url(stack.redis_url)
+    identities = [payment.transaction_id for payment in payments]
+    until("every good one is scored", lambda: len(stored(client, identities)) == GOOD, timeout=300, pause=2.0)
+    client.close()
+
+    def quarantined() -> list[dict[str, object]]:
+        mine = f"{run}-poison".encode()
+        return [record for record in read(stack, "quarantine", codec, start) if record["key"] == mine]
+
+    until("all poison is quarantined", lambda: len(quarantined()) >= POISON)
+    records = quarantined()
+    assert Counter(record["reason"] for record in records) == sent
+    assert all(record["source_topic"] == "transactions" and record["job"] == "fraud_features" for record in records)
+    assert len({(record["source_partition"], record["source_offset"]) for record in records}) == POISON
+    made = {make(place) for place in range(0, GOOD, GOOD // POISON) for _, make in makers}
+    assert {record["value"] for record in records if record["reason"] != "empty"} <= made, "the bytes are kept whole"
+    assert restarts(stack, "fraud_features") == before
