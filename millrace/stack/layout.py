@@ -65,6 +65,11 @@ class Layout:
         return self.state / "secrets" / "api-key"
 
     @property
+    def current_model(self) -> Path:
+        """Names the fraud model in use; absent until one was trained."""
+        return self.state / "models" / "fraud" / "current"
+
+    @property
     def kafka_jars(self) -> Path:
         """Kafka and what it needs, fetched by Maven."""
         return self.build / "kafka"

@@ -34,10 +34,19 @@ def _http(process: Process, _settings: Settings) -> str | None:
         with urlopen(process.ready.target, timeout=TIMEOUT):  # noqa: S310  (the target is ours)
             return None
     except HTTPError as error:
-        body = error.read(500).decode(errors="replace").strip()
-        return f"HTTP {error.code} {body}".strip()
+        return _told(error.read(2000)) or f"HTTP {error.code}"
     except (URLError, OSError, HTTPException) as error:
         return f"{process.ready.target}: {getattr(error, 'reason', error)}"
+
+
+def _told(body: bytes) -> str:
+    """What a health page says is wrong: `{"missing": {name: why}}` or `{"problems": …}` as words, else its text."""
+    try:
+        page = json.loads(body)
+        wrong = page.get("missing") or page.get("problems")
+        return "; ".join(f"{name}: {why}" for name, why in wrong.items())
+    except (ValueError, AttributeError):
+        return body.decode(errors="replace").strip()
 
 
 def _redis(_process: Process, settings: Settings) -> str | None:

@@ -1,0 +1,118 @@
+"""A stack of its own on shifted ports, for tests and benchmarks: started, looked at, hurt, and always taken down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.errors import UserError
+from config.settings import ROOT, Settings, settings
+from millrace.stack import lifecycle
+from millrace.stack.layout import Layout
+from millrace.stack.processes import processes
+from millrace.stack.supervisor import Info, Supervisor
+
+
+class Stack:
+    """A stack that runs by the settings given."""
+
+    def __init__(self, loaded: Settings) -> None:
+        self.settings = loaded
+        self.layout = Layout.of(loaded)
+        self._supervisor = Supervisor(self.layout)
+
+    def up(self, *names: str, timeout: float = 240.0) -> None:
+        """Start the named processes and what they need (all when none is named); returns when they are ready."""
+        lifecycle.up(self.settings, _say, names, timeout)
+
+    def down(self) -> None:
+        """Stop everything."""
+        lifecycle.down(self.settings, _say)
+
+    def info(self, name: str) -> Info:
+        """What Supervisor knows of a process."""
+        return self._supervisor.info()[name]
+
+    def kill(self, name: str) -> int:
+        """SIGKILL; Supervisor starts it again. Returns the killed pid. Raises `UserError` when it does not run."""
+        pid = self.info(name).pid
+        if not pid:
+            raise UserError(f"{name} does not run")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop(self, name: str) -> None:
+        """Stop a process and leave it stopped; `up(name)` starts it again."""
+        self._supervisor.stop_process(name)
+        self.wait(lambda: not self.info(name).pid, f"{name} to stop")
+
+    def wait_ready(self, *names: str, timeout: float = 120.0) -> None:
+        """Until each is ready."""
+        declared = processes(self.settings)
+        for name in names:
+            process = declared[name]
+            self.wait(
+                lambda process=process: lifecycle.missing(process, self.settings, self.info(process.name)) is None,
+                f"{name} to be ready",
+                timeout,
+            )
+
+    def killed_and_back(self, name: str, timeout: float = 120.0) -> None:
+        """Kill a process and wait until its successor is ready."""
+        old = self.kill(name)
+        self.wait(lambda: self.info(name).pid not in (0, old), f"{name} to be restarted", timeout)
+        self.wait_ready(name, timeout=timeout)
+
+    def cli(self, *arguments: str, timeout: float = 300.0) -> str:
+        """Run `millrace …` as a process of its own with these settings; returns what it printed.
+
+        Raises `CalledProcessError` (which holds both outputs) when it fails.
+        """
+        line = (sys.executable, "-m", "millrace.cli.main", *arguments)
+        return subprocess.run(line, check=True, capture_output=True, text=True, timeout=timeout, cwd=ROOT).stdout
+
+    def wait(self, condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
+        """Poll until `condition` holds. Raises `TimeoutError`."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {timeout:.0f} s for {what}; logs are in {self.layout.logs}")
+            time.sleep(0.1)
+
+
+@contextmanager
+def shifted(state_dir: Path, offset: int = 10_000) -> Iterator[Stack]:
+    """The environment's settings with other ports and another state folder; everything started in it goes down after.
+
+    This process's and its children's settings are these while it lasts.
+    """
+    changed = {
+        "MILLRACE_PORT_OFFSET": str(settings().port_offset + offset),
+        "MILLRACE_STATE_DIR": str(state_dir),
+    }
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
+    settings.cache_clear()
+    stack = Stack(settings())
+    try:
+        yield stack
+    finally:
+        try:
+            stack.down()
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name)
+                else:
+                    os.environ[name] = value
+            settings.cache_clear()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"stack: {text}\n")
