@@ -26,6 +26,7 @@ def _group() -> None:
 
 @app.command()
 def fraud(
+    *,
     data: Annotated[
         Path | None,
         typer.Option(help="parquet with the Fraud Detection Handbook's columns", exists=True, dir_okay=False),

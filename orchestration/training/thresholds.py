@@ -12,8 +12,10 @@ from orchestration.training.frame import Floats
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Block: at least this share of fraud among what is blocked. Review, of what is not blocked: at most this share of all
-    payments (people look at them), with at least this share of fraud among them.
+    """What the decisions shall be worth.
+
+    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more than `review_rate` of all
+    payments, and at least `review_precision` of those is fraud.
     """
 
     block_precision: float = 0.9

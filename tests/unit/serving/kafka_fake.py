@@ -1,0 +1,115 @@
+"""Just enough of confluent-kafka's clients to drive the loop without a broker."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, TopicPartition
+
+
+@dataclass
+class FakeMessage:
+    data: bytes | None
+    at: int
+    place: int = 0
+    stamp: int = 1000
+    trouble: KafkaError | None = None
+
+    def value(self) -> bytes | None:
+        return self.data
+
+    def key(self) -> bytes:
+        return b"k"
+
+    def topic(self) -> str:
+        return "fraud-features"
+
+    def partition(self) -> int:
+        return self.place
+
+    def offset(self) -> int:
+        return self.at
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.stamp
+
+    def error(self) -> KafkaError | None:
+        return self.trouble
+
+
+class FakeConsumer:
+    """Serves `messages`; when they are used up calls `empty`."""
+
+    def __init__(self, messages: list[FakeMessage], empty: Callable[[], None]) -> None:
+        self.messages, self.empty = deque(messages), empty
+        self.committed: list[dict[int, int]] = []
+        self.paused = self.closed = False
+        self.batches: list[int] = []
+        self.log: list[str] = []
+        self.callbacks: dict[str, Any] = {}
+
+    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+        self.callbacks = callbacks
+        callbacks["on_assign"](self, [TopicPartition(topics[0], 0), TopicPartition(topics[0], 1)])
+
+    def consume(self, count: int, timeout: float) -> list[FakeMessage]:
+        if self.paused:
+            return []
+        if not self.messages:
+            if timeout:
+                self.empty()
+            return []
+        return [self.messages.popleft() for _ in range(min(count, len(self.messages)))]
+
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        self.log.append("commit")
+        self.committed.append({one.partition: one.offset for one in offsets})
+
+    def assignment(self) -> list[TopicPartition]:
+        return []
+
+    def pause(self, _: Any) -> None:
+        self.paused = True
+
+    def resume(self, _: Any) -> None:
+        self.paused = False
+
+    def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        return [TopicPartition(one.topic, one.partition, 3) for one in partitions]
+
+    def get_watermark_offsets(self, _: TopicPartition, **__: Any) -> tuple[int, int]:
+        return 0, 10
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeProducer:
+    """Confirms at the next `poll`, unless `mute`; fails with `error` if given; full for the first `full` calls."""
+
+    def __init__(self, error: KafkaError | None = None, full: int = 0) -> None:
+        self.sent: list[tuple[str, bytes, bytes]] = []
+        self.error, self.full, self.mute = error, full, False
+        self._waiting: list[Callable[[Any, Any], None]] = []
+
+    def produce(self, topic: str, value: bytes, key: bytes, on_delivery: Callable[[Any, Any], None]) -> None:
+        if self.full:
+            self.full -= 1
+            raise BufferError
+        self.sent.append((topic, key, value))
+        self._waiting.append(on_delivery)
+
+    def poll(self, _: float) -> int:
+        if self.mute:
+            return 0
+        waiting, self._waiting = self._waiting, []
+        for callback in waiting:
+            callback(self.error, None)
+        return len(waiting)
+
+    def flush(self, _: float) -> int:
+        self.poll(0)
+        return len(self._waiting)

@@ -1,0 +1,94 @@
+"""What every store must do: run on the in-memory one here, on a real Redis in tests/integration."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from serving.store import Index, Rule, Store, Stored, Write
+
+
+def payment(transaction: str, event_time: int, sequence: int, data: bytes, keep: int = 3) -> Write:
+    return Write(f"x:tx:{transaction}", event_time, sequence, data, Rule.FIRST, "x:latest", Index("x:recent", keep))
+
+
+def window(start: int, sequence: int, data: bytes, keep: int = 2) -> Write:
+    return Write(
+        f"x:window:{start}",
+        start,
+        sequence,
+        data,
+        Rule.NEWEST,
+        index=Index("x:windows", keep, member=str(start), evict="x:window:"),
+    )
+
+
+class StoreConformance:
+    """Subclass with a fixture `store` that gives an empty one."""
+
+    def test_first_write_stays_and_is_told(self, store: Store) -> None:
+        assert store.apply([payment("a", 10, 1, b"one")]) == [None]
+        assert store.apply([payment("a", 10, 9, b"two")]) == [Stored(10, 1, b"one")]
+        assert store.get("x:tx:a") == Stored(10, 1, b"one")
+
+    def test_within_a_batch_the_first_stays_too(self, store: Store) -> None:
+        answers = store.apply([payment("a", 10, 1, b"one"), payment("a", 10, 2, b"two"), payment("b", 11, 3, b"b")])
+        assert answers == [None, Stored(10, 1, b"one"), None]
+
+    def test_loser_never_enters_latest_or_index(self, store: Store) -> None:
+        store.apply([payment("a", 10, 1, b"one"), payment("a", 99, 9, b"two")])
+        assert store.get("x:latest") == Stored(10, 1, b"one")
+        assert store.newest("x:recent", 9) == [b"one"]
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+    def test_any_order_gives_the_same(self, store: Store, order: tuple[int, ...]) -> None:
+        writes = [
+            payment("a", 10, 1, b"a"),
+            payment("b", 20, 2, b"b"),
+            payment("c", 20, 3, b"c"),
+            payment("d", 5, 4, b"d"),
+        ]
+        store.apply([writes[place] for place in order])
+        assert store.get("x:latest") == Stored(20, 3, b"c")
+        assert store.newest("x:recent", 9) == [b"c", b"b", b"a"]
+
+    def test_sequence_counts_as_a_number(self, store: Store) -> None:
+        store.apply([payment("a", 10, 10, b"ten"), payment("b", 10, 9, b"nine")])
+        assert store.get("x:latest") == Stored(10, 10, b"ten")
+
+    def test_times_before_1970(self, store: Store) -> None:
+        store.apply([payment("a", -20, 1, b"older"), payment("b", -10, 0, b"newer")])
+        assert store.get("x:latest") == Stored(-10, 0, b"newer")
+        assert store.newest("x:recent", 1) == [b"newer"]
+
+    def test_repeating_everything_changes_nothing(self, store: Store) -> None:
+        writes = [payment(str(number), number, number, str(number).encode()) for number in range(8)]
+        store.apply(writes)
+        before = (store.get("x:latest"), store.newest("x:recent", 9), [store.get(write.key) for write in writes])
+        store.apply(writes)
+        assert (store.get("x:latest"), store.newest("x:recent", 9), [store.get(w.key) for w in writes]) == before
+
+    def test_newest_rule_replaces_only_by_a_greater_version(self, store: Store) -> None:
+        assert store.apply([window(60, 5, b"first")]) == [None]
+        assert store.apply([window(60, 4, b"older")]) == [Stored(60, 5, b"first")]
+        assert store.apply([window(60, 5, b"same")]) == [Stored(60, 5, b"first")]
+        assert store.apply([window(60, 6, b"newer")]) == [None]
+        assert store.get("x:window:60") == Stored(60, 6, b"newer")
+        assert store.newest("x:windows", 9) == [b"60"]
+
+    def test_what_leaves_the_index_takes_its_value_along(self, store: Store) -> None:
+        store.apply([window(start, start, b"w") for start in (120, 60, 180)])
+        assert store.newest("x:windows", 9) == [b"180", b"120"]
+        assert store.get("x:window:60") is None
+        assert store.get("x:window:120") is not None
+
+    def test_nothing_to_do(self, store: Store) -> None:
+        assert store.apply([]) == []
+        assert store.get("x:tx:none") is None
+        assert store.newest("x:none", 5) == []
+
+    def test_bytes_are_kept_as_they_are(self, store: Store) -> None:
+        data = bytes(range(256))
+        store.apply([payment("a", 1, 1, data)])
+        assert store.get("x:tx:a") == Stored(1, 1, data)
