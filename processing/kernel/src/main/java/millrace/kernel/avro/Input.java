@@ -130,9 +130,10 @@ final class Input {
       throw Unreadable.malformed("invalid UTF-8 at byte " + (invalid - start) + " of " + length);
     }
     position += length;
-    if (minLength > 0
-        && length < 4 * minLength
-        && Utf8.characters(bytes, start, length) < minLength) {
+    if (length < minLength
+        || (minLength > 1
+            && length < 4 * minLength
+            && Utf8.characters(bytes, start, length) < minLength)) {
       refuse(where + " is shorter than " + minLength);
     }
     if (segments == null) {

@@ -1,0 +1,145 @@
+"""Tables are derived from the contracts: columns, keys, options."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from config.settings import Settings
+from config.topics import topics
+from ingestion import schema as contracts
+from processing import tables
+from processing.tables import Watermark
+
+CONFIG = Settings(port_offset=500)
+SOURCE_ONLY = {
+    "kafka_key",
+    "kafka_partition",
+    "kafka_offset",
+    "kafka_time",
+    "unreadable_reason",
+    "unreadable_detail",
+    "unreadable_raw",
+}
+
+
+def column_names(ddl: str) -> list[str]:
+    body = ddl.split("\n) WITH (")[0].split("(\n", 1)[1]
+    return re.findall(r"^\s*`(\w+)` ", body, re.M)
+
+
+def options(ddl: str) -> dict[str, str]:
+    pairs = re.findall(r"'((?:[^']|'')*)' = '((?:[^']|'')*)'", ddl.split("\n) WITH (")[1])
+    return {key: value.replace("''", "'") for key, value in pairs}
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_a_source_has_the_records_fields_then_where_it_came_from_and_why_it_is_unreadable(topic: str) -> None:
+    fields = [field["name"] for field in contracts.load(topics()[topic].schema)["fields"]]
+    names = column_names(tables.source_ddl(topic, group="g", config=CONFIG))
+    assert names[: len(fields)] == fields
+    assert set(names[len(fields) :]) == SOURCE_ONLY
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("topic", topics())
+def test_a_sink_has_the_records_fields_and_the_key_that_topics_yaml_names(topic: str) -> None:
+    ddl = tables.sink_ddl(topic, config=CONFIG)
+    fields = [field["name"] for field in contracts.load(topics()[topic].schema)["fields"]]
+    assert column_names(ddl) == fields
+    declared = topics()[topic]
+    if declared.key in fields:
+        assert options(ddl)["key.fields"] == declared.key
+    assert options(ddl)["value.millrace-avro.subject"] == declared.subject
+
+
+def test_every_sink_key_is_a_field() -> None:
+    for declared in topics().values():
+        assert declared.key in tables.columns(declared.schema), declared.name
+
+
+def test_the_schema_reaches_the_format_as_it_is_written() -> None:
+    given = options(tables.source_ddl("transactions", group="g", config=CONFIG))["value.millrace-avro.schema"]
+    assert given == contracts.text("Transaction")
+    assert "account's" in given, "a text with a quote, so that quoting is tested"
+    assert json.loads(given)["name"] == "Transaction"
+
+
+def test_a_source_starts_where_its_group_stopped_and_else_at_the_beginning() -> None:
+    given = options(tables.source_ddl("transactions", group="mine", config=CONFIG))
+    assert given["scan.startup.mode"] == "group-offsets"
+    assert given["properties.auto.offset.reset"] == "earliest"
+    assert given["properties.group.id"] == "mine"
+    assert given["properties.bootstrap.servers"] == CONFIG.kafka_bootstrap
+    assert given["value.millrace-avro.url"] == CONFIG.registry_url
+
+
+def test_a_sink_outlasts_a_broker_that_restarts() -> None:
+    given = options(tables.sink_ddl("fraud-features", config=CONFIG))
+    assert given["sink.delivery-guarantee"] == "at-least-once"
+    assert int(given["properties.delivery.timeout.ms"]) >= 300_000
+    assert int(given["properties.max.block.ms"]) >= 300_000
+    patience = int(given["properties.request.timeout.ms"]) + int(given["properties.linger.ms"])
+    assert int(given["properties.delivery.timeout.ms"]) >= patience, "Kafka refuses less"
+
+
+def test_no_watermark_unless_asked() -> None:
+    assert "WATERMARK" not in tables.source_ddl("transactions", group="g", config=CONFIG)
+
+
+def test_the_watermark_is_bounded_by_the_wall_clock() -> None:
+    watermark = Watermark("event_time", delay_ms=90_061_001, idle_ms=700, align_group="all", align_drift_ms=60_000)
+    ddl = tables.source_ddl("transactions", group="g", watermark=watermark, config=CONFIG)
+    expected = (
+        "WATERMARK FOR `event_time` AS LEAST(`event_time`, CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)))"
+        " - INTERVAL '1 01:01:01.001' DAY TO SECOND(3)"
+    )
+    assert expected in ddl
+    given = options(ddl)
+    assert given["scan.watermark.idle-timeout"] == "700 ms"
+    assert given["scan.watermark.alignment.group"] == "all"
+    assert given["scan.watermark.alignment.max-drift"] == "60000 ms"
+
+
+def test_unknown_topics_are_refused() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        tables.source_ddl("nothing", group="g", config=CONFIG)
+    with pytest.raises(KeyError, match="nothing"):
+        tables.sink_ddl("nothing", config=CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("avro", "sql"),
+    [
+        ("string", "STRING"),
+        ("int", "INT"),
+        ({"type": "long", "logicalType": "timestamp-millis"}, "TIMESTAMP_LTZ(3)"),
+        ({"type": "long", "logicalType": "timestamp-micros"}, "TIMESTAMP_LTZ(6)"),
+        ({"type": "long", "logicalType": "of-our-own"}, "BIGINT"),
+        ({"type": "int", "logicalType": "date"}, "DATE"),
+        (["null", "double"], "DOUBLE"),
+        ({"type": "enum", "name": "E", "symbols": ["a"]}, "STRING"),
+        ({"type": "fixed", "name": "F", "size": 3}, "BYTES"),
+        ({"type": "array", "items": ["null", "float"]}, "ARRAY<FLOAT>"),
+        ({"type": "map", "values": {"type": "array", "items": "boolean"}}, "MAP<STRING, ARRAY<BOOLEAN>>"),
+    ],
+)
+def test_sql_types(avro: object, sql: str) -> None:
+    assert tables.sql_type(avro) == sql
+
+
+@pytest.mark.parametrize("avro", [["int", "string"], "null", {"type": "record", "name": "R", "fields": []}, ["null"]])
+def test_types_without_a_column_type_are_refused(avro: object) -> None:
+    with pytest.raises(ValueError, match="no SQL type"):
+        tables.sql_type(avro)
+
+
+def test_what_is_unreadable_fills_every_column_of_quarantine() -> None:
+    query = tables.unreadable("transaction-labels", "some'job")
+    assert re.findall(r"AS `?(\w+)`?(?=[,\s])", query.replace("AS TIMESTAMP_LTZ", "")) == list(
+        tables.columns("Quarantined")
+    )
+    assert "FROM `transaction_labels`" in query
+    assert "'some''job'" in query
