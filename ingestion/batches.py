@@ -1,0 +1,106 @@
+"""What a source hands to the replay: records in the order they are to be sent, cut in batches that end at a barrier.
+
+A batch is acknowledged whole before the next begins, and where batches end depends on the source alone: so an
+interrupted replay goes on at a batch's beginning, and what it sends twice carries the same ids.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from domain.events import FraudLabel
+from ingestion.encoders import RecordEncoder, RefusedError
+from ingestion.simulator import DAY_MS, WEEK_MS, Payment
+
+TRANSACTIONS, LABELS = "transactions", "transaction-labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to produce. `due` is the event time to pace by (ms); None: no pause of its own."""
+
+    topic: str
+    key: str
+    value: bytes
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that became no record: its number in the source (from 0), why, and what it held."""
+
+    row: int
+    reason: str
+    content: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records up to the next barrier. `rows`: rows of the source read when the batch ends."""
+
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FraudEncoders:
+    """Encoders of the two topics a payment becomes."""
+
+    transaction: RecordEncoder
+    label: RecordEncoder
+
+
+class PaymentBatches:
+    """Payments and verdicts as batches, one a day (UTC).
+
+    Verdicts run a day ahead: those that become known on a day are all acknowledged before the first payment of that
+    day is sent. Windows cut time in tiles of at most a day, so every run sees the same, whichever topic is read
+    faster (docs/rolling.md, Tiles; docs/decisions/0006). That holds for `delay_ms` of a day or more.
+    """
+
+    def __init__(self, encoders: FraudEncoders, delay_ms: int = WEEK_MS, *, labels: bool = True) -> None:
+        self._encoders, self._delay, self._labels = encoders, delay_ms, labels
+        self._lead = min(DAY_MS, delay_ms)
+
+    def of(self, rows: Iterable[Payment | Rejected], limit: int | None = None) -> Iterator[Batch]:
+        """Batches of the first `limit` rows (all if None). Memory: a day of payments, `delay_ms` worth of verdicts.
+
+        Verdicts due after the last payment are left out: nobody could use them.
+        """
+        batch, today = Batch(), -1
+        verdicts: deque[FraudLabel] = deque()
+        for number, row in enumerate(islice(rows, limit)):
+            if isinstance(row, Rejected):
+                batch.rejected.append(row)
+            else:
+                now = row.transaction.event_time
+                if (day := now // DAY_MS) > today:
+                    self._send_verdicts(batch, verdicts, day * DAY_MS - 1)
+                    if batch.rows:
+                        yield batch
+                    batch, today = Batch(), day
+                self._send_verdicts(batch, verdicts, now)
+                self._send_payment(batch, verdicts, number, row)
+            batch.rows = number + 1
+        if batch.rows:
+            yield batch
+
+    def _send_verdicts(self, batch: Batch, verdicts: deque[FraudLabel], now: int) -> None:
+        while verdicts and verdicts[0].event_time - self._lead <= now:
+            verdict = verdicts.popleft()
+            batch.records.append(Record(LABELS, verdict.terminal_id, self._encoders.label.object(verdict), None))
+
+    def _send_payment(self, batch: Batch, verdicts: deque[FraudLabel], number: int, payment: Payment) -> None:
+        transaction = payment.transaction
+        try:
+            value = self._encoders.transaction.object(transaction)
+        except RefusedError as error:
+            batch.rejected.append(Rejected(number, str(error), str(transaction)))
+            return
+        batch.records.append(Record(TRANSACTIONS, transaction.customer_id, value, transaction.event_time))
+        if self._labels:
+            verdicts.append(payment.label(self._delay))
