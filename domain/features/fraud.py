@@ -40,6 +40,7 @@ INPUTS: tuple[tuple[str, Type], ...] = (
 )
 
 
+# Flink's HOUR() and DAYOFWEEK() are right from 1970 on (before, HOUR() counts the wrong way), and no card is older.
 def _is_night(row: Mapping[str, Any]) -> int:
     return int(row["event_time"] // HOUR % 24 <= 6)
 

@@ -1,0 +1,90 @@
+"""`millrace features`: what is declared, for people and programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from config.errors import UserError
+from domain.features.declaration import Comparison
+from domain.features.registry import feature_sets, tables
+
+app = typer.Typer(help="The features declared in domain/features.", no_args_is_help=True)
+
+
+def declared() -> list[dict[str, Any]]:
+    """Every feature of every product: row features first, then each set's, in order."""
+    found: list[dict[str, Any]] = []
+    for table in tables():
+        common = {"product": table.name, "version": table.version}
+        for row in table.rows:
+            found.append(
+                common
+                | {"name": row.name, "entity": "row", "aggregate": "row", "window": None, "column": None, "filter": []}
+                | {"condition": [], "type": row.type, "description": row.description, "sql": row.sql}
+            )
+        for feature_set in table.sets:
+            types = feature_set.columns()
+            for feature in feature_set.features:
+                found.append(
+                    common
+                    | {"name": feature.name, "entity": feature_set.entity, "aggregate": feature.aggregate}
+                    | {"window": feature.window, "column": feature.column}
+                    | {"filter": [comparison.spec() for comparison in feature.filter]}
+                    | {"condition": [comparison.spec() for comparison in feature.condition]}
+                    | {"type": types[feature.name], "description": feature.description, "sql": None}
+                )
+    return found
+
+
+def _text(comparisons: list[dict[str, Any]]) -> str:
+    parts = []
+    for item in comparisons:
+        value = item.get("value")
+        parts.append(Comparison(item["column"], item["op"], tuple(value) if isinstance(value, list) else value).text())
+    return " and ".join(parts)
+
+
+@app.command("list")
+def list_features(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """List every feature: name, entity, aggregate, window, filter, description."""
+    found = declared()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    shown = Table(box=None, header_style="bold")
+    for heading in ("feature", "entity", "aggregate", "window", "rows"):
+        shown.add_column(heading, no_wrap=True)
+    shown.add_column("meaning", min_width=30)
+    for feature in found:
+        what = f"{feature['aggregate']}({feature['column']})" if feature["column"] else feature["aggregate"]
+        rows = _text(feature["filter"]) or "all"
+        shown.add_row(feature["name"], feature["entity"], what, feature["window"] or "", rows, feature["description"])
+    Console().print(shown)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="a feature's name")]) -> None:
+    """Show all that is declared of one feature."""
+    found = [feature for feature in declared() if feature["name"] == name]
+    if not found:
+        raise UserError(f"unknown feature {name!r}: millrace features list names them all")
+    shown = Table(box=None, show_header=False)
+    for key, value in found[0].items():
+        text = _text(value) if isinstance(value, list) else value
+        if text:
+            shown.add_row(key, str(text))
+    Console().print(shown)
+
+
+@app.command()
+def spec(name: Annotated[str, typer.Argument(help="a feature set, e.g. customer")]) -> None:
+    """Print the argument that `rolling` gets for a feature set (docs/rolling.md)."""
+    sets = feature_sets()
+    if name not in sets:
+        raise UserError(f"unknown feature set {name!r}: know {', '.join(sorted(sets))}")
+    typer.echo(json.dumps(sets[name].spec(), indent=2, ensure_ascii=False))
