@@ -1,0 +1,12 @@
+"""Prints a job's plan, for test_job_plans.py. Runs in the flink environment: plan_job.py JOB..."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from processing.session import session
+
+for name in sys.argv[1:]:
+    job = importlib.import_module(f"processing.jobs.{name}")
+    sys.stdout.write(f"=== {name}\n{job.topology(session(job.JOB)).explain()}\n")
