@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from config.errors import UserError
 from config.settings import ROOT, Settings, settings
 from millrace.stack import lifecycle
 from millrace.stack.layout import Layout
-from millrace.stack.processes import processes
+from millrace.stack.processes import Process, processes
 from millrace.stack.supervisor import Info, Supervisor
 
 
@@ -56,12 +57,11 @@ class Stack:
         """Until each is ready."""
         declared = processes(self.settings)
         for name in names:
-            process = declared[name]
-            self.wait(
-                lambda process=process: lifecycle.missing(process, self.settings, self.info(process.name)) is None,
-                f"{name} to be ready",
-                timeout,
-            )
+            ready = partial(self._ready, declared[name])
+            self.wait(ready, f"{name} to be ready", timeout)
+
+    def _ready(self, process: Process) -> bool:
+        return lifecycle.missing(process, self.settings, self.info(process.name)) is None
 
     def killed_and_back(self, name: str, timeout: float = 120.0) -> None:
         """Kill a process and wait until its successor is ready."""

@@ -18,9 +18,16 @@ TELL_EVERY_S = 15.0
 ALIVE = {"RUNNING", "STARTING", "BACKOFF"}
 
 
-def up(settings: Settings, say: Say, only: tuple[str, ...] = (), timeout: float = 120.0) -> None:
+def up(
+    settings: Settings,
+    say: Say,
+    only: tuple[str, ...] = (),
+    timeout: float = 120.0,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Start the processes, each as soon as what it depends on is ready, and wait until all are.
 
+    `meanwhile` is called a few times a second while it waits, and may raise to give up.
     Raises `UserError` when a port is taken, or when something is not ready in time: it names what and why.
     """
     layout, wanted = Layout.of(settings), selected(settings, only)
@@ -38,13 +45,15 @@ def up(settings: Settings, say: Say, only: tuple[str, ...] = (), timeout: float 
     ready: set[str] = set()
     started: set[str] = set()
     while waiting:
+        meanwhile()
         for name in [name for name in waiting if name not in started and ready.issuperset(wanted[name].depends_on)]:
             supervisor.start_process(name)
             started.add(name)
         info = supervisor.info()
         why = {name: missing(process, settings, info.get(name)) for name, process in waiting.items() if name in started}
         for name in [name for name, reason in why.items() if reason is None]:
-            say(f"{name} ready after {time.monotonic() - began:.1f} s")
+            if not _runs(known.get(name)):
+                say(f"{name} ready after {time.monotonic() - began:.1f} s")
             ready.add(name)
             del waiting[name]
         if waiting and time.monotonic() >= patient_until:

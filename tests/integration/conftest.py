@@ -1,4 +1,4 @@
-"""One real stack for the whole session, on ports of its own and in a temporary folder, taken down also after failures."""
+"""One real stack for the whole session, on its own ports and in a temporary folder, taken down also after failures."""
 
 from __future__ import annotations
 

@@ -1,0 +1,37 @@
+"""`millrace demo`."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from config.settings import settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=1, help="how long to stream")] = 60,
+    rate: Annotated[float, typer.Option(min=1, help="payments a second")] = 500,
+    keep: Annotated[bool, typer.Option("--keep", help="leave the stack up afterwards")] = False,
+) -> None:
+    """From nothing to scored transactions: start the stack, train, stream simulated payments, show what happens."""
+    from millrace.demo.show import demo as run
+
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        run(settings(), Console(), seconds, rate, keep=keep)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """`kill` cleans up like Ctrl-C."""
+    raise KeyboardInterrupt

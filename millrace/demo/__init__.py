@@ -1,0 +1,1 @@
+"""`millrace demo`: from nothing to scored transactions, live."""

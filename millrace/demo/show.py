@@ -1,0 +1,167 @@
+"""The demo's course: set up, train while the cluster starts, stream, sum up, take down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+
+from config.errors import UserError
+from config.settings import ROOT, Settings
+from millrace.demo.tally import Figures, Tally
+from millrace.demo.traffic import Receiver, Sender, Story, wait_until
+from millrace.demo.view import summary, view
+from millrace.stack import lifecycle, secrets
+from millrace.stack.layout import Layout
+from millrace.stack.supervisor import Supervisor
+
+STARTUP_S = 240.0
+DRAIN_S = 20.0
+
+
+def demo(settings: Settings, console: Console, seconds: float, rate: float, *, keep: bool) -> None:
+    """Run it. Raises `UserError` when something does not start, or when no score arrived."""
+    with _stack(settings, console, keep=keep):
+        figures, last = _stream(settings, console, seconds, rate)
+        for text in summary(figures):
+            console.print(text, highlight=False, soft_wrap=True)
+        if not figures.scored:
+            raise UserError(f"no score arrived: `millrace doctor`, and the logs in {Layout.of(settings).logs}")
+        _show_look_up(settings, console, last)
+        if keep:
+            console.print("The stack stays up: `millrace status`, `millrace down`.", highlight=False)
+
+
+@contextmanager
+def _stack(settings: Settings, console: Console, *, keep: bool) -> Iterator[None]:
+    """The stack, up. It goes down afterwards unless it is to stay, or ran before."""
+    say = _sayer(console)
+    was_running = any(info.pid for info in Supervisor(Layout.of(settings)).info().values())
+    complete = False
+    try:
+        _start(settings, console)
+        yield
+        complete = True
+    finally:
+        if was_running:
+            say("the stack was up before and stays up")
+        elif not (keep and complete):
+            say("taking the stack down")
+            lifecycle.down(settings, say)
+
+
+def _start(settings: Settings, console: Console) -> None:
+    """Bring everything up; the first model is trained meanwhile."""
+    say = _sayer(console)
+    layout = Layout.of(settings)
+    began = time.monotonic()
+    training = _Training(layout, say)
+    try:
+        lifecycle.up(settings, say, (), STARTUP_S, meanwhile=training.look)
+    finally:
+        training.stop()
+    say(f"ready after {time.monotonic() - began:.0f} s")
+
+
+class _Training:
+    """`millrace train fraud --simulate` beside the starting stack, when there is no model yet.
+
+    The consumer takes the model up by itself and is ready then.
+    """
+
+    def __init__(self, layout: Layout, say: lifecycle.Say) -> None:
+        self._layout, self._say = layout, say
+        self._process: subprocess.Popen[bytes] | None = None
+        if not layout.current_model.exists():
+            say("training a first model on simulated payments, while the stack starts")
+            self._log = layout.logs / "train.log"
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            line = (sys.executable, "-m", "millrace.cli.main", "train", "fraud", "--simulate", "--json")
+            with self._log.open("wb") as log:
+                self._process = subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+    def look(self) -> None:
+        """Say when it is done. Raises `UserError` when it failed."""
+        if self._process is None or self._process.poll() is None:
+            return
+        code, self._process = self._process.returncode, None
+        if code:
+            raise UserError(f"training failed: see {self._log}")
+        self._say(f"model {self._layout.current_model.read_text().strip()} trained")
+
+    def stop(self) -> None:
+        """End it when it still runs."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+
+
+def _stream(settings: Settings, console: Console, seconds: float, rate: float) -> tuple[Figures, str | None]:
+    story = Story(settings.state_dir / "demo.json")
+    started = time.monotonic()
+    tally = Tally(started, warm_up_s=min(15.0, seconds / 3))
+    stop_sending, stop_reading = threading.Event(), threading.Event()
+    receiver = Receiver(settings, tally, stop_reading)
+    sender = Sender(settings, tally, story, rate, stop_sending)
+    receiver.start()
+    sender.start()
+    try:
+        with view(console, seconds, look_up(settings, f"demo-{story.run}-0")) as shown:
+            while time.monotonic() - started < seconds and sender.is_alive() and receiver.is_alive():
+                shown.show(tally.figures(time.monotonic()))
+                time.sleep(0.25)
+            stop_sending.set()
+            sender.join(DRAIN_S)
+            streamed = time.monotonic()
+            wait_until(lambda: tally.outstanding == 0 or not receiver.is_alive(), DRAIN_S)
+    finally:
+        stop_sending.set()
+        stop_reading.set()
+        sender.join(DRAIN_S)
+        receiver.join(DRAIN_S)
+    for error in (sender.error, receiver.error):
+        if error is not None:
+            raise error
+    figures = tally.figures(streamed)
+    return figures, figures.latest[0].transaction_id if figures.latest else None
+
+
+def look_up(settings: Settings, transaction_id: str) -> str:
+    """The command that asks the API for a decision, to paste."""
+    own = not settings.api_keys.get_secret_value()
+    key = f"$(cat {Layout.of(settings).api_key})" if own else "<one of MILLRACE_API_KEYS>"
+    return f'curl -H "X-API-Key: {key}" {_url(settings, transaction_id)}'
+
+
+def _url(settings: Settings, transaction_id: str) -> str:
+    return f"http://{settings.host}:{settings.port('api')}/v1/fraud/transactions/{transaction_id}"
+
+
+def _show_look_up(settings: Settings, console: Console, transaction_id: str | None) -> None:
+    """Ask the API what was just streamed, as a person would."""
+    if transaction_id is None:
+        return
+    key = secrets.api_keys(settings).split(",")[0]
+    request = Request(_url(settings, transaction_id), headers={"X-API-Key": key})  # noqa: S310
+    try:
+        with urlopen(request, timeout=5) as answer:  # noqa: S310  (our own API)
+            found = json.load(answer)
+    except (URLError, OSError, ValueError) as error:
+        raise UserError(f"the API does not answer for {transaction_id}: {error}") from error
+    console.print(look_up(settings, transaction_id), highlight=False, soft_wrap=True)
+    console.print(json.dumps(found), highlight=False, soft_wrap=True)
+
+
+def _sayer(console: Console) -> lifecycle.Say:
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    return say

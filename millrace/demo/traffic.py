@@ -1,0 +1,143 @@
+"""What the demo sends and receives: simulated payments with their verdicts into Kafka, decisions out of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+
+from config.settings import Settings
+from ingestion.avro import Codec
+from ingestion.batches import LABELS, TRANSACTIONS
+from ingestion.pacing import RatePacer
+from ingestion.producer import KafkaSink
+from ingestion.registry import Registry
+from ingestion.simulator import DAY_MS, HANDBOOK_START_MS, WEEK_MS, Payment, Population, Simulator
+from millrace.demo.tally import Tally
+from millrace.stack.files import write
+
+SCORES = "fraud-scores"
+CUSTOMERS = 200  # as `millrace train fraud --simulate` trains on: about 400 payments a simulated day
+SEED = 11
+PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo is about latency, not about the fullest batches
+
+
+class Story:
+    """The simulated world over several demos: each goes on a day after the last ended, with ids of its own.
+
+    A stack keeps its state between demos, and to it a payment from before the last one would be late.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        last = json.loads(path.read_text()) if path.exists() else {"run": 0, "until_ms": HANDBOOK_START_MS}
+        self.run = int(last["run"]) + 1
+        self.start_ms = (int(last["until_ms"]) // DAY_MS + 1) * DAY_MS
+
+    def payments(self) -> Iterator[Payment]:
+        """The payments of this run, endless, in order of time."""
+        terminals = 2 * CUSTOMERS
+        radius = 5.0 * math.sqrt(10_000 / terminals)
+        people = Population.draw(np.random.default_rng(SEED), CUSTOMERS, terminals, radius)
+        rng = np.random.default_rng([SEED, self.run])
+        return iter(Simulator(people, rng, start_ms=self.start_ms, prefix=f"demo-{self.run}-"))
+
+    def ended(self, until_ms: int) -> None:
+        """Remember where this run's time ended."""
+        write(self._path, json.dumps({"run": self.run, "until_ms": until_ms}))
+
+
+class Sender(threading.Thread):
+    """Sends payments at a rate, and each one's verdict once the simulated time has come to it."""
+
+    def __init__(self, settings: Settings, tally: Tally, story: Story, rate: float, stop: threading.Event) -> None:
+        super().__init__(name="sender", daemon=True)
+        self._settings, self._tally, self._story = settings, tally, story
+        self._rate, self._halt = rate, stop
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Until told to stop; an error is kept in `error`."""
+        try:
+            with (
+                Registry(self._settings.registry_url) as registry,
+                KafkaSink(self._settings.kafka_bootstrap, client_id="millrace-demo", **PROMPT) as sink,
+            ):
+                self._send(Codec(registry), sink)
+        except Exception as error:  # the main thread raises it
+            self.error = error
+
+    def _send(self, codec: Codec, sink: KafkaSink) -> None:
+        transaction, label = codec.encoder(TRANSACTIONS), codec.encoder(LABELS)
+        pacer, verdicts = RatePacer(self._rate), deque[Payment]()
+        until = self._story.start_ms
+        for payment in self._story.payments():
+            if self._halt.is_set():
+                break
+            one = payment.transaction
+            pacer.wait(one.event_time)
+            # Verdicts run a day ahead of the payments, as in the replay: no order of reading can show in a feature.
+            while verdicts and verdicts[0].transaction.event_time + WEEK_MS <= one.event_time + DAY_MS:
+                known = verdicts.popleft().label(WEEK_MS)
+                sink.send(LABELS, known.terminal_id, label.object(known))
+            self._tally.sent(one.transaction_id, payment.is_fraud, time.monotonic())
+            sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
+            verdicts.append(payment)
+            until = one.event_time
+        self._story.ended(until)
+
+
+class Receiver(threading.Thread):
+    """Reads the decisions. The consumer writes Redis first, then produces: so a record's time is when Redis had it."""
+
+    def __init__(self, settings: Settings, tally: Tally, stop: threading.Event) -> None:
+        super().__init__(name="receiver", daemon=True)
+        self._tally, self._halt = tally, stop
+        self._codec = Codec(Registry(settings.registry_url))
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka_bootstrap,
+                "group.id": "millrace-demo",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 100,
+            }
+        )
+        partitions = self._consumer.list_topics(SCORES, timeout=10).topics[SCORES].partitions
+        self._consumer.assign([TopicPartition(SCORES, number, OFFSET_END) for number in partitions])
+        for number in partitions:  # assigned lazily otherwise: the first decisions would be missed
+            self._consumer.get_watermark_offsets(TopicPartition(SCORES, number), timeout=10)
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Until told to stop; an error is kept in `error`."""
+        try:
+            while not self._halt.is_set():
+                for message in self._consumer.consume(500, 0.1):
+                    if message.error() is None:
+                        record = self._codec.decode(SCORES, message.value())
+                        self._tally.scored(record, message.timestamp()[1], time.monotonic())
+        except Exception as error:  # the main thread raises it
+            self.error = error
+        finally:
+            self._consumer.close()
+
+
+def wait_until(condition: Callable[[], bool], timeout: float) -> bool:
+    """Poll for at most `timeout` seconds; whether it came true."""
+    deadline = time.monotonic() + timeout
+    for _ in itertools.count():
+        if condition():
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.05)
+    return False
