@@ -104,6 +104,17 @@ class Cluster:
             "last_ms": last.get("end_to_end_duration", 0),
         }
 
+    def state_on_disk(self) -> int:
+        """Bytes of RocksDB's working folders; a file that vanishes meanwhile counts nothing."""
+        total = 0
+        for folder in (self._settings.state_dir / "flink").rglob("db"):
+            for path in folder.rglob("*"):
+                try:
+                    total += path.stat().st_size if path.is_file() else 0
+                except FileNotFoundError:
+                    continue
+        return total
+
     def garbage(self) -> dict[str, int]:
         """Milliseconds and runs of the TaskManager's collectors since its start."""
         manager = self.rest("/taskmanagers")["taskmanagers"][0]["id"]

@@ -35,9 +35,10 @@ class Topics:
         self._bootstrap = bootstrap
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
 
-    def create(self, name: str, partitions: int) -> None:
-        """An empty topic without retention; one of that name must not exist."""
-        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config={"retention.ms": "-1"})
+    def create(self, name: str, partitions: int, **config: str) -> None:
+        """An empty topic without retention; one of that name must not exist. `config`: dots as underscores."""
+        options = {"retention.ms": "-1", **{key.replace("_", "."): value for key, value in config.items()}}
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
         self._admin.create_topics([new])[name].result(30)
         deadline = time.monotonic() + 30
         while not self._led(name, partitions):
@@ -95,14 +96,18 @@ class Topics:
         if self.count(name) != len(workload):
             raise RuntimeError(f"{name} holds {self.count(name)} records, not the {len(workload)} produced")
 
-    def read(self, name: str) -> Iterator[tuple[bytes, int]]:
-        """Every (value, Kafka's timestamp in ms) that the topic holds now."""
-        partitions = self._admin.list_topics(name, timeout=10).topics[name].partitions
-        left = self.ends(name, partitions)
+    def position(self, name: str) -> dict[int, int]:
+        """Where each partition of a topic ends now (its records are numbered from 0: nothing was deleted)."""
+        return self.ends(name, self._admin.list_topics(name, timeout=10).topics[name].partitions)
+
+    def read(self, name: str, since: dict[int, int] | None = None) -> Iterator[tuple[bytes, int]]:
+        """Every (value, Kafka's timestamp in ms) that the topic holds now, from the position `since` on."""
+        begin = since or {}
+        left = {partition: end - begin.get(partition, 0) for partition, end in self.position(name).items()}
         consumer = Consumer(
             {"bootstrap.servers": self._bootstrap, "group.id": "bench-read", "enable.auto.commit": False}
         )
-        consumer.assign([TopicPartition(name, partition, 0) for partition in partitions if left[partition]])
+        consumer.assign([TopicPartition(name, part, begin.get(part, 0)) for part in left if left[part]])
         total = sum(left.values())
         while total:
             for message in consumer.consume(BATCH, 1.0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -74,15 +75,16 @@ def watch(
     """
     began, cpu_began = time.monotonic(), cpu()
     at_warm: tuple[int, float, float] | None = None
-    while True:
+    for turn in itertools.count():
         count, now, used = progress(), time.monotonic(), cpu()
         if at_warm is None and count >= warm:
             at_warm = count, now, used
         if at_warm is not None and count >= done:
             events, wall, spent = count - at_warm[0], now - at_warm[1], used - at_warm[2]
             return Rate(events, spent, wall, count, used - cpu_began, now - began)
-        if not alive():
+        if turn % 20 == 0 and not alive():
             raise RuntimeError(f"what is measured ended after {count} of {done} events")
         if now - began > timeout:
             raise TimeoutError(f"{count} of {done} events after {timeout:.0f} s")
         time.sleep(0.1)
+    raise AssertionError("unreachable")

@@ -11,6 +11,7 @@ import argparse
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,23 @@ def stage(workload: Workload) -> Stage:
 
 
 def millrace(
-    place: Stage, events: int, warm: float = WARM, options: dict[str, str] | None = None
+    place: Stage,
+    events: int,
+    warm: float = WARM,
+    options: dict[str, str] | None = None,
+    seen: Callable[[int], None] | None = None,
 ) -> tuple[Rate, dict[str, Any], str]:
-    """The kernel on the running session cluster; returns the rate, details and the output topic."""
+    """The kernel on the running session cluster; returns the rate, details and the output topic.
+
+    `options` are Flink settings for this job; `seen` is told each count of the output topic.
+    """
+
+    def progress() -> int:
+        count = place.topics.count(sink)
+        if seen:
+            seen(count)
+        return count
+
     cluster, sink = Cluster(place.settings), place.sink("millrace")
     pid = cluster.taskmanager().pid
     before = cluster.garbage()
@@ -70,7 +85,7 @@ def millrace(
     job = cluster.submit(JOB, "--source", place.source, "--sink", sink, options=chosen)
     try:
         rate = watch(
-            lambda: place.topics.count(sink),
+            progress,
             lambda: cpu_seconds([pid]),
             warm=int(events * warm),
             done=events,

@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("--source", required=True)
     parser.add_argument("--sink", required=True)
     parser.add_argument("--startup", default="earliest-offset", choices=["earliest-offset", "latest-offset"])
+    parser.add_argument("--linger", default="50", help="ms the producer waits for a fuller batch")
     arguments = parser.parse_args()
     environment = session(arguments.sink)
     start = {"scan.startup.mode": arguments.startup, "properties.group.id": arguments.sink}
@@ -72,7 +73,9 @@ def main() -> None:
         "value.fields-include": "ALL",
         "value.millrace-avro.subject": SUBJECT,
         "sink.delivery-guarantee": "at-least-once",
-        "properties.linger.ms": "20",
+        # For throughput, as the peers' producers are: the fraud job itself sends at once.
+        "properties.linger.ms": arguments.linger,
+        "properties.batch.size": "524288",
         "properties.compression.type": "lz4",
     }
     environment.execute_sql(table("results", arguments.sink, result, end))

@@ -1,0 +1,154 @@
+"""Every benchmark in one run, on a stack of its own: one table, one JSON.
+
+    python -m benchmarks.run [--quick] [--only rolling,scaling,…]
+
+The stack lies in `.millrace-bench` on ports 9000 above the usual ones, unless MILLRACE_STATE_DIR or MILLRACE_PORT_OFFSET
+say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Each benchmark is a process of its own:
+one that fails is reported and the others go on; the exit code says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import RESULTS, keep, show
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = ROOT / ".venv" / "bin" / "python"
+MILLRACE = ROOT / ".venv" / "bin" / "millrace"
+CLUSTER = "kafka,registry,jobmanager,taskmanager"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One benchmark: its module, arguments, what they become in a quick run, and the parts of the stack it needs."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    quick: tuple[str, ...] = ("--quick",)
+    only: str = CLUSTER
+
+
+PARTS = (
+    Part("rolling"),
+    Part("scaling", ("--without-bloom",)),
+    Part("producers", only="kafka,registry"),
+    Part("latency", only=""),
+    Part("lookup", quick=("--seconds", "2", "--rounds", "1"), only=""),
+    Part("post", only=""),
+)
+
+
+def environment() -> dict[str, str]:
+    """The stack of this run: the caller's where it is named, else one of its own."""
+    defaults = {"MILLRACE_STATE_DIR": ".millrace-bench", "MILLRACE_PORT_OFFSET": "9000"}
+    return {**defaults, **os.environ}
+
+
+def peers(environ: dict[str, str]) -> None:
+    """The peers' environment, made from the lock if it is not there or not the lock's."""
+    line = [sys.executable, "-m", "uv", "sync", "--frozen", "--quiet", "--no-default-groups", "--group", "peers"]
+    if subprocess.run([sys.executable, "-m", "uv", "--version"], capture_output=True, check=False).returncode:
+        line = ["uv", *line[3:]]
+    subprocess.run(line, cwd=ROOT, env={**environ, "UV_PROJECT_ENVIRONMENT": ".venv-peers"}, check=True)
+
+
+def measure(part: Part, quick: bool, environ: dict[str, str]) -> bool:
+    """Bring up what the part needs and run it; False if it failed."""
+    up = [str(MILLRACE), "up", *(["--only", part.only] if part.only else [])]
+    subprocess.run(up, cwd=ROOT, env=environ, check=True)
+    if not part.only:
+        model(environ)
+    line = [str(PYTHON), "-m", f"benchmarks.{part.name}", *part.arguments, *(part.quick if quick else ())]
+    print(f"\n== {part.name}", flush=True)
+    return subprocess.run(line, cwd=ROOT, env=environ, check=False).returncode == 0
+
+
+def model(environ: dict[str, str]) -> None:
+    """A model to score with, if there is none yet."""
+    state = ROOT / environ["MILLRACE_STATE_DIR"]
+    if not (state / "models" / "fraud" / "current").exists():
+        subprocess.run([str(MILLRACE), "train", "fraud", "--simulate"], cwd=ROOT, env=environ, check=True)
+
+
+def figures(quick: bool) -> list[dict[str, Any]]:
+    """What the issue asks for, beside what was measured; parts that did not run are left out."""
+    rolling = _result("rolling", quick)
+    scaling = _result("scaling", quick)
+    latency = _result("latency", quick)
+    lookup, post, producers = (_result(name, quick) for name in ("lookup", "post", "producers"))
+    rows: list[dict[str, Any]] = []
+
+    def row(what: str, measured: Any, target: str, met: bool) -> None:
+        rows.append({"what": what, "measured": measured, "target": target, "met": met})
+
+    if rolling:
+        speed, times = rolling["events_per_cpu_second"], rolling["times_the_better_peer"]
+        row("rolling, events per CPU-second", speed, "60,000", speed >= 60_000)
+        row("rolling, times the better peer", times, "5", times >= 5)
+    if scaling:
+        ratio = scaling["largest_over_smallest"]
+        row("throughput, most keys over fewest", ratio, "0.5", ratio >= 0.5)
+    if latency and "fraud" in latency:
+        hop = latency["fraud"]["hops"][0]
+        row("event to Redis, p50 ms", hop["p50_ms"], "10", hop["p50_ms"] <= 10)
+        row("event to Redis, p99 ms", hop["p99_ms"], "30", hop["p99_ms"] <= 30)
+    if lookup:
+        api = lookup["servers"][0]
+        row("look-up, p99 ms", api["p99_ms"], "5", api["p99_ms"] <= 5)
+        row("look-up, p99 over a bare server's", lookup["p99_ratio"], "1.3", lookup["p99_ratio"] <= 1.3)
+    if post:
+        row("POST, p99 ms", post["p99_ms"], "60", post["p99_ms"] <= 60)
+    if producers:
+        rate = producers["events_per_second"]
+        row("producers, events/s", rate, "150,000", rate >= 150_000)
+    return rows
+
+
+def _result(name: str, quick: bool) -> dict[str, Any]:
+    for path in (RESULTS / f"{name}-quick.json", RESULTS / f"{name}.json") if quick else (RESULTS / f"{name}.json",):
+        if path.exists() and path.stat().st_mtime >= STARTED:
+            found: dict[str, Any] = json.loads(path.read_text())
+            return found
+    return {}
+
+
+STARTED = time.time()
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast")
+    parser.add_argument("--only", default="", help="comma-separated names")
+    parser.add_argument("--keep", action="store_true", help="leave the stack up")
+    options = parser.parse_args()
+    chosen = [part for part in PARTS if not options.only or part.name in options.only.split(",")]
+    environ = environment()
+    peers(environ)
+    failed: list[str] = []
+    subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=True)
+    try:
+        failed = [part.name for part in chosen if not measure(part, options.quick, environ)]
+    finally:
+        if not options.keep:
+            subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=False)
+    rows = figures(options.quick)
+    if rows:
+        show("figures", rows)
+        print(keep("figures-quick" if options.quick else "figures", {"figures": rows, "failed": failed}))
+    for name in failed:
+        print(f"{name} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
