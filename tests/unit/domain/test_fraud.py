@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain.events import FraudFeatures, FraudLabel, Transaction
+from domain.features.declaration import DAY, HOUR
+from domain.features.fraud import CUSTOMER, FRAUD, ROWS, TERMINAL
+from domain.features.registry import feature_sets, tables
+from domain.fraud_pipeline import FraudPipeline, feature_rows, label_row, transaction_row
+
+NOON = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp() * 1000)
+
+
+def payment(number: int, at: int, customer: str = "c", terminal: str = "t", amount: float = 10.0) -> Transaction:
+    return Transaction(
+        transaction_id=str(number), event_time=at, customer_id=customer, terminal_id=terminal, amount=amount
+    )
+
+
+def verdict(number: int, at: int, is_fraud: bool, terminal: str = "t") -> FraudLabel:
+    return FraudLabel(
+        transaction_id=str(number), event_time=at, customer_id="c", terminal_id=terminal, is_fraud=is_fraud
+    )
+
+
+def test_the_registry_finds_fraud_like_any_other_product() -> None:
+    assert FRAUD in tables()
+    assert feature_sets() == {feature_set.name: feature_set for table in tables() for feature_set in table.sets}
+    assert {"customer", "terminal"} <= feature_sets().keys()
+
+
+def test_about_thirty_features_each_described() -> None:
+    assert 28 <= len(FRAUD.model) <= 36
+    assert all(len(text) > 20 for text in FRAUD.descriptions().values())
+
+
+def test_the_rows_of_both_sets_carry_what_the_sets_declare() -> None:
+    declared = {name for name, _ in CUSTOMER.inputs}
+    assert transaction_row(payment(1, NOON)).keys() == declared
+    assert label_row(verdict(1, NOON, True)).keys() == declared
+    assert CUSTOMER.inputs == TERMINAL.inputs
+
+
+@pytest.mark.parametrize(
+    ("when", "night", "weekend"),
+    [
+        ("2026-03-06T23:59:59.999", 0, 0),
+        ("2026-03-07T00:00", 1, 1),
+        ("2026-03-08T06:59", 1, 1),
+        ("2026-03-09T07:00", 0, 0),
+    ],
+)
+def test_row_features(when: str, night: int, weekend: int) -> None:
+    t = round(datetime.fromisoformat(when + "+00:00").timestamp() * 1000)
+    assert {feature.name: feature.python({"event_time": t}) for feature in ROWS} == {
+        "is_night": night,
+        "is_weekend": weekend,
+    }
+
+
+def test_a_feature_row_is_a_fraud_features_record() -> None:
+    (row,) = feature_rows([payment(1, NOON, amount=12.5)], [])
+    record = FraudFeatures(**row)
+    assert (record.amount, record.customer_count_1h, record.terminal_count_30d) == (12.5, 1, 1)
+    assert (record.late, record.feature_set_version) == (False, FRAUD.version)
+    assert (record.terminal_risk_7d, record.terminal_labels_7d) == (None, 0)
+    assert record.customer_last_amount is None
+
+
+def test_the_terminal_s_risk_is_of_verdicts_known_by_then() -> None:
+    payments = [payment(i, NOON + i * HOUR, customer=f"c{i}") for i in range(4)]
+    known = [verdict(i, NOON + i * HOUR + 7 * DAY, is_fraud=i < 2) for i in range(4)]
+    later = [payment(10, NOON + 6 * DAY), payment(11, NOON + 7 * DAY), payment(12, NOON + 8 * DAY)]
+    rows = {row["transaction_id"]: row for row in feature_rows([*payments, *later], known)}
+    assert rows["10"]["terminal_risk_30d"] is None
+    # At the same moment the verdict comes first.
+    assert (rows["11"]["terminal_labels_30d"], rows["11"]["terminal_risk_30d"]) == (1, 1.0)
+    assert (rows["12"]["terminal_labels_30d"], rows["12"]["terminal_risk_30d"]) == (4, 0.5)
+    assert (rows["12"]["terminal_count_30d"], rows["12"]["customer_count_30d"]) == (7, 3)
+
+
+def test_a_duplicate_gives_no_row_and_changes_nothing() -> None:
+    pipeline = FraudPipeline()
+    first = transaction_row(payment(1, NOON))
+    assert pipeline.transaction(first) is not None
+    assert pipeline.transaction(first) is None
+    out = pipeline.transaction(transaction_row(payment(2, NOON + 1)))
+    assert out is not None
+    assert (out["customer_count_1h"], out["terminal_count_1h"]) == (2, 2)
+
+
+def test_what_is_late_for_the_customer_is_marked_and_still_counted_at_the_terminal() -> None:
+    pipeline = FraudPipeline()
+    pipeline.transaction(transaction_row(payment(1, NOON)))
+    out: dict[str, Any] | None = pipeline.transaction(transaction_row(payment(2, NOON - 40 * DAY, terminal="other")))
+    assert out is not None
+    assert (out["late"], out["customer_count_30d"], out["terminal_count_30d"]) == (True, None, 1)
