@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from domain.rules import Thresholds
+
 log = structlog.get_logger(__name__)
 
 Matrix = npt.NDArray[np.float64]
@@ -33,28 +35,17 @@ class Model:
     version: str
     feature_set_version: str
     features: tuple[str, ...]
-    review: float
-    block: float
+    thresholds: Thresholds
     booster: lightgbm.Booster
 
-    def decide(self, score: float) -> str:
-        """approve, review or block, by the two thresholds (each inclusive)."""
-        if score >= self.block:
-            return "block"
-        return "review" if score >= self.review else "approve"
-
     def predict(self, rows: Matrix) -> npt.NDArray[np.float64]:
-        """Probability of fraud of each row (one column a feature, NaN: unknown)."""
+        """The score of each row (one column a feature, NaN: unknown)."""
         return np.asarray(self.booster.predict(rows, num_threads=1), dtype=np.float64)
 
-    def reasons(self, rows: Matrix, count: int) -> list[list[str]]:
-        """The `count` features that pushed each row's score up most, strongest first (TreeSHAP, Lundberg 2020)."""
-        pushed = np.asarray(self.booster.predict(rows, num_threads=1, pred_contrib=True), dtype=np.float64)[:, :-1]
-        order = np.argsort(-pushed, axis=1, kind="stable")[:, :count]
-        return [
-            [self.features[column] for column in columns if pushed[row, column] > 0]
-            for row, columns in enumerate(order)
-        ]
+    def contributions(self, rows: Matrix) -> list[dict[str, float]]:
+        """What each feature adds to each row's score, in log odds (TreeSHAP, Lundberg et al. 2020)."""
+        added = np.asarray(self.booster.predict(rows, num_threads=1, pred_contrib=True), dtype=np.float64)
+        return [dict(zip(self.features, row.tolist(), strict=False)) for row in added]  # the last one is the bias
 
 
 def load(folder: Path) -> Model:
@@ -65,33 +56,31 @@ def load(folder: Path) -> Model:
             version=card["version"],
             feature_set_version=card["feature_set_version"],
             features=tuple(card["features"]),
-            review=float(card["thresholds"]["review"]),
-            block=float(card["thresholds"]["block"]),
+            thresholds=Thresholds(**card["thresholds"]),
             booster=lightgbm.Booster(model_file=str(folder / "model.txt")),
         )
     except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
         raise UnusableModelError(f"{folder.name}: {error!r}") from error
     if tuple(model.booster.feature_name()) != model.features:
         raise UnusableModelError(f"{folder.name}: model.json and model.txt name different features")
-    if not 0 <= model.review <= model.block <= 1:
-        raise UnusableModelError(f"{folder.name}: thresholds must be 0 <= review <= block <= 1")
     trial = np.full((1, len(model.features)), np.nan)
     model.predict(trial)  # also makes the library do its first-call work now, not in a customer's payment
-    model.reasons(trial, 1)
+    model.contributions(trial)
     return model
 
 
 class Shelf:
     """The models of one folder. `watch` reads it on a thread of its own; the consumer only takes references."""
 
-    def __init__(self, folder: Path, features: frozenset[str]) -> None:
-        self._folder, self._known = folder, features
+    def __init__(self, folder: Path, features: frozenset[str], train: str) -> None:
+        """`features`: all that rows may carry; `train`: the command that makes a model, for whoever lacks one."""
+        self._folder, self._known, self._train = folder, features, train
         self._models: dict[str, Model] = {}  # feature-set version -> model
         self._seen: tuple[str, int] = ("", 0)
         self.trouble = self._absent()
 
     def _absent(self) -> str:
-        return f"no model in {self._folder}: run `millrace train fraud --simulate`"
+        return f"no model in {self._folder}: run `{self._train}`"
 
     def model(self, feature_set_version: str) -> Model | None:
         """The model for rows of this version, or None."""

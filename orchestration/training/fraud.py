@@ -16,11 +16,12 @@ import numpy as np
 from domain.events import FraudLabel, Transaction
 from domain.features.fraud import FRAUD
 from domain.fraud_pipeline import feature_rows
+from domain.rules import Thresholds
 from orchestration.training.frame import Floats, Frame, Progress, collect
 from orchestration.training.metrics import measure
 from orchestration.training.split import Split, by_time
 from orchestration.training.store import publish
-from orchestration.training.thresholds import Targets, Thresholds, choose
+from orchestration.training.thresholds import Targets, choose
 
 ROUNDS = 300
 PATIENCE = 40

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from domain.rules import Thresholds
 from orchestration.training.frame import Floats
 
 
@@ -14,21 +15,13 @@ from orchestration.training.frame import Floats
 class Targets:
     """What the decisions shall be worth.
 
-    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more than `review_rate` of all
-    payments, and at least `review_precision` of those is fraud.
+    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more than `review_rate` of
+    all payments, and at least `review_precision` of those is fraud.
     """
 
     block_precision: float = 0.9
     review_rate: float = 0.02
     review_precision: float = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Scores from which on a payment is reviewed, and from which on it is blocked; review <= block."""
-
-    review: float
-    block: float
 
 
 def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresholds:

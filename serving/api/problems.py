@@ -29,8 +29,8 @@ class ProblemBody(BaseModel):
                 "type": "urn:millrace:problem:not-found",
                 "title": "Not Found",
                 "status": 404,
-                "detail": "no score is known of transaction 42",
-                "instance": "/v1/fraud/transactions/42",
+                "detail": "thing 42 is not known",
+                "instance": "/v1/things/42",
             }
         }
     )

@@ -13,13 +13,14 @@ import orjson
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.features.fraud import FRAUD
+from domain.rules import reasons
 from serving.consumers.product import Incoming, Result
 from serving.consumers.run import run
 from serving.models import Model, Shelf
 from serving.store import Index, Write
 from serving.times import document_of, record_of
 
-REASONS = 3
+TRAIN = "millrace train fraud --simulate"
 RECENT = 50
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount")
@@ -63,12 +64,12 @@ class Fraud:
     def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
         rows = np.array([[row.record[name] for name in model.features] for row in batch], dtype=np.float64)
         scores = [float(score) for score in model.predict(rows)]
-        decisions = [model.decide(score) for score in scores]
+        decisions = [model.thresholds.decide(score) for score in scores]
         flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
-        reasons: list[list[str]] = [[] for _ in batch]
-        if flagged:
-            for place, names in zip(flagged, model.reasons(rows[flagged], REASONS), strict=True):
-                reasons[place] = names
+        told: list[list[str]] = [[] for _ in batch]
+        if flagged:  # the contributions cost ten times the score, and nobody asks why a payment passed
+            for place, contributions in zip(flagged, model.contributions(rows[flagged]), strict=True):
+                told[place] = list(reasons(decisions[place], contributions))
         scored_at = int(self._now() * 1000)
         return [
             _result(
@@ -76,7 +77,7 @@ class Fraud:
                     **{name: row.record[name] for name in CARRIED},
                     "score": scores[place],
                     "decision": decisions[place],
-                    "reasons": reasons[place],
+                    "reasons": told[place],
                     "model_version": model.version,
                     "feature_set_version": row.record["feature_set_version"],
                     "late": row.record["late"],
@@ -109,7 +110,7 @@ def _result(record: dict[str, Any]) -> Result:
 
 def make(configured: Settings) -> Fraud:
     """The product with its shelf of models, watched."""
-    shelf = Shelf(configured.state_dir / "models" / "fraud", frozenset(FRAUD.model))
+    shelf = Shelf(configured.state_dir / "models" / "fraud", frozenset(FRAUD.model), TRAIN)
     shelf.watch(1.0, threading.Event())
     return Fraud(shelf)
 

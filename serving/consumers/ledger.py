@@ -40,7 +40,7 @@ class Ledger:
         return positions
 
     def forget(self, partitions: Iterable[int]) -> None:
-        """Partitions that are no longer ours: their offsets are their new owner's business."""
+        """Partitions that are no longer ours: their offsets are their new owner's."""
         gone = set(partitions)
         for entry in self._entries:
             entry.positions = {place: offset for place, offset in entry.positions.items() if place not in gone}

@@ -73,9 +73,9 @@ class Bench:
         self.product = parts.pop("product", Echo())
         self.metrics, self.health = Metrics("echo"), Health(lambda: 0.0)
         self.consumer = FakeConsumer(messages, parts.pop("empty", lambda: self.loop.stop()))
-        self.loop = Loop(
+        self.loop: Loop = Loop(
             self.product,
-            self.consumer,  # type: ignore[arg-type]
+            self.consumer,
             self.producer,
             store=self.store,
             codec=parts.pop("codec", JsonCodec()),

@@ -15,7 +15,7 @@ class TestMemoryStore(StoreConformance):
 
 
 def test_redis_away_is_retryable() -> None:
-    client = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2, retry=None)
+    client = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2)
     store = RedisStore(client)
     with pytest.raises(RetryableError, match="Redis is away"):
         store.apply([payment("a", 1, 1, b"x")])

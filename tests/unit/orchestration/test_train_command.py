@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from config.errors import UserError
+from config.settings import Settings
+from millrace.cli import train
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(train, "settings", lambda: Settings(state_dir=tmp_path))
+    return tmp_path / "models" / "fraud"
+
+
+def test_json_on_standard_output(models: Path) -> None:
+    options = ["fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "5"]
+    result = runner.invoke(train.app, [*options, "--json"])
+    assert result.exit_code == 0, result.output
+    card = json.loads(result.stdout)
+    assert (models / "current").read_text().strip() == card["version"]
+    assert card["data"]["source"] == "simulation of 24 days, 60 customers, seed 5"
+    shown = runner.invoke(train.app, options)
+    assert "average precision" in shown.stdout
+    assert card["version"] in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [["fraud"], ["fraud", "--simulate", "--rows", "5"]])
+def test_what_to_train_on_must_be_said(models: Path, arguments: list[str]) -> None:
+    result = runner.invoke(train.app, arguments)
+    assert isinstance(result.exception, UserError)
+    assert not models.exists()

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from config.errors import UserError
+from domain.features.fraud import FRAUD
+from orchestration.training.frame import Frame
+from orchestration.training.fraud import Data, frame_of, train
+from orchestration.training.metrics import card_precision, measure
+from orchestration.training.sources import DAY_MS, handbook, simulated
+from orchestration.training.split import by_time
+from orchestration.training.store import publish
+from orchestration.training.thresholds import Targets, choose
+from serving.models import load
+
+
+def frame(times: list[int], y: list[bool], customers: list[str] | None = None) -> Frame:
+    return Frame(
+        ("f",),
+        np.arange(len(times), dtype=np.float64).reshape(-1, 1),
+        np.array(y, dtype=np.bool_),
+        np.array(times, dtype=np.int64),
+        np.array(customers or ["c"] * len(times), dtype=np.str_),
+    )
+
+
+@pytest.fixture(scope="module")
+def small() -> Data:
+    return simulated(days=24, customers=60, seed=5)
+
+
+class TestSplit:
+    def test_parts_are_in_order_with_the_delay_between_them(self) -> None:
+        whole = frame(list(range(0, 1000)), [number % 3 == 0 for number in range(1000)])
+        split = by_time(whole, gap_ms=100)
+        assert split.validation.event_time.min() - split.train.event_time.max() > 100
+        assert split.test.event_time.min() - split.validation.event_time.max() > 100
+        assert [len(split.train), len(split.validation), len(split.test)] == [480, 120, 200]
+
+    def test_too_little_time(self) -> None:
+        with pytest.raises(UserError, match="days of transactions are too few"):
+            by_time(frame([0, DAY_MS], [True, False]), gap_ms=DAY_MS)
+
+    def test_a_part_without_fraud(self) -> None:
+        with pytest.raises(UserError, match="the train part has 0 frauds"):
+            by_time(frame(list(range(100)), [False] * 100), gap_ms=5)
+
+    def test_nothing_at_all(self) -> None:
+        with pytest.raises(UserError, match="no transactions"):
+            by_time(frame([], []), gap_ms=5)
+
+
+class TestThresholds:
+    def test_lowest_that_meet_the_targets(self) -> None:
+        scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2])
+        y = np.array([True, True, True, False, True, False, False, False])
+        chosen = choose(scores, y, Targets(block_precision=0.8, review_rate=0.25, review_precision=0.0))
+        assert (chosen.block, chosen.review) == (0.5, 0.3)
+
+    def test_reviews_must_be_worth_it(self) -> None:
+        scores = np.array([0.9, 0.8, 0.7, 0.6])
+        y = np.array([True, False, True, False])
+        chosen = choose(scores, y, Targets(block_precision=1.0, review_rate=1.0, review_precision=0.5))
+        assert (chosen.block, chosen.review) == (0.9, 0.7)
+
+    def test_equal_scores_are_decided_alike(self) -> None:
+        scores = np.array([0.9, 0.5, 0.5, 0.1])
+        y = np.array([True, True, False, False])
+        chosen = choose(scores, y, Targets(block_precision=1.0, review_rate=0.25, review_precision=0.1))
+        assert (chosen.block, chosen.review) == (0.9, 0.9)
+
+    def test_never_where_no_score_is_good_enough(self) -> None:
+        chosen = choose(np.array([0.9, 0.1]), np.array([False, False]), Targets())
+        assert (chosen.block, chosen.review) == (1.0, 1.0)
+
+
+class TestMetrics:
+    def test_a_found_card_is_not_found_again(self) -> None:
+        rows = frame([0, 1, DAY_MS, DAY_MS + 1], [True, False, True, True], ["a", "b", "a", "c"])
+        assert card_precision(rows, np.array([0.9, 0.1, 0.9, 0.8]), k=1) == 1.0
+        assert card_precision(rows, np.array([0.1, 0.9, 0.9, 0.8]), k=1) == 0.5
+
+    def test_decisions_are_counted_apart(self) -> None:
+        rows = frame(list(range(4)), [True, True, False, False])
+        measured = measure(rows, np.array([0.9, 0.5, 0.5, 0.1]), review=0.4, block=0.8)
+        assert (measured["block_rate"], measured["block_precision"], measured["block_recall"]) == (0.25, 1.0, 0.5)
+        assert (measured["review_rate"], measured["review_precision"], measured["review_recall"]) == (0.5, 0.5, 0.5)
+        assert measured["roc_auc"] == 0.875
+
+
+class TestStore:
+    def test_whole_and_current(self, tmp_path: Path) -> None:
+        folder = publish(tmp_path / "m", "v1", "trees", {"a": 1})
+        assert (folder / "model.txt").read_text() == "trees"
+        assert json.loads((folder / "model.json").read_text()) == {"a": 1}
+        publish(tmp_path / "m", "v2", "trees", {})
+        assert (tmp_path / "m" / "current").read_text() == "v2\n"
+        assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["current", "v1", "v2"]
+
+    def test_an_existing_version_is_left_and_made_current(self, tmp_path: Path) -> None:
+        publish(tmp_path, "v1", "trees", {"a": 1})
+        publish(tmp_path, "v2", "trees", {})
+        publish(tmp_path, "v1", "other", {})
+        assert (tmp_path / "v1" / "model.txt").read_text() == "trees"
+        assert (tmp_path / "current").read_text() == "v1\n"
+
+    def test_nothing_is_left_of_a_failure(self, tmp_path: Path) -> None:
+        with pytest.raises(TypeError):
+            publish(tmp_path, "v1", "trees", {"a": object()})
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestSources:
+    def table(self, rows: int) -> pa.Table:
+        return pa.table(
+            {
+                "TRANSACTION_ID": list(range(rows)),
+                "TX_DATETIME": pa.array([number * 1000 for number in reversed(range(rows))], pa.timestamp("ms")),
+                "CUSTOMER_ID": [number % 50 for number in range(rows)],
+                "TERMINAL_ID": [7] * rows,
+                "TX_AMOUNT": [1.5] * rows,
+                "TX_FRAUD": [int(number == 3) for number in range(rows)],
+                "TX_FRAUD_SCENARIO": [0] * rows,
+            }
+        )
+
+    def test_handbook_in_order_with_delayed_verdicts(self, tmp_path: Path) -> None:
+        pq.write_table(self.table(100), tmp_path / "t.parquet")
+        data = handbook(tmp_path / "t.parquet", delay_ms=500)
+        assert [payment.event_time for payment in data.transactions] == list(range(0, 100_000, 1000))
+        assert [label.transaction_id for label in data.labels if label.is_fraud] == ["3"]
+        assert all(
+            label.event_time == payment.event_time + 500
+            for label, payment in zip(data.labels, data.transactions, strict=True)
+        )
+
+    def test_a_trial_takes_whole_customers(self, tmp_path: Path) -> None:
+        pq.write_table(self.table(5000), tmp_path / "t.parquet")
+        data = handbook(tmp_path / "t.parquet", rows=1000)
+        by_customer = {payment.customer_id for payment in data.transactions}
+        assert 0 < len(by_customer) < 50
+        assert len(data.transactions) == 100 * len(by_customer)
+
+    def test_columns_that_are_missing(self, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"tx_amount": [1.0]}), tmp_path / "t.parquet")
+        with pytest.raises(UserError, match="lacks the columns transaction_id, tx_datetime"):
+            handbook(tmp_path / "t.parquet")
+
+    def test_no_parquet(self, tmp_path: Path) -> None:
+        (tmp_path / "t.parquet").write_text("no")
+        with pytest.raises(UserError, match="not a readable parquet"):
+            handbook(tmp_path / "t.parquet")
+
+
+def test_the_frame_is_the_declaration(small: Data) -> None:
+    seen: list[int] = []
+    made = frame_of(small, seen.append)
+    assert made.features == FRAUD.model
+    assert made.x.shape == (len(small.transactions), len(FRAUD.model))
+    assert seen == list(range(500, len(made) + 1, 500))
+    assert int(made.y.sum()) == sum(label.is_fraud for label in small.labels)
+
+
+def test_the_same_data_and_seed_give_the_same_model(small: Data, tmp_path: Path) -> None:
+    first, second = (train(small, tmp_path / name, seed=3) for name in ("a", "b"))
+    assert first.card == second.card
+    assert (first.folder / "model.txt").read_bytes() == (second.folder / "model.txt").read_bytes()
+    assert train(small, tmp_path / "c", seed=4).card["version"] != first.card["version"]
+
+
+def test_what_is_trained_can_be_served(small: Data, tmp_path: Path) -> None:
+    trained = train(small, tmp_path)
+    model = load(trained.folder)
+    assert model.features == FRAUD.model
+    assert model.version == trained.card["version"] == (tmp_path / "current").read_text().strip()
+    assert asdict(model.thresholds) == trained.card["thresholds"]
+    assert trained.card["metrics"]["test"]["roc_auc"] > 0.5
+    assert trained.card["data"]["rows"] == len(small.transactions)
+    assert set(trained.card["libraries"]) == {"lightgbm", "numpy", "scikit-learn"}

@@ -1,0 +1,373 @@
+"""The app over an in-memory store and a gateway without Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+import redis
+from pydantic import SecretStr
+
+import config.products
+from config.errors import UserError
+from config.settings import Settings
+from ingestion.avro import RefusedError
+from serving.api import keys
+from serving.api.app import create
+from serving.api.context import Context
+from serving.api.limiter import Limiter
+from serving.api.routes.fraud import Submissions
+from serving.api.scores import AwayError, Gateway
+from serving.store import Index, MemoryStore, Rule, Write
+
+pytestmark = pytest.mark.anyio
+
+KEY = {"X-API-Key": "key-one"}
+PAYMENT = {"transaction_id": "p1", "customer_id": "c1", "terminal_id": "m1", "amount": 10}
+
+
+class MemoryValues:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.trouble: redis.RedisError | None = None
+
+    async def get(self, key: str) -> bytes | None:
+        await self.ping()
+        value = self.store.get(key)
+        return value.data if value else None
+
+    async def get_many(self, keys: list[str]) -> list[bytes | None]:
+        return [await self.get(key) for key in keys]
+
+    async def newest(self, index: str, count: int) -> list[bytes]:
+        return self.store.newest(index, count)
+
+    async def ping(self) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+
+
+class FakeGateway:
+    """Answers as told: with `answer`, never, or not even taking the payment."""
+
+    def __init__(self) -> None:
+        self.answer: dict[str, Any] | None = None
+        self.away = ""
+        self.confirm: Exception | bool = True
+        self.refuse = ""
+        self.produced: list[tuple[str, dict[str, Any]]] = []
+        self.waiting: dict[bytes, asyncio.Future[dict[str, Any]]] = {}
+
+    def expect(self, key: bytes) -> asyncio.Future[dict[str, Any]]:
+        self.waiting[key] = asyncio.get_running_loop().create_future()
+        return self.waiting[key]
+
+    def forget(self, key: bytes, _: Any) -> None:
+        self.waiting.pop(key, None)
+
+    def encode(self, record: dict[str, Any]) -> Any:
+        if self.away:
+            raise AwayError(self.away)
+        if self.refuse:
+            raise RefusedError(self.refuse)
+        return record
+
+    def produce(self, key: str, value: Any) -> asyncio.Future[None]:
+        self.produced.append((key, value))
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.confirm is True:
+            sent.set_result(None)
+        elif self.confirm:
+            sent.set_exception(self.confirm)
+        if self.answer is not None:
+            self.waiting[value["transaction_id"].encode()].set_result({**self.answer, **value})
+        return sent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def values() -> MemoryValues:
+    return MemoryValues()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def context(values: MemoryValues, gateway: FakeGateway) -> Context:
+    configured = Settings(api_keys=SecretStr("key-one, key-two"), score_deadline_ms=20, api_max_body_bytes=300)
+    context = Context(configured, values, codec=cast("Any", None))
+    context.parts["fraud"] = Submissions(cast("Gateway", gateway), size=2)
+    return context
+
+
+@pytest.fixture
+async def client(context: Context) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create(context), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+
+
+def store(values: MemoryValues, transaction: str, event_time: int, data: bytes) -> None:
+    index = Index("fraud:recent:c1", 50)
+    write = Write(f"fraud:tx:{transaction}", event_time, 1, data, Rule.FIRST, "fraud:customer:c1", index)
+    values.store.apply([write])
+
+
+def assert_problem(answer: httpx.Response, status: int, detail: str, path: str) -> None:
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["status"], body["instance"]) == (status, path)
+    assert detail in body["detail"]
+    assert body["title"]
+    assert body["type"].startswith("urn:millrace:problem:")
+
+
+async def test_stored_bytes_come_as_they_are(client: httpx.AsyncClient, values: MemoryValues) -> None:
+    store(values, "t1", 1, b'{"kept":  "as it is"}')
+    answer = await client.get("/v1/fraud/transactions/t1", headers=KEY)
+    assert (answer.status_code, answer.content) == (200, b'{"kept":  "as it is"}')
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_unknown_transaction(client: httpx.AsyncClient) -> None:
+    path = "/v1/fraud/transactions/none"
+    assert_problem(await client.get(path, headers=KEY), 404, "no score is known of transaction none", path)
+
+
+async def test_customer_has_latest_and_recent(client: httpx.AsyncClient, values: MemoryValues) -> None:
+    store(values, "t1", 1, b'{"n":1}')
+    store(values, "t2", 2, b'{"n":2}')
+    answer = await client.get("/v1/fraud/customers/c1", headers=KEY)
+    assert answer.json() == {"customer_id": "c1", "latest": {"n": 2}, "recent": [{"n": 2}, {"n": 1}]}
+    assert_problem(await client.get("/v1/fraud/customers/x", headers=KEY), 404, "customer x", "/v1/fraud/customers/x")
+
+
+async def test_business_newest_first(client: httpx.AsyncClient, values: MemoryValues) -> None:
+    for start in (60, 180, 120):
+        index = Index("business:windows", 9, member=str(start))
+        values.store.apply([Write(f"business:window:{start}", start, 1, b'{"at":%d}' % start, index=index)])
+    answer = await client.get("/v1/metrics/business?limit=2", headers=KEY)
+    assert answer.json() == {"windows": [{"at": 180}, {"at": 120}]}
+    refused = await client.get("/v1/metrics/business?limit=0", headers=KEY)
+    assert_problem(refused, 422, "query.limit", "/v1/metrics/business")
+
+
+@pytest.mark.parametrize(("headers", "detail"), [({}, "missing"), ({"X-API-Key": "wrong"}, "not known")])
+async def test_a_key_is_needed(client: httpx.AsyncClient, headers: dict[str, str], detail: str) -> None:
+    answer = await client.get("/v1/fraud/transactions/t1", headers=headers)
+    assert_problem(answer, 401, detail, "/v1/fraud/transactions/t1")
+    assert answer.headers["www-authenticate"] == "ApiKey"
+
+
+async def test_every_key_is_good(client: httpx.AsyncClient, values: MemoryValues) -> None:
+    store(values, "t1", 1, b"{}")
+    for key in ("key-one", "key-two"):
+        assert (await client.get("/v1/fraud/transactions/t1", headers={"X-API-Key": key})).status_code == 200
+
+
+async def test_store_away(client: httpx.AsyncClient, values: MemoryValues) -> None:
+    values.trouble = redis.ConnectionError("gone")
+    for path in ("/v1/fraud/transactions/t1", "/v1/fraud/customers/c1"):
+        answer = await client.get(path, headers=KEY)
+        assert_problem(answer, 503, "the store is away", path)
+        assert answer.headers["retry-after"] == "1"
+
+
+async def test_an_error_of_ours_is_a_problem_without_its_text(client: httpx.AsyncClient, context: Context) -> None:
+    del context.parts["fraud"]
+    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    assert_problem(answer, 500, "an error of ours", "/v1/fraud/transactions")
+    assert "KeyError" not in answer.text
+
+
+async def test_ready_names_what_is_missing(client: httpx.AsyncClient, context: Context, values: MemoryValues) -> None:
+    assert (await client.get("/readyz")).json() == {"ready": True, "missing": {}}
+
+    async def kafka() -> str:
+        return "no broker"
+
+    context.checks["kafka"] = kafka
+    values.trouble = redis.ConnectionError("gone")
+    answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert set(answer.json()["missing"]) == {"redis", "kafka"}
+
+
+async def test_operations_need_no_key(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/healthz")).json() == {"alive": True}
+    await client.get("/v1/fraud/transactions/t1", headers=KEY)
+    text = (await client.get("/metrics")).text
+    route = "/v1/fraud/transactions/{transaction_id}"
+    assert f'millrace_api_request_seconds_count{{method="GET",route="{route}",status="404"}}' in text
+
+
+async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/openapi.json")).json()
+    assert set(page["paths"]) >= {
+        "/v1/fraud/transactions",
+        "/v1/fraud/transactions/{transaction_id}",
+        "/v1/fraud/customers/{customer_id}",
+        "/v1/metrics/business",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    schemas = page["components"]["schemas"]
+    assert all("example" in schemas[name] for name in ("Transaction", "Score", "Customer", "Pending", "Minute"))
+    look_up = page["paths"]["/v1/fraud/transactions/{transaction_id}"]["get"]
+    assert set(look_up["responses"]) >= {"200", "401", "404", "429", "503"}
+    assert look_up["security"]
+
+
+async def test_a_decision_within_the_deadline(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    gateway.answer = {"decision": "block", "produced_at": 0, "features_at": 1, "scored_at": 2}
+    payment = {**PAYMENT, "event_time": "2026-01-01T00:00:00Z"}
+    answer = await client.post("/v1/fraud/transactions", json=payment, headers=KEY)
+    assert answer.status_code == 200
+    assert (answer.json()["decision"], answer.json()["event_time"]) == ("block", "2026-01-01T00:00:00.000Z")
+    assert gateway.produced == [("c1", {**PAYMENT, "amount": 10.0, "event_time": 1_767_225_600_000})]
+    assert gateway.waiting == {}
+
+
+async def test_after_the_deadline_a_link(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    payment = {**PAYMENT, "transaction_id": "a/b"}
+    answer = await client.post("/v1/fraud/transactions?deadline_ms=1", json=payment, headers=KEY)
+    assert answer.status_code == 202
+    assert answer.headers["location"] == "/v1/fraud/transactions/a%2Fb"
+    assert answer.json()["status"] == "pending"
+    assert abs(gateway.produced[0][1]["event_time"] - time.time() * 1000) < 60_000
+
+
+async def test_a_repetition_returns_what_is_stored(
+    client: httpx.AsyncClient, values: MemoryValues, gateway: FakeGateway
+) -> None:
+    store(values, "p1", 1, b'{"decision":"approve"}')
+    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    assert (answer.status_code, answer.json()) == (200, {"decision": "approve"})
+    assert gateway.produced == []
+
+
+async def test_a_repetition_before_the_score_produces_once(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    for _ in range(2):
+        assert (await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)).status_code == 202
+    assert len(gateway.produced) == 1
+
+
+async def test_what_failed_is_produced_again(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    gateway.confirm = AwayError("timed out")
+    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    assert_problem(answer, 503, "not taken: timed out", "/v1/fraud/transactions")
+    gateway.confirm = True
+    assert (await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)).status_code == 202
+    assert len(gateway.produced) == 2
+
+
+async def test_unconfirmed_is_not_accepted(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    gateway.confirm = False
+    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    assert_problem(answer, 503, "has not confirmed", "/v1/fraud/transactions")
+
+
+async def test_registry_away(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    gateway.away = "schema registry: gone"
+    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    assert_problem(answer, 503, "schema registry: gone", "/v1/fraud/transactions")
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"transaction_id": ""}, "body.transaction_id"),
+        ({"amount": "10"}, "body.amount"),
+        ({"amount": None}, "body.amount"),
+        ({"event_time": "2026-01-01T00:00:00"}, "body.event_time"),
+        ({"event_time": "2999-01-01T00:00:00Z"}, "in the future"),
+        ({"other": 1}, "body.other"),
+    ],
+)
+async def test_refused_bodies(
+    client: httpx.AsyncClient, gateway: FakeGateway, change: dict[str, Any], detail: str
+) -> None:
+    answer = await client.post("/v1/fraud/transactions", json={**PAYMENT, **change}, headers=KEY)
+    assert_problem(answer, 422, detail, "/v1/fraud/transactions")
+    assert gateway.produced == []
+
+
+async def test_refused_by_the_contract(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+    gateway.refuse = "Transaction.amount: too much"
+    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    assert_problem(answer, 422, "too much", "/v1/fraud/transactions")
+
+
+async def test_a_body_has_a_limit_announced_or_not(client: httpx.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b" " * 100
+
+    path = "/v1/fraud/transactions"
+    for content in (b" " * 400, chunks()):
+        answer = await client.post(path, content=content, headers={**KEY, "content-type": "application/json"})
+        assert_problem(answer, 413, "300 bytes", path)
+
+
+async def test_unknown_path_and_method(client: httpx.AsyncClient) -> None:
+    assert_problem(await client.get("/v1/none", headers=KEY), 404, "Not Found", "/v1/none")
+    assert_problem(await client.delete("/healthz"), 405, "Method Not Allowed", "/healthz")
+
+
+async def test_requests_have_a_limit_per_key(values: MemoryValues) -> None:
+    configured = Settings(api_keys=SecretStr("key-one,key-two"), api_requests_per_second=3)
+    app = create(Context(configured, values, codec=cast("Any", None)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        answers = [await client.get("/v1/fraud/transactions/t", headers=KEY) for _ in range(40)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert refused
+        assert_problem(refused[0], 429, "request limit", "/v1/fraud/transactions/t")
+        assert refused[0].headers["retry-after"] == "1"
+        other = await client.get("/v1/fraud/transactions/t", headers={"X-API-Key": "key-two"})
+        assert other.status_code == 404
+
+
+def test_limits_by_the_clock() -> None:
+    now = 100.0
+    limiter = Limiter(2, clock=lambda: now)
+    assert [limiter.wait("a") for _ in range(2)] == [0.0, 0.0]
+    assert 0 < limiter.wait("a") <= 1
+    assert limiter.wait("b") == 0.0
+    now = 101.0
+    assert limiter.wait("a") == 0.0
+
+
+def test_without_keys_it_does_not_start(values: MemoryValues) -> None:
+    with pytest.raises(UserError, match="MILLRACE_API_KEYS"):
+        create(Context(Settings(api_keys=SecretStr(" , ")), values, codec=cast("Any", None)))
+
+
+def test_keys_are_not_kept() -> None:
+    known = keys.Keys(["secret-key"])
+    assert known.owner(b"secret-key") == keys.digest(b"secret-key")[:6].hex()
+    assert known.owner(b"secret-kex") is None
+    assert "secret-key" not in repr(vars(known))
+
+
+def test_the_frame_names_no_product() -> None:
+    """The loop and the app serve every product alike: neither may know one by name."""
+    root = Path(__file__).resolve().parents[3] / "serving"
+    frame = [*root.glob("*.py"), *root.glob("api/*.py")]
+    frame += [root / "consumers" / f"{name}.py" for name in ("loop", "run", "ledger", "product", "metrics", "health")]
+    names = [product.consumer for product in config.products.products()]
+    told = [(path.name, name) for path in frame for name in names if name in path.read_text()]
+    assert told == []

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from config.errors import RetryableError
+from config.settings import Settings
+from domain.features.fraud import FRAUD
+from ingestion import schema
+from ingestion.avro import RecordEncoder
+from serving.consumers.fraud import TRAIN, Fraud, make
+from serving.consumers.product import Incoming
+from serving.models import Shelf
+from serving.store import MemoryStore
+from tests.unit.serving.conftest import WriteModel
+
+
+def row(name: str = "t1", amount: float = 95.0, **changes: Any) -> Incoming:
+    record = {
+        "transaction_id": name,
+        "event_time": 1_700_000_000_123,
+        "customer_id": "c1",
+        "terminal_id": "m1",
+        "amount": amount,
+        "sequence": 7,
+        "produced_at": 1_700_000_001_000,
+        "late": False,
+        "feature_set_version": FRAUD.version,
+        **dict.fromkeys(name for name in FRAUD.model if name != "amount"),
+        "terminal_risk_7d": 0.5,
+        **changes,
+    }
+    return Incoming(record, timestamp=1_700_000_001_005, offset=3)
+
+
+@pytest.fixture
+def fraud(tmp_path: Path, write_model: WriteModel) -> Fraud:
+    write_model("m1")
+    shelf = Shelf(tmp_path, frozenset(FRAUD.model), TRAIN)
+    shelf.refresh()
+    return Fraud(shelf, now=lambda: 1_700_000_001.0075)
+
+
+def test_a_large_amount_is_blocked_with_its_reasons(fraud: Fraud) -> None:
+    (result,) = fraud.handle([row()])
+    assert result.record is not None
+    assert result.record["decision"] == "block"
+    assert result.record["reasons"][0] == "amount"
+    assert 0.8 <= result.record["score"] <= 1
+    assert result.record["model_version"] == "m1"
+    assert result.origin == 1_700_000_001_000
+    assert (result.record["features_at"], result.record["scored_at"]) == (1_700_000_001_005, 1_700_000_001_007)
+
+
+def test_a_small_one_is_approved_without(fraud: Fraud) -> None:
+    (result,) = fraud.handle([row(amount=3.0)])
+    assert result.record is not None
+    assert (result.record["decision"], result.record["reasons"]) == ("approve", [])
+
+
+def test_what_is_produced_fits_the_contract(fraud: Fraud) -> None:
+    (result,) = fraud.handle([row()])
+    assert result.record is not None
+    assert set(result.record) == {field["name"] for field in schema.load("FraudScore")["fields"]}
+    assert RecordEncoder(schema.load("FraudScore")).record(result.record)
+
+
+def test_batch_or_single_scores_are_the_same_bits(fraud: Fraud) -> None:
+    rows = [row(f"t{number}", amount=float(number * 7 % 100)) for number in range(40)]
+    together = [result.record for result in fraud.handle(rows)]
+    alone = [fraud.handle([one])[0].record for one in rows]
+    assert together == alone
+
+
+def test_stored_under_transaction_customer_and_recent(fraud: Fraud) -> None:
+    store = MemoryStore()
+    store.apply([result.write for result in fraud.handle([row("t1"), row("t2", event_time=1_700_000_000_500)])])
+    stored, latest = store.get("fraud:tx:t1"), store.get("fraud:customer:c1")
+    assert stored is not None
+    assert latest is not None
+    assert orjson.loads(stored.data)["event_time"] == "2023-11-14T22:13:20.123Z"
+    assert orjson.loads(latest.data)["transaction_id"] == "t2"
+    assert [orjson.loads(data)["transaction_id"] for data in store.newest("fraud:recent:c1", 50)] == ["t2", "t1"]
+
+
+def test_stored_bytes_give_the_record_back(fraud: Fraud) -> None:
+    (result,) = fraud.handle([row()])
+    assert fraud.restore(result.write.data) == result.record
+
+
+def test_unknown_history_scores_all_the_same(fraud: Fraud) -> None:
+    (result,) = fraud.handle([row(late=True, terminal_risk_7d=None)])
+    assert result.record is not None
+    assert result.record["late"] is True
+
+
+def test_rows_of_two_versions_in_one_batch(fraud: Fraud, write_model: WriteModel) -> None:
+    write_model("old", feature_set="fraud-0", current=False)
+    rows = [row("a"), row("b", feature_set_version="fraud-0"), row("c")]
+    results = [result.record or {} for result in fraud.handle(rows)]
+    assert [record["transaction_id"] for record in results] == ["a", "b", "c"]
+    assert [record["model_version"] for record in results] == ["m1", "old", "m1"]
+
+
+def test_a_version_without_model_waits(fraud: Fraud) -> None:
+    with pytest.raises(RetryableError, match="feature set fraud-9, for which there is no model"):
+        fraud.handle([row(feature_set_version="fraud-9")])
+
+
+def test_without_model_it_is_not_ready(tmp_path: Path) -> None:
+    fraud = make(Settings(state_dir=tmp_path))
+    assert "millrace train fraud" in (fraud.missing() or "")
+
+
+def test_with_model_it_is(fraud: Fraud) -> None:
+    assert fraud.missing() is None
