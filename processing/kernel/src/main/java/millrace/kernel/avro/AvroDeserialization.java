@@ -6,7 +6,6 @@ import java.util.List;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.metrics.Counter;
-import org.apache.flink.metrics.SimpleCounter;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
@@ -31,7 +30,7 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
   private final List<Metadata> metadata;
   private final TypeInformation<RowData> produced;
   private transient Decoder decoder;
-  private transient Counter unreadable = new SimpleCounter();
+  private transient Counter unreadable;
 
   AvroDeserialization(
       String url,
