@@ -31,8 +31,9 @@ def payments() -> str:
     """Readable transactions as rows of `CUSTOMER`, row features added."""
     rows = "".join(f", {row.sql} AS {row.name}" for row in FRAUD.rows)
     return f"""
-        SELECT CAST('transaction' AS STRING) AS kind, transaction_id AS event_id, transaction_id, event_time, customer_id, terminal_id,
-               amount, CAST(NULL AS BOOLEAN) AS is_fraud, kafka_offset AS sequence, kafka_time AS produced_at{rows}
+        SELECT CAST('transaction' AS STRING) AS kind, transaction_id AS event_id, transaction_id, event_time,
+               customer_id, terminal_id, amount, CAST(NULL AS BOOLEAN) AS is_fraud,
+               kafka_offset AS sequence, kafka_time AS produced_at{rows}
         FROM transactions WHERE unreadable_reason IS NULL"""
 
 
