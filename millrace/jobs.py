@@ -112,6 +112,7 @@ def submit(settings: Settings, job: str, resume: Path | None) -> str:
         raise UserError(f"{job} runs already ({running}): type `millrace jobs stop {job}` first")
     if resume is not None and not (resume / "_metadata").exists():
         raise UserError(f"{resume} is no checkpoint or savepoint: it holds no _metadata")
+    flink.prepare(settings, "client")
     done = subprocess.run(
         command(settings, job, resume),
         env=environment(settings),

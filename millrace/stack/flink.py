@@ -61,22 +61,18 @@ def taskmanager_memory(total: str) -> dict[str, int]:
 
 
 def config(settings: Settings) -> dict[str, object]:
-    """`config.yaml`, flat keys."""
+    """`config.yaml`, flat keys. The same in every container: what a process binds is on its command line."""
     memory = taskmanager_memory(settings.flink_taskmanager_memory)
     rest = urlparse(settings.flink_rest)
     state = settings.state_dir / "flink"
     return {
         "jobmanager.rpc.address": rest.hostname,
         "jobmanager.rpc.port": settings.port("flink_rpc"),
-        "jobmanager.bind-host": settings.host,
         "rest.address": rest.hostname,
         "rest.port": rest.port,
-        "rest.bind-address": settings.host,
         "rest.bind-port": str(settings.port("flink_rest")),
         "web.submit.enable": False,
         "blob.server.port": str(settings.port("flink_blob")),
-        "taskmanager.host": settings.host,
-        "taskmanager.bind-host": settings.host,
         "taskmanager.rpc.port": str(settings.port("flink_taskmanager")),
         "taskmanager.data.port": settings.port("flink_data"),
         # A fixed name: a TaskManager that comes back takes the place of the one that was killed at once.
@@ -153,7 +149,8 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
         raise UserError(f"flink_jobmanager_memory={settings.flink_jobmanager_memory} is too small: at least 512m")
     options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m")
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
-    return (*_java(settings, options, main, "jobmanager"), "--executionMode", "cluster")
+    bound = (f"-Djobmanager.bind-host={settings.host}", f"-Drest.bind-address={settings.host}")
+    return (*_java(settings, options, main, "jobmanager"), *bound, "--executionMode", "cluster")
 
 
 def taskmanager(settings: Settings) -> tuple[str, ...]:
@@ -166,7 +163,9 @@ def taskmanager(settings: Settings) -> tuple[str, ...]:
         f"-XX:MaxMetaspaceSize={METASPACE}m",
         "-XX:MaxGCPauseMillis=20",
     )
-    return _java(settings, options, "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "taskmanager")
+    main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+    bound = (f"-Dtaskmanager.host={settings.host}", f"-Dtaskmanager.bind-host={settings.host}")
+    return (*_java(settings, options, main, "taskmanager"), *bound)
 
 
 def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) -> tuple[str, ...]:
@@ -192,9 +191,10 @@ def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) ->
 def prepare(settings: Settings, name: str) -> None:
     """Write the configuration and empty the process's scratch folder (a killed one leaves its RocksDB files there)."""
     layout = Layout.of(settings)
-    write(layout.flink_conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))
-    write(layout.flink_conf / "log4j-console.properties", LOG4J)
-    write(layout.flink_conf / "log4j-cli.properties", LOG4J)
+    conf = layout.flink_conf
+    write(conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))
+    for log4j in ("log4j-console.properties", "log4j-cli.properties"):
+        write(conf / log4j, LOG4J)
     temporary = layout.state / "flink" / "tmp" / name
     shutil.rmtree(temporary, ignore_errors=True)
     for folder in (temporary, layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):

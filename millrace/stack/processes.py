@@ -136,7 +136,6 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
         Process(
             name="jobs",
             command=_python("millrace.stack.keeper"),
-            env=flink.environment(settings),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
             ready=Probe("http", f"http://{settings.host}:{settings.port('jobs')}/healthz"),

@@ -6,26 +6,33 @@ from collections.abc import Iterator
 
 import pytest
 
+from config.settings import Settings
 from millrace.stack.harness import Stack, shifted
 
 
 @pytest.fixture(scope="session")
-def _session_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def _ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Settings and environment of the session's stack; nothing runs yet."""
     with shifted(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def stack(_session_stack: Stack) -> Stack:
-    """Kafka, the registry, Redis and Flink, with topics and schemas; no job, no consumer."""
-    _session_stack.up("taskmanager", "redis", "topics")
-    return _session_stack
+def model(_ours: Stack) -> str:
+    """The version of a fraud model trained on simulated payments, current in the session's stack."""
+    if not _ours.layout.current_model.exists():
+        _ours.cli("train", "fraud", "--simulate")
+    return _ours.layout.current_model.read_text().strip()
 
 
 @pytest.fixture(scope="session")
-def pipeline(stack: Stack) -> Stack:
-    """The whole stack: a model trained on simulated payments, the jobs, the consumers and the API."""
-    if not stack.layout.current_model.exists():
-        stack.cli("train", "fraud", "--simulate")
-    stack.up()
-    return stack
+def harness(_ours: Stack, model: str) -> Stack:
+    """The whole stack, running: jobs, consumers, API. To look at it, hurt it, and wait for it."""
+    _ours.up()
+    return _ours
+
+
+@pytest.fixture(scope="session")
+def stack(harness: Stack) -> Settings:
+    """The settings of the whole stack, which runs."""
+    return harness.settings

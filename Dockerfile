@@ -1,0 +1,12 @@
+# One image for every process: docker-compose.yml says which one a container becomes.
+FROM python:3.11-slim-bookworm
+RUN apt-get update && apt-get install -y --no-install-recommends git make && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY . .
+# The same set-up as on a machine without containers.
+RUN scripts/setup.sh --for demo && rm -rf /root/.cache /root/.m2 /var/lib/apt/lists/*
+RUN useradd --system millrace && mkdir /state && chown millrace /state
+ENV PATH=/app/.venv/bin:$PATH
+USER millrace
+VOLUME /state
+CMD ["millrace", "--help"]

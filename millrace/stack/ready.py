@@ -1,0 +1,21 @@
+"""`python -m millrace.stack.ready NAME`: exit with 0 when a process is ready, else say why. Containers use it."""
+
+from __future__ import annotations
+
+import sys
+
+from config.settings import settings
+from millrace.stack import probes
+from millrace.stack.processes import processes
+
+
+def main() -> None:
+    """Probe once."""
+    loaded = settings()
+    why = probes.missing(processes(loaded)[sys.argv[1]], loaded)
+    if why is not None:
+        sys.exit(why)
+
+
+if __name__ == "__main__":
+    main()
