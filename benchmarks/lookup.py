@@ -83,9 +83,7 @@ def server(command: list[str], environment: dict[str, str], url: str) -> Iterato
         process.wait(20)
 
 
-def measured(
-    name: str, process: psutil.Process, port: int, ids: list[str], options: argparse.Namespace
-) -> dict[str, Any]:
+def measured(process: psutil.Process, port: int, ids: list[str], options: argparse.Namespace) -> dict[str, Any]:
     """One round against one server."""
     host, order = settings().host, random.Random(1)
     requests = [

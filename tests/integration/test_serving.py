@@ -1,0 +1,164 @@
+"""Serving against real Redis, Kafka, registry and Flink."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from config.settings import Settings
+from millrace.stack.harness import Stack
+from millrace.stack.secrets import api_keys
+from serving.consumers.run import metrics_port
+from serving.store import RedisStore, Stored
+from tests.integration.parts import caught_up, plug, read, until
+from tests.unit.serving.store_conformance import StoreConformance, payment
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(stack.settings.redis_url) as client:
+        yield client
+        for key in client.scan_iter("x:*"):
+            client.delete(key)
+
+
+class TestRedisStore(StoreConformance):
+    """The suite that the in-memory store passes, on a real Redis."""
+
+    @pytest.fixture
+    def store(self, client: redis.Redis) -> RedisStore:
+        return RedisStore(client)
+
+    def test_a_redis_that_forgot_the_script(self, store: RedisStore, client: redis.Redis) -> None:
+        store.apply([payment("a", 1, 1, b"a")])
+        client.script_flush()
+        assert store.apply([payment("a", 2, 2, b"no"), payment("b", 3, 3, b"b")]) == [Stored(1, 1, b"a"), None]
+        assert store.get("x:latest") == Stored(3, 3, b"b")
+        store.ping()
+
+
+@pytest.fixture
+def configured(pipeline: Stack) -> Settings:
+    return pipeline.settings
+
+
+@pytest.fixture
+def api(configured: Settings) -> Iterator[httpx.Client]:
+    url = f"http://{configured.host}:{configured.port('api')}"
+    key = api_keys(configured).split(",")[0]
+    with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=40) as api:
+        until("the API is ready", lambda: api.get("/readyz").status_code == 200)
+        yield api
+
+
+def pay(name: str, **changes: Any) -> dict[str, Any]:
+    payment = {"transaction_id": name, "customer_id": f"c-{name}", "terminal_id": "m-serving", "amount": 12.5}
+    return {**payment, "event_time": "2026-05-01T12:00:00Z", **changes}
+
+
+def ask(api: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+    return api.post("/v1/fraud/transactions", params={"deadline_ms": 30_000}, json=body)
+
+
+def test_a_payment_is_decided_stored_and_found_again(api: httpx.Client) -> None:
+    answer = ask(api, pay("serving-1"))
+    assert answer.status_code == 200, answer.text
+    decided = answer.json()
+    assert decided["decision"] in {"approve", "review", "block"}
+    assert decided["event_time"] == "2026-05-01T12:00:00.000Z"
+    assert api.get("/v1/fraud/transactions/serving-1").json() == decided
+    assert ask(api, pay("serving-1", amount=99_999)).json() == decided
+    customer = api.get("/v1/fraud/customers/c-serving-1").json()
+    assert customer == {"customer_id": "c-serving-1", "latest": decided, "recent": [decided]}
+
+
+def test_many_at_once_get_each_its_own(api: httpx.Client) -> None:
+    names = [f"serving-many-{number}" for number in range(60)]
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda name: ask(api, pay(name)), names))
+    assert {answer.status_code for answer in answers} == {200}
+    assert [answer.json()["transaction_id"] for answer in answers] == names
+
+
+def test_after_the_deadline_the_link_leads_to_the_decision(api: httpx.Client) -> None:
+    answer = api.post("/v1/fraud/transactions", params={"deadline_ms": 1}, json=pay("serving-late"))
+    if answer.status_code == 503:  # not even confirmed within a millisecond: repeating is safe
+        answer = ask(api, pay("serving-late"))
+    elif answer.status_code == 202:
+        link = answer.headers["location"]
+        until("the decision is there", lambda: api.get(link).status_code == 200)
+        answer = api.get(link)
+    assert answer.json()["transaction_id"] == "serving-late"
+
+
+def test_poison_among_features_is_quarantined_and_scoring_goes_on(api: httpx.Client, configured: Settings) -> None:
+    sink, codec = plug(configured)
+    with sink:
+        sink.send("fraud-features", "c", b"no avro at all")
+    assert ask(api, pay("serving-after-poison")).status_code == 200
+
+    def found() -> list[dict[str, Any]]:
+        return [one for one in read(configured, "quarantine", codec) if one["source_topic"] == "fraud-features"]
+
+    (record,) = until("it is in quarantine", found)
+    assert (record["reason"], record["value"]) == ("bad_magic", b"no avro at all")
+    assert record["job"] == "consumer/fraud"
+    until("offsets are committed", lambda: caught_up(configured, "millrace-fraud", "fraud-features"))
+
+
+def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, pipeline: Stack) -> None:
+    before, process = ask(api, pay("serving-model-1")).json(), pipeline.info("consumer-fraud").pid
+    pipeline.cli("train", "fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "11")
+    version = pipeline.layout.current_model.read_text().strip()
+    assert version != before["model_version"]
+    numbers = iter(range(1000))
+
+    def scored_by() -> str:
+        decided: dict[str, str] = ask(api, pay(f"serving-model-2-{next(numbers)}")).json()
+        return decided["model_version"]
+
+    until("the new model scores", lambda: scored_by() == version)
+    assert pipeline.info("consumer-fraud").pid == process
+    assert ask(api, pay("serving-model-1")).json() == before
+
+
+def test_business_metrics_come_newest_first(api: httpx.Client, configured: Settings) -> None:
+    start = 4_000_000_020_000  # later than anything that other tests replay
+    record = {
+        "window_start": start,
+        "window_end": start + 60_000,
+        "orders": 2,
+        "gmv": 30.5,
+        "unpriced_lines": 1,
+        "active_visitors": 8,
+        "buyers": 2,
+        "conversion": 0.25,
+        "events": 40,
+    }
+    sink, codec = plug(configured)
+    with sink:
+        for moment in (start - 60_000, start):
+            value = codec.encode("business-metrics", {**record, "window_start": moment})
+            sink.send("business-metrics", str(moment), value)
+
+    def newest() -> list[dict[str, Any]]:
+        windows: list[dict[str, Any]] = api.get("/v1/metrics/business", params={"limit": 2}).json()["windows"]
+        return [window for window in windows if window["window_end"] == "2096-10-02T07:08:00.000Z"]
+
+    first, second = until("both are there", lambda: found if len(found := newest()) == 2 else [])
+    assert first["window_start"] == "2096-10-02T07:07:00.000Z"
+    assert (second["window_start"], first["conversion"]) == ("2096-10-02T07:06:00.000Z", 0.25)
+
+
+def test_consumers_tell_their_state(api: httpx.Client, configured: Settings) -> None:
+    for name in ("fraud", "business"):
+        url = f"http://{configured.host}:{metrics_port(configured, name)}"
+        assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}}
+        metrics = httpx.get(f"{url}/metrics").text
+        assert f'millrace_event_to_store_seconds_count{{consumer="{name}"}}' in metrics
+    assert "millrace_api_request_seconds_bucket" in api.get("/metrics").text
