@@ -1,0 +1,117 @@
+"""`millrace replay`: public data sets into Kafka, as fast as they happened, faster, or as fast as it goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from config.errors import UserError
+from config.settings import settings
+from ingestion.avro import Codec
+from ingestion.batches import LABELS, TRANSACTIONS, Batch, FraudEncoders, PaymentBatches
+from ingestion.pacing import pacer
+from ingestion.progress import Progress, fingerprint
+from ingestion.replay import Summary, run
+from ingestion.sources import retail_rocket
+from ingestion.sources.handbook import Handbook
+from millrace import streaming
+
+app = typer.Typer(
+    help="Replay public data into Kafka. Interrupted, the same command goes on where it stopped.",
+    no_args_is_help=True,
+)
+
+Speed = Annotated[str, typer.Option(help="max, or x1, x10 …: times as fast as it happened")]
+Events = Annotated[int | None, typer.Option(min=1, help="only the first N rows")]
+Restart = Annotated[bool, typer.Option("--restart", help="begin anew, also after an interruption")]
+AsJson = Annotated[bool, typer.Option("--json", help="the summary as JSON")]
+
+
+@app.command()
+def transactions(
+    path: Annotated[Path, typer.Argument(help="a parquet file, a daily pickle, or a folder of them")],
+    *,
+    speed: Speed = "max",
+    events: Events = None,
+    label_delay: Annotated[str, typer.Option(help="a verdict becomes known so long after the payment")] = "7d",
+    labels: Annotated[bool, typer.Option(help="send verdicts, where the data have them")] = True,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """The Fraud Detection Handbook's data: payments to `transactions`, verdicts to `transaction-labels`."""
+    source = Handbook(path)
+    delay = streaming.duration_ms(label_delay)
+    with_labels = labels and source.labelled
+
+    def batches(codec: Codec) -> Iterable[Batch]:
+        encoders = FraudEncoders(codec.encoder(TRANSACTIONS), codec.encoder(LABELS))
+        return PaymentBatches(encoders, delay, labels=with_labels).of(source, events)
+
+    progress = _progress(path, source.files, restart, TRANSACTIONS, str(delay), str(with_labels))
+    _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
+
+
+@app.command(name="retail-rocket")
+def retail_rocket_events(
+    path: Annotated[Path, typer.Argument(help="events.csv")],
+    *,
+    item_properties: Annotated[
+        list[Path] | None, typer.Option(help="item_properties_part1.csv, … for prices; may be given several times")
+    ] = None,
+    speed: Speed = "max",
+    events: Events = None,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Retail Rocket's events.csv to `shop-events`, in order of time; prices are null without item properties."""
+    files = [path, *(item_properties or [])]
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file} is no file")
+    source = retail_rocket.RetailRocket(path, retail_rocket.Prices(files[1:]))
+
+    def batches(codec: Codec) -> Iterable[Batch]:
+        return retail_rocket.batches(source, codec.encoder(retail_rocket.TOPIC), events)
+
+    progress = _progress(path, files, restart, retail_rocket.TOPIC)
+    _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
+
+
+def _progress(path: Path, files: list[Path], restart: bool, *parameters: str) -> Progress:
+    progress = Progress(settings().state_dir, path.name, fingerprint(files, *parameters))
+    if restart:
+        progress.start()
+    return progress
+
+
+def _total(rows: int | None, limit: int | None) -> int | None:
+    return limit if rows is None else min(rows, limit or rows)
+
+
+def _replay(
+    path: Path,
+    batches: Callable[[Codec], Iterable[Batch]],
+    progress: Progress,
+    speed: str,
+    total: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    pace = pacer(speed)
+    started = time.monotonic()
+    with (
+        streaming.kafka("millrace-replay", paced=speed != "max") as (sink, codec),
+        streaming.bar(path.name, total, quiet=as_json) as report,
+    ):
+
+        def work() -> Summary:
+            return run(batches(codec), sink, pace, progress, report)
+
+        summary = streaming.interruptible(work, "the same command goes on from the last finished batch")
+    streaming.show(summary, time.monotonic() - started, as_json=as_json)
+    if not summary.produced and summary.rejected and not summary.resumed_at:
+        raise UserError(f"no row of {path} could be used: {summary.rejected_file} says why")
