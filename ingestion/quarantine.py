@@ -4,9 +4,10 @@ The topic `quarantine` is a log: a record put aside, and later perhaps the mark 
 Folding the log gives what is still aside; the place in its source topic identifies a record, so one that two jobs put
 aside, or one job twice after a restart, is one entry, and a mark holds wherever in the log it stands.
 
-A replay produces, waits for the brokers, and only then writes the marks. So nothing marked is produced again, and nothing
-is marked that was not produced. Interrupted between the two, at most one chunk is produced a second time, as are records
-that two replays at once both take: harmless, because every reader recognises a record by its id and drops the second.
+A replay produces, waits for the brokers, and only then writes the marks. So nothing marked is produced again, and
+nothing is marked that was not produced. Interrupted between the two, at most one chunk is produced a second time, as
+are records that two replays at once both take: harmless, because every reader recognises a record by its id and drops
+the second.
 """
 
 from __future__ import annotations
@@ -254,7 +255,7 @@ def replay(
 ) -> Replayed:
     """Produce entries again, key and bytes as they were, where they decode now (`force`: whether or not).
 
-    `now`: ms, for the marks. Raises RetryableError (a DeliveryError also) with everything before the current chunk marked.
+    `now`: ms, for the marks. Raises RetryableError (DeliveryError too); what came before the chunk at hand is marked.
     """
     sent: list[Entry] = []
     stayed: list[tuple[Position, str]] = []

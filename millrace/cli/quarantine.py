@@ -90,16 +90,16 @@ def show(
         return
     for name, fact in summary(entry).items():
         typer.echo(f"{name:15} {fact if not isinstance(fact, list) else ', '.join(fact)}")
-    value = entry.value or b""
-    for line in hexdump(value[: limit or None]):
+    raw = entry.value or b""
+    for line in hexdump(raw[: limit or None]):
         typer.echo(f"  {line}")
-    if limit and len(value) > limit:
-        typer.echo(f"  … {len(value) - limit} bytes more: --bytes 0 shows all")
+    if limit and len(raw) > limit:
+        typer.echo(f"  … {len(raw) - limit} bytes more: --bytes 0 shows all")
     typer.echo(f"unreadable now: {problem}" if problem else f"readable now: {json.dumps(now, default=text)}")
 
 
 @app.command()
-def replay(
+def replay(  # noqa: PLR0917 - options of a command
     positions: Annotated[list[str] | None, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="these")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all that is aside")] = False,
     reason: Reason = "",

@@ -1,0 +1,108 @@
+"""`millrace quarantine` on the real broker and registry: poison is listed, shown, and replayed once it can be read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from config.settings import Settings
+from ingestion.avro import Codec
+from ingestion.producer import KafkaSink
+from millrace.stack.harness import Stack
+from tests.integration.parts import ends, plug
+
+TOPIC = "sensor-readings"
+READING = {"sensor_id": "s", "event_time": 1_700_000_000_000, "metric": "temperature", "value": 21.5, "unit": None}
+
+
+def headers_since(settings: Settings, start: dict[int, int]) -> list[tuple[Any, bytes, bytes]]:
+    """(headers, key, value) of what the source topic got since `start`."""
+    found = []
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": f"tests-{uuid4()}"})
+    try:
+        for partition, last in ends(settings, TOPIC).items():
+            position = start[partition]
+            consumer.assign([TopicPartition(TOPIC, partition, position)])
+            deadline = time.monotonic() + 60
+            while position < last:
+                assert time.monotonic() < deadline
+                for message in consumer.consume(100, timeout=1.0):
+                    assert message.error() is None, message.error()
+                    position = message.offset() + 1
+                    found.append((message.headers(), message.key(), message.value()))
+    finally:
+        consumer.close()
+    return found
+
+
+def aside(sink: KafkaSink, codec: Codec, partition: int, offset: int, value: bytes, reason: str) -> str:
+    record = {
+        "source_topic": TOPIC,
+        "source_partition": partition,
+        "source_offset": offset,
+        "source_time": 1_700_000_000_000,
+        "key": b"sensor",
+        "value": value,
+        "reason": reason,
+        "detail": "as the test made it",
+        "job": "test",
+        "quarantined_at": 1_700_000_000_000,
+        "replayed": False,
+    }
+    sink.send("quarantine", TOPIC, codec.encode("quarantine", record))
+    return f"{TOPIC}/{partition}/{offset}"
+
+
+def test_list_show_replay(stack: Stack) -> None:
+    sink, codec = plug(stack.settings)
+    reason = f"test-{uuid4().hex[:8]}"
+    good = codec.encode(TOPIC, READING)
+    place = time.time_ns() % 1_000_000_000
+    fine = aside(sink, codec, 7, place, good, reason)
+    bad = aside(sink, codec, 7, place + 1, b"\x01never", reason)
+    sink.close()
+    start = ends(stack.settings, TOPIC)
+
+    listed = json.loads(stack.cli("quarantine", "list", "--json", "--reason", reason))
+    assert [record["id"] for record in listed["records"]] == [fine, bad]
+    assert listed["reasons"][reason] == 2
+
+    shown = stack.cli("quarantine", "show", bad)
+    assert "01 6e 65 76 65 72" in shown
+    assert "unreadable now: bad_magic" in shown
+    assert json.loads(stack.cli("quarantine", "show", fine, "--json"))["record"] == READING
+
+    assert "1 would be replayed" in stack.cli("quarantine", "replay", fine, "--dry-run")
+    assert headers_since(stack.settings, start) == []
+
+    with pytest.raises(subprocess.CalledProcessError) as some_stay:
+        stack.cli("quarantine", "replay", "--reason", reason, "--json")
+    assert some_stay.value.returncode == 1
+    done = json.loads(some_stay.value.stdout)
+    assert done["replayed"] == [fine]
+    assert [stays["id"] for stays in done["stayed"]] == [bad]
+    expected = [([("millrace-replayed-from", fine.encode())], b"sensor", good)]
+    assert headers_since(stack.settings, start) == expected
+
+    again = json.loads(stack.cli("quarantine", "replay", fine, "--json"))
+    assert again == {"dry_run": False, "replayed": [], "stayed": [], "already_replayed": [fine]}
+    assert headers_since(stack.settings, start) == expected, "nothing is replayed twice"
+    still = json.loads(stack.cli("quarantine", "list", "--json", "--reason", reason))
+    assert [record["id"] for record in still["records"]] == [bad]
+
+    assert "1 replayed" in stack.cli("quarantine", "replay", bad, "--force")
+    assert [value for _, _, value in headers_since(stack.settings, start)] == [good, b"\x01never"]
+
+
+@pytest.mark.parametrize("arguments", [("replay",), ("replay", "nonsense"), ("show", f"{TOPIC}/99/1"), ("show", "x")])
+def test_mistakes_are_one_line_and_exit_code_2(stack: Stack, arguments: tuple[str, ...]) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        stack.cli("quarantine", *arguments)
+    assert refused.value.returncode == 2
+    assert len(refused.value.stderr.splitlines()) == 1
