@@ -1,0 +1,58 @@
+"""Exit codes and words of the command line, as a person meets them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.settings import ROOT
+
+
+def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "MILLRACE_STATE_DIR": str(tmp_path / "state"), "MILLRACE_PORT_OFFSET": "19000", **environment}
+    line = (sys.executable, "-m", "millrace.cli.main", *arguments)
+    return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("logs", "zookeeper"), "no process named zookeeper; there are: kafka"),
+        (("logs", "kafka"), "kafka has not written a log yet"),
+        (("up", "--only", "kafak"), "no process named kafak"),
+        (("jobs", "submit", "nothing"), "no job named nothing; products.yaml has: fraud_features"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line_and_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = _millrace(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"millrace: {words}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_stack_that_does_not_run_is_no_error(tmp_path: Path) -> None:
+    down = _millrace(tmp_path, "down")
+    assert (down.returncode, down.stdout.strip()) == (0, "the stack is not running")
+    status = _millrace(tmp_path, "status")
+    assert status.returncode == 0
+    assert "stopped" in status.stdout
+
+
+def test_doctor_fails_when_something_is_wrong(tmp_path: Path) -> None:
+    done = _millrace(tmp_path, "doctor", MILLRACE_BUILD_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "make setup" in done.stdout
+
+
+def test_reset_asks_and_takes_no_for_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    refused = _millrace(tmp_path, "reset")
+    assert refused.returncode == 1
+    assert (tmp_path / "state").exists()
+    done = _millrace(tmp_path, "reset", "--yes")
+    assert done.returncode == 0
+    assert not (tmp_path / "state").exists()

@@ -1,0 +1,117 @@
+"""What the demo counts, remembers and shows."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from config.settings import Settings
+from ingestion.simulator import DAY_MS
+from millrace.demo.show import look_up
+from millrace.demo.tally import Figures, Tally, percentile
+from millrace.demo.traffic import Story, wait_until
+from millrace.demo.view import PlainView, page, summary
+
+
+def _record(name: str, decision: str, produced_at: int = 1000, amount: float = 10.0) -> dict[str, Any]:
+    return {
+        "transaction_id": name,
+        "customer_id": "c",
+        "amount": amount,
+        "score": 0.5,
+        "decision": decision,
+        "reasons": ["customer_ratio_30d"],
+        "produced_at": produced_at,
+    }
+
+
+def _figures() -> Figures:
+    tally = Tally(started=100.0, warm_up_s=1.0)
+    for name, fraud in (("a", True), ("b", True), ("c", False), ("d", False)):
+        tally.sent(name, fraud, 101.0)
+    tally.scored(_record("a", "block", amount=70.0), 1010, 102.0)
+    tally.scored(_record("b", "approve"), 1030, 102.0)
+    tally.scored(_record("c", "review"), 1020, 102.0)
+    tally.scored(_record("not ours", "block"), 9000, 102.0)
+    return tally.figures(102.0)
+
+
+def test_the_tally_knows_fraud_from_false_alarms() -> None:
+    found = _figures()
+    assert (found.sent, found.scored, found.frauds, found.caught, found.blocked) == (4, 3, 2, 1, 1)
+    assert (found.alarms, found.false_alarms, found.amount_caught) == (2, 1, 70.0)
+    assert (found.p50, found.p99) == (20.0, 30.0)
+    assert (found.rate_in, found.rate_out) == (2.0, 1.5)
+    assert [score.transaction_id for score in found.latest] == ["c", "b", "a"]
+
+
+def test_old_rates_fade_and_warming_up_is_left_out_of_the_summary() -> None:
+    tally = Tally(started=0.0, warm_up_s=10.0)
+    tally.sent("a", fraud=False, now=1.0)
+    assert tally.outstanding == 1
+    tally.scored(_record("a", "approve"), 5000, 1.0)
+    assert tally.outstanding == 0
+    found = tally.figures(60.0)
+    assert (found.rate_in, found.recent_p50, found.p50, found.scored) == (0.0, None, None, 1)
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 2), (0.99, 4), (0.0, 1), (1.0, 4)])
+def test_percentiles_are_nearest_rank(share: float, value: float) -> None:
+    assert percentile([4, 1, 3, 2], share) == value
+
+
+def test_nothing_has_no_percentile() -> None:
+    assert percentile([], 0.5) is None
+
+
+def test_each_demo_goes_on_after_the_last_with_ids_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "demo.json"
+    first = Story(path)
+    payments = list(islice(first.payments(), 2000))
+    first.ended(payments[-1].transaction.event_time)
+    second = Story(path)
+    later = list(islice(second.payments(), 2000))
+    assert later[0].transaction.event_time > payments[-1].transaction.event_time
+    assert second.start_ms % DAY_MS == 0
+    assert not {one.transaction.transaction_id for one in payments} & {one.transaction.transaction_id for one in later}
+    assert json.loads(path.read_text())["run"] == 1
+
+
+def test_plain_lines_come_every_five_seconds() -> None:
+    console = Console(record=True, width=200, force_terminal=False)
+    view = PlainView(console)
+    tally = Tally(0.0, 0.0)
+    for now in (1.0, 5.0, 6.0, 9.9, 10.0):
+        view.show(tally.figures(now))
+    assert [line.split()[0] for line in console.export_text().splitlines()] == ["5", "10"]
+
+
+def test_the_page_and_the_summary_say_what_was_caught() -> None:
+    console = Console(record=True, width=160)
+    console.print(page(_figures(), 60.0, "curl it"))
+    shown = console.export_text()
+    assert "3 of 4 scored" in shown
+    assert "1 of 2" in shown
+    assert "customer_ratio_30d" in shown
+    assert "curl it" in shown
+    assert any("fraud caught: 1 of 2 (50%), 1 of them blocked" in line for line in summary(_figures()))
+
+
+def test_the_look_up_holds_no_key(tmp_path: Path) -> None:
+    own = look_up(Settings(state_dir=tmp_path, port_offset=0), "t1")
+    assert own == (
+        f'curl -H "X-API-Key: $(cat {tmp_path}/secrets/api-key)" http://127.0.0.1:19080/v1/fraud/transactions/t1'
+    )
+    given = look_up(Settings.model_validate({"state_dir": tmp_path, "api_keys": "hush"}), "t1")
+    assert "hush" not in given
+
+
+def test_waiting_ends_when_it_comes_true_or_never_does() -> None:
+    answers = iter([False, True])
+    assert wait_until(lambda: next(answers), 5.0)
+    assert not wait_until(lambda: False, 0.0)

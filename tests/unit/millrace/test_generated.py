@@ -1,0 +1,73 @@
+"""docker-compose.yml and .env.example say what processes.py and settings.py say."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+import yaml
+
+from config.settings import ROOT, Settings
+from millrace.stack.processes import processes
+
+
+def _script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+compose, env = _script("compose"), _script("env")
+
+
+def test_the_committed_files_are_the_rendered_ones() -> None:
+    assert (ROOT / "docker-compose.yml").read_text() == compose.render()
+    assert (ROOT / ".env.example").read_text() == env.render()
+
+
+def test_rendering_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = compose.render()
+    monkeypatch.setenv("MILLRACE_PORT_OFFSET", "123")
+    assert compose.render() == before
+
+
+def test_the_containers_are_the_local_stacks_processes() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    local = processes(compose.defaults())
+    assert list(services) == list(local)
+    for name, process in local.items():
+        service = services[name]
+        assert service["command"] == ["python", "-m", "millrace.stack.run", name]
+        assert service.get("expose", []) == [str(port) for port in process.ports.values()]
+        assert set(service.get("depends_on", {})) == set(process.depends_on)
+        assert service["mem_limit"] == f"{process.memory}m"
+        assert service["restart"] == ("no" if process.oneshot else "unless-stopped")
+        assert ("healthcheck" in service) is not process.oneshot
+
+
+def test_containers_find_each_other_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for name, value in services["api"]["environment"].items():
+        monkeypatch.setenv(name, "" if value.startswith("${") else value)
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    assert settings.kafka_bootstrap == "kafka:19092"
+    assert settings.registry_url == "http://registry:19081/apis/ccompat/v7"
+    assert settings.redis_url == "redis://redis:19379/0"
+    assert settings.flink_rest == "http://jobmanager:19082"
+
+
+def test_the_example_names_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    lines = [line[1:] for line in env.render().splitlines() if line.startswith("#MILLRACE_")]
+    given = dict(line.split("=", 1) for line in lines)
+    assert set(given) == {f"MILLRACE_{name.upper()}" for name in Settings.model_fields}
+    for name in given:
+        monkeypatch.delenv(name, raising=False)
+    bare = Settings(_env_file=None)  # type: ignore[call-arg]
+    for name, value in given.items():
+        if value:
+            monkeypatch.setenv(name, value)
+    assert Settings(_env_file=None) == bare  # type: ignore[call-arg]

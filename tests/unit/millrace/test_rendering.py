@@ -1,0 +1,120 @@
+"""Configuration rendered from the settings: what the parts will read."""
+
+from __future__ import annotations
+
+import configparser
+from pathlib import Path
+
+import pytest
+
+from config.errors import UserError
+from config.settings import Settings
+from millrace.stack import flink, kafka, redis, registry
+from millrace.stack.layout import Layout
+from millrace.stack.processes import processes, selected
+from millrace.stack.supervisor import LONGEST_SOCKET_PATH, render, socket_path
+
+
+def test_every_port_moves_with_the_offset(tmp_path: Path) -> None:
+    here, there = Settings(state_dir=tmp_path, port_offset=0), Settings(state_dir=tmp_path, port_offset=700)
+    for name, process in processes(here).items():
+        assert {purpose: port + 700 for purpose, port in process.ports.items()} == processes(there)[name].ports
+
+
+def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
+    ports = [port for process in processes(Settings(state_dir=tmp_path)).values() for port in process.ports.values()]
+    assert len(ports) == len(set(ports))
+
+
+def test_kafka_keeps_its_data_in_the_state_folder_and_creates_no_topic_unasked(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, port_offset=5)
+    properties = kafka.properties(settings)
+    assert properties["log.dirs"] == str(tmp_path / "kafka" / "data")
+    assert properties["listeners"] == "PLAINTEXT://127.0.0.1:19097,CONTROLLER://127.0.0.1:19098"
+    assert properties["advertised.listeners"] == "PLAINTEXT://127.0.0.1:19097"
+    assert properties["auto.create.topics.enable"] == "false"
+
+
+def test_kafka_tells_clients_the_address_they_reach_it_at(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, host="kafka", kafka_bootstrap_override="kafka:19092")
+    assert kafka.properties(settings)["advertised.listeners"] == "PLAINTEXT://kafka:19092"
+
+
+def test_redis_keeps_what_it_answers(tmp_path: Path) -> None:
+    found = redis.configuration(Settings(state_dir=tmp_path))
+    assert found["bind"] == "127.0.0.1"
+    assert (found["appendonly"], found["appendfsync"], found["save"]) == ("yes", "everysec", '""')
+
+
+def test_the_registry_stores_its_ids_in_a_file(tmp_path: Path) -> None:
+    url = registry.environment(Settings(state_dir=tmp_path))["REGISTRY_DATASOURCE_URL"]
+    assert url.startswith(f"jdbc:h2:file:{tmp_path}/registry/")
+
+
+def test_flink_is_configured_from_the_settings(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path, flink_checkpoint_interval_ms=700, flink_parallelism=2, flink_task_slots=3)
+    found = flink.config(settings)
+    assert found["execution.checkpointing.interval"] == "700 ms"
+    assert found["execution.checkpointing.dir"] == f"file://{tmp_path}/flink/checkpoints"
+    assert found["parallelism.default"] == 2
+    assert found["taskmanager.numberOfTaskSlots"] == 3
+    assert found["state.backend.rocksdb.use-bloom-filter"] is True
+    assert found["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
+
+
+def test_a_taskmanagers_parts_add_up_to_its_size() -> None:
+    memory = flink.taskmanager_memory("2g")
+    fixed = flink.METASPACE + flink.OVERHEAD + flink.NETWORK + flink.FRAMEWORK_HEAP + flink.FRAMEWORK_OFF_HEAP
+    assert memory["managed"] + memory["task_heap"] + fixed == 2048
+    assert memory["managed"] > memory["task_heap"]
+
+
+@pytest.mark.parametrize(("size", "mebibytes"), [("768m", 768), ("2g", 2048), (" 1GB ", 1024)])
+def test_sizes(size: str, mebibytes: int) -> None:
+    assert flink.mebibytes(size) == mebibytes
+
+
+@pytest.mark.parametrize("size", ["", "2048", "2t", "-1m"])
+def test_a_size_that_is_none_is_refused(size: str) -> None:
+    with pytest.raises(UserError, match="memory size"):
+        flink.mebibytes(size)
+
+
+def test_a_taskmanager_too_small_to_run_is_refused() -> None:
+    with pytest.raises(UserError, match="at least 896m"):
+        flink.taskmanager_memory("700m")
+
+
+def test_supervisor_restarts_all_but_what_runs_once(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path / "100%")
+    text = render(Layout.of(settings), processes(settings).values())
+    parsed = configparser.RawConfigParser()
+    parsed.read_string(text)
+    programs = {name.removeprefix("program:") for name in parsed.sections() if name.startswith("program:")}
+    assert programs == set(processes(settings))
+    assert parsed["program:kafka"]["autorestart"] == "true"
+    assert parsed["program:topics"]["autorestart"] == "false"
+    # Supervisor expands %: one that is in a path must be doubled.
+    assert parsed["program:kafka"]["stdout_logfile"] == f"{tmp_path}/100%%/logs/kafka.log"
+
+
+def test_a_socket_path_too_long_for_the_kernel_moves(tmp_path: Path) -> None:
+    short, deep = Layout(Path("/s"), tmp_path), Layout(Path("/") / ("x" * 120), tmp_path)
+    assert socket_path(short) == Path("/s/run/supervisor.sock")
+    assert len(str(socket_path(deep))) <= LONGEST_SOCKET_PATH
+    assert socket_path(deep) != socket_path(Layout(Path("/") / ("y" * 120), tmp_path))
+
+
+def test_only_brings_what_it_depends_on(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    assert list(selected(settings, ("taskmanager",))) == ["jobmanager", "taskmanager"]
+    assert list(selected(settings, ())) == list(processes(settings))
+    with pytest.raises(UserError, match="no process named zookeeper; there are: kafka, registry"):
+        selected(settings, ("zookeeper",))
+
+
+def test_dependencies_come_before_what_needs_them(tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for process in processes(Settings(state_dir=tmp_path)).values():
+        assert seen.issuperset(process.depends_on), process.name
+        seen.add(process.name)
