@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,11 +12,14 @@ import pytest
 import redis
 
 from config.settings import Settings
+from ingestion.avro import Codec
+from ingestion.producer import KafkaSink
+from ingestion.registry import Registry
 from millrace.stack.harness import Stack
 from millrace.stack.secrets import api_keys
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored
-from tests.integration.parts import caught_up, plug, read, until
+from tests.integration.parts import caught_up, read, until
 from tests.unit.serving.store_conformance import StoreConformance, payment
 
 
@@ -54,6 +58,18 @@ def api(configured: Settings) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=40) as api:
         until("the API is ready", lambda: api.get("/readyz").status_code == 200)
         yield api
+
+
+@pytest.fixture
+def codec(configured: Settings) -> Iterator[Codec]:
+    with Registry(configured.registry_url) as registry:
+        yield Codec(registry)
+
+
+@pytest.fixture
+def sink(configured: Settings) -> Iterator[KafkaSink]:
+    with KafkaSink(configured.kafka_bootstrap, client_id="tests") as sink:
+        yield sink
 
 
 def pay(name: str, **changes: Any) -> dict[str, Any]:
@@ -96,18 +112,20 @@ def test_after_the_deadline_the_link_leads_to_the_decision(api: httpx.Client) ->
     assert answer.json()["transaction_id"] == "serving-late"
 
 
-def test_poison_among_features_is_quarantined_and_scoring_goes_on(api: httpx.Client, configured: Settings) -> None:
-    sink, codec = plug(configured)
-    with sink:
-        sink.send("fraud-features", "c", b"no avro at all")
+def test_poison_among_features_is_quarantined_and_scoring_goes_on(
+    api: httpx.Client, configured: Settings, sink: KafkaSink, codec: Codec
+) -> None:
+    poison = f"no avro at all {uuid.uuid4()}".encode()
+    sink.send("fraud-features", "c", poison)
+    sink.flush()
     assert ask(api, pay("serving-after-poison")).status_code == 200
 
     def found() -> list[dict[str, Any]]:
-        return [one for one in read(configured, "quarantine", codec) if one["source_topic"] == "fraud-features"]
+        return [one for one in read(configured, "quarantine", codec) if one["value"] == poison]
 
     (record,) = until("it is in quarantine", found)
-    assert (record["reason"], record["value"]) == ("bad_magic", b"no avro at all")
-    assert record["job"] == "consumer/fraud"
+    assert (record["reason"], record["source_topic"]) == ("bad_magic", "fraud-features")
+    assert (record["key"], record["job"]) == (b"c", "consumer/fraud")
     until("offsets are committed", lambda: caught_up(configured, "millrace-fraud", "fraud-features"))
 
 
@@ -127,8 +145,8 @@ def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, pipeline: 
     assert ask(api, pay("serving-model-1")).json() == before
 
 
-def test_business_metrics_come_newest_first(api: httpx.Client, configured: Settings) -> None:
-    start = 4_000_000_020_000  # later than anything that other tests replay
+def test_business_metrics_come_newest_first(api: httpx.Client, sink: KafkaSink, codec: Codec) -> None:
+    start = 4_000_000_020_000  # 2096-10-02T07:07:00Z: later than anything that other tests replay
     record = {
         "window_start": start,
         "window_end": start + 60_000,
@@ -140,15 +158,14 @@ def test_business_metrics_come_newest_first(api: httpx.Client, configured: Setti
         "conversion": 0.25,
         "events": 40,
     }
-    sink, codec = plug(configured)
-    with sink:
-        for moment in (start - 60_000, start):
-            value = codec.encode("business-metrics", {**record, "window_start": moment})
-            sink.send("business-metrics", str(moment), value)
+    for moment in (start - 60_000, start):
+        record |= {"window_start": moment, "window_end": moment + 60_000}
+        sink.send("business-metrics", str(moment), codec.encode("business-metrics", record))
+    sink.flush()
 
     def newest() -> list[dict[str, Any]]:
         windows: list[dict[str, Any]] = api.get("/v1/metrics/business", params={"limit": 2}).json()["windows"]
-        return [window for window in windows if window["window_end"] == "2096-10-02T07:08:00.000Z"]
+        return [window for window in windows if window["window_start"].startswith("2096-10-02")]
 
     first, second = until("both are there", lambda: found if len(found := newest()) == 2 else [])
     assert first["window_start"] == "2096-10-02T07:07:00.000Z"
