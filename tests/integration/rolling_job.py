@@ -26,7 +26,7 @@ _OPTIONS = {
     "state.backend.type": "rocksdb",
     "state.backend.rocksdb.use-bloom-filter": "true",
     # Checkpoints while rows flow: what is in memory only shows.
-    "execution.checkpointing.interval": "500 ms",
+    "execution.checkpointing.interval": "1 s",
     "taskmanager.memory.managed.size": "256m",
     "taskmanager.numberOfTaskSlots": "1",
 }

@@ -153,7 +153,7 @@ def _full_bucket() -> Run:
     """More ids in one bucket than it keeps, then each of them again."""
     ids = [f"id-{i}" for i in range(4200)]
     blank = dict.fromkeys(name for name, _ in streams.INPUTS)
-    again = [ids[0], ids[103], ids[104], ids[105], ids[-1], *ids[:10]]
+    again = [ids[104], ids[103], ids[-1], *ids[:10]]  # 104 is the oldest of the 4,096 kept
     rows = [{**blank, "stream": "one", "t": 1_700_000_000_000, "id": identity} for identity in [*ids, *again]]
     features = (Feature("rows", "count", "d"),)
     windows = (Window("d", DAY, 2),)
@@ -240,8 +240,8 @@ def kernel(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def test_every_bit_agrees(runs: list[Run], kernel: dict[str, dict[int, dict[str, Any]]]) -> None:
-    for run in runs:
-        assert kernel[run.name], f"{run.name}: nothing came out"
+    for name in ("every", "terminal", "bucket", "chained", "fraud"):  # a random spec may emit nothing
+        assert kernel[name], f"{name}: nothing came out"
     found = [difference for run in runs for difference in _differences(run, kernel[run.name])]
     assert not found, "\n".join([f"seed {SEED}: {len(found)} differences", *found[:MOST_SHOWN]])
 
