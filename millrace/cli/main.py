@@ -20,26 +20,41 @@ app = typer.Typer(
 )
 
 
-def build() -> typer.Typer:
-    """The whole application.
+@app.callback()
+def _millrace() -> None:
+    """Stateful stream processing: events in, decisions out."""  # and a single command stays a command of a group
+
+
+def build(command: str | None = None) -> typer.Typer:
+    """The whole application, or what is needed for the one command: the other groups' libraries take seconds to load.
 
     A module beside this one exports `register(app)` (commands of its own) or `app` (a group named like the module).
     """
-    for name in sorted(module.name for module in pkgutil.iter_modules(millrace.cli.__path__)):
-        if name == "main":
-            continue
-        module = importlib.import_module(f"millrace.cli.{name}")
-        if hasattr(module, "register"):
-            module.register(app)
-        else:
-            app.add_typer(module.app, name=name)
+    names = sorted(module.name for module in pkgutil.iter_modules(millrace.cli.__path__) if module.name != "main")
+    if command in names:
+        names = [command]
+    elif command is not None:
+        _load("stack")
+        if command in {one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands}:
+            return app
+        names.remove("stack")
+    for name in names:
+        _load(name)
     return app
+
+
+def _load(name: str) -> None:
+    module = importlib.import_module(f"millrace.cli.{name}")
+    if hasattr(module, "register"):
+        module.register(app)
+    else:
+        app.add_typer(module.app, name=name)
 
 
 def main() -> None:
     """Run a command. Errors that a person can act on end with one line on stderr and exit code 2."""
     try:
-        build()(standalone_mode=True)
+        build(sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None)(standalone_mode=True)
     except (UserError, RetryableError) as error:
         sys.stderr.write(f"millrace: {error}\n")
         sys.exit(2)
