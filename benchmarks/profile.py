@@ -83,7 +83,7 @@ def _jcmd(pid: int, *command: str) -> None:
 
 def samples(recording: Path) -> Iterator[tuple[str, list[str], int]]:
     """Thread, frames (innermost first) and weight of each sample."""
-    line = ["jfr", "print", "--json", "--stack-depth", "48", "--events", ",".join(EVENTS), str(recording)]
+    line = ["jfr", "print", "--json", "--stack-depth", "64", "--events", ",".join(EVENTS), str(recording)]
     done = subprocess.run(line, capture_output=True, check=True)
     for event in json.loads(done.stdout)["recording"]["events"]:
         values = event["values"]

@@ -2,8 +2,8 @@
 
     python -m benchmarks.run [--quick] [--only rolling,scaling,…]
 
-The stack lies in `.millrace-bench` on ports 9000 above the usual ones, unless MILLRACE_STATE_DIR or MILLRACE_PORT_OFFSET
-say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Each benchmark is a process of its own:
+The stack lies in `.millrace-bench`, ports 9000 above the usual ones, unless MILLRACE_STATE_DIR or MILLRACE_PORT_OFFSET
+say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Each benchmark is its own process:
 one that fails is reported and the others go on; the exit code says so.
 """
 
