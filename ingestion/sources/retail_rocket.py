@@ -62,6 +62,9 @@ class RetailRocket:
         self._wrong_width: list[Rejected] = []
         self._table = _read(path, HEADER, self._wrong_width)
         moments = np.fromiter((_moment(raw) for raw in self._table.column(0).to_pylist()), np.int64, len(self._table))
+        # Rows of a wrong width are not in the table: `numbers` leads back to the file.
+        wrong = [row.row for row in self._wrong_width]
+        self._numbers = np.setdiff1d(np.arange(self.count()), np.array(wrong, np.int64))
         # Unreadable times are negative: they come first, in the file's order.
         self._order = np.argsort(moments, kind="stable")
 
@@ -74,9 +77,9 @@ class RetailRocket:
         seen: Counter[bytes] = Counter()
         now = -1
         for start in range(0, len(self._order), _ROWS_A_BATCH):
-            numbers = self._order[start : start + _ROWS_A_BATCH]
-            columns = [column.to_pylist() for column in self._table.take(pa.array(numbers)).columns]
-            for number, row in zip(numbers.tolist(), zip(*columns, strict=True), strict=True):
+            places = self._order[start : start + _ROWS_A_BATCH]
+            columns = [column.to_pylist() for column in self._table.take(pa.array(places)).columns]
+            for number, row in zip(self._numbers[places].tolist(), zip(*columns, strict=True), strict=True):
                 event = self._event(number, row)
                 if isinstance(event, ShopEvent):
                     if event.event_time != now:
