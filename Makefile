@@ -34,7 +34,7 @@ lint: ## ruff, mypy --strict, import rules, generated files, schema compatibilit
 	$(PY)/python scripts/check_schemas.py
 
 bench: setup ## the figures of the README, in one run
-	$(PY)/python benchmarks/run.py
+	$(PY)/python -m benchmarks.run
 
 clean: ## stop the stack, remove its state, the environments and what was built
 	-@$(PY)/millrace reset --yes

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -54,11 +55,14 @@ def environment() -> dict[str, str]:
 
 
 def peers(environ: dict[str, str]) -> None:
-    """The peers' environment, made from the lock if it is not there or not the lock's."""
-    line = [sys.executable, "-m", "uv", "sync", "--frozen", "--quiet", "--no-default-groups", "--group", "peers"]
-    if subprocess.run([sys.executable, "-m", "uv", "--version"], capture_output=True, check=False).returncode:
-        line = ["uv", *line[3:]]
-    subprocess.run(line, cwd=ROOT, env={**environ, "UV_PROJECT_ENVIRONMENT": ".venv-peers"}, check=True)
+    """Make the peers' environment agree with the lock, by the uv that set-up installed, else the one on the path."""
+    own = ROOT / ".build" / "tools" / "bin" / "uv"
+    uv = str(own) if own.exists() else shutil.which("uv")
+    if uv is None:
+        sys.exit("no uv: type `make setup`")
+    line = [uv, "sync", "--frozen", "--quiet", "--no-default-groups", "--group", "peers"]
+    own_environment = {"UV_PROJECT_ENVIRONMENT": ".venv-peers", "UV_PYTHON_DOWNLOADS": "never"}
+    subprocess.run(line, cwd=ROOT, env={**environ, **own_environment}, check=True)
 
 
 def measure(part: Part, quick: bool, environ: dict[str, str]) -> bool:
