@@ -1,0 +1,177 @@
+"""The wire format: round trips, evolution, and a reason for everything unreadable."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from typing import Any
+
+import fastavro
+import pytest
+
+from config.errors import RetryableError
+from config.topics import topics
+from ingestion import schema
+from ingestion.avro import Codec, UnreadableError, header
+from tests.unit.ingestion.registries import FakeRegistry
+
+PAYMENT = {
+    "transaction_id": "t1",
+    "event_time": 1_522_540_800_123,
+    "customer_id": "c",
+    "terminal_id": "m",
+    "amount": -1.5,
+}
+
+
+@pytest.fixture
+def fake() -> FakeRegistry:
+    return FakeRegistry()
+
+
+@pytest.fixture
+def codec(fake: FakeRegistry) -> Codec:
+    return Codec(fake.client(attempts=1))
+
+
+def written(fake: FakeRegistry, declared: Any, record: Any) -> bytes:
+    """`record` as another program would write it."""
+    schema_id = fake.add("elsewhere", json.dumps(declared))
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, fastavro.parse_schema(declared), record)
+    return header(schema_id) + body.getvalue()
+
+
+def test_a_round_trip_keeps_times_as_milliseconds(codec: Codec) -> None:
+    value = codec.encode("transactions", PAYMENT)
+
+    assert value[:5] == struct.pack(">bI", 0, 1)
+    assert codec.decode("transactions", value) == PAYMENT
+    assert codec.decoded("transactions", value).schema_id == 1
+
+
+def test_the_registry_is_asked_once_a_topic_and_once_a_writer(codec: Codec, fake: FakeRegistry) -> None:
+    values = [codec.encode("transactions", {**PAYMENT, "transaction_id": f"t{number}"}) for number in range(5)]
+    for value in values:
+        codec.decode("transactions", value)
+
+    assert sum(method == "POST" for method, _ in fake.requests) == 1
+    assert sum(path.startswith("/schemas/ids/") for _, path in fake.requests) == 1
+
+
+def test_every_topic_has_an_encoder(codec: Codec) -> None:
+    for topic in topics():
+        assert codec.encoder(topic).fields
+
+
+def test_a_grown_schema_is_read_with_ours(codec: Codec, fake: FakeRegistry) -> None:
+    grown = schema.load("Transaction")
+    grown["fields"].append({"name": "color", "type": ["null", "string"], "default": None})
+
+    value = written(fake, grown, {**PAYMENT, "color": "red"})
+
+    assert codec.decode("transactions", value) == PAYMENT
+
+
+def test_an_older_schema_is_read_with_our_defaults(codec: Codec, fake: FakeRegistry) -> None:
+    older = schema.load("ShopEvent")
+    older["fields"] = [field for field in older["fields"] if field["name"] not in ("price", "quantity")]
+    event = {"event_id": "e", "event_type": "view", "event_time": 1, "user_id": "u", "item_id": "i"}
+
+    value = written(fake, older, event)
+
+    assert codec.decode("shop-events", value) == {**event, "transaction_id": None, "price": None, "quantity": 1}
+
+
+def changed(name: str, **attributes: Any) -> Any:
+    declared = schema.load("Transaction")
+    for field in declared["fields"]:
+        if field["name"] == name:
+            field.update(attributes)
+    return declared
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda good: None, "empty"),
+        (lambda good: b"", "empty"),
+        (lambda good: good[:4], "short"),
+        (lambda good: b"\x01" + good[1:], "bad_magic"),
+        (lambda good: b'{"transaction_id": "t1"}', "bad_magic"),
+        (lambda good: header(4711) + good[5:], "unknown_schema"),
+        (lambda good: good[:5], "truncated"),
+        (lambda good: good[:-1], "truncated"),
+        (lambda good: good + b"\x00", "trailing_bytes"),
+        (lambda good: good[:5] + b"\x04\xff\xfe" + good[8:], "malformed"),
+    ],
+)
+def test_unreadable_bytes_have_a_reason(codec: Codec, spoil: Any, reason: str) -> None:
+    good = codec.encode("transactions", PAYMENT)
+
+    with pytest.raises(UnreadableError) as caught:
+        codec.decode("transactions", spoil(good))
+
+    assert caught.value.reason == reason
+    assert caught.value.detail
+
+
+@pytest.mark.parametrize("cut", range(5, 40))
+def test_a_record_cut_anywhere_is_never_read(codec: Codec, cut: int) -> None:
+    good = codec.encode("transactions", PAYMENT)
+
+    with pytest.raises(UnreadableError) as caught:
+        codec.decode("transactions", good[: min(cut, len(good) - 1)])
+
+    assert caught.value.reason in ("truncated", "malformed")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"transaction_id": ""}, {"amount": float("nan")}, {"amount": float("inf")}], ids=["empty", "nan", "inf"]
+)
+def test_what_the_contract_forbids_is_refused(codec: Codec, fake: FakeRegistry, wrong: dict[str, Any]) -> None:
+    value = written(fake, schema.load("Transaction"), {**PAYMENT, **wrong})
+
+    with pytest.raises(UnreadableError) as caught:
+        codec.decode("transactions", value)
+
+    assert caught.value.reason == "refused"
+    assert next(iter(wrong)) in caught.value.detail
+
+
+def test_a_writer_of_another_type_is_incompatible(codec: Codec, fake: FakeRegistry) -> None:
+    value = written(fake, changed("amount", type="string"), {**PAYMENT, "amount": "1.5"})
+
+    with pytest.raises(UnreadableError) as caught:
+        codec.decode("transactions", value)
+
+    assert caught.value.reason == "incompatible_schema"
+
+
+@pytest.mark.parametrize("text", ['"string"', "{not json", '{"type": "record"}'])
+def test_a_writer_that_is_no_record_is_incompatible(codec: Codec, fake: FakeRegistry, text: str) -> None:
+    value = header(fake.add("elsewhere", text)) + b"\x02a"
+
+    with pytest.raises(UnreadableError) as caught:
+        codec.decode("transactions", value)
+
+    assert caught.value.reason == "incompatible_schema"
+
+
+def test_a_registry_away_is_no_poison(codec: Codec, fake: FakeRegistry) -> None:
+    value = codec.encode("transactions", PAYMENT)
+    known = fake.trouble
+    fake.trouble = lambda request: _away()
+
+    with pytest.raises(RetryableError):
+        codec.decode("transactions", value)
+
+    fake.trouble = known
+    assert codec.decode("transactions", value) == PAYMENT
+
+
+def _away() -> Any:
+    import httpx
+
+    return httpx.Response(503)
