@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 TOPIC = "quarantine"
 HEADER = "millrace-replayed-from"
 CHUNK = 500
-_QUIET_SECONDS = 30.0
+_WAIT_SECONDS, _QUIET_SECONDS = 0.1, 30.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -161,9 +161,12 @@ def _until_end(consumer: Consumer) -> Iterator[bytes | None]:
     ends = {place: consumer.get_watermark_offsets(TopicPartition(TOPIC, place), 10.0)[1] for place in found.partitions}
     waiting = {place for place, end in ends.items() if end}
     consumer.assign([TopicPartition(TOPIC, place, 0) for place in waiting])
+    quiet = 0.0
     while waiting:
-        messages = consumer.consume(1000, timeout=_QUIET_SECONDS)
-        if not messages:
+        # `consume` returns early only when it has all it was asked for: short waits, or a short log takes long.
+        messages = consumer.consume(1000, timeout=_WAIT_SECONDS)
+        quiet = 0.0 if messages else quiet + _WAIT_SECONDS
+        if quiet >= _QUIET_SECONDS:
             raise RetryableError(f"nothing of {TOPIC} arrives for {_QUIET_SECONDS:g} s: is Kafka up?")
         for message in messages:
             if _is_end(message):

@@ -188,7 +188,10 @@ def _matches(entry: Entry, reason: str, topic: str) -> bool:
 
 
 def _table(entries: list[Entry], with_replayed: bool) -> None:
-    table = Table("id", "reason", "key", "bytes", "when", "jobs", "detail", *(["replayed"] if with_replayed else []))
+    table = Table()
+    table.add_column("id", no_wrap=True, min_width=max(len(str(entry.position)) for entry in entries))  # to be copied
+    for heading in ("reason", "key", "bytes", "when", "jobs", "detail", *(["replayed"] if with_replayed else [])):
+        table.add_column(heading, overflow="fold")
     for entry in entries:
         facts = summary(entry)
         row = [facts["id"], facts["reason"], facts["key"], facts["bytes"], facts["quarantined_at"]]

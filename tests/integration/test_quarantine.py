@@ -14,8 +14,9 @@ from confluent_kafka import Consumer, TopicPartition
 from config.settings import Settings
 from ingestion.avro import Codec
 from ingestion.producer import KafkaSink
+from ingestion.registry import Registry
 from millrace.stack.harness import Stack
-from tests.integration.parts import ends, plug
+from tests.integration.parts import ends
 
 TOPIC = "sensor-readings"
 READING = {"sensor_id": "s", "event_time": 1_700_000_000_000, "metric": "temperature", "value": 21.5, "unit": None}
@@ -60,13 +61,13 @@ def aside(sink: KafkaSink, codec: Codec, partition: int, offset: int, value: byt
 
 
 def test_list_show_replay(stack: Stack) -> None:
-    sink, codec = plug(stack.settings)
     reason = f"test-{uuid4().hex[:8]}"
-    good = codec.encode(TOPIC, READING)
     place = time.time_ns() % 1_000_000_000
-    fine = aside(sink, codec, 7, place, good, reason)
-    bad = aside(sink, codec, 7, place + 1, b"\x01never", reason)
-    sink.close()
+    with Registry(stack.settings.registry_url) as registry, KafkaSink(stack.settings.kafka_bootstrap) as sink:
+        codec = Codec(registry)
+        good = codec.encode(TOPIC, READING)
+        fine = aside(sink, codec, 7, place, good, reason)
+        bad = aside(sink, codec, 7, place + 1, b"\x01never", reason)
     start = ends(stack.settings, TOPIC)
 
     listed = json.loads(stack.cli("quarantine", "list", "--json", "--reason", reason))
