@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -67,9 +68,11 @@ def send(sink: Sink, codec: Codec, records: Iterable[Transaction | FraudLabel]) 
             sink.send("transactions", record.customer_id, codec.encoder("transactions").object(record))
 
 
-def plug(stack: Settings) -> tuple[KafkaSink, Codec]:
-    """A real sink and codec; the caller closes the sink."""
-    return KafkaSink(stack.kafka_bootstrap, client_id="tests"), Codec(Registry(stack.registry_url))
+@contextmanager
+def plug(stack: Settings) -> Iterator[tuple[KafkaSink, Codec]]:
+    """A real sink, flushed at the end, and a codec on the real registry."""
+    with Registry(stack.registry_url) as registry, KafkaSink(stack.kafka_bootstrap, client_id="tests") as sink:
+        yield sink, Codec(registry)
 
 
 def ends(stack: Settings, topic: str) -> dict[int, int]:

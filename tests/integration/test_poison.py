@@ -7,6 +7,7 @@ import struct
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -36,8 +37,8 @@ def _poisons(stack: Settings, codec: Codec, run: str) -> dict[str, Callable[[int
 
     other = schema.load("Transaction")
     next(field for field in other["fields"] if field["name"] == "amount")["type"] = "string"
-    registry = Registry(stack.registry_url)
-    wrong_types = registry.register(f"{run}-other-value", json.dumps(other))
+    with Registry(stack.registry_url) as registry:
+        wrong_types = registry.register(f"{run}-other-value", json.dumps(other))
     nan = struct.pack("<d", float("nan"))
     return {
         "empty": lambda number: b"",
@@ -52,15 +53,8 @@ def _poisons(stack: Settings, codec: Codec, run: str) -> dict[str, Callable[[int
     }
 
 
-@pytest.mark.timeout(420)
-def test_poison_is_set_aside_and_the_rest_goes_on(stack: Settings, model: object) -> None:
-    run = f"poison-{uuid.uuid4().hex[:8]}"
-    sink, codec = plug(stack)
-    makers = list(_poisons(stack, codec, run).items())
-    before = restarts(stack, "fraud_features")
-    start = ends(stack, "quarantine")
-    sent: Counter[str] = Counter()
-    payments = [
+def _payments(run: str) -> list[Transaction]:
+    return [
         Transaction(
             transaction_id=f"{run}-{place}",
             event_time=1_760_000_000_000 + place,
@@ -70,29 +64,37 @@ def test_poison_is_set_aside_and_the_rest_goes_on(stack: Settings, model: object
         )
         for place in range(GOOD)
     ]
-    for place, payment in enumerate(payments):
-        if place % (GOOD // POISON) == 0:
-            reason, make = makers[place // (GOOD // POISON) % len(makers)]
-            sink.send("transactions", f"{run}-poison", make(place))
-            sent[reason] += 1
-        send(sink, codec, [payment])
-    sink.close()
-    assert sent.total() == POISON
 
-    client = redis.Redis.from_url(stack.redis_url)
-    identities = [payment.transaction_id for payment in payments]
-    until("every good one is scored", lambda: len(stored(client, identities)) == GOOD, timeout=300, pause=2.0)
-    client.close()
 
-    def quarantined() -> list[dict[str, object]]:
-        mine = f"{run}-poison".encode()
-        return [record for record in read(stack, "quarantine", codec, start) if record["key"] == mine]
+@pytest.mark.timeout(420)
+def test_poison_is_set_aside_and_the_rest_goes_on(stack: Settings, model: object) -> None:
+    run = f"poison-{uuid.uuid4().hex[:8]}"
+    payments, sent = _payments(run), Counter[str]()
+    before, start = restarts(stack, "fraud_features"), ends(stack, "quarantine")
+    with plug(stack) as (sink, codec):
+        makers = list(_poisons(stack, codec, run).items())
+        for place, payment in enumerate(payments):
+            if place % (GOOD // POISON) == 0:
+                reason, make = makers[place // (GOOD // POISON) % len(makers)]
+                sink.send("transactions", f"{run}-poison", make(place))
+                sent[reason] += 1
+            send(sink, codec, [payment])
+        sink.flush()
+        assert sent.total() == POISON
 
-    until("all poison is quarantined", lambda: len(quarantined()) >= POISON)
-    records = quarantined()
+        identities = [payment.transaction_id for payment in payments]
+        with redis.Redis.from_url(stack.redis_url) as client:
+            until("every good one is scored", lambda: len(stored(client, identities)) == GOOD, timeout=300, pause=2.0)
+
+        def quarantined() -> list[dict[str, Any]]:
+            mine = f"{run}-poison".encode()
+            return [record for record in read(stack, "quarantine", codec, start) if record["key"] == mine]
+
+        until("all poison is quarantined", lambda: len(quarantined()) >= POISON)
+        records = quarantined()
+        made = {make(place) for place in range(0, GOOD, GOOD // POISON) for _, make in makers}
     assert Counter(record["reason"] for record in records) == sent
     assert all(record["source_topic"] == "transactions" and record["job"] == "fraud_features" for record in records)
     assert len({(record["source_partition"], record["source_offset"]) for record in records}) == POISON
-    made = {make(place) for place in range(0, GOOD, GOOD // POISON) for _, make in makers}
     assert {record["value"] for record in records if record["reason"] != "empty"} <= made, "the bytes are kept whole"
     assert restarts(stack, "fraud_features") == before
