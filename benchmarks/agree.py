@@ -31,22 +31,19 @@ def by_transaction(values: Iterable[bytes]) -> dict[bytes, bytes]:
     return found
 
 
-def compare(outputs: Mapping[str, dict[bytes, bytes]]) -> int:
-    """How many events every contestant has, all agreeing; raises DisagreementError at the first difference.
+def compare(whole: dict[bytes, bytes], others: Mapping[str, dict[bytes, bytes]]) -> dict[str, int]:
+    """How many events of each other contestant agree with the one that read the whole workload: all of them.
 
-    Contestants may have stopped at different points: events are compared where the smallest set has them, and
-    every other contestant must have each of those.
+    Raises DisagreementError at the first difference, or if `whole` lacks an event.
     """
-    names = sorted(outputs, key=lambda name: len(outputs[name]))
-    first, others = names[0], names[1:]
-    for identity, body in outputs[first].items():
-        for other in others:
-            theirs = outputs[other].get(identity)
-            if theirs is None:
-                raise DisagreementError(f"{identity.decode()}: {other} has no result")
-            if theirs != body and _values(theirs) != _values(body):
-                raise DisagreementError(f"{identity.decode()}:\n{first}: {_read(body)}\n{other}: {_read(theirs)}")
-    return len(outputs[first])
+    for name, theirs in others.items():
+        for identity, body in theirs.items():
+            ours = whole.get(identity)
+            if ours is None:
+                raise DisagreementError(f"{identity.decode()}: only {name} has a result")
+            if ours != body and _values(ours) != _values(body):
+                raise DisagreementError(f"{identity.decode()}:\nwhole: {_read(ours)}\n{name}: {_read(body)}")
+    return {name: len(theirs) for name, theirs in others.items()}
 
 
 def _read(body: bytes) -> dict[str, Any]:

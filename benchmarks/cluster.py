@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from config.settings import ROOT, Settings
+from millrace.stack import flink
 from millrace.stack.layout import Layout
 
 
@@ -57,11 +58,9 @@ class Cluster:
         client = ["run", "-d", "-m", address, *defines, "-pyclientexec", python, "-pyexec", python]
         environment = {
             **os.environ,
+            **flink.environment(self._settings),
             "PYTHONPATH": str(ROOT),
             "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
-            "FLINK_LIB_DIR": str(self._layout.flink_lib),
-            "FLINK_CONF_DIR": str(self._layout.flink_conf),
-            "FLINK_LOG_DIR": str(self._layout.logs),
         }
         self._layout.logs.mkdir(parents=True, exist_ok=True)
         line = [str(home / "bin" / "flink"), *client, "-py", str(job), *arguments]

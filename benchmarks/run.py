@@ -83,12 +83,10 @@ def model(environ: dict[str, str]) -> None:
         subprocess.run([str(MILLRACE), "train", "fraud", "--simulate"], cwd=ROOT, env=environ, check=True)
 
 
-def figures(quick: bool) -> list[dict[str, Any]]:
+def figures(chosen: set[str], quick: bool) -> list[dict[str, Any]]:
     """What the issue asks for, beside what was measured; parts that did not run are left out."""
-    rolling = _result("rolling", quick)
-    scaling = _result("scaling", quick)
-    latency = _result("latency", quick)
-    lookup, post, producers = (_result(name, quick) for name in ("lookup", "post", "producers"))
+    found = {part.name: _result(part.name, quick) if part.name in chosen else {} for part in PARTS}
+    rolling, scaling, producers, latency, lookup, post = (found[part.name] for part in PARTS)
     rows: list[dict[str, Any]] = []
 
     def row(what: str, measured: Any, target: str, met: bool) -> None:
@@ -145,7 +143,7 @@ def main() -> int:
     finally:
         if not options.keep:
             subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=False)
-    rows = figures(options.quick)
+    rows = figures({part.name for part in chosen}, options.quick)
     if rows:
         show("figures", rows)
         print(keep("figures-quick" if options.quick else "figures", {"figures": rows, "failed": failed}))

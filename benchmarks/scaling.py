@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.cluster import Cluster
 from benchmarks.report import keep, show
-from benchmarks.rolling import millrace, stage
+from benchmarks.rolling import millrace, stage, warm_up
 from benchmarks.workload import Workload
 from config.settings import settings
 
@@ -43,6 +43,7 @@ def measure(customers: int, events: int, bloom: bool) -> dict[str, Any]:
 
 def run(sizes: list[int], events: int, without: bool) -> dict[str, Any]:
     """All sizes with the bloom filter; the largest also without it if `without`."""
+    warm_up(events // 5)
     rows = [measure(customers, events, bloom=True) for customers in sizes]
     ratio = rows[-1]["events_per_second"] / rows[0]["events_per_second"]
     if without:
