@@ -139,7 +139,8 @@ environment() { UV_PROJECT_ENVIRONMENT=$1 UV_PYTHON_DOWNLOADS=never "$build/tool
 
 app_environment() {
   local identity=$1 groups=(--group app --group dev)
-  [[ $purpose == test ]] || groups=(--group app --no-group dev)
+  # Inexact: a demo after the tests must not take the test tools away.
+  [[ $purpose == test ]] || groups=(--group app --no-group dev --inexact)
   step venv "syncing .venv (application) from uv.lock" environment .venv "${groups[@]}"
   stamp "venv-$purpose" "$identity"
 }
