@@ -1,0 +1,187 @@
+"""The handbook's files: parquet, pickles, folders, either case of the columns, rows that are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from config.errors import UserError
+from ingestion.batches import Rejected
+from ingestion.simulator import Payment
+from ingestion.sources.handbook import Handbook
+
+NOON = datetime(2018, 4, 1, 12, 0, 0, 250_000)
+NOON_MS = 1_522_584_000_250
+
+
+def columns(**changed: Any) -> dict[str, Any]:
+    return {
+        "transaction_id": [0, 1],
+        "tx_datetime": [NOON, NOON],
+        "customer_id": [596, 4961],
+        "terminal_id": [3156, 3412],
+        "tx_amount": [57.16, 81.51],
+        "tx_fraud": [0, 1],
+        **changed,
+    }
+
+
+def parquet(path: Path, content: Mapping[str, Sequence[Any]]) -> Path:
+    pq.write_table(pa.table(dict(content)), path)
+    return path
+
+
+def rows(path: Path) -> list[Payment | Rejected]:
+    return list(Handbook(path))
+
+
+def only_payment(path: Path) -> Payment:
+    (row,) = rows(path)
+    assert isinstance(row, Payment)
+    return row
+
+
+def test_rows_become_payments(tmp_path: Path) -> None:
+    source = Handbook(parquet(tmp_path / "a.parquet", columns()))
+
+    genuine, fraud = list(source)
+
+    assert source.labelled
+    assert source.count() == 2
+    assert isinstance(genuine, Payment)
+    assert isinstance(fraud, Payment)
+    assert genuine.transaction.transaction_id == "0"
+    assert genuine.transaction.event_time == NOON_MS
+    assert genuine.transaction.customer_id == "596"
+    assert genuine.transaction.terminal_id == "3156"
+    assert genuine.transaction.amount == 57.16
+    assert (genuine.is_fraud, fraud.is_fraud) == (False, True)
+
+
+def test_upper_case_text_ids_and_extra_columns(tmp_path: Path) -> None:
+    content = {name.upper(): values for name, values in columns(customer_id=["C1", "C2"]).items()}
+
+    first, second = rows(parquet(tmp_path / "a.parquet", {**content, "TX_TIME_DAYS": [0, 0]}))
+
+    assert isinstance(first, Payment)
+    assert isinstance(second, Payment)
+    assert [one.transaction.customer_id for one in (first, second)] == ["C1", "C2"]
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pa.array([NOON], pa.timestamp("ns")),
+        pa.array([NOON], pa.timestamp("us")),
+        pa.array([NOON.replace(tzinfo=UTC)], pa.timestamp("ms", "Europe/Paris")),
+        ["2018-04-01 12:00:00.250"],
+        ["2018-04-01T14:00:00.250+02:00"],
+    ],
+)
+def test_times_in_any_form_are_utc_milliseconds(tmp_path: Path, moments: Any) -> None:
+    content = {name: values[:1] for name, values in columns().items()}
+
+    payment = only_payment(parquet(tmp_path / "a.parquet", {**content, "tx_datetime": moments}))
+
+    assert payment.transaction.event_time == NOON_MS
+
+
+def test_without_verdicts_nothing_is_labelled(tmp_path: Path) -> None:
+    content = columns()
+    del content["tx_fraud"]
+    source = Handbook(parquet(tmp_path / "a.parquet", content))
+
+    assert not source.labelled
+    assert [isinstance(row, Payment) and row.is_fraud for row in source] == [False, False]
+
+
+def test_a_folder_of_daily_pickles_in_order_of_name(tmp_path: Path) -> None:
+    for number, name in enumerate(("2018-04-02.pkl", "2018-04-01.pkl")):
+        frame = pd.DataFrame(columns(transaction_id=[10 * number, 10 * number + 1]))
+        frame["tx_datetime"] = frame["tx_datetime"].astype("datetime64[ns]")
+        frame.columns = pd.Index([one.upper() for one in frame.columns], dtype=object)
+        frame.to_pickle(tmp_path / name, protocol=4)
+    (tmp_path / "README.md").write_text("not data")
+    source = Handbook(tmp_path)
+
+    payments = list(source)
+
+    assert source.count() is None
+    assert [row.transaction.transaction_id for row in payments if isinstance(row, Payment)] == ["10", "11", "0", "1"]
+    assert isinstance(payments[0], Payment)
+    assert payments[0].transaction.event_time == NOON_MS
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("transaction_id", None, "transaction_id: None is no id"),
+        ("customer_id", 1.5, "customer_id: 1.5 is no id"),
+        ("terminal_id", "", "terminal_id: '' is no id"),
+        ("tx_datetime", None, "tx_datetime: None is no time"),
+        ("tx_datetime", "yesterday", "tx_datetime: Invalid isoformat"),
+        ("tx_amount", None, "tx_amount: "),
+        ("tx_amount", "much", "tx_amount: could not convert"),
+        ("tx_fraud", 2, "tx_fraud: 2 is neither 0 nor 1"),
+        ("tx_fraud", None, "tx_fraud: None is neither 0 nor 1"),
+    ],
+)
+def test_wrong_rows_are_rejected_with_their_number(tmp_path: Path, column: str, value: Any, reason: str) -> None:
+    good = columns()
+    text = isinstance(value, str) and column != "terminal_id"
+    fine = [NOON.isoformat()] * 2 if column == "tx_datetime" and text else good[column]
+    fine = [str(one) for one in fine] if isinstance(value, str) else fine
+    content = {name: [*values, values[0], values[1]] for name, values in good.items()}
+
+    payment, other, wrong, last = rows(parquet(tmp_path / "a.parquet", {**content, column: [*fine, value, fine[1]]}))
+
+    assert isinstance(wrong, Rejected)
+    assert wrong.row == 2
+    assert wrong.reason.startswith(reason)
+    assert all(isinstance(row, Payment) for row in (payment, other, last))
+
+
+def test_float_ids_of_whole_numbers_are_ids(tmp_path: Path) -> None:
+    first, _ = rows(parquet(tmp_path / "a.parquet", columns(customer_id=[596.0, 4961.0])))
+
+    assert isinstance(first, Payment)
+    assert first.transaction.customer_id == "596"
+
+
+def test_integer_times_are_refused_because_their_unit_is_unknown(tmp_path: Path) -> None:
+    source = Handbook(parquet(tmp_path / "a.parquet", columns(tx_datetime=[1, 2])))
+
+    with pytest.raises(UserError, match="tx_datetime holds integers"):
+        list(source)
+
+
+def test_missing_columns_are_named(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", {"transaction_id": [1], "amount": [2]})
+
+    with pytest.raises(UserError, match="no column tx_datetime, customer_id, terminal_id, tx_amount"):
+        Handbook(path)
+
+
+def test_nothing_to_read_is_told(tmp_path: Path) -> None:
+    broken = tmp_path / "a.parquet"
+    broken.write_bytes(b"PAR1 not really")
+    other = tmp_path / "a.csv"
+    other.write_text("a,b")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+
+    for path, message in (
+        (tmp_path / "none", "does not exist"),
+        (broken, "is no parquet file"),
+        (other, "no .parquet, .pkl, .pickle file"),
+        (empty, "no .parquet, .pkl, .pickle file"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Handbook(path)
