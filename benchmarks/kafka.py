@@ -41,16 +41,17 @@ class Topics:
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
         self._admin.create_topics([new])[name].result(30)
         deadline = time.monotonic() + 30
-        while not self._led(name, partitions):
+        while (trouble := self._unled(name, partitions)) is not None:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{name} has no leader")
+                raise TimeoutError(f"{name} has no leader: {trouble}")
             time.sleep(0.1)
 
-    def _led(self, name: str, partitions: int) -> bool:
+    def _unled(self, name: str, partitions: int) -> KafkaException | None:
         try:
-            return set(self.ends(name, range(partitions)).values()) == {0}
-        except KafkaException:
-            return False
+            self.ends(name, range(partitions))
+        except KafkaException as error:
+            return error
+        return None
 
     def delete(self, *names: str) -> None:
         """Remove topics; those that do not exist are passed over."""

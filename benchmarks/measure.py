@@ -67,13 +67,15 @@ def watch(
     warm: int,
     done: int,
     alive: Callable[[], bool],
+    since: tuple[float, float] | None = None,
     timeout: float = 1800.0,
 ) -> Rate:
     """Wait until `progress` (a growing count) passes `warm`, then `done`.
 
+    `since`: monotonic time and CPU-seconds at the start, if that was before this call.
     Raises RuntimeError if what is measured ends before, TimeoutError if it takes longer than `timeout` seconds.
     """
-    began, cpu_began = time.monotonic(), cpu()
+    began, cpu_began = since or (time.monotonic(), cpu())
     at_warm: tuple[int, float, float] | None = None
     for turn in itertools.count():
         count, now, used = progress(), time.monotonic(), cpu()

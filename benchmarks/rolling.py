@@ -80,7 +80,7 @@ def millrace(
 
     cluster, sink = Cluster(place.settings), place.sink("millrace")
     pid = cluster.taskmanager().pid
-    before = cluster.garbage()
+    before, since = cluster.garbage(), (time.monotonic(), cpu_seconds([pid]))
     chosen = {"execution.checkpointing.interval": f"{INTERVAL_S} s", "parallelism.default": "1", **(options or {})}
     job = cluster.submit(JOB, "--source", place.source, "--sink", sink, options=chosen)
     try:
@@ -90,6 +90,7 @@ def millrace(
             warm=int(events * warm),
             done=events,
             alive=lambda: cluster.state(job) in ("CREATED", "RUNNING", "RESTARTING"),
+            since=since,
         )
         after = cluster.garbage()
         details = {
