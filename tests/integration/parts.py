@@ -50,12 +50,18 @@ def reborn(stack: Settings, name: str, victim: int) -> None:
 
 
 def restarts(stack: Settings, job: str) -> int:
-    """How often Flink has restarted a running job."""
+    """How often Flink has restarted a job; waits while it is just restarting."""
     with httpx.Client(base_url=stack.flink_rest, timeout=10) as flink:
-        jobs = flink.get("/jobs/overview").json()["jobs"]
-        running = next(one["jid"] for one in jobs if one["name"] == job and one["state"] == "RUNNING")
-        metrics = flink.get(f"/jobs/{running}/metrics", params={"get": "numRestarts"}).json()
-        return int(float(metrics[0]["value"]))
+
+        def metric() -> list[dict[str, str]]:
+            jobs = flink.get("/jobs/overview").json()["jobs"]
+            running = [one["jid"] for one in jobs if one["name"] == job and one["state"] == "RUNNING"]
+            if not running:
+                return []
+            found: list[dict[str, str]] = flink.get(f"/jobs/{running[0]}/metrics?get=numRestarts").json()
+            return found
+
+        return int(float(until(f"{job} runs and tells its restarts", metric)[0]["value"]))
 
 
 def send(sink: Sink, codec: Codec, records: Iterable[Transaction | FraudLabel]) -> None:
