@@ -44,7 +44,7 @@ PARTS = (
     Part("producers", only="kafka,registry"),
     Part("latency", only=""),
     Part("lookup", quick=("--seconds", "2", "--rounds", "1"), only=""),
-    Part("post", only=""),
+    Part("post", quick=("--seconds", "5"), only=""),
 )
 
 
