@@ -60,50 +60,50 @@ def aside(sink: KafkaSink, codec: Codec, partition: int, offset: int, value: byt
     return f"{TOPIC}/{partition}/{offset}"
 
 
-def test_list_show_replay(stack: Stack) -> None:
+def test_list_show_replay(harness: Stack) -> None:
     reason = f"test-{uuid4().hex[:8]}"
     place = time.time_ns() % 1_000_000_000
-    with Registry(stack.settings.registry_url) as registry, KafkaSink(stack.settings.kafka_bootstrap) as sink:
+    with Registry(harness.settings.registry_url) as registry, KafkaSink(harness.settings.kafka_bootstrap) as sink:
         codec = Codec(registry)
         good = codec.encode(TOPIC, READING)
         fine = aside(sink, codec, 7, place, good, reason)
         bad = aside(sink, codec, 7, place + 1, b"\x01never", reason)
-    start = ends(stack.settings, TOPIC)
+    start = ends(harness.settings, TOPIC)
 
-    listed = json.loads(stack.cli("quarantine", "list", "--json", "--reason", reason))
+    listed = json.loads(harness.cli("quarantine", "list", "--json", "--reason", reason))
     assert [record["id"] for record in listed["records"]] == [fine, bad]
     assert listed["reasons"][reason] == 2
 
-    shown = stack.cli("quarantine", "show", bad)
+    shown = harness.cli("quarantine", "show", bad)
     assert "01 6e 65 76 65 72" in shown
     assert "unreadable now: bad_magic" in shown
-    assert json.loads(stack.cli("quarantine", "show", fine, "--json"))["record"] == READING
+    assert json.loads(harness.cli("quarantine", "show", fine, "--json"))["record"] == READING
 
-    assert "1 would be replayed" in stack.cli("quarantine", "replay", fine, "--dry-run")
-    assert headers_since(stack.settings, start) == []
+    assert "1 would be replayed" in harness.cli("quarantine", "replay", fine, "--dry-run")
+    assert headers_since(harness.settings, start) == []
 
     with pytest.raises(subprocess.CalledProcessError) as some_stay:
-        stack.cli("quarantine", "replay", "--reason", reason, "--json")
+        harness.cli("quarantine", "replay", "--reason", reason, "--json")
     assert some_stay.value.returncode == 1
     done = json.loads(some_stay.value.stdout)
     assert done["replayed"] == [fine]
     assert [stays["id"] for stays in done["stayed"]] == [bad]
     expected = [([("millrace-replayed-from", fine.encode())], b"sensor", good)]
-    assert headers_since(stack.settings, start) == expected
+    assert headers_since(harness.settings, start) == expected
 
-    again = json.loads(stack.cli("quarantine", "replay", fine, "--json"))
+    again = json.loads(harness.cli("quarantine", "replay", fine, "--json"))
     assert again == {"dry_run": False, "replayed": [], "stayed": [], "already_replayed": [fine]}
-    assert headers_since(stack.settings, start) == expected, "nothing is replayed twice"
-    still = json.loads(stack.cli("quarantine", "list", "--json", "--reason", reason))
+    assert headers_since(harness.settings, start) == expected, "nothing is replayed twice"
+    still = json.loads(harness.cli("quarantine", "list", "--json", "--reason", reason))
     assert [record["id"] for record in still["records"]] == [bad]
 
-    assert "1 replayed" in stack.cli("quarantine", "replay", bad, "--force")
-    assert [value for _, _, value in headers_since(stack.settings, start)] == [good, b"\x01never"]
+    assert "1 replayed" in harness.cli("quarantine", "replay", bad, "--force")
+    assert [value for _, _, value in headers_since(harness.settings, start)] == [good, b"\x01never"]
 
 
 @pytest.mark.parametrize("arguments", [("replay",), ("replay", "nonsense"), ("show", f"{TOPIC}/99/1"), ("show", "x")])
-def test_mistakes_are_one_line_and_exit_code_2(stack: Stack, arguments: tuple[str, ...]) -> None:
+def test_mistakes_are_one_line_and_exit_code_2(harness: Stack, arguments: tuple[str, ...]) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        stack.cli("quarantine", *arguments)
+        harness.cli("quarantine", *arguments)
     assert refused.value.returncode == 2
     assert len(refused.value.stderr.splitlines()) == 1

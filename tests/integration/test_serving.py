@@ -24,8 +24,8 @@ from tests.unit.serving.store_conformance import StoreConformance, payment
 
 
 @pytest.fixture
-def client(stack: Stack) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(stack.settings.redis_url) as client:
+def client(harness: Stack) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(harness.settings.redis_url) as client:
         yield client
         for key in client.scan_iter("x:*"):
             client.delete(key)
@@ -47,8 +47,8 @@ class TestRedisStore(StoreConformance):
 
 
 @pytest.fixture
-def configured(pipeline: Stack) -> Settings:
-    return pipeline.settings
+def configured(harness: Stack) -> Settings:
+    return harness.settings
 
 
 @pytest.fixture
@@ -129,10 +129,10 @@ def test_poison_among_features_is_quarantined_and_scoring_goes_on(
     until("offsets are committed", lambda: caught_up(configured, "millrace-fraud", "fraud-features"))
 
 
-def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, pipeline: Stack) -> None:
-    before, process = ask(api, pay("serving-model-1")).json(), pipeline.info("consumer-fraud").pid
-    pipeline.cli("train", "fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "11")
-    version = pipeline.layout.current_model.read_text().strip()
+def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, harness: Stack) -> None:
+    before, process = ask(api, pay("serving-model-1")).json(), harness.info("consumer-fraud").pid
+    harness.cli("train", "fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "11")
+    version = harness.layout.current_model.read_text().strip()
     assert version != before["model_version"]
     numbers = iter(range(1000))
 
@@ -141,7 +141,7 @@ def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, pipeline: 
         return decided["model_version"]
 
     until("the new model scores", lambda: scored_by() == version)
-    assert pipeline.info("consumer-fraud").pid == process
+    assert harness.info("consumer-fraud").pid == process
     assert ask(api, pay("serving-model-1")).json() == before
 
 
