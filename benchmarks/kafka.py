@@ -41,17 +41,16 @@ class Topics:
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
         self._admin.create_topics([new])[name].result(30)
         deadline = time.monotonic() + 30
-        while (trouble := self._unled(name, partitions)) is not None:
+        while not self._led(name, partitions):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{name} has no leader: {trouble}")
+                raise TimeoutError(f"{name} has no leader")
             time.sleep(0.1)
+        # A client that has once seen a topic without leader may go on believing it ("No leaders found").
+        self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
 
-    def _unled(self, name: str, partitions: int) -> KafkaException | None:
-        try:
-            self.ends(name, range(partitions))
-        except KafkaException as error:
-            return error
-        return None
+    def _led(self, name: str, partitions: int) -> bool:
+        found = self._admin.list_topics(name, timeout=10).topics[name].partitions
+        return len(found) == partitions and all(partition.leader >= 0 for partition in found.values())
 
     def delete(self, *names: str) -> None:
         """Remove topics; those that do not exist are passed over."""

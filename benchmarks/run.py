@@ -65,15 +65,15 @@ def peers(environ: dict[str, str]) -> None:
     subprocess.run(line, cwd=ROOT, env={**environ, **own_environment}, check=True)
 
 
-def measure(part: Part, quick: bool, environ: dict[str, str]) -> bool:
-    """Bring up what the part needs and run it; False if it failed."""
+def measure(part: Part, quick: bool, environ: dict[str, str]) -> None:
+    """Bring up what the part needs and run it. Raises CalledProcessError if either fails."""
     up = [str(MILLRACE), "up", *(["--only", part.only] if part.only else [])]
-    subprocess.run(up, cwd=ROOT, env=environ, check=True)
     if not part.only:
         model(environ)
+    subprocess.run(up, cwd=ROOT, env=environ, check=True)
     line = [str(PYTHON), "-m", f"benchmarks.{part.name}", *part.arguments, *(part.quick if quick else ())]
     print(f"\n== {part.name}", flush=True)
-    return subprocess.run(line, cwd=ROOT, env=environ, check=False).returncode == 0
+    subprocess.run(line, cwd=ROOT, env=environ, check=True)
 
 
 def model(environ: dict[str, str]) -> None:
@@ -139,7 +139,12 @@ def main() -> int:
     failed: list[str] = []
     subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=True)
     try:
-        failed = [part.name for part in chosen if not measure(part, options.quick, environ)]
+        for part in chosen:
+            try:
+                measure(part, options.quick, environ)
+            except subprocess.CalledProcessError as error:
+                print(f"{part.name}: {error}", file=sys.stderr, flush=True)
+                failed.append(part.name)
     finally:
         if not options.keep:
             subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=False)
