@@ -29,9 +29,13 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def keep(name: str, result: Mapping[str, Any]) -> Path:
-    """Write `results/<name>.json` with the machine and the time; returns the file."""
+    """Write `results/<name>.json` with the machine and the time; returns the file.
+
+    In a quick run of all (`MILLRACE_BENCH_SUFFIX` is then `-quick`) the name says so: such a result replaces no real one.
+    """
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    suffix = os.environ.get("MILLRACE_BENCH_SUFFIX", "")
+    path = RESULTS / f"{name.removesuffix(suffix)}{suffix}.json"
     path.write_text(json.dumps({"benchmark": name, **machine(), **result}, indent=2) + "\n")
     return path
 
