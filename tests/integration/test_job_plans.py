@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from config.settings import settings
-from millrace.stack.layout import Layout
+from tests.integration.flink_home import run_script
 
 JOBS = ("fraud_features", "business_metrics")
 
@@ -18,28 +14,8 @@ JOBS = ("fraud_features", "business_metrics")
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The optimized execution plan of each job."""
-    layout = Layout.of(settings())
-    assert layout.kernel_jar.exists(), f"{layout.kernel_jar} is missing: make setup builds it"
-    library = tmp_path_factory.mktemp("lib")
-    for jar in (*layout.flink_home.glob("lib/*.jar"), *layout.flink_jars.glob("*.jar"), layout.kernel_jar):
-        (library / jar.name).symlink_to(jar)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(layout.root),
-        "FLINK_HOME": str(layout.flink_home),  # without it pyflink overrules the next
-        "FLINK_LIB_DIR": f"{library}/",
-        "JVM_ARGS": "-Xmx512m",
-    }
-    done = subprocess.run(
-        [layout.flink_python, Path(__file__).with_name("plan_job.py"), *JOBS],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
-    parts = re.split(r"^=== (\w+)\n", done.stdout, flags=re.M)[1:]
+    printed = run_script("plan_job.py", tmp_path_factory.mktemp("plans"), *JOBS)
+    parts = re.split(r"^=== (\w+)\n", printed, flags=re.M)[1:]
     return {
         name: text.split("== Optimized Execution Plan ==")[1]
         for name, text in zip(parts[::2], parts[1::2], strict=True)

@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import struct
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,8 @@ from domain.features.declaration import DAY, HOUR, Comparison, Feature, FeatureS
 from domain.features.fraud import CUSTOMER, ROWS, TERMINAL
 from domain.reference import Rolling
 from tests.integration import rolling_streams as streams
+from tests.integration.flink_home import run_script
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PYTHON = ROOT / ".venv-flink" / "bin" / "python"
-JAR = ROOT / "processing" / "kernel" / "target" / "millrace-kernel.jar"
 SEED = int(os.environ.get("MILLRACE_SEED", "0"))
 MOST_SHOWN = 20
 
@@ -107,31 +103,8 @@ def _from_flink(output: Path) -> dict[int, dict[str, Any]]:
 
 def _flink(runs: Sequence[Run], folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
     """What the kernel makes of every run's rows: one Flink job, RocksDB state."""
-    assert PYTHON.exists(), f"{PYTHON} is missing: make test sets it up"
-    assert JAR.exists(), f"{JAR} is missing: mvn -q -f processing/kernel package"
-    library = folder / "lib"
-    library.mkdir()
-    (home,) = PYTHON.parent.parent.glob("lib/python3*/site-packages/pyflink")
-    for shipped in home.glob("lib/*.jar"):
-        (library / shipped.name).symlink_to(shipped)
-    shutil.copy(JAR, library)  # a rebuild must not change the jar under the running job
     (folder / "job.json").write_text(json.dumps({"runs": [run.job(folder) for run in runs]}))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "FLINK_HOME": str(home),  # without it pyflink overrules the next
-        "FLINK_LIB_DIR": f"{library}/",
-        "JVM_ARGS": "-Xmx1g",
-    }
-    done = subprocess.run(
-        [PYTHON, Path(__file__).with_name("rolling_job.py"), folder / "job.json"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    run_script("rolling_job.py", folder, folder / "job.json", heap="1g", timeout=500)
     return {run.name: _from_flink(folder / f"{run.name}.out") for run in runs}
 
 
