@@ -31,7 +31,7 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 def keep(name: str, result: Mapping[str, Any]) -> Path:
     """Write `results/<name>.json` with the machine and the time; returns the file.
 
-    In a quick run of all (`MILLRACE_BENCH_SUFFIX` is then `-quick`) the name says so: such a result replaces no real one.
+    In a quick run of all the name says so (`MILLRACE_BENCH_SUFFIX` is `-quick`): it replaces no real result.
     """
     RESULTS.mkdir(exist_ok=True)
     suffix = os.environ.get("MILLRACE_BENCH_SUFFIX", "")
