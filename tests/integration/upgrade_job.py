@@ -3,7 +3,7 @@
     .venv-flink/bin/python tests/integration/upgrade_job.py SPEC.json FOLDER ROWS [SAVEPOINT]
 
 One key, one row a second of event time, numbered from 1; prints each row's number and features, and after at least
-ROWS rows stops with a savepoint, whose path is the last line. Runs in the flink environment, the kernel in FLINK_LIB_DIR.
+ROWS rows stops with a savepoint, whose path is the last line. The kernel is in FLINK_LIB_DIR.
 """
 
 # ruff: noqa: S608 - a test's own names
