@@ -16,6 +16,7 @@ import org.apache.flink.table.functions.FunctionContext;
 import org.apache.flink.table.functions.FunctionDefinition;
 import org.apache.flink.table.functions.ProcessTableFunction;
 import org.apache.flink.table.functions.SpecializedFunction;
+import org.apache.flink.table.functions.TableSemantics;
 import org.apache.flink.table.functions.UserDefinedFunction;
 import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.inference.ArgumentCount;
@@ -39,10 +40,16 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   private static final long serialVersionUID = 1L;
   private static final String INPUT = "in";
 
+  /** A job parameter: bytes of heap in which each subtask keeps the heads of hot keys. */
+  private static final String HOT_BYTES = "rolling.hot-bytes";
+
+  private static final String HOT_BYTES_DEFAULT = String.valueOf(32 << 20);
+
   /** What the call is for; null until Flink specializes the function for it. */
   private final String spec;
 
   private final DataType input;
+  private final int[] partition;
 
   private transient Engine engine;
   private transient InputRow row;
@@ -53,18 +60,19 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
 
   /** For {@code create function}. */
   public Rolling() {
-    this(null, null);
+    this(null, null, null);
   }
 
-  private Rolling(String spec, DataType input) {
+  private Rolling(String spec, DataType input, int[] partition) {
     this.spec = spec;
     this.input = input;
+    this.partition = partition;
   }
 
   @Override
   public UserDefinedFunction specialize(SpecializedContext context) {
     CallContext call = context.getCallContext();
-    return new Rolling(spec(call), table(call));
+    return new Rolling(spec(call), table(call), semantics(call).partitionByColumns());
   }
 
   @Override
@@ -72,14 +80,15 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
     engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
     row = new InputRow(input);
     features = new FeatureRow(engine.output());
-    store = new MapStore();
+    long bytes = Long.parseLong(context.getJobParameter(HOT_BYTES, HOT_BYTES_DEFAULT));
+    store = new MapStore(RowKey.over(input, partition), new HotHeads(bytes));
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }
 
   /** Called by Flink for each row. The spec is known from {@link #specialize} already. */
   public void eval(MapView<Long, byte[]> state, RowData in, StringData unused) {
-    store.view = state;
+    store.set(state, in);
     row.set(in);
     boolean emits = engine.process(row, store);
     if (engine.output().late) {
@@ -147,9 +156,12 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   }
 
   private static DataType table(CallContext call) {
+    return semantics(call).dataType();
+  }
+
+  private static TableSemantics semantics(CallContext call) {
     return call.getTableSemantics(0)
-        .orElseThrow(() -> new ValidationException("rolling: 'in' is a table"))
-        .dataType();
+        .orElseThrow(() -> new ValidationException("rolling: 'in' is a table"));
   }
 
   /**
@@ -175,38 +187,6 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
     @Override
     public List<Signature> getExpectedSignatures(FunctionDefinition definition) {
       return List.of(Signature.of(Signature.Argument.of("in"), Signature.Argument.of("spec")));
-    }
-  }
-
-  /** The state of the current key, behind the engine's interface. */
-  private static final class MapStore implements StateStore {
-    private MapView<Long, byte[]> view;
-
-    @Override
-    public byte[] get(long entry) {
-      try {
-        return view.get(entry);
-      } catch (Exception e) {
-        throw new IllegalStateException("rolling: cannot read state", e);
-      }
-    }
-
-    @Override
-    public void put(long entry, byte[] value) {
-      try {
-        view.put(entry, value);
-      } catch (Exception e) {
-        throw new IllegalStateException("rolling: cannot write state", e);
-      }
-    }
-
-    @Override
-    public void remove(long entry) {
-      try {
-        view.remove(entry);
-      } catch (Exception e) {
-        throw new IllegalStateException("rolling: cannot remove state", e);
-      }
     }
   }
 }

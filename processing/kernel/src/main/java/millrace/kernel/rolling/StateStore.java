@@ -1,8 +1,9 @@
 package millrace.kernel.rolling;
 
 /**
- * What is kept of the current key: values by number. Values handed out or in are never changed
- * afterwards.
+ * What is kept of the current key: values by number. A value handed in is never changed afterwards,
+ * one handed out is valid until its entry is put again. The head, which knows its own length, may
+ * be handed out with more bytes behind it.
  */
 interface StateStore {
   /** The value, or null. */

@@ -1,0 +1,152 @@
+package millrace.kernel.rolling;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Random;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.api.dataview.MapView;
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.types.DataType;
+import org.junit.jupiter.api.Test;
+
+/** Heads kept beside the state never say anything else than the state. */
+class HotHeadsTest {
+  private static final DataType INPUT =
+      DataTypes.ROW(
+          DataTypes.FIELD("a", DataTypes.STRING()),
+          DataTypes.FIELD("b", DataTypes.BIGINT()),
+          DataTypes.FIELD("c", DataTypes.DOUBLE()));
+
+  private static Bytes key(String text) {
+    Bytes key = new Bytes(8);
+    byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+    key.put(bytes, 0, bytes.length);
+    return key;
+  }
+
+  private static byte[] head(Random random, int most) {
+    byte[] head = new byte[1 + random.nextInt(most)];
+    random.nextBytes(head);
+    return head;
+  }
+
+  private static GenericRowData row(String a, Long b) {
+    return GenericRowData.of(a == null ? null : StringData.fromString(a), b, 1.0);
+  }
+
+  @Test
+  void whatIsFoundIsWhatWasPutLast() {
+    for (long capacity : new long[] {0, 4_000, 1L << 20, 1L << 40}) {
+      Random random = new Random(capacity);
+      HotHeads hot = new HotHeads(capacity);
+      Map<String, byte[]> all = new HashMap<>();
+      int found = 0;
+      for (int i = 0; i < 200_000; i++) {
+        String name = "k" + random.nextInt(100_000);
+        byte[] is = hot.get(key(name));
+        if (is != null) {
+          byte[] expected = all.get(name);
+          assertNotNull(expected);
+          assertArrayEquals(expected, Arrays.copyOf(is, expected.length));
+          found++;
+        }
+        byte[] head = head(random, 700);
+        hot.put(key(name), head);
+        all.put(name, head);
+      }
+      assertEquals(capacity == 0, found == 0, "capacity " + capacity);
+    }
+  }
+
+  @Test
+  void aHeadThatOutgrowsTheRoomIsForgottenNotStale() {
+    HotHeads hot = new HotHeads(256);
+    hot.put(key("a"), new byte[100]);
+    assertNotNull(hot.get(key("a")));
+    hot.put(key("a"), new byte[1000]);
+    assertNull(hot.get(key("a")));
+  }
+
+  @Test
+  void theOlderOfASetGives() {
+    HotHeads hot = new HotHeads(1L << 40);
+    for (int i = 0; i < 1_000_000; i++) {
+      hot.put(key("k" + i), new byte[] {(byte) i});
+    }
+    int kept = 0;
+    for (int i = 0; i < 1_000_000; i++) {
+      kept += hot.get(key("k" + i)) == null ? 0 : 1;
+    }
+    assertTrue(kept > 60_000 && kept <= 65_536, kept + " kept");
+    assertNotNull(hot.get(key("k999999")));
+  }
+
+  @Test
+  void keysThatFlinkTellsApartHaveOtherBytes() {
+    RowKey keys = RowKey.over(INPUT, new int[] {0, 1});
+    Map<String, String> seen = new HashMap<>();
+    for (String a : new String[] {null, "", "a", "ab", "\u0001", "\u0000"}) {
+      for (Long b : new Long[] {null, 0L, 1L, 97L, 1L << 60}) {
+        Bytes key = new Bytes(4);
+        keys.write(row(a, b), key);
+        assertNull(seen.put(Arrays.toString(key.copy()), a + "/" + b), a + "/" + b);
+      }
+    }
+  }
+
+  @Test
+  void aKeyOfNumbersThatEqualInManyWaysIsNotKept() {
+    assertNull(RowKey.over(INPUT, new int[] {0, 2}));
+    assertNotNull(RowKey.over(INPUT, new int[] {1}));
+  }
+
+  @Test
+  void everyRowsFeaturesAreThoseOfStateAlone() throws Exception {
+    Layout layout =
+        Play.layout(
+            Play.window("w", 1_000, 24),
+            Play.feature("sum", "sum", "w", Play.column("x"))
+                + ", "
+                + Play.feature("users", "distinct", "w", Play.column("u")),
+            "\"id\": \"id\"");
+    Engine plain = new Engine(layout);
+    Engine hot = new Engine(layout);
+    Keys expected = new Keys();
+    Map<String, MapView<Long, byte[]>> state = new HashMap<>();
+    MapStore store = new MapStore(RowKey.over(INPUT, new int[] {0}), new HotHeads(20_000));
+    Random random = new Random(5);
+    for (int i = 0; i < 30_000; i++) {
+      String key = "k" + random.nextInt(200);
+      HeapRow row =
+          new HeapRow(
+              i * 10L - random.nextInt(30_000),
+              "i" + random.nextInt(i + 1),
+              random.nextInt(1_000) / 100.0,
+              "u" + random.nextInt(5),
+              "t",
+              null,
+              null);
+      store.set(state.computeIfAbsent(key, k -> new MapView<>()), row(key, 1L));
+      assertEquals(plain.process(row, expected.of(key)), hot.process(row, store));
+      assertArrayEquals(plain.output().wholes, hot.output().wholes);
+      assertArrayEquals(plain.output().numbers, hot.output().numbers);
+      assertArrayEquals(plain.output().isNull, hot.output().isNull);
+      assertEquals(plain.output().duplicate, hot.output().duplicate);
+    }
+    for (Map.Entry<String, MapView<Long, byte[]>> entry : state.entrySet()) {
+      Map<Long, byte[]> stored = entry.getValue().getMap();
+      Map<Long, byte[]> alone = expected.of(entry.getKey()).entries;
+      assertEquals(alone.keySet(), stored.keySet());
+      alone.forEach((number, value) -> assertArrayEquals(value, stored.get(number)));
+    }
+  }
+}
