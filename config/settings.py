@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     flink_task_slots: int = Field(default=4, ge=1)
     flink_jobmanager_memory: str = "768m"
     flink_taskmanager_memory: str = "2048m"
-    flink_checkpoint_interval_ms: int = Field(default=5000, ge=100)
+    flink_checkpoint_interval_ms: int = Field(default=60_000, ge=100)
     flink_buffer_timeout_ms: int = Field(default=1, ge=0, description="longest a record waits in a network buffer")
     kafka_heap: str = "512m"
     registry_heap: str = "256m"

@@ -19,7 +19,8 @@ from millrace.stack.layout import Layout, java
 MEBI = 1024 * 1024
 # The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's defaults.
 METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
-MANAGED_FRACTION = 0.55  # of what is left; RocksDB's block cache and write buffers live here
+ROCKSDB_FRACTION = 0.5  # of what is left: block cache and write buffers of all jobs together
+MANAGED = 128  # for the buffers of SQL's own operators
 KEPT_LIBS = 5
 
 LOG4J = """\
@@ -56,8 +57,8 @@ def taskmanager_memory(total: str) -> dict[str, int]:
     rest = mebibytes(total) - METASPACE - OVERHEAD - NETWORK - FRAMEWORK_HEAP - FRAMEWORK_OFF_HEAP
     if rest < 256:
         raise UserError(f"flink_taskmanager_memory={total} is too small: at least 896m")
-    managed = int(rest * MANAGED_FRACTION)
-    return {"managed": managed, "task_heap": rest - managed}
+    rocksdb = int(rest * ROCKSDB_FRACTION)
+    return {"rocksdb": rocksdb, "managed": MANAGED, "task_heap": rest - rocksdb - MANAGED}
 
 
 def config(settings: Settings) -> dict[str, object]:
@@ -92,6 +93,16 @@ def config(settings: Settings) -> dict[str, object]:
         "parallelism.default": settings.flink_parallelism,
         "state.backend.type": "rocksdb",
         "state.backend.rocksdb.use-bloom-filter": True,
+        # One cache that every job of the TaskManager takes what it needs of. Managed memory would give each slot its
+        # share, and a job that is alone would leave the others' unused (docs/decisions/0007).
+        "state.backend.rocksdb.memory.managed": False,
+        "state.backend.rocksdb.memory.fixed-per-tm": f"{memory['rocksdb']}m",
+        # A checkpoint flushes what is in the write buffer while the task waits: 64 MB, the default, would be a pause.
+        "state.backend.rocksdb.writebuffer.size": "32mb",
+        # And its files are copied while events go on: one thread leaves them the other core.
+        "state.backend.rocksdb.checkpoint.transfer.thread.num": 1,
+        # Most of a cold key's cost is to unpack the block it is in; Snappy takes three times as long.
+        "state.backend.rocksdb.compression.per.level": "LZ4_COMPRESSION",
         "execution.checkpointing.incremental": True,
         "execution.checkpointing.interval": f"{settings.flink_checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
@@ -161,7 +172,6 @@ def taskmanager(settings: Settings) -> tuple[str, ...]:
         f"-Xmx{heap}m",
         f"-XX:MaxDirectMemorySize={FRAMEWORK_OFF_HEAP + NETWORK}m",
         f"-XX:MaxMetaspaceSize={METASPACE}m",
-        "-XX:MaxGCPauseMillis=20",
     )
     main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     bound = (f"-Dtaskmanager.host={settings.host}", f"-Dtaskmanager.bind-host={settings.host}")

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -87,14 +87,15 @@ class Stack:
 
 
 @contextmanager
-def shifted(state_dir: Path, offset: int = 10_000) -> Iterator[Stack]:
+def shifted(state_dir: Path, offset: int = 10_000, environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """The environment's settings with other ports and another state folder; everything started in it goes down after.
 
-    This process's and its children's settings are these while it lasts.
+    This process's and its children's settings are these, and what `environ` adds, while it lasts.
     """
     changed = {
         "MILLRACE_PORT_OFFSET": str(settings().port_offset + offset),
         "MILLRACE_STATE_DIR": str(state_dir),
+        **(environ or {}),
     }
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)

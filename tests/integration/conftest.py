@@ -9,11 +9,14 @@ import pytest
 from config.settings import Settings
 from millrace.stack.harness import Stack, shifted
 
+# What is killed must have checkpoints to come back to.
+OFTEN = {"MILLRACE_FLINK_CHECKPOINT_INTERVAL_MS": "5000"}
+
 
 @pytest.fixture(scope="session")
 def _ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Settings and environment of the session's stack; nothing runs yet."""
-    with shifted(tmp_path_factory.mktemp("stack")) as stack:
+    with shifted(tmp_path_factory.mktemp("stack"), environ=OFTEN) as stack:
         yield stack
 
 

@@ -65,8 +65,8 @@ def test_flink_is_configured_from_the_settings(tmp_path: Path) -> None:
 def test_a_taskmanagers_parts_add_up_to_its_size() -> None:
     memory = flink.taskmanager_memory("2g")
     fixed = flink.METASPACE + flink.OVERHEAD + flink.NETWORK + flink.FRAMEWORK_HEAP + flink.FRAMEWORK_OFF_HEAP
-    assert memory["managed"] + memory["task_heap"] + fixed == 2048
-    assert memory["managed"] > memory["task_heap"]
+    assert sum(memory.values()) + fixed == 2048
+    assert memory["rocksdb"] > memory["task_heap"] > memory["managed"]
 
 
 @pytest.mark.parametrize(("size", "mebibytes"), [("768m", 768), ("2g", 2048), (" 1GB ", 1024)])
