@@ -62,7 +62,8 @@ _PRODUCER = {
     "acks": "all",
     "enable.idempotence": "true",
     "compression.type": "lz4",
-    "linger.ms": 0,
+    # A request for each row keeps the broker and the consumer behind it busier than the wait costs.
+    "linger.ms": 2,
     "batch.size": 131_072,
     "buffer.memory": 67_108_864,
     "delivery.timeout.ms": _PATIENCE_MS,

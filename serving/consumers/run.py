@@ -29,8 +29,8 @@ from serving.process import freeze
 from serving.store import RedisStore
 
 log = structlog.get_logger(__name__)
-# A decision is sent at once, and never given up: the offsets behind it wait for its confirmation.
-UNHURRIED = {"linger.ms": 0, "delivery.timeout.ms": 0, "socket.nagle.disable": True}
+# A decision is never given up: the offsets behind it wait for its confirmation.
+UNHURRIED = {"linger.ms": 2, "delivery.timeout.ms": 0, "socket.nagle.disable": True}
 kafka_log = logging.getLogger("kafka")  # the C library's own lines would go to standard error as they are
 
 
