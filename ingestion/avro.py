@@ -84,6 +84,7 @@ class Codec:
         self._encoders: dict[str, RecordEncoder] = {}
         self._writers: dict[int, Any] = {}
         self._readers: dict[str, _Reader] = {}
+        self._resolved: dict[tuple[int, str], Any] = {}
 
     def encoder(self, topic: str) -> RecordEncoder:
         """The topic's encoder, header included. Raises KeyError for an undeclared topic, RetryableError."""
@@ -108,9 +109,16 @@ class Codec:
         """As `decode`, with the writer's schema id."""
         schema_id, body = _split(value)
         reader = self._reader(topics()[topic].schema)
-        record = _read(body, self._writer(schema_id), reader.schema)
+        record = _read(body, self._writer(schema_id), self._resolution(schema_id, topic, reader))
         _validate(reader, record)
         return Decoded(schema_id, record)
+
+    def _resolution(self, schema_id: int, topic: str, reader: _Reader) -> Any:
+        """The schema to resolve a writer's to; None where they are equal, which fastavro would compare each time."""
+        known = schema_id, topic
+        if known not in self._resolved:
+            self._resolved[known] = None if self._writer(schema_id) == reader.schema else reader.schema
+        return self._resolved[known]
 
     def _reader(self, name: str) -> _Reader:
         if name not in self._readers:
