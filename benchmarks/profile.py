@@ -30,9 +30,9 @@ EVENTS = {"jdk.ExecutionSample": 10, "jdk.NativeMethodSample": 20}
 AREAS = (
     ("decode", r"^millrace\.kernel\.avro\.(Avro)?(Decod|Deserial|Reader|RecordReader|Input|Utf8)"),
     ("encode", r"^millrace\.kernel\.avro\."),
-    ("rolling", r"^millrace\.kernel\.rolling\.(?!Rolling\$MapStore)"),
+    ("rolling", r"^millrace\.kernel\.rolling\.(?!MapStore)"),
     ("RocksDB", r"^org\.(forst)?rocksdb\.|^org\.rocksdb\."),
-    ("state access", r"Rolling\$MapStore|state\.rocksdb|runtime\.state"),
+    ("state access", r"MapStore|state\.rocksdb|runtime\.state"),
     ("Kafka producer", r"kafka\.clients\.producer|KafkaWriter|kafka\.sink"),
     ("Kafka consumer", r"kafka\.clients\.consumer|connector\.kafka\.source|connector\.base\.source"),
     ("shuffle", r"runtime\.io|network|BinaryRowDataSerializer|RowDataSerializer|netty"),
