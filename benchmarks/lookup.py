@@ -1,9 +1,11 @@
 """`GET /v1/fraud/transactions/{id}` at a fixed rate, beside a bare server that does the same Redis read.
 
-    python -m benchmarks.lookup [--rate 500] [--seconds 10] [--rounds 4]
+    python -m benchmarks.lookup [--rate 500] [--seconds 2] [--rounds 20]
 
-Needs Redis; starts an API and a bare server of its own, and asks them in turns, so that whatever else the machine does
-hits both. Targets: p99 5 ms, and 1.3 times the bare server.
+Needs Redis, Kafka and the registry; starts an API and a bare server of its own and asks them in turns, so that what
+else the machine does hits both. `p99_ratio` is the median over the rounds of API over bare: a burst of something else
+falls into one round and then moves it little, where it would move the p99 of all requests of one server
+(`p99_ratio_of_all`) much. Targets: p99 5 ms, and 1.3 times the bare server.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import itertools
 import os
 import random
+import statistics
 import subprocess
 import sys
 import time
@@ -112,7 +115,17 @@ def summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
         "p99_ms": round(p99, 3),
         "p99.9_ms": round(p999, 3),
         "cpu_us_per_request": round(sum(one["cpu"] for one in rounds) / max(1, answered) * 1e6, 1),
-        "p99_ms_of_rounds": " ".join(f"{one['outcome'].milliseconds(99)[0]:.2f}" for one in rounds),
+        "p99_ms_of_rounds": [round(one["outcome"].milliseconds(99)[0], 3) for one in rounds],
+    }
+
+
+def ratios(api: dict[str, Any], bare: dict[str, Any]) -> dict[str, float]:
+    """API over bare."""
+    pairs = zip(api["p99_ms_of_rounds"], bare["p99_ms_of_rounds"], strict=True)
+    return {
+        "p99_ratio": round(statistics.median(ours / theirs for ours, theirs in pairs), 2),
+        "p99_ratio_of_all": round(api["p99_ms"] / bare["p99_ms"], 2),
+        "cpu_ratio": round(api["cpu_us_per_request"] / bare["cpu_us_per_request"], 2),
     }
 
 
@@ -135,8 +148,9 @@ def compare(configured: Settings, options: argparse.Namespace) -> list[dict[str,
         for process, port in targets.values():
             measured(process, port, ids, warm)
         rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in targets}
-        for _, (name, (process, port)) in itertools.product(range(options.rounds), targets.items()):
-            rounds[name].append(measured(process, port, ids, options))
+        for number, turn in itertools.product(range(options.rounds), (0, 1)):
+            name = list(targets)[(number + turn) % 2]
+            rounds[name].append(measured(*targets[name], ids, options))
     return [summary(name, rounds[name]) for name in targets]
 
 
@@ -144,18 +158,17 @@ def main() -> None:
     """Run, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=500)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
     rows = compare(settings(), options)
-    api, bare = rows
-    ratios = {
-        "p99_ratio": round(api["p99_ms"] / bare["p99_ms"], 2),
-        "cpu_ratio": round(api["cpu_us_per_request"] / bare["cpu_us_per_request"], 2),
-    }
-    show(f"look-up at {options.rate:g} requests/s", rows)
-    print(f"API over bare: p99 {ratios['p99_ratio']}, CPU {ratios['cpu_ratio']} (target 1.3; p99 5 ms)")
-    print(keep("lookup", {"rate": options.rate, "servers": rows, **ratios}))
+    over = ratios(*rows)
+    show(
+        f"look-up at {options.rate:g} requests/s",
+        [{name: value for name, value in row.items() if not isinstance(value, list)} for row in rows],
+    )
+    print(f"API over bare: p99 {over['p99_ratio']}, CPU {over['cpu_ratio']} (target 1.3; p99 5 ms)")
+    print(keep("lookup", {"rate": options.rate, "servers": rows, **over}))
 
 
 if __name__ == "__main__":
