@@ -54,7 +54,9 @@ class Settings(BaseSettings):
     flink_jobmanager_memory: str = "768m"
     flink_taskmanager_memory: str = "2048m"
     flink_checkpoint_interval_ms: int = Field(default=60_000, ge=100)
-    flink_buffer_timeout_ms: int = Field(default=1, ge=0, description="longest a record waits in a network buffer")
+    flink_buffer_timeout_ms: int = Field(
+        default=0, ge=0, description="longest a record waits in a network buffer; 0: each is sent at once"
+    )
     kafka_heap: str = "512m"
     registry_heap: str = "256m"
 

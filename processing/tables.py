@@ -55,7 +55,6 @@ _CONSUMER = {
     "partition.discovery.interval.ms": 60_000,
     "default.api.timeout.ms": _PATIENCE_MS,
     "max.poll.records": 2_000,
-    "fetch.max.wait.ms": 100,
     "reconnect.backoff.max.ms": 1_000,
 }
 _PRODUCER = {
