@@ -35,6 +35,8 @@ logger.kafka.name = org.apache.kafka
 logger.kafka.level = WARN
 logger.checkpoints.name = org.apache.flink.runtime.checkpoint.CheckpointCoordinator
 logger.checkpoints.level = WARN
+logger.metrics.name = org.apache.flink.metrics.MetricGroup
+logger.metrics.level = ERROR
 logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
 logger.netty.level = OFF
 """
