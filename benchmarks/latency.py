@@ -131,10 +131,11 @@ def fraud(config: Settings, rate: float, seconds: float, drop: float, history: i
         stream = io.BytesIO(value)
         stream.seek(5)
         score: Any = fastavro.schemaless_reader(stream, schema, None)
-        number = score["transaction_id"].removeprefix(run)
-        if not number.isdigit() or int(number) < rate * drop:
+        identity = score["transaction_id"].removeprefix(run)
+        second = int(int(identity) / rate) if identity.isdigit() else -1
+        if second < drop:
             continue
-        late[int(int(number) // rate)] += stored - score["produced_at"] > BUDGET_MS
+        late[second] += stored - score["produced_at"] > BUDGET_MS
         hops["event to Redis"].append(stored - score["produced_at"])
         hops["to features"].append(score["features_at"] - score["produced_at"])
         hops["to score"].append(score["scored_at"] - score["features_at"])
