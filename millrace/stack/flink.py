@@ -19,8 +19,8 @@ from millrace.stack.layout import Layout, java
 MEBI = 1024 * 1024
 # The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's defaults.
 METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
-ROCKSDB_FRACTION = 0.5  # of what is left: block cache and write buffers of all jobs together
-MANAGED = 128  # for the buffers of SQL's own operators
+MANAGED = 128  # for the buffers of SQL's own operators: they refuse a slot with little, whatever the size of the rest
+ROCKSDB_FRACTION = 0.55  # of what is left after those: block cache and write buffers of all jobs together
 KEPT_LIBS = 5
 
 LOG4J = """\
@@ -59,8 +59,8 @@ def taskmanager_memory(total: str) -> dict[str, int]:
     rest = mebibytes(total) - METASPACE - OVERHEAD - NETWORK - FRAMEWORK_HEAP - FRAMEWORK_OFF_HEAP
     if rest < 256:
         raise UserError(f"flink_taskmanager_memory={total} is too small: at least 896m")
-    rocksdb = int(rest * ROCKSDB_FRACTION)
-    return {"rocksdb": rocksdb, "managed": MANAGED, "task_heap": rest - rocksdb - MANAGED}
+    rocksdb = int((rest - MANAGED) * ROCKSDB_FRACTION)
+    return {"rocksdb": rocksdb, "managed": MANAGED, "task_heap": rest - MANAGED - rocksdb}
 
 
 def config(settings: Settings) -> dict[str, object]:

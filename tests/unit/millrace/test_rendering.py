@@ -62,10 +62,16 @@ def test_flink_is_configured_from_the_settings(tmp_path: Path) -> None:
     assert found["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
 
 
-def test_a_taskmanagers_parts_add_up_to_its_size() -> None:
-    memory = flink.taskmanager_memory("2g")
+@pytest.mark.parametrize("size", ["896m", "1g", "2g", "8g"])
+def test_a_taskmanagers_parts_add_up_to_its_size(size: str) -> None:
+    memory = flink.taskmanager_memory(size)
     fixed = flink.METASPACE + flink.OVERHEAD + flink.NETWORK + flink.FRAMEWORK_HEAP + flink.FRAMEWORK_OFF_HEAP
-    assert sum(memory.values()) + fixed == 2048
+    assert sum(memory.values()) + fixed == flink.mebibytes(size)
+    assert memory["rocksdb"] > memory["task_heap"] > 0
+
+
+def test_most_of_a_taskmanager_of_usual_size_is_rocksdbs_then_the_heaps() -> None:
+    memory = flink.taskmanager_memory("2g")
     assert memory["rocksdb"] > memory["task_heap"] > memory["managed"]
 
 
