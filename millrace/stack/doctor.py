@@ -17,7 +17,8 @@ from config.products import products
 from config.settings import Settings
 from millrace.jobs import stopped_on_purpose
 from millrace.stack import cluster, orphans, ports
-from millrace.stack.layout import Layout, java
+from millrace.stack.jvm import java
+from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.processes import processes
 from millrace.stack.supervisor import Info, Supervisor

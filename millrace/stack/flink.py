@@ -14,7 +14,8 @@ import yaml
 from config.errors import UserError
 from config.settings import Settings
 from millrace.stack.files import write
-from millrace.stack.layout import Layout, java
+from millrace.stack.jvm import COMPILE_LAST, java
+from millrace.stack.layout import Layout
 
 MEBI = 1024 * 1024
 # The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's defaults.
@@ -187,6 +188,7 @@ def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) ->
         java(),
         *options,
         "-XX:+UseG1GC",
+        *COMPILE_LAST,
         *java_options(layout).split(),
         f"-Djava.io.tmpdir={temporary}",
         f"-Dlog4j.configurationFile={layout.flink_conf / 'log4j-console.properties'}",

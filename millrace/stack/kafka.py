@@ -9,7 +9,8 @@ import uuid
 from config.errors import UserError
 from config.settings import Settings
 from millrace.stack.files import write
-from millrace.stack.layout import Layout, java
+from millrace.stack.jvm import COMPILE_LAST, java
+from millrace.stack.layout import Layout
 
 LOG4J = """\
 rootLogger.level = INFO
@@ -70,6 +71,7 @@ def command(settings: Settings) -> tuple[str, ...]:
         "-XX:+UseParallelGC",
         "-XX:NewRatio=1",
         "-XX:MaxTenuringThreshold=1",
+        *COMPILE_LAST,
         "-XX:+ExitOnOutOfMemoryError",
         f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
         "-cp",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.errors import UserError
 from config.settings import ROOT, Settings
 
 
@@ -104,18 +101,3 @@ class Layout:
     def flink_home(self) -> Path:
         """The pip package, which holds bin/, lib/, opt/ and plugins/."""
         return self.root / ".venv-flink" / "lib" / "python3.11" / "site-packages" / "pyflink"
-
-
-def java() -> str:
-    """The Java to run everything with: `JAVA_HOME`, else Debian's JDK 17, else the one on the path.
-
-    Raises `UserError` when there is none.
-    """
-    home = os.environ.get("JAVA_HOME")
-    if home and (Path(home) / "bin" / "java").exists():
-        return str(Path(home) / "bin" / "java")
-    debian = sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java"))
-    found = str(debian[0]) if debian else shutil.which("java")
-    if not found:
-        raise UserError("no Java found: type `make setup` (it installs openjdk-17-jdk-headless) or set JAVA_HOME")
-    return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from config.settings import Settings
-from millrace.stack.layout import Layout, java
+from millrace.stack.jvm import java
+from millrace.stack.layout import Layout
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, FastAPI, Security
 from fastapi.security import APIKeyHeader
+from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis import RedisError
 from starlette.requests import Request
@@ -57,7 +58,8 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
                     await stack.enter_async_context(module.lifespan(context))
             yield
 
-    app = FastAPI(
+    # FastAPI's own pages load their scripts from a CDN, and are blank where there is none.
+    app = FastAPIOffline(
         title="Millrace",
         version="1",
         summary="Decisions from event streams",

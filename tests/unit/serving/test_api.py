@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -230,6 +231,18 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
     look_up = page["paths"]["/v1/fraud/transactions/{transaction_id}"]["get"]
     assert set(look_up["responses"]) >= {"200", "401", "404", "429", "503"}
     assert look_up["security"]
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_the_pages_need_no_other_host(client: httpx.AsyncClient, page: str) -> None:
+    text = (await client.get(page)).text
+    parts = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert any(part.endswith(".js") for part in parts)
+    for part in parts:
+        assert part.startswith("/"), f"{page} loads {part}"
+        answer = await client.get(part)
+        assert answer.status_code == 200, part
+        assert len(answer.content) > 1000, part
 
 
 async def test_a_decision_within_the_deadline(client: httpx.AsyncClient, gateway: FakeGateway) -> None:

@@ -1,0 +1,29 @@
+"""Which Java, and what every long-lived one is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from config.errors import UserError
+
+# A JVM that has just started compiles for a minute, at its work's priority; on few cores the work waits, and a third
+# of the first second's payments come late. So compilers get what is left over (docs/decisions/0007). Where the process
+# is not root the JVM warns that it may not raise a thread's priority; lowering one needs no right.
+COMPILE_LAST = ("-XX:ThreadPriorityPolicy=1", "-XX:CompilerThreadPriority=10")
+
+
+def java() -> str:
+    """The Java to run everything with: `JAVA_HOME`, else Debian's JDK 17, else the one on the path.
+
+    Raises `UserError` when there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    if home and (Path(home) / "bin" / "java").exists():
+        return str(Path(home) / "bin" / "java")
+    debian = sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java"))
+    found = str(debian[0]) if debian else shutil.which("java")
+    if not found:
+        raise UserError("no Java found: type `make setup` (it installs openjdk-17-jdk-headless) or set JAVA_HOME")
+    return found
