@@ -65,7 +65,6 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         summary="Decisions from event streams",
         lifespan=lifespan,
         redirect_slashes=False,
-        responses=problems.described(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS),
     )
     app.state.context, app.state.metrics = context, metrics
     problems.install(app)
@@ -76,8 +75,9 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         max_body=context.settings.api_max_body_bytes,
         metrics=metrics,
     )
+    refusals = problems.described(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
     for router in (router for module in mounted for router in module.routers):
-        app.include_router(router, dependencies=[Security(_key)])
+        app.include_router(router, dependencies=[Security(_key)], responses=refusals)
         app.router.routes[:0] = plain(router)
     app.include_router(_operations)
     return app
@@ -92,7 +92,11 @@ async def healthz() -> dict[str, bool]:
     return {"alive": True}
 
 
-@_operations.get("/readyz", summary="Can it do its work? If not, what is missing?")
+@_operations.get(
+    "/readyz",
+    summary="Can it do its work? If not, what is missing?",
+    responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "No: what is missing, by name"}},
+)
 async def readyz(request: Request) -> Response:
     """200, or 503 with what is missing by name."""
     context = of(request)

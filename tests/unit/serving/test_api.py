@@ -231,6 +231,13 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
     look_up = page["paths"]["/v1/fraud/transactions/{transaction_id}"]["get"]
     assert set(look_up["responses"]) >= {"200", "401", "404", "429", "503"}
     assert look_up["security"]
+    assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
+    for path, operation in ((path, one) for path, every in page["paths"].items() for one in every.values()):
+        refused = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+        assert ("401" in refused) == path.startswith("/v1/")
+        for status, answer in refused.items():
+            if path != "/readyz":
+                assert list(answer["content"]) == ["application/problem+json"], (path, status)
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
