@@ -1,4 +1,4 @@
-"""The demo's course: set up, train while the cluster starts, stream, sum up, take down."""
+"""The demo's course: set up, train and load a past while the cluster starts, stream, sum up, take down."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
-from urllib.error import URLError
+from http import HTTPStatus
+from typing import Any
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from rich.console import Console
@@ -17,7 +19,7 @@ from rich.console import Console
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from millrace.demo.tally import Figures, Tally
-from millrace.demo.traffic import Receiver, Sender, Story, wait_until
+from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
 from millrace.demo.view import summary, view
 from millrace.stack import lifecycle, secrets
 from millrace.stack.layout import Layout
@@ -29,8 +31,10 @@ DRAIN_S = 20.0
 
 def demo(settings: Settings, console: Console, seconds: float, rate: float, *, keep: bool) -> None:
     """Run it. Raises `UserError` when something does not start, or when no score arrived."""
-    with _stack(settings, console, keep=keep):
-        figures, last = _stream(settings, console, seconds, rate)
+    story = Story(settings.state_dir / "demo.json")
+    sender = Sender(settings, story, rate)
+    with _stack(settings, console, sender, keep=keep):
+        figures, last = _stream(settings, console, seconds, sender)
         for text in summary(figures):
             console.print(text, highlight=False, soft_wrap=True)
         if not figures.scored:
@@ -41,16 +45,17 @@ def demo(settings: Settings, console: Console, seconds: float, rate: float, *, k
 
 
 @contextmanager
-def _stack(settings: Settings, console: Console, *, keep: bool) -> Iterator[None]:
-    """The stack, up. It goes down afterwards unless it is to stay, or ran before."""
+def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) -> Iterator[None]:
+    """The stack, up, with a past. It goes down afterwards unless it is to stay, or ran before."""
     say = _sayer(console)
     was_running = any(info.pid for info in Supervisor(Layout.of(settings)).info().values())
     complete = False
     try:
-        _start(settings, console)
+        _start(settings, console, sender)
         yield
         complete = True
     finally:
+        sender.stop(DRAIN_S)
         if was_running:
             say("the stack was up before and stays up")
         elif not (keep and complete):
@@ -58,17 +63,43 @@ def _stack(settings: Settings, console: Console, *, keep: bool) -> Iterator[None
             lifecycle.down(settings, say)
 
 
-def _start(settings: Settings, console: Console) -> None:
-    """Bring everything up; the first model is trained meanwhile."""
+def _start(settings: Settings, console: Console, sender: Sender) -> None:
+    """Bring everything up; the first model is trained, and the payments' past loaded, meanwhile."""
     say = _sayer(console)
     layout = Layout.of(settings)
     began = time.monotonic()
     training = _Training(layout, say)
+
+    def meanwhile(ready: Set[str]) -> None:
+        training.look()
+        if "topics" in ready and sender.ident is None:
+            sender.start()
+
     try:
-        lifecycle.up(settings, say, (), STARTUP_S, meanwhile=training.look)
+        lifecycle.up(settings, say, (), STARTUP_S, meanwhile)
     finally:
         training.stop()
+    if sender.ident is None:
+        sender.start()
+    _wait_for_the_past(settings, sender)
+    say(f"{LEAD_IN_DAYS} days of payments before the clock starts: {len(sender.lead_in):,}, scored")
     say(f"ready after {time.monotonic() - began:.0f} s")
+
+
+def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
+    """Until its last payment has a decision."""
+
+    def scored() -> bool:
+        try:
+            return sender.loaded and _found(settings, sender.lead_in[-1]) is not None
+        except (URLError, OSError):
+            return False
+
+    done = wait_until(lambda: not sender.is_alive() or scored(), STARTUP_S)
+    if sender.error is not None:
+        raise sender.error
+    if not done:
+        raise UserError(f"the payments are not scored: `millrace doctor`, and the logs in {Layout.of(settings).logs}")
 
 
 class _Training:
@@ -104,28 +135,23 @@ class _Training:
             self._process.wait()
 
 
-def _stream(settings: Settings, console: Console, seconds: float, rate: float) -> tuple[Figures, str | None]:
-    story = Story(settings.state_dir / "demo.json")
+def _stream(settings: Settings, console: Console, seconds: float, sender: Sender) -> tuple[Figures, str | None]:
     started = time.monotonic()
     tally = Tally(started, warm_up_s=min(15.0, seconds / 3))
-    stop_sending, stop_reading = threading.Event(), threading.Event()
+    stop_reading = threading.Event()
     receiver = Receiver(settings, tally, stop_reading)
-    sender = Sender(settings, tally, story, rate, stop_sending)
     receiver.start()
-    sender.start()
+    sender.go(tally)
     try:
-        with view(console, seconds, look_up(settings, f"demo-{story.run}-0")) as shown:
+        with view(console, seconds, look_up(settings, sender.lead_in[-1])) as shown:
             while time.monotonic() - started < seconds and sender.is_alive() and receiver.is_alive():
                 shown.show(tally.figures(time.monotonic()))
                 time.sleep(0.25)
-            stop_sending.set()
-            sender.join(DRAIN_S)
+            sender.stop(DRAIN_S)
             streamed = time.monotonic()
             wait_until(lambda: tally.outstanding == 0 or not receiver.is_alive(), DRAIN_S)
     finally:
-        stop_sending.set()
         stop_reading.set()
-        sender.join(DRAIN_S)
         receiver.join(DRAIN_S)
     for error in (sender.error, receiver.error):
         if error is not None:
@@ -135,10 +161,10 @@ def _stream(settings: Settings, console: Console, seconds: float, rate: float) -
 
 
 def look_up(settings: Settings, transaction_id: str) -> str:
-    """The command that asks the API for a decision, to paste."""
+    """The command that asks the API for a decision, to paste: in two lines, for no terminal breaks it elsewhere."""
     own = not settings.api_keys.get_secret_value()
     key = f"$(cat {Layout.of(settings).api_key})" if own else "<one of MILLRACE_API_KEYS>"
-    return f'curl -H "X-API-Key: {key}" {_url(settings, transaction_id)}'
+    return f'curl -H "X-API-Key: {key}" \\\n  {_url(settings, transaction_id)}'
 
 
 def _url(settings: Settings, transaction_id: str) -> str:
@@ -149,15 +175,28 @@ def _show_look_up(settings: Settings, console: Console, transaction_id: str | No
     """Ask the API what was just streamed, as a person would."""
     if transaction_id is None:
         return
+    try:
+        found = _found(settings, transaction_id)
+    except (URLError, OSError, ValueError) as error:
+        raise UserError(f"the API does not answer for {transaction_id}: {error}") from error
+    if found is None:
+        raise UserError(f"the API knows nothing of {transaction_id}")
+    console.print(look_up(settings, transaction_id), highlight=False, soft_wrap=True)
+    console.print(json.dumps(found), highlight=False, soft_wrap=True)
+
+
+def _found(settings: Settings, transaction_id: str) -> dict[str, Any] | None:
+    """What the API answers; None when it knows of no decision."""
     key = secrets.api_keys(settings).split(",")[0]
     request = Request(_url(settings, transaction_id), headers={"X-API-Key": key})  # noqa: S310
     try:
         with urlopen(request, timeout=5) as answer:  # noqa: S310  (our own API)
-            found = json.load(answer)
-    except (URLError, OSError, ValueError) as error:
-        raise UserError(f"the API does not answer for {transaction_id}: {error}") from error
-    console.print(look_up(settings, transaction_id), highlight=False, soft_wrap=True)
-    console.print(json.dumps(found), highlight=False, soft_wrap=True)
+            found: dict[str, Any] = json.load(answer)
+    except HTTPError as error:
+        if error.code == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+    return found
 
 
 def _sayer(console: Console) -> lifecycle.Say:

@@ -27,6 +27,7 @@ from millrace.stack.files import write
 
 SCORES = "fraud-scores"
 CUSTOMERS = 200  # as `millrace train fraud --simulate` trains on: about 400 payments a simulated day
+LEAD_IN_DAYS = 30  # the longest window of a feature
 SEED = 11
 PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo is about latency, not about the fullest batches
 
@@ -42,6 +43,7 @@ class Story:
         last = json.loads(path.read_text()) if path.exists() else {"run": 0, "until_ms": HANDBOOK_START_MS}
         self.run = int(last["run"]) + 1
         self.start_ms = (int(last["until_ms"]) // DAY_MS + 1) * DAY_MS
+        self.live_ms = self.start_ms + LEAD_IN_DAYS * DAY_MS
 
     def payments(self) -> Iterator[Payment]:
         """The payments of this run, endless, in order of time."""
@@ -57,13 +59,36 @@ class Story:
 
 
 class Sender(threading.Thread):
-    """Sends payments at a rate, and each one's verdict once the simulated time has come to it."""
+    """Sends a story's payments, and each one's verdict once the simulated time has come to it.
 
-    def __init__(self, settings: Settings, tally: Tally, story: Story, rate: float, stop: threading.Event) -> None:
+    The first `LEAD_IN_DAYS` go as fast as they go, so that customers and terminals have a past and the JVMs have
+    compiled what a payment runs; then it waits for `go`, and from there sends at the rate it was told.
+    """
+
+    def __init__(self, settings: Settings, story: Story, rate: float) -> None:
         super().__init__(name="sender", daemon=True)
-        self._settings, self._tally, self._story = settings, tally, story
-        self._rate, self._halt = rate, stop
+        self._settings, self._story, self._rate = settings, story, rate
+        self._loaded, self._live, self._halt = threading.Event(), threading.Event(), threading.Event()
+        self._tally: Tally | None = None
+        self.lead_in: list[str] = []
         self.error: Exception | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the lead-in is in Kafka; `lead_in` holds its ids then."""
+        return self._loaded.is_set()
+
+    def go(self, tally: Tally) -> None:
+        """The clock starts: send at the rate, and tell `tally`."""
+        self._tally = tally
+        self._live.set()
+
+    def stop(self, within_s: float) -> None:
+        """Send no more, and wait until what was sent is in Kafka."""
+        self._halt.set()
+        self._live.set()
+        if self.ident is not None:
+            self.join(within_s)
 
     def run(self) -> None:
         """Until told to stop; an error is kept in `error`."""
@@ -81,15 +106,22 @@ class Sender(threading.Thread):
         pacer, verdicts = RatePacer(self._rate), deque[Payment]()
         until = self._story.start_ms
         for payment in self._story.payments():
+            one = payment.transaction
+            if not self.loaded and one.event_time >= self._story.live_ms:
+                sink.flush()
+                self._loaded.set()
+                self._live.wait()
             if self._halt.is_set():
                 break
-            one = payment.transaction
-            pacer.wait(one.event_time)
+            if self._tally is None:
+                self.lead_in.append(one.transaction_id)
+            else:
+                pacer.wait(one.event_time)
+                self._tally.sent(one.transaction_id, payment.is_fraud, time.monotonic())
             # Verdicts run a day ahead of the payments, as in the replay: no order of reading can show in a feature.
             while verdicts and verdicts[0].transaction.event_time + WEEK_MS <= one.event_time + DAY_MS:
                 known = verdicts.popleft().label(WEEK_MS)
                 sink.send(LABELS, known.terminal_id, label.object(known))
-            self._tally.sent(one.transaction_id, payment.is_fraud, time.monotonic())
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
             verdicts.append(payment)
             until = one.event_time

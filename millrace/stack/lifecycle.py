@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from config.errors import UserError
 from config.settings import Settings
@@ -23,11 +23,11 @@ def up(
     say: Say,
     only: tuple[str, ...] = (),
     timeout: float = 120.0,
-    meanwhile: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[Set[str]], None] = lambda ready: None,
 ) -> None:
     """Start the processes, each as soon as what it depends on is ready, and wait until all are.
 
-    `meanwhile` is called a few times a second while it waits, and may raise to give up.
+    `meanwhile` is called a few times a second with the names of what is ready, and may raise to give up.
     Raises `UserError` when a port is taken, or when something is not ready in time: it names what and why.
     """
     layout, wanted = Layout.of(settings), selected(settings, only)
@@ -45,7 +45,7 @@ def up(
     ready: set[str] = set()
     started: set[str] = set()
     while waiting:
-        meanwhile()
+        meanwhile(ready)
         for name in [name for name in waiting if name not in started and ready.issuperset(wanted[name].depends_on)]:
             supervisor.start_process(name)
             started.add(name)

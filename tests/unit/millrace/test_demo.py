@@ -104,9 +104,10 @@ def test_the_page_and_the_summary_say_what_was_caught() -> None:
 
 def test_the_look_up_holds_no_key(tmp_path: Path) -> None:
     own = look_up(Settings(state_dir=tmp_path, port_offset=0), "t1")
-    assert own == (
-        f'curl -H "X-API-Key: $(cat {tmp_path}/secrets/api-key)" http://127.0.0.1:19080/v1/fraud/transactions/t1'
-    )
+    assert own.splitlines() == [
+        f'curl -H "X-API-Key: $(cat {tmp_path}/secrets/api-key)" \\',
+        "  http://127.0.0.1:19080/v1/fraud/transactions/t1",
+    ]
     given = look_up(Settings.model_validate({"state_dir": tmp_path, "api_keys": "hush"}), "t1")
     assert "hush" not in given
 
