@@ -14,7 +14,7 @@ from config.settings import settings
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command()(demo)
+    app.command(epilog="Example: millrace demo --seconds 20 --rate 200 --keep")(demo)
 
 
 def demo(

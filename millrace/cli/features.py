@@ -49,7 +49,7 @@ def _text(comparisons: list[dict[str, Any]]) -> str:
     return " and ".join(parts)
 
 
-@app.command("list")
+@app.command("list", epilog="Example: millrace features list --json")
 def list_features(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """List every feature: name, entity, aggregate, window, filter, description."""
     found = declared()
@@ -67,7 +67,7 @@ def list_features(as_json: Annotated[bool, typer.Option("--json", help="for prog
     Console().print(shown)
 
 
-@app.command()
+@app.command(epilog="Example: millrace features show customer_ratio_30d")
 def show(name: Annotated[str, typer.Argument(help="a feature's name")]) -> None:
     """Show all that is declared of one feature."""
     found = [feature for feature in declared() if feature["name"] == name]
@@ -81,7 +81,7 @@ def show(name: Annotated[str, typer.Argument(help="a feature's name")]) -> None:
     Console().print(shown)
 
 
-@app.command()
+@app.command(epilog="Example: millrace features spec customer")
 def spec(name: Annotated[str, typer.Argument(help="a feature set, e.g. customer")]) -> None:
     """Print the argument that `rolling` gets for a feature set (docs/rolling.md)."""
     sets = feature_sets()

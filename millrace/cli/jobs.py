@@ -17,7 +17,7 @@ app = typer.Typer(help="Flink jobs: submit, stop with a savepoint, list.", no_ar
 Name = Annotated[str, typer.Argument(help="processing/jobs/<name>.py")]
 
 
-@app.command()
+@app.command(epilog="Example: millrace jobs submit fraud_features --from-savepoint latest")
 def submit(
     name: Name,
     from_savepoint: Annotated[str, typer.Option(help="a checkpoint's or savepoint's folder, or `latest`")] = "latest",
@@ -32,14 +32,14 @@ def submit(
     typer.echo(f"{name} {job_id}" + (f" resumed from {resume}" if resume and not fresh else " started fresh"))
 
 
-@app.command()
+@app.command(epilog="Example: millrace jobs stop fraud_features")
 def stop(name: Name) -> None:
     """Stop a job with a savepoint; the stack leaves it stopped until it is submitted again."""
     jobs.check_name(name)
     typer.echo(str(jobs.stop(settings(), name)))
 
 
-@app.command("list")
+@app.command("list", epilog="Example: millrace jobs list --json")
 def list_jobs(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
     """The newest job of each name."""
     found = cluster.listing(settings())

@@ -39,7 +39,7 @@ def _read(codec: Codec) -> Quarantine:
     return quarantine.fold(quarantine.read(settings().kafka_bootstrap), codec)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: millrace quarantine list --reason unknown_schema --json")
 def list_entries(
     as_json: AsJson = False,
     limit: Annotated[int, typer.Option(min=0, help="show the newest so many; 0: all")] = 50,
@@ -70,7 +70,7 @@ def list_entries(
         typer.echo(f"{found.unreadable} records in {quarantine.TOPIC} are unreadable themselves and left out")
 
 
-@app.command()
+@app.command(epilog="Example: millrace quarantine show transactions/0/12345")
 def show(
     position: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="as `list` prints it")],
     as_json: AsJson = False,
@@ -98,7 +98,7 @@ def show(
     typer.echo(f"unreadable now: {problem}" if problem else f"readable now: {json.dumps(now, default=text)}")
 
 
-@app.command()
+@app.command(epilog="Example: millrace quarantine replay --all")
 def replay(  # noqa: PLR0917 - options of a command
     positions: Annotated[list[str] | None, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="these")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all that is aside")] = False,

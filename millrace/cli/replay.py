@@ -31,7 +31,7 @@ Restart = Annotated[bool, typer.Option("--restart", help="begin anew, also after
 AsJson = Annotated[bool, typer.Option("--json", help="the summary as JSON")]
 
 
-@app.command()
+@app.command(epilog="Example: millrace replay transactions transactions.parquet --speed max --events 100000")
 def transactions(
     path: Annotated[Path, typer.Argument(help="a parquet file, a daily pickle, or a folder of them")],
     *,
@@ -55,7 +55,7 @@ def transactions(
     _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
 
 
-@app.command(name="retail-rocket")
+@app.command(name="retail-rocket", epilog="Example: millrace replay retail-rocket events.csv --speed x1000")
 def retail_rocket_events(
     path: Annotated[Path, typer.Argument(help="events.csv")],
     *,

@@ -1,4 +1,4 @@
-"""`millrace up | down | status | logs | doctor | reset`."""
+"""`millrace up | down | restart | status | logs | doctor | reset`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,16 @@ from millrace.stack.status import status as read_status
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, down, status, logs, doctor, reset):
-        app.command()(command)
+    for command, example in (
+        (up, "up --only kafka,redis"),
+        (down, "down"),
+        (restart, "restart consumer-fraud"),
+        (status, "status --json"),
+        (logs, "logs taskmanager -f"),
+        (doctor, "doctor --json"),
+        (reset, "reset --yes"),
+    ):
+        app.command(epilog=f"Example: millrace {example}")(command)
 
 
 def up(
@@ -37,6 +45,14 @@ def up(
 def down() -> None:
     """Stop the stack; its state stays."""
     lifecycle.down(settings(), typer.echo)
+
+
+def restart(
+    names: Annotated[list[str], typer.Argument(help="processes of the stack")],
+    timeout: Annotated[float, typer.Option(help="seconds until they must be ready")] = 120.0,
+) -> None:
+    """Stop processes and start them again, with the code and the settings of now. Nothing is lost meanwhile."""
+    lifecycle.restart(settings(), typer.echo, tuple(names), timeout)
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:

@@ -39,14 +39,14 @@ def _show(changes: list[Change], as_json: bool, done: str, none: str) -> None:
         typer.echo(none)
 
 
-@app.command()
+@app.command(epilog="Example: millrace topics apply --json")
 def apply(as_json: AsJson = False) -> None:
     """Create and extend topics, set retention, register schemas, set FULL_TRANSITIVE. Twice changes nothing."""
     with _admin() as topics_admin:
         _show(topics_admin.apply(topics()), as_json, "changed", "nothing to change")
 
 
-@app.command()
+@app.command(epilog="Example: millrace topics check")
 def check(as_json: AsJson = False) -> None:
     """Say what `apply` would change; exit code 1 if anything."""
     with _admin() as topics_admin:
@@ -56,7 +56,7 @@ def check(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command(name="list")
+@app.command(name="list", epilog="Example: millrace topics list --json")
 def list_topics(as_json: AsJson = False) -> None:
     """Declared topics, and what the cluster has of them."""
     with _admin() as topics_admin:

@@ -24,7 +24,7 @@ def _group() -> None:
     """Keeps `fraud` a command of its own while it is the only one."""
 
 
-@app.command()
+@app.command(epilog="Example: millrace train fraud --data transactions.parquet --rows 200000")
 def fraud(
     *,
     data: Annotated[

@@ -64,6 +64,13 @@ def up(
         time.sleep(POLL_S if waiting else 0)
 
 
+def restart(settings: Settings, say: Say, names: tuple[str, ...], timeout: float = 120.0) -> None:
+    """Stop these processes and start them again. Raises `UserError` for an unknown name, and as `up` does."""
+    selected(settings, names)
+    _stop_stage(Supervisor(Layout.of(settings)), set(names), timeout)
+    up(settings, say, names, timeout)
+
+
 def missing(process: Process, settings: Settings, info: Info | None) -> str | None:
     """None when the process is ready, else why not."""
     if info is None:

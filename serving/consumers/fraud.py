@@ -55,10 +55,10 @@ class Fraud:
     def _model(self, version: str) -> Model:
         model = self._shelf.model(version) or self._shelf.search(version)
         if model is None:
-            raise RetryableError(
-                f"rows carry feature set {version}, for which there is no model (this code declares {FRAUD.version}): "
-                "run `millrace train fraud`"
-            )
+            cure = "run `millrace train fraud`"
+            if version != FRAUD.version:
+                cure += f"; this process still declares {FRAUD.version}: if that is out of date, restart it"
+            raise RetryableError(f"rows carry feature set {version}, for which there is no model: {cure}")
         return model
 
     def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:

@@ -77,6 +77,16 @@ def _synced(client: Redis) -> None:
         pass
 
 
+def test_a_restarted_process_is_another_one_and_ready(harness: Stack) -> None:
+    def pid() -> int:
+        found = json.loads(harness.cli("status", "--json"))["processes"]
+        return next(int(one["pid"]) for one in found if one["name"] == "consumer-fraud")
+
+    before = pid()
+    assert "consumer-fraud ready" in harness.cli("restart", "consumer-fraud")
+    assert pid() != before
+
+
 def test_jobs_come_back_from_their_checkpoints_after_the_jobmanager(harness: Stack, stack: Settings) -> None:
     harness.wait(lambda: _runs(stack) and _job(stack).checkpoints > 0, "a checkpoint")
     before = _job(stack).id

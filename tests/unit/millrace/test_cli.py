@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from config.settings import ROOT
+from millrace.cli.main import build
 
 
 def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,6 +28,8 @@ def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess
         (("logs", "zookeeper"), "no process named zookeeper; there are: kafka"),
         (("logs", "kafka"), "kafka has not written a log yet"),
         (("up", "--only", "kafak"), "no process named kafak"),
+        (("restart", "kafak"), "no process named kafak"),
+        (("restart", "kafka"), "the stack's Supervisor does not answer"),
         (("jobs", "submit", "nothing"), "no job named nothing; products.yaml has: fraud_features"),
     ],
 )
@@ -32,6 +38,19 @@ def test_what_a_person_can_mend_is_one_line_and_code_2(tmp_path: Path, arguments
     assert done.returncode == 2
     assert done.stderr.startswith(f"millrace: {words}")
     assert done.stderr.count("\n") == 1
+
+
+def test_every_command_has_a_description_and_an_example_of_itself() -> None:
+    def walk(command: Any, path: str) -> Iterator[str]:
+        for name, one in getattr(command, "commands", {}).items():
+            yield from walk(one, f"{path} {name}")
+        if not hasattr(command, "commands"):
+            assert command.help, path
+            assert (command.epilog or "").startswith(f"Example: {path}"), path
+            yield path
+
+    found = list(walk(typer.main.get_command(build()), "millrace"))
+    assert {"millrace restart", "millrace train fraud", "millrace topics apply"} < set(found)
 
 
 def test_a_stack_that_does_not_run_is_no_error(tmp_path: Path) -> None:
