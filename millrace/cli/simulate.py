@@ -23,7 +23,7 @@ _HANDBOOK_TERMINALS, _HANDBOOK_RADIUS = 10_000, 5.0
 
 def register(app: typer.Typer) -> None:
     """Add `simulate` to the application."""
-    app.command(epilog="Example: millrace simulate --customers 500 --days 30 --speed max")(simulate)
+    app.command(epilog="Example: millrace simulate --customers 500 --days 30")(simulate)
 
 
 def simulate(

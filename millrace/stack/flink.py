@@ -21,7 +21,9 @@ MEBI = 1024 * 1024
 # The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's defaults.
 METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
 MANAGED = 128  # for the buffers of SQL's own operators: they refuse a slot with little, whatever the size of the rest
-ROCKSDB_FRACTION = 0.55  # of what is left after those: block cache and write buffers of all jobs together
+# Of what is left after those: block cache and write buffers of all jobs together. The kernel keeps heads of hot keys in
+# two fifths of the heap (HeapBudget.java).
+ROCKSDB_FRACTION = 0.4
 KEPT_LIBS = 5
 
 LOG4J = """\

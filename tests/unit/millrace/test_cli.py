@@ -46,7 +46,10 @@ def test_every_command_has_a_description_and_an_example_of_itself() -> None:
             yield from walk(one, f"{path} {name}")
         if not hasattr(command, "commands"):
             assert command.help, path
-            assert (command.epilog or "").startswith(f"Example: {path}"), path
+            example = command.epilog or ""
+            assert example.startswith(f"Example: {path}"), path
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in example.split() if word.startswith("-")} <= options, path
             yield path
 
     found = list(walk(typer.main.get_command(build()), "millrace"))

@@ -67,12 +67,12 @@ def test_a_taskmanagers_parts_add_up_to_its_size(size: str) -> None:
     memory = flink.taskmanager_memory(size)
     fixed = flink.METASPACE + flink.OVERHEAD + flink.NETWORK + flink.FRAMEWORK_HEAP + flink.FRAMEWORK_OFF_HEAP
     assert sum(memory.values()) + fixed == flink.mebibytes(size)
-    assert memory["rocksdb"] > memory["task_heap"] > 0
+    assert min(memory.values()) > 40
 
 
-def test_most_of_a_taskmanager_of_usual_size_is_rocksdbs_then_the_heaps() -> None:
+def test_most_of_a_taskmanager_of_usual_size_is_the_heap_then_rocksdbs() -> None:
     memory = flink.taskmanager_memory("2g")
-    assert memory["rocksdb"] > memory["task_heap"] > memory["managed"]
+    assert memory["task_heap"] > memory["rocksdb"] > memory["managed"]
 
 
 @pytest.mark.parametrize(("size", "mebibytes"), [("768m", 768), ("2g", 2048), (" 1GB ", 1024)])

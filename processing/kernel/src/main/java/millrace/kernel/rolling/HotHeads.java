@@ -8,22 +8,33 @@ import java.util.Arrays;
  * read and loses nothing. Belongs to one subtask, the only writer of its keys.
  *
  * <p>A table of sets of two: a head is copied into a buffer that stays, where the older of the two
- * was, so that a stream of cold keys makes no garbage.
+ * was, so that a stream of cold keys makes no garbage. It doubles when half of its slots have a
+ * buffer.
  */
 final class HotHeads {
-  private static final int SETS = 1 << 15;
-  private static final int STEP = 256;
-
-  private final byte[][] keys = new byte[2 * SETS][];
-  private final byte[][] heads = new byte[2 * SETS][];
-  private final byte[] newer = new byte[SETS];
-  private long left;
+  private static final int STEP = 64;
+  private static final int FEWEST_SETS = 1 << 8;
+  private static final int MOST_SETS = 1 << 22;
 
   /**
-   * @param capacity bytes of heads to keep at most
+   * Without budget, one head in so many gets the room of others: a key that comes often soon does,
+   * a stream of cold ones seldom moves anything.
    */
-  HotHeads(long capacity) {
-    left = capacity;
+  private static final int ADMITTED = 8;
+
+  /** Bytes that a slot takes beside its head: references, objects' headers, a key. */
+  private static final int BESIDE = 80;
+
+  private final HeapBudget.Lease room;
+  private byte[][] keys = new byte[2 * FEWEST_SETS][];
+  private byte[][] heads = new byte[2 * FEWEST_SETS][];
+  private byte[] newer = new byte[FEWEST_SETS];
+  private int used;
+  private int hand;
+  private int tries;
+
+  HotHeads(HeapBudget budget) {
+    room = budget.lease();
   }
 
   /**
@@ -37,6 +48,9 @@ final class HotHeads {
 
   /** Keeps a copy of a head if there is room for it. */
   void put(Bytes key, byte[] head) {
+    if (used > newer.length && newer.length < MOST_SETS) {
+      grow();
+    }
     int set = set(key);
     int slot = find(key, set);
     if (slot < 0) {
@@ -46,11 +60,18 @@ final class HotHeads {
       }
       keep(key, slot);
     } else if (!reserve(slot, head.length)) {
-      keys[slot] = null;
+      forget(slot);
       return;
     }
     newer[set] = (byte) (slot & 1);
     System.arraycopy(head, 0, heads[slot], 0, head.length);
+  }
+
+  private void forget(int slot) {
+    room.give(BESIDE + heads[slot].length);
+    used--;
+    keys[slot] = null;
+    heads[slot] = null;
   }
 
   private void keep(Bytes key, int slot) {
@@ -62,17 +83,61 @@ final class HotHeads {
   }
 
   private boolean reserve(int slot, int length) {
-    int has = heads[slot] == null ? 0 : heads[slot].length;
+    boolean first = heads[slot] == null;
+    int has = first ? -BESIDE : heads[slot].length;
     if (length <= has) {
       return true;
     }
     int wanted = (length / STEP + 1) * STEP;
-    if (wanted - has > left) {
+    if (!room.take(wanted - has) && !(tries++ % ADMITTED == 0 && reclaim(wanted - has, slot))) {
       return false;
     }
-    left -= wanted - has;
+    used += first ? 1 : 0;
     heads[slot] = new byte[wanted];
     return true;
+  }
+
+  /** Takes buffers from others, wherever the hand is at, until there is room. */
+  private boolean reclaim(int bytes, int keeping) {
+    for (int i = 0; i < FEWEST_SETS; i++) {
+      hand = (hand + 1) % heads.length;
+      if (keys[hand] != null && hand != keeping) {
+        forget(hand);
+        if (room.take(bytes)) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  /** A set's number is the first bits of a hash; with one more of them each set becomes two. */
+  private void grow() {
+    byte[][] oldKeys = keys;
+    byte[][] oldHeads = heads;
+    byte[] oldNewer = newer;
+    keys = new byte[2 * oldKeys.length][];
+    heads = new byte[2 * oldKeys.length][];
+    newer = new byte[2 * oldNewer.length];
+    Bytes key = Bytes.over(new byte[0]);
+    for (int set = 0; set < oldNewer.length; set++) {
+      move(oldKeys, oldHeads, 2 * set + 1 - oldNewer[set], key);
+      move(oldKeys, oldHeads, 2 * set + oldNewer[set], key);
+    }
+  }
+
+  /** Moves one slot; of a set's two the newer comes last and is the newer again. */
+  private void move(byte[][] oldKeys, byte[][] oldHeads, int from, Bytes key) {
+    if (oldKeys[from] == null) {
+      return;
+    }
+    key.data = oldKeys[from];
+    key.at = key.data.length;
+    int set = set(key);
+    int slot = keys[2 * set] == null ? 2 * set : 2 * set + 1;
+    keys[slot] = oldKeys[from];
+    heads[slot] = oldHeads[from];
+    newer[set] = (byte) (slot & 1);
   }
 
   private int find(Bytes key, int set) {
@@ -85,12 +150,12 @@ final class HotHeads {
     return -1;
   }
 
-  private static int set(Bytes key) {
+  private int set(Bytes key) {
     int hash = 1;
     for (int i = 0; i < key.at; i++) {
       hash = 31 * hash + key.data[i];
     }
     hash *= 0x9E3779B9;
-    return hash >>> 17;
+    return hash >>> Integer.numberOfLeadingZeros(newer.length - 1);
   }
 }

@@ -40,11 +40,6 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   private static final long serialVersionUID = 1L;
   private static final String INPUT = "in";
 
-  /** A job parameter: bytes of heap in which each subtask keeps the heads of hot keys. */
-  private static final String HOT_BYTES = "rolling.hot-bytes";
-
-  private static final String HOT_BYTES_DEFAULT = String.valueOf(32 << 20);
-
   /** What the call is for; null until Flink specializes the function for it. */
   private final String spec;
 
@@ -80,8 +75,7 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
     engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
     row = new InputRow(input);
     features = new FeatureRow(engine.output());
-    long bytes = Long.parseLong(context.getJobParameter(HOT_BYTES, HOT_BYTES_DEFAULT));
-    store = new MapStore(RowKey.over(input, partition), new HotHeads(bytes));
+    store = new MapStore(RowKey.over(input, partition), new HotHeads(HeapBudget.SHARED));
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }

@@ -47,7 +47,7 @@ class HotHeadsTest {
   void whatIsFoundIsWhatWasPutLast() {
     for (long capacity : new long[] {0, 4_000, 1L << 20, 1L << 40}) {
       Random random = new Random(capacity);
-      HotHeads hot = new HotHeads(capacity);
+      HotHeads hot = new HotHeads(new HeapBudget(capacity));
       Map<String, byte[]> all = new HashMap<>();
       int found = 0;
       for (int i = 0; i < 200_000; i++) {
@@ -69,7 +69,7 @@ class HotHeadsTest {
 
   @Test
   void aHeadThatOutgrowsTheRoomIsForgottenNotStale() {
-    HotHeads hot = new HotHeads(256);
+    HotHeads hot = new HotHeads(new HeapBudget(300));
     hot.put(key("a"), new byte[100]);
     assertNotNull(hot.get(key("a")));
     hot.put(key("a"), new byte[1000]);
@@ -77,8 +77,9 @@ class HotHeadsTest {
   }
 
   @Test
-  void theOlderOfASetGives() {
-    HotHeads hot = new HotHeads(1L << 40);
+  void whatIsKeptStaysWithinTheBudgetAndAKeyThatComesOftenGetsIn() {
+    HeapBudget budget = new HeapBudget(10_000_000);
+    HotHeads hot = new HotHeads(budget);
     for (int i = 0; i < 1_000_000; i++) {
       hot.put(key("k" + i), new byte[] {(byte) i});
     }
@@ -86,8 +87,36 @@ class HotHeadsTest {
     for (int i = 0; i < 1_000_000; i++) {
       kept += hot.get(key("k" + i)) == null ? 0 : 1;
     }
-    assertTrue(kept > 60_000 && kept <= 65_536, kept + " kept");
-    assertNotNull(hot.get(key("k999999")));
+    // A buffer of 64 bytes, and 80 beside it.
+    assertTrue(kept > 60_000 && kept <= 10_000_000 / 144, kept + " kept");
+    for (String often : new String[] {"x", "y", "z"}) {
+      for (int i = 0; i < 20 && hot.get(key(often)) == null; i++) {
+        hot.put(key(often), new byte[50]);
+      }
+      assertNotNull(hot.get(key(often)));
+    }
+    assertTrue(budget.left() >= 0, budget.left() + " left");
+  }
+
+  @Test
+  void theBudgetIsSharedAndComesBackWithTheThreadsEnd() throws InterruptedException {
+    HeapBudget budget = new HeapBudget(1_000);
+    HotHeads mine = new HotHeads(budget);
+    Thread other =
+        new Thread(
+            () -> {
+              HotHeads its = new HotHeads(budget);
+              its.put(key("a"), new byte[800]);
+              assertNotNull(its.get(key("a")));
+            });
+    other.start();
+    other.join();
+    mine.put(key("a"), new byte[800]);
+    assertNull(mine.get(key("a")));
+    HotHeads next = new HotHeads(budget);
+    assertEquals(1_000, budget.left());
+    next.put(key("a"), new byte[800]);
+    assertNotNull(next.get(key("a")));
   }
 
   @Test
@@ -122,7 +151,8 @@ class HotHeadsTest {
     Engine hot = new Engine(layout);
     Keys expected = new Keys();
     Map<String, MapView<Long, byte[]>> state = new HashMap<>();
-    MapStore store = new MapStore(RowKey.over(INPUT, new int[] {0}), new HotHeads(20_000));
+    MapStore store =
+        new MapStore(RowKey.over(INPUT, new int[] {0}), new HotHeads(new HeapBudget(20_000)));
     Random random = new Random(5);
     for (int i = 0; i < 30_000; i++) {
       String key = "k" + random.nextInt(200);
