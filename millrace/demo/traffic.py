@@ -104,7 +104,7 @@ class Sender(threading.Thread):
     def _send(self, codec: Codec, sink: KafkaSink) -> None:
         transaction, label = codec.encoder(TRANSACTIONS), codec.encoder(LABELS)
         pacer, verdicts = RatePacer(self._rate), deque[Payment]()
-        until = self._story.start_ms
+        until = self._story.start_ms - 1
         for payment in self._story.payments():
             one = payment.transaction
             if not self.loaded and one.event_time >= self._story.live_ms:
@@ -124,6 +124,8 @@ class Sender(threading.Thread):
                 sink.send(LABELS, known.terminal_id, label.object(known))
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
             verdicts.append(payment)
+            if one.event_time // DAY_MS > until // DAY_MS:  # a demo that is killed has told at least the day
+                self._story.ended(one.event_time)
             until = one.event_time
         self._story.ended(until)
 
