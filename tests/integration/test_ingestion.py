@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -31,6 +32,8 @@ from millrace.stack.harness import Stack
 from tests.integration.parts import ends, read, until
 from tests.unit.ingestion.sinks import SinkConformance
 
+# A shell ignores SIGINT in what it runs in the background, and the tests' children would inherit that.
+INTERRUPTIBLE = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 Arrived = list[tuple[bytes | None, bytes | None]]
 
 
@@ -262,7 +265,11 @@ class TestReplay:
         line = [sys.executable, "-m", "millrace.cli.main", "replay", "transactions", str(days.path), "--json"]
         # Half an hour of event time in 50 ms: a day takes 2.4 s.
         with subprocess.Popen(
-            [*line, "--speed", "x36000"], cwd=ROOT, env=os.environ, stderr=subprocess.PIPE
+            [*line, "--speed", "x36000"],
+            cwd=ROOT,
+            env=os.environ,
+            stderr=subprocess.PIPE,
+            preexec_fn=INTERRUPTIBLE,
         ) as running:
             progress = stack.state_dir / "replay"
             until("a day is done", lambda: list(progress.glob(f"{days.path.name}-*.json")))
