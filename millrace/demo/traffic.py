@@ -53,8 +53,8 @@ class Story:
         rng = np.random.default_rng([SEED, self.run])
         return iter(Simulator(people, rng, start_ms=self.start_ms, prefix=f"demo-{self.run}-"))
 
-    def ended(self, until_ms: int) -> None:
-        """Remember where this run's time ended."""
+    def reached(self, until_ms: int) -> None:
+        """Remember how far this run's time has come."""
         write(self._path, json.dumps({"run": self.run, "until_ms": until_ms}))
 
 
@@ -125,9 +125,9 @@ class Sender(threading.Thread):
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
             verdicts.append(payment)
             if one.event_time // DAY_MS > until // DAY_MS:  # a demo that is killed has told at least the day
-                self._story.ended(one.event_time)
+                self._story.reached(one.event_time)
             until = one.event_time
-        self._story.ended(until)
+        self._story.reached(until)
 
 
 class Receiver(threading.Thread):

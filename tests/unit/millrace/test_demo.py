@@ -73,7 +73,7 @@ def test_each_demo_goes_on_after_the_last_with_ids_of_its_own(tmp_path: Path) ->
     path = tmp_path / "demo.json"
     first = Story(path)
     payments = list(islice(first.payments(), 2000))
-    first.ended(payments[-1].transaction.event_time)
+    first.reached(payments[-1].transaction.event_time)
     second = Story(path)
     later = list(islice(second.payments(), 2000))
     assert later[0].transaction.event_time > payments[-1].transaction.event_time
