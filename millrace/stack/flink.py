@@ -14,7 +14,7 @@ import yaml
 from config.errors import UserError
 from config.settings import Settings
 from millrace.stack.files import write
-from millrace.stack.jvm import COMPILE_LAST, java
+from millrace.stack.jvm import COMPILE_LAST, clear_temporary, java, temporary
 from millrace.stack.layout import Layout
 
 MEBI = 1024 * 1024
@@ -185,21 +185,20 @@ def taskmanager(settings: Settings) -> tuple[str, ...]:
 
 def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) -> tuple[str, ...]:
     layout = Layout.of(settings)
-    temporary = layout.state / "flink" / "tmp" / name
     return (
         java(),
         *options,
         "-XX:+UseG1GC",
         *COMPILE_LAST,
         *java_options(layout).split(),
-        f"-Djava.io.tmpdir={temporary}",
+        temporary(layout, name),
         f"-Dlog4j.configurationFile={layout.flink_conf / 'log4j-console.properties'}",
         "-cp",
         f"{layout.flink_lib}/*",
         main,
         "--configDir",
         str(layout.flink_conf),
-        f"-Dio.tmp.dirs={temporary}",
+        f"-Dio.tmp.dirs={layout.scratch(name)}",
         f"-Dmetrics.reporter.prom.port={settings.port(f'flink_{name}_metrics')}",
     )
 
@@ -211,9 +210,8 @@ def prepare(settings: Settings, name: str) -> None:
     write(conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))
     for log4j in ("log4j-console.properties", "log4j-cli.properties"):
         write(conf / log4j, LOG4J)
-    temporary = layout.state / "flink" / "tmp" / name
-    shutil.rmtree(temporary, ignore_errors=True)
-    for folder in (temporary, layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
+    clear_temporary(layout, name)
+    for folder in (layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)
     if name == "jobmanager" or not layout.flink_lib.exists():
         link_lib(layout, assemble(layout))

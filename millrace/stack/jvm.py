@@ -7,11 +7,23 @@ import shutil
 from pathlib import Path
 
 from config.errors import UserError
+from millrace.stack.layout import Layout
 
 # A JVM that has just started compiles for a minute, at its work's priority; on few cores the work waits, and a third
 # of the first second's payments come late. So compilers get what is left over (docs/decisions/0007). Where the process
 # is not root the JVM warns that it may not raise a thread's priority; lowering one needs no right.
 COMPILE_LAST = ("-XX:ThreadPriorityPolicy=1", "-XX:CompilerThreadPriority=10")
+
+
+def temporary(layout: Layout, name: str) -> str:
+    """The option that keeps a process's temporary files (native libraries, web caches) out of the system's folder."""
+    return f"-Djava.io.tmpdir={layout.scratch(name)}"
+
+
+def clear_temporary(layout: Layout, name: str) -> None:
+    """Empty the folder that `temporary` names."""
+    shutil.rmtree(layout.scratch(name), ignore_errors=True)
+    layout.scratch(name).mkdir(parents=True, exist_ok=True)
 
 
 def java() -> str:

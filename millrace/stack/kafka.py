@@ -9,7 +9,7 @@ import uuid
 from config.errors import UserError
 from config.settings import Settings
 from millrace.stack.files import write
-from millrace.stack.jvm import COMPILE_LAST, java
+from millrace.stack.jvm import COMPILE_LAST, clear_temporary, java, temporary
 from millrace.stack.layout import Layout
 
 LOG4J = """\
@@ -73,6 +73,7 @@ def command(settings: Settings) -> tuple[str, ...]:
         "-XX:MaxTenuringThreshold=1",
         *COMPILE_LAST,
         "-XX:+ExitOnOutOfMemoryError",
+        temporary(layout, "kafka"),
         f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
         "-cp",
         f"{layout.kafka_jars}/*",
@@ -85,6 +86,7 @@ def prepare(settings: Settings) -> None:
     """Write the configuration; format the storage once. Raises `UserError` when Kafka refuses to."""
     layout = Layout.of(settings)
     home = layout.state / "kafka"
+    clear_temporary(layout, "kafka")
     write(home / "server.properties", "".join(f"{key}={value}\n" for key, value in properties(settings).items()))
     write(home / "log4j2.properties", LOG4J)
     if (home / "data" / "meta.properties").exists():

@@ -31,6 +31,10 @@ class Layout:
         """Pid files, Supervisor's socket and configuration."""
         return self.state / "run"
 
+    def scratch(self, name: str) -> Path:
+        """A process's temporary files; what a killed JVM leaves of them goes when it starts again."""
+        return self.state / "tmp" / name
+
     @property
     def flink_conf(self) -> Path:
         """`FLINK_CONF_DIR`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from config.settings import Settings
-from millrace.stack.jvm import java
+from millrace.stack.jvm import clear_temporary, java, temporary
 from millrace.stack.layout import Layout
 
 
@@ -22,19 +22,22 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def command(settings: Settings) -> tuple[str, ...]:
     """The registry's command line; the runner's manifest holds its class path."""
+    layout = Layout.of(settings)
     return (
         java(),
         f"-Xmx{settings.registry_heap}",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
+        temporary(layout, "registry"),
         "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
         "-cp",
-        str(Layout.of(settings).registry_jar),
+        str(layout.registry_jar),
         "io.quarkus.runner.GeneratedMain",
     )
 
 
 def prepare(settings: Settings) -> None:
     """Make the database's folder."""
+    clear_temporary(Layout.of(settings), "registry")
     (settings.state_dir / "registry").mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ final class HeapBudget {
 
   /** What the calling thread takes from now on. */
   Lease lease() {
-    leases.removeIf(Lease::ended);
+    sweep();
     Lease lease = new Lease();
     leases.add(lease);
     return lease;
@@ -32,6 +32,15 @@ final class HeapBudget {
 
   long left() {
     return left.get();
+  }
+
+  /** Takes back what ended threads had. Several may come at once; one of them gets each lease. */
+  private void sweep() {
+    for (Lease lease : leases) {
+      if (!lease.owner.isAlive() && leases.remove(lease)) {
+        left.addAndGet(lease.taken);
+      }
+    }
   }
 
   /**
@@ -62,12 +71,10 @@ final class HeapBudget {
       taken -= bytes;
     }
 
-    private boolean ended() {
-      if (owner.isAlive()) {
-        return false;
-      }
-      left.addAndGet(taken);
-      return true;
+    /** As {@link #take}, after a look for threads that have ended meanwhile. */
+    boolean takeOfEnded(long bytes) {
+      sweep();
+      return take(bytes);
     }
   }
 }

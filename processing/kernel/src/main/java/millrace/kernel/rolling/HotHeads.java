@@ -97,8 +97,13 @@ final class HotHeads {
     return true;
   }
 
-  /** Takes buffers from others, wherever the hand is at, until there is room. */
+  /**
+   * Takes what ended tasks had, or buffers of other keys wherever the hand is at, until it fits.
+   */
   private boolean reclaim(int bytes, int keeping) {
+    if (room.takeOfEnded(bytes)) {
+      return true;
+    }
     for (int i = 0; i < FEWEST_SETS; i++) {
       hand = (hand + 1) % heads.length;
       if (keys[hand] != null && hand != keeping) {

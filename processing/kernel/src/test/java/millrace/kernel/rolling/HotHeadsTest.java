@@ -1,5 +1,6 @@
 package millrace.kernel.rolling;
 
+import static java.util.Collections.nCopies;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
@@ -11,6 +12,13 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.dataview.MapView;
 import org.apache.flink.table.data.GenericRowData;
@@ -37,6 +45,14 @@ class HotHeadsTest {
     byte[] head = new byte[1 + random.nextInt(most)];
     random.nextBytes(head);
     return head;
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      assertTrue(latch.await(1, TimeUnit.MINUTES));
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   private static GenericRowData row(String a, Long b) {
@@ -102,21 +118,50 @@ class HotHeadsTest {
   void theBudgetIsSharedAndComesBackWithTheThreadsEnd() throws InterruptedException {
     HeapBudget budget = new HeapBudget(1_000);
     HotHeads mine = new HotHeads(budget);
+    CountDownLatch took = new CountDownLatch(1);
+    CountDownLatch end = new CountDownLatch(1);
     Thread other =
         new Thread(
             () -> {
-              HotHeads its = new HotHeads(budget);
-              its.put(key("a"), new byte[800]);
-              assertNotNull(its.get(key("a")));
+              new HotHeads(budget).put(key("a"), new byte[800]);
+              took.countDown();
+              await(end);
             });
     other.start();
-    other.join();
-    mine.put(key("a"), new byte[800]);
+    await(took);
+    for (int i = 0; i < 100; i++) {
+      mine.put(key("a"), new byte[800]);
+    }
     assertNull(mine.get(key("a")));
-    HotHeads next = new HotHeads(budget);
-    assertEquals(1_000, budget.left());
-    next.put(key("a"), new byte[800]);
-    assertNotNull(next.get(key("a")));
+    end.countDown();
+    other.join();
+    for (int i = 0; i < 100; i++) {
+      mine.put(key("a"), new byte[800]);
+    }
+    assertNotNull(mine.get(key("a")));
+  }
+
+  @Test
+  void whatAnEndedThreadHadComesBackOnce() throws Exception {
+    int threads = 8;
+    HeapBudget budget = new HeapBudget(1_000_000);
+    ExecutorService pool = Executors.newFixedThreadPool(threads);
+    for (int round = 0; round < 500; round++) {
+      Thread ended = new Thread(() -> new HotHeads(budget).put(key("a"), new byte[800]));
+      ended.start();
+      ended.join();
+      CyclicBarrier together = new CyclicBarrier(threads);
+      Callable<HeapBudget.Lease> opening =
+          () -> {
+            together.await();
+            return budget.lease();
+          };
+      for (Future<HeapBudget.Lease> opened : pool.invokeAll(nCopies(threads, opening))) {
+        opened.get();
+      }
+      assertEquals(1_000_000, budget.left(), "round " + round);
+    }
+    pool.shutdown();
   }
 
   @Test
