@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.settings import Settings, settings
-from config.topics import Topic, topics
+from config.topics import Topic, largest_message, topics
 from ingestion import schema as contracts
 
 _PRIMITIVES = {
@@ -67,6 +67,8 @@ _PRODUCER = {
     "linger.ms": 2,
     "batch.size": 131_072,
     "buffer.memory": 67_108_864,
+    # The client's own limit is Kafka's 1 MiB: a row that the topic takes and the client does not would stop the job.
+    "max.request.size": largest_message(),
     "delivery.timeout.ms": _PATIENCE_MS,
     "max.block.ms": _PATIENCE_MS,
     "request.timeout.ms": 10_000,

@@ -30,6 +30,8 @@ def main(spec_file: str, folder: str, rows: str, savepoint: str = "") -> None:
         "parallelism.default": "1",
         "taskmanager.memory.managed.size": "64m",
         "pipeline.object-reuse": "true",
+        # rolling keeps its state all the same: expired, the second run would begin anew.
+        "table.exec.state.ttl": "1 s",
         "execution.checkpointing.dir": f"file://{folder}/checkpoints",
         **({"execution.state-recovery.path": savepoint} if savepoint else {}),
     }

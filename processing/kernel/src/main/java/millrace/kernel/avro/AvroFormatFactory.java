@@ -66,7 +66,7 @@ public final class AvroFormatFactory
     FactoryUtil.validateFactoryOptions(this, options);
     parse(options);
     return new AvroDecodingFormat(
-        options.get(URL), options.get(SCHEMA), options.get(UNKNOWN_FOR).toMillis());
+        url(options), options.get(SCHEMA), options.get(UNKNOWN_FOR).toMillis());
   }
 
   @Override
@@ -74,6 +74,7 @@ public final class AvroFormatFactory
       DynamicTableFactory.Context context, ReadableConfig options) {
     FactoryUtil.validateFactoryOptions(this, options);
     AvroSchema schema = parse(options);
+    String url = url(options);
     String subject =
         options
             .getOptional(SUBJECT)
@@ -85,7 +86,7 @@ public final class AvroFormatFactory
         RowType columns = (RowType) physical.getLogicalType();
         Columns.check(schema, columns);
         Columns.checkComplete(schema, columns);
-        return new AvroSerialization(options.get(URL), subject, options.get(SCHEMA), columns);
+        return new AvroSerialization(url, subject, options.get(SCHEMA), columns);
       }
 
       @Override
@@ -93,6 +94,15 @@ public final class AvroFormatFactory
         return ChangelogMode.insertOnly();
       }
     };
+  }
+
+  private static String url(ReadableConfig options) {
+    String url = options.get(URL);
+    if (!url.matches("https?://[^/\\s]+\\S*")) {
+      throw new ValidationException(
+          "'millrace-avro.url' is \"" + url + "\", not http://… or https://…");
+    }
+    return url;
   }
 
   private static AvroSchema parse(ReadableConfig options) {

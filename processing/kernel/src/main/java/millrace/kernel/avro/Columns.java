@@ -38,10 +38,23 @@ final class Columns {
   /** Throws ValidationException where a field that must not be null has no column to come from. */
   static void checkComplete(AvroSchema schema, RowType columns) {
     for (AvroSchema.Field field : schema.fields) {
-      if (!field.schema().isNullable() && !columns.getFieldNames().contains(field.name())) {
+      int column = columns.getFieldIndex(field.name());
+      if (column >= 0) {
+        checkComplete(field.schema().value(), columns.getTypeAt(column));
+      } else if (!field.schema().isNullable()) {
         throw new ValidationException(
             "No column for field '" + field.name() + "' of " + schema.name);
       }
+    }
+  }
+
+  private static void checkComplete(AvroSchema schema, LogicalType column) {
+    if (column instanceof RowType row) {
+      checkComplete(schema, row);
+    } else if (column instanceof ArrayType array) {
+      checkComplete(schema.items.value(), array.getElementType());
+    } else if (column instanceof MapType map) {
+      checkComplete(schema.items.value(), map.getValueType());
     }
   }
 

@@ -10,7 +10,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Confluent wire format (a zero byte, the schema's id in four bytes, Avro) to rows. One a subtask,
- * not thread-safe. What a record holds never makes it throw.
+ * not thread-safe. What a record holds never makes it throw; what the registry's client throws is
+ * not the record's fault and is passed on.
  */
 final class Decoder {
   /** Looks up a writer's schema. */
@@ -66,15 +67,11 @@ final class Decoder {
   GenericRowData decode(byte[] message) throws InterruptedException {
     error = null;
     try {
-      return read(message);
+      return read(plan(id(message)), message);
     } catch (Unreadable e) {
       error = e;
-    } catch (RuntimeException | StackOverflowError e) {
-      // A mistake of ours must not become a job that restarts for ever on one record.
-      LOG.error("Reading a record failed in a way nobody thought of", e);
-      error = Unreadable.malformed("reader failed: " + e);
+      return null;
     }
-    return null;
   }
 
   /** Why the last record gave no row. */
@@ -82,11 +79,18 @@ final class Decoder {
     return error;
   }
 
-  private GenericRowData read(byte[] message) throws InterruptedException {
-    RecordReader plan = plan(id(message));
+  private GenericRowData read(RecordReader plan, byte[] message) {
     in.reset(message, HEADER);
     GenericRowData row = new GenericRowData(width);
-    plan.readInto(row, in);
+    try {
+      plan.readInto(row, in);
+    } catch (Unreadable e) {
+      throw e;
+    } catch (RuntimeException | StackOverflowError e) {
+      // A mistake of ours must not become a job that restarts for ever on one record.
+      LOG.error("Reading a record failed in a way nobody thought of", e);
+      throw Unreadable.malformed("reader failed: " + e);
+    }
     if (in.remaining() > 0) {
       throw new Unreadable(Unreadable.TRAILING_BYTES, in.remaining() + " bytes after the record");
     }
@@ -131,7 +135,15 @@ final class Decoder {
 
   /** A plan, or the reason why there can be none for this id; throws where that may change. */
   private Object compile(int id) throws InterruptedException {
-    String text = fetch(id);
+    String text;
+    try {
+      text = fetch(id);
+    } catch (Unreadable e) {
+      if (e.reason.equals(Unreadable.UNKNOWN_SCHEMA)) {
+        throw e;
+      }
+      return e;
+    }
     try {
       return Resolver.record(AvroSchema.parse(text), reader, columns, width);
     } catch (Unreadable e) {
@@ -151,10 +163,12 @@ final class Decoder {
       unknownUntil.remove(id);
       return text;
     } catch (Unreadable e) {
-      if (unknownUntil.size() >= MOST_UNKNOWN) {
-        unknownUntil.clear();
+      if (e.reason.equals(Unreadable.UNKNOWN_SCHEMA)) {
+        if (unknownUntil.size() >= MOST_UNKNOWN) {
+          unknownUntil.clear();
+        }
+        unknownUntil.put(id, clock.getAsLong() + unknownForMillis);
       }
-      unknownUntil.put(id, clock.getAsLong() + unknownForMillis);
       throw e;
     }
   }

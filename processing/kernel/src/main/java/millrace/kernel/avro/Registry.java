@@ -8,6 +8,10 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
@@ -41,6 +45,7 @@ final class Registry implements Decoder.Schemas {
 
   private final String url;
   private final long registrationWait;
+  private final Duration read;
   private HttpClient client;
 
   /**
@@ -48,6 +53,14 @@ final class Registry implements Decoder.Schemas {
    *     registered yet
    */
   Registry(String url, long registrationWait) {
+    this(url, registrationWait, READ);
+  }
+
+  /**
+   * @param read how long an answer may take
+   */
+  Registry(String url, long registrationWait, Duration read) {
+    this.read = read;
     this.url = url.endsWith("/") ? url.substring(0, url.length() - 1) : url;
     this.registrationWait = registrationWait;
   }
@@ -112,7 +125,7 @@ final class Registry implements Decoder.Schemas {
 
   private HttpRequest.Builder request(String path) {
     return HttpRequest.newBuilder(URI.create(url + path))
-        .timeout(READ)
+        .timeout(read)
         .header("Accept", "application/vnd.schemaregistry.v1+json, application/json")
         .header("Content-Type", "application/vnd.schemaregistry.v1+json");
   }
@@ -126,13 +139,24 @@ final class Registry implements Decoder.Schemas {
               .version(HttpClient.Version.HTTP_1_1)
               .build();
     }
+    // The request's own time-out ends with the headers; a host that dies then would be waited for
+    // without end.
+    CompletableFuture<HttpResponse<String>> asked =
+        client.sendAsync(request, HttpResponse.BodyHandlers.ofString());
     try {
-      HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());
+      HttpResponse<String> response = asked.get(read.toMillis(), TimeUnit.MILLISECONDS);
       return new Answer(response.statusCode(), json(response.body()), response.body());
-    } catch (IOException e) {
-      complain(request, "is not reachable (" + e + ")", wait);
-      return null;
+    } catch (TimeoutException e) {
+      complain(request, "gave no whole answer within " + read, wait);
+    } catch (ExecutionException e) {
+      if (!(e.getCause() instanceof IOException)) {
+        throw new IllegalStateException("Schema registry " + request.uri(), e.getCause());
+      }
+      complain(request, "is not reachable (" + e.getCause() + ")", wait);
+    } finally {
+      asked.cancel(true);
     }
+    return null;
   }
 
   private static JsonNode json(String text) {

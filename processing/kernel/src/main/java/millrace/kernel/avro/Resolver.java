@@ -48,6 +48,8 @@ final class Resolver {
       Integer source = source(field, written);
       if (source == null) {
         defaults[column] = missing(field, type);
+      } else if (readers[source] != null) {
+        throw Unreadable.incompatible("field " + names[source] + " is read as two, by an alias");
       } else {
         readers[source] =
             value(skipped[source], field.schema(), type, field.name(), field.minLength());
@@ -139,7 +141,7 @@ final class Resolver {
         switch (reader.type) {
           case BOOLEAN -> from == Type.BOOLEAN ? Input::readBoolean : null;
           case INT -> from == Type.INT && sameUnit(writer, reader) ? Input::readInt : null;
-          case LONG -> sameUnit(writer, reader) ? longs(from, reader, column) : null;
+          case LONG -> sameUnit(writer, reader) ? longs(from, reader, column, where) : null;
           case FLOAT -> floats(from, where);
           case DOUBLE -> doubles(from, where);
           case STRING ->
@@ -174,18 +176,23 @@ final class Resolver {
         || writer.logicalType.equals(reader.logicalType);
   }
 
-  private static Reader longs(Type from, AvroSchema reader, LogicalType column) {
+  private static Reader longs(Type from, AvroSchema reader, LogicalType column, String where) {
     if (from != Type.INT && from != Type.LONG) {
       return null;
     }
     boolean narrow = from == Type.INT;
-    if (column.is(LogicalTypeRoot.BIGINT)) {
-      return narrow ? in -> (long) in.readInt() : Input::readLong;
-    }
     int digits = Timestamps.digits(reader.logicalType);
-    return narrow
-        ? in -> Timestamps.fromLong(in.readInt(), digits)
-        : in -> Timestamps.fromLong(in.readLong(), digits);
+    if (digits > 0) {
+      boolean asNumber = column.is(LogicalTypeRoot.BIGINT);
+      return in -> {
+        long value = narrow ? in.readInt() : in.readLong();
+        if (!Timestamps.inRange(value, digits)) {
+          in.refuse(where + " is out of range: " + value);
+        }
+        return asNumber ? (Object) value : Timestamps.fromLong(value, digits);
+      };
+    }
+    return narrow ? in -> (long) in.readInt() : Input::readLong;
   }
 
   private static Reader floats(Type from, String where) {

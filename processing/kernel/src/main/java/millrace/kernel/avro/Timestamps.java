@@ -4,6 +4,11 @@ import org.apache.flink.table.data.TimestampData;
 
 /** Avro's timestamps, all of them longs, and Flink's. */
 final class Timestamps {
+  // The years 1 to 9999: what SQL, ISO 8601 and Python's datetime can say. A time in a finer unit
+  // than declared lies beyond, and so does what would overflow in a window's arithmetic.
+  private static final long EARLIEST_MILLIS = -62_135_596_800_000L;
+  private static final long LATEST_MILLIS = 253_402_300_799_999L;
+
   private Timestamps() {}
 
   /** Decimal digits of a second that a logical type keeps; 0 for what is no timestamp. */
@@ -14,6 +19,17 @@ final class Timestamps {
       case "timestamp-nanos", "local-timestamp-nanos" -> 9;
       default -> 0;
     };
+  }
+
+  /** True for the years 1 to 9999. */
+  static boolean inRange(long value, int digits) {
+    long millis =
+        switch (digits) {
+          case 3 -> value;
+          case 6 -> Math.floorDiv(value, 1_000L);
+          default -> Math.floorDiv(value, 1_000_000L);
+        };
+    return millis >= EARLIEST_MILLIS && millis <= LATEST_MILLIS;
   }
 
   static TimestampData fromLong(long value, int digits) {

@@ -79,16 +79,23 @@ final class Writers {
     AvroSchema schema = declared.value();
     Writer plain = plain(schema, column, where);
     if (!declared.isNullable()) {
+      boolean union = declared.type == AvroSchema.Type.UNION; // of one type: its index is 0
       return new Both(
           (row, i, out) -> {
             if (row.isNullAt(i)) {
               throw isNull(where);
+            }
+            if (union) {
+              out.writeLong(0);
             }
             plain.write(row, i, out);
           },
           (items, i, out) -> {
             if (items.isNullAt(i)) {
               throw isNull(where);
+            }
+            if (union) {
+              out.writeLong(0);
             }
             plain.write(items, i, out);
           });

@@ -6,8 +6,8 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * A growing byte buffer, written and read with one position: variable-length whole numbers, 8-byte
- * doubles. Little-endian. Reused between rows.
+ * A growing byte buffer, written and read with one position: variable-length and 4- and 8-byte
+ * whole numbers. Little-endian. Reused between rows.
  */
 final class Bytes {
   private static final VarHandle LONG =

@@ -22,8 +22,8 @@ final class HotHeads {
    */
   private static final int ADMITTED = 8;
 
-  /** Bytes that a slot takes beside its head: references, objects' headers, a key. */
-  private static final int BESIDE = 80;
+  /** Bytes that a slot takes beside its head and key: references, objects' headers. */
+  private static final int BESIDE = 56;
 
   private final HeapBudget.Lease room;
   private byte[][] keys = new byte[2 * FEWEST_SETS][];
@@ -55,11 +55,11 @@ final class HotHeads {
     int slot = find(key, set);
     if (slot < 0) {
       slot = 2 * set + 1 - newer[set];
-      if (!reserve(slot, head.length)) {
+      if (!reserve(slot, key, head.length)) {
         return;
       }
       keep(key, slot);
-    } else if (!reserve(slot, head.length)) {
+    } else if (!reserve(slot, key, head.length)) {
       forget(slot);
       return;
     }
@@ -68,7 +68,7 @@ final class HotHeads {
   }
 
   private void forget(int slot) {
-    room.give(BESIDE + heads[slot].length);
+    room.give(taken(slot));
     used--;
     keys[slot] = null;
     heads[slot] = null;
@@ -82,18 +82,26 @@ final class HotHeads {
     }
   }
 
-  private boolean reserve(int slot, int length) {
+  private int taken(int slot) {
+    return heads[slot] == null ? 0 : BESIDE + keys[slot].length + heads[slot].length;
+  }
+
+  /** Makes room in a slot for a key, whose copy comes next, and a head. */
+  private boolean reserve(int slot, Bytes key, int length) {
     boolean first = heads[slot] == null;
-    int has = first ? -BESIDE : heads[slot].length;
-    if (length <= has) {
-      return true;
-    }
-    int wanted = (length / STEP + 1) * STEP;
-    if (!room.take(wanted - has) && !(tries++ % ADMITTED == 0 && reclaim(wanted - has, slot))) {
+    boolean fits = !first && length <= heads[slot].length;
+    int buffer = fits ? heads[slot].length : (length / STEP + 1) * STEP;
+    int more = BESIDE + key.at + buffer - taken(slot);
+    if (more > 0 && !room.take(more) && !(tries++ % ADMITTED == 0 && reclaim(more, slot))) {
       return false;
     }
+    if (more < 0) {
+      room.give(-more);
+    }
+    if (!fits) {
+      heads[slot] = new byte[buffer];
+    }
     used += first ? 1 : 0;
-    heads[slot] = new byte[wanted];
     return true;
   }
 

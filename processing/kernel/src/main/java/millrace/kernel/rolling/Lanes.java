@@ -21,7 +21,11 @@ final class Lanes {
   private static final int WHOLE = 3;
   private static final int IS_NAN = Byte.MIN_VALUE;
 
-  /** What a lane keeps. The order is part of the stored form: add at the end only. */
+  /**
+   * What a lane keeps. The order is part of the stored form: add at the end only. So are the names,
+   * and those of {@link Column.Type} and {@link Spec.Op}: a lane is found again by a hash of them
+   * (IdentityTest).
+   */
   enum Kind {
     COUNT(1, 0, 0),
     SUM(0, 1, 0),

@@ -1,5 +1,6 @@
 package millrace.kernel.rolling;
 
+import java.util.Comparator;
 import java.util.List;
 import millrace.kernel.rolling.Spec.Aggregate;
 
@@ -11,7 +12,6 @@ import millrace.kernel.rolling.Spec.Aggregate;
 final class Layout {
   final Spec spec;
   final int timeColumn;
-  final boolean timeIsNumber;
   final int idColumn;
   final Predicate emit;
   final Predicate[] filters;
@@ -24,7 +24,6 @@ final class Layout {
   Layout(
       Spec spec,
       int timeColumn,
-      boolean timeIsNumber,
       int idColumn,
       Predicate emit,
       Predicate[] filters,
@@ -33,21 +32,21 @@ final class Layout {
       Output.Type[] outputs) {
     this.spec = spec;
     this.timeColumn = timeColumn;
-    this.timeIsNumber = timeIsNumber;
     this.idColumn = idColumn;
     this.emit = emit;
     this.filters = filters;
     this.operands = operands;
     this.rings = rings;
     this.outputs = outputs;
-    Ring best = rings[0];
-    for (Ring ring : rings) {
-      if (ring.span() > best.span() || (ring.span() == best.span() && ring.tileMs > best.tileMs)) {
-        best = ring;
-      }
-    }
-    this.longest = best;
-    this.span = best.span();
+    this.longest = longest(List.of(rings));
+    this.span = longest.span();
+  }
+
+  /** The ring that reaches back furthest, of several the one of the longest tiles: ids go by it. */
+  static Ring longest(List<Ring> rings) {
+    return rings.stream()
+        .max(Comparator.comparingLong(Ring::span).thenComparingLong(ring -> ring.tileMs))
+        .orElseThrow();
   }
 
   /** All windows of one tile length. */

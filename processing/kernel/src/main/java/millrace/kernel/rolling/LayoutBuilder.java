@@ -66,7 +66,6 @@ final class LayoutBuilder {
     return new Layout(
         spec,
         time,
-        timeColumn.type() == Type.NUMBER,
         id,
         emit,
         filters.toArray(Predicate[]::new),
@@ -164,6 +163,7 @@ final class LayoutBuilder {
     final long tileMs;
     int tiles;
     private final List<Lanes.Kind> kinds = new ArrayList<>();
+    private final List<String> identities = new ArrayList<>();
     private final List<Integer> ids = new ArrayList<>();
     private final List<Integer> laneFilters = new ArrayList<>();
     private final List<Integer> laneOperands = new ArrayList<>();
@@ -189,11 +189,17 @@ final class LayoutBuilder {
               + filters.get(filter).identity;
       int id = Hash.high(Hash.of(identity.getBytes(StandardCharsets.UTF_8)));
       for (int i = 0; i < kinds.size(); i++) {
-        if (kinds.get(i) == kind && ids.get(i) == id) {
+        if (identities.get(i).equals(identity)) {
           return i;
+        }
+        if (kinds.get(i) == kind && ids.get(i) == id) {
+          throw new SpecException(
+              "features: two lanes of one tile length have the same id, change a filter of one: "
+                  + identity.replace('\n', ' '));
         }
       }
       kinds.add(kind);
+      identities.add(identity);
       ids.add(id);
       laneFilters.add(filter);
       laneOperands.add(operands.add(column));

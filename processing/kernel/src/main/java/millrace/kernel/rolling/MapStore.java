@@ -56,6 +56,9 @@ final class MapStore implements StateStore {
 
   @Override
   public void remove(long entry) {
+    if (entry == HEAD) {
+      throw new IllegalArgumentException("rolling: a head is replaced, never removed");
+    }
     try {
       view.remove(entry);
     } catch (Exception e) {

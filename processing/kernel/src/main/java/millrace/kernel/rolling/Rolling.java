@@ -1,5 +1,6 @@
 package millrace.kernel.rolling;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashMap;
@@ -39,6 +40,13 @@ import org.apache.flink.table.types.inference.TypeInference;
 public final class Rolling extends ProcessTableFunction<RowData> implements SpecializedFunction {
   private static final long serialVersionUID = 1L;
   private static final String INPUT = "in";
+
+  /**
+   * Whatever the job's time-to-live is: entries of a key belong together, and Flink would let each
+   * expire by itself. Written as what Flink takes where a job asks for none: zero would be another
+   * layout of the state.
+   */
+  private static final Duration FOR_EVER = Duration.ofMillis(Long.MAX_VALUE);
 
   /** What the call is for; null until Flink specializes the function for it. */
   private final String spec;
@@ -104,7 +112,7 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
         MapView.newMapViewDataType(
             DataTypes.BIGINT().notNull().bridgedTo(Long.class),
             DataTypes.BYTES().notNull().bridgedTo(byte[].class));
-    state.put("state", StateTypeStrategy.of(call -> Optional.of(map)));
+    state.put("state", StateTypeStrategy.of(call -> Optional.of(map), FOR_EVER));
     return TypeInference.newBuilder()
         .staticArguments(
             StaticArgument.table(

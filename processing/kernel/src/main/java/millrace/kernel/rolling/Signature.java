@@ -44,14 +44,7 @@ final class Signature {
   record Stored(boolean hasIds, List<Ring> rings) {
     /** The tile length of the ring that the ids go by. */
     long idTile() {
-      Ring best = rings.get(0);
-      for (Ring ring : rings) {
-        if (ring.span() > best.span()
-            || (ring.span() == best.span() && ring.tileMs > best.tileMs)) {
-          best = ring;
-        }
-      }
-      return best.tileMs;
+      return Layout.longest(rings).tileMs;
     }
   }
 

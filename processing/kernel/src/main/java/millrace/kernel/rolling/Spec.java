@@ -5,7 +5,7 @@ import java.util.Map;
 
 /**
  * What is asked of {@code rolling}, as docs/rolling.md writes it. {@link SpecParser} reads it;
- * {@link Layout} checks it against the columns of the input.
+ * {@link LayoutBuilder} checks it against the columns of the input.
  *
  * @param id the column that recognises duplicates, or null
  * @param windows by name, in the order given

@@ -13,7 +13,7 @@ interface StateStore {
 
   void remove(long entry);
 
-  /** The entry of {@link State}. */
+  /** The entry of the head, which every row reads and writes: {@link Engine}. */
   long HEAD = 0;
 
   /** The entry of a ring's tiles, when they are too many for the head. */

@@ -56,7 +56,6 @@ class EvolutionTest {
         "'long'|'double'",
         "'float'|'double'",
         "'int'|MILLIS",
-        "'long'|MILLIS",
         "MILLIS|'long'",
         "'string'|'bytes'",
         "'double'|['null','double']",
@@ -87,6 +86,55 @@ class EvolutionTest {
       Compare.rows(
           Records.read(message, writerSchema, readerSchema), row, Records.columns(readerSchema));
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "-62135596800000, true",
+    "-62135596800001, false",
+    "253402300799999, true",
+    "253402300800000, false",
+    "1760000000000000, false", // microseconds
+    "-9223372036854775808, false",
+    "9223372036854775807, false"
+  })
+  void aTimeLiesInTheYears1To9999(long time, boolean inRange) throws InterruptedException {
+    for (String writer : List.of(field("\"long\""), field("MILLIS"), field("[\"null\", MILLIS]"))) {
+      for (String reader : List.of(field("MILLIS"), field("[\"null\", MILLIS]"))) {
+        Schema schema = Records.avro(writer);
+        GenericRecord record = new GenericData.Record(schema);
+        record.put("x", time);
+        record.put("last", 1);
+        Decoder decoder = decoder(writer, reader);
+        GenericRowData row = decoder.decode(Records.write(1, record, schema));
+        if (inRange) {
+          assertEquals(time, row.getTimestamp(0, 3).getMillisecond());
+        } else {
+          assertNull(row);
+          assertEquals(Unreadable.REFUSED, decoder.error().reason);
+          assertEquals("x is out of range: " + time, decoder.error().getMessage());
+        }
+      }
+    }
+  }
+
+  @Test
+  void finerTimesHaveTheSameRange() {
+    assertTrue(Timestamps.inRange(253_402_300_799_999_999L, 6));
+    assertTrue(!Timestamps.inRange(253_402_300_800_000_000L, 6));
+    assertTrue(!Timestamps.inRange(-62_135_596_800_000_001L, 6));
+    assertTrue(Timestamps.inRange(Long.MIN_VALUE, 9) && Timestamps.inRange(Long.MAX_VALUE, 9));
+  }
+
+  @Test
+  void aFieldThatTwoWouldReadIsIncompatible() throws InterruptedException {
+    String writer = record("{\"name\":\"x\",\"type\":\"int\"}");
+    String reader =
+        record(
+            "{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"y\",\"type\":\"int\",\"aliases\":[\"x\"]}");
+    Decoder decoder = decoder(writer, reader);
+    assertNull(decoder.decode(new byte[] {0, 0, 0, 0, 1, 2}));
+    assertEquals(Unreadable.INCOMPATIBLE_SCHEMA, decoder.error().reason);
   }
 
   @ParameterizedTest

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Random;
 import java.util.ServiceLoader;
 import java.util.stream.Stream;
+import org.apache.flink.configuration.Configuration;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.data.GenericRowData;
@@ -19,6 +20,8 @@ import org.apache.flink.table.factories.Factory;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.RowType;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the planner sees of the formats: their names, what they refuse, and key texts. */
 class FormatTest {
@@ -72,6 +75,49 @@ class FormatTest {
     }
     RowType label = Records.columns(Records.avro(Records.contract("FraudLabel")));
     Columns.checkComplete(AvroSchema.parse(Records.contract("FraudLabel")), label);
+  }
+
+  @Test
+  void nestedRecordsMustBeCompleteToo() {
+    AvroSchema schema =
+        AvroSchema.parse(
+            "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"items\",\"type\":"
+                + "{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"N\",\"fields\":["
+                + "{\"name\":\"a\",\"type\":\"int\"},{\"name\":\"b\",\"type\":\"int\"}]}}}]}");
+    DataTypes.Field a = DataTypes.FIELD("a", DataTypes.INT());
+    DataTypes.Field b = DataTypes.FIELD("b", DataTypes.INT());
+    Columns.checkComplete(
+        schema, row(DataTypes.FIELD("items", DataTypes.ARRAY(DataTypes.ROW(a, b)))));
+    RowType without = row(DataTypes.FIELD("items", DataTypes.ARRAY(DataTypes.ROW(a))));
+    String message =
+        assertThrows(ValidationException.class, () -> Columns.checkComplete(schema, without))
+            .getMessage();
+    assertEquals("No column for field 'b' of N", message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"localhost:8081", "", "ftp://host/", "http://", "http:///x y"})
+  void whatIsNoAddressOfARegistryIsRefused(String url) {
+    Configuration options = new Configuration();
+    options.setString("url", url);
+    options.setString("schema", Records.contract("Transaction"));
+    String message =
+        assertThrows(
+                ValidationException.class,
+                () -> new AvroFormatFactory().createDecodingFormat(null, options))
+            .getMessage();
+    assertTrue(message.contains("millrace-avro.url"), message);
+  }
+
+  @Test
+  void aUnionOfOneTypeHasAnIndex() throws Exception {
+    String text =
+        "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"x\",\"type\":[\"string\"]}]}";
+    RowType columns = row(DataTypes.FIELD("x", DataTypes.STRING()));
+    Output out = new Output();
+    Writers.record(AvroSchema.parse(text), columns)
+        .write(GenericRowData.of(StringData.fromString("ab")), out);
+    assertArrayEquals(new byte[] {0, 4, 'a', 'b'}, out.copy());
   }
 
   @Test

@@ -3,6 +3,7 @@ package millrace.kernel.avro;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.ByteBuffer;
@@ -54,9 +55,13 @@ class ReasonsTest {
   private final Decoder decoder = decoder(SCHEMA);
 
   private Decoder decoder(String text) {
+    return decoder(text, this::schema);
+  }
+
+  private Decoder decoder(String text, Decoder.Schemas schemas) {
     RowType columns = Records.columns(Records.avro(text));
     return new Decoder(
-        AvroSchema.parse(text), columns, columns.getFieldCount(), this::schema, 5_000, clock::get);
+        AvroSchema.parse(text), columns, columns.getFieldCount(), schemas, 5_000, clock::get);
   }
 
   private String schema(int id) {
@@ -143,6 +148,34 @@ class ReasonsTest {
     assertNotNull(decoder.decode(message));
     assertNotNull(decoder.decode(message));
     assertEquals(2, asked);
+  }
+
+  @Test
+  void whatTheRegistrySaysOfASchemaStays() throws InterruptedException {
+    Decoder other =
+        decoder(
+            SCHEMA,
+            id -> {
+              asked++;
+              throw Unreadable.incompatible("schema " + id + " is PROTOBUF");
+            });
+    for (int i = 0; i < 3; i++) {
+      assertNull(other.decode(new byte[] {0, 0, 0, 0, 1, 2}));
+      assertEquals("incompatible_schema", other.error().reason);
+      clock.addAndGet(4_000);
+    }
+    assertEquals(1, asked);
+  }
+
+  @Test
+  void aFailingRegistryClientIsNoFaultOfTheRecord() {
+    Decoder other =
+        decoder(
+            SCHEMA,
+            id -> {
+              throw new IllegalStateException("no such scheme");
+            });
+    assertThrows(IllegalStateException.class, () -> other.decode(new byte[] {0, 0, 0, 0, 1, 2}));
   }
 
   @Test

@@ -10,6 +10,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -117,6 +118,27 @@ class RegistryTest {
     replies.add(FOUND);
     start(port);
     assertEquals("\"string\"", answer.get());
+  }
+
+  @Test
+  void asksAgainWhenAnAnswerDoesNotEnd() throws Exception {
+    replies.add(FOUND);
+    String url = start(0);
+    CountDownLatch asked = new CountDownLatch(1);
+    server.removeContext("/");
+    server.createContext(
+        "/",
+        exchange -> {
+          boolean first = asked.getCount() > 0;
+          asked.countDown();
+          byte[] bytes = FOUND.body.getBytes(StandardCharsets.UTF_8);
+          exchange.sendResponseHeaders(200, bytes.length);
+          if (!first) {
+            exchange.getResponseBody().write(bytes);
+            exchange.close();
+          }
+        });
+    assertEquals("\"string\"", new Registry(url, 0, Duration.ofMillis(300)).byId(1));
   }
 
   @Test
