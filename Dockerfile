@@ -5,7 +5,8 @@ WORKDIR /app
 COPY . .
 # The same set-up as on a machine without containers.
 RUN scripts/setup.sh --for demo && rm -rf /root/.cache /root/.m2 /var/lib/apt/lists/*
-RUN useradd --system millrace && mkdir /state && chown millrace /state
+# Flink's folder of jars is made when it starts, by that user.
+RUN useradd --system millrace && mkdir /state && chown millrace /state .build/flink
 ENV PATH=/app/.venv/bin:$PATH
 USER millrace
 VOLUME /state

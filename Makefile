@@ -1,9 +1,13 @@
 # The commands people type. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test bench lint unit clean
+# With -j too: what lints and tests needs the set-up before it.
+.NOTPARALLEL:
 KEEP ?=
 SECONDS ?= 60
 PY := .venv/bin
+# Asked when a recipe runs: before, set-up may not have installed one yet.
+JDK = JAVA_HOME=$$(scripts/java_home.sh)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +20,8 @@ demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, 
 	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep)
 
 test: setup lint ## everything: lint, Java tests, unit and integration tests with coverage
-	mvn -q -B -f processing/kernel verify
-	$(PY)/pytest --cov --cov-report=term
+	$(JDK) mvn -q -B -f processing/kernel verify
+	$(JDK) $(PY)/pytest --cov --cov-report=term
 
 unit: ## the fast tests only, no stack
 	@scripts/setup.sh

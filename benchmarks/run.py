@@ -2,9 +2,10 @@
 
     python -m benchmarks.run [--quick] [--only rolling,scaling,…]
 
-The stack lies in `.millrace-bench`, ports 9000 above the usual ones, unless MILLRACE_STATE_DIR or MILLRACE_PORT_OFFSET
-say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Each benchmark is its own process:
-one that fails is reported and the others go on; the exit code says so.
+The stack lies in `.millrace-bench`, ports 9000 above the usual ones, unless MILLRACE_BENCH_STATE_DIR or
+MILLRACE_BENCH_PORT_OFFSET say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Other
+variables MILLRACE_… are the caller's own stack's and are left aside, so that neither that stack is touched nor the
+figures are. Each benchmark is its own process: one that fails is reported and the others go on; the exit code says so.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report import RESULTS, keep, show
+from config.settings import PREFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv" / "bin" / "python"
 MILLRACE = ROOT / ".venv" / "bin" / "millrace"
 CLUSTER = "kafka,registry,jobmanager,taskmanager"
+KEPT = {"MILLRACE_BUILD_DIR"}  # where the jars are, whosever stack they run
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,14 @@ PARTS = (
 )
 
 
-def environment() -> dict[str, str]:
-    """The stack of this run: the caller's where it is named, else one of its own."""
-    defaults = {"MILLRACE_STATE_DIR": ".millrace-bench", "MILLRACE_PORT_OFFSET": "9000"}
-    return {**defaults, **os.environ}
+def environment(caller: Mapping[str, str]) -> dict[str, str]:
+    """What this run's stack is started with: never the caller's stack, which `reset` would remove."""
+    kept = {name: value for name, value in caller.items() if not name.startswith(PREFIX) or name in KEPT}
+    return {
+        **kept,
+        f"{PREFIX}STATE_DIR": caller.get(f"{PREFIX}BENCH_STATE_DIR") or ".millrace-bench",
+        f"{PREFIX}PORT_OFFSET": caller.get(f"{PREFIX}BENCH_PORT_OFFSET") or "9000",
+    }
 
 
 def peers(environ: dict[str, str]) -> None:
@@ -134,7 +142,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the stack up")
     options = parser.parse_args()
     chosen = [part for part in PARTS if not options.only or part.name in options.only.split(",")]
-    environ = {**environment(), "MILLRACE_BENCH_SUFFIX": "-quick" if options.quick else ""}
+    environ = {**environment(os.environ), "MILLRACE_BENCH_SUFFIX": "-quick" if options.quick else ""}
     peers(environ)
     failed: list[str] = []
     subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=True)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, SecretStr, computed_field, field_validator
+from pydantic import Field, SecretStr, ValidationError, computed_field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.errors import UserError
+
 ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "MILLRACE_"
 
 
 class Settings(BaseSettings):
     """What a deployment may change. Ports are local; `port_offset` moves all of them at once (a second stack)."""
 
-    model_config = SettingsConfigDict(env_prefix="MILLRACE_", env_file=ROOT / ".env", frozen=True, extra="ignore")
+    # An empty variable is one that is not set: as a folder it would be the project's own.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ROOT / ".env", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     state_dir: Path = Field(
         default=ROOT / ".millrace", description="everything the local stack keeps: data, logs, models, pids"
@@ -66,13 +73,27 @@ class Settings(BaseSettings):
     api_requests_per_second: int = Field(default=2000, ge=1, description="per key")
     api_max_body_bytes: int = Field(default=16_384, ge=256)
     score_deadline_ms: int = Field(default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL"
+    )
     log_json: bool = True
 
     @field_validator("state_dir", "build_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value if value.is_absolute() else ROOT / value
+
+    @field_validator("state_dir")
+    @classmethod
+    def _apart(cls, value: Path) -> Path:
+        if ROOT.is_relative_to(value):
+            raise ValueError("it holds the project itself, which `millrace reset` would remove with it")
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
 
     def port(self, name: str) -> int:
         """The local port of a part, offset applied: `port("redis")`."""
@@ -106,5 +127,12 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings, loaded once."""
-    return Settings()
+    """The process's settings, loaded once. Raises `UserError` naming each variable that cannot be used, and why."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        # The reasons alone: what was given may be a secret.
+        wrong = (f"{PREFIX}{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        raise UserError("; ".join(wrong)) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{ROOT / '.env'} is no UTF-8 text: {error.reason}") from None

@@ -39,12 +39,12 @@ def command(settings: Settings, job: str, resume: Path | None) -> list[str]:
         str(layout.flink_home / "bin" / "flink"),
         "run",
         "--detached",
-        f"-Dexecution.checkpointing.dir={(layout.checkpoints / job).as_uri()}",
-        f"-Dexecution.checkpointing.savepoint-dir={(layout.savepoints / job).as_uri()}",
+        f"-Dexecution.checkpointing.dir={flink.uri(layout.checkpoints / job)}",
+        f"-Dexecution.checkpointing.savepoint-dir={flink.uri(layout.savepoints / job)}",
     ]
     if resume is not None:
         claim = "CLAIM" if resume.is_relative_to(layout.checkpoints) else "NO_CLAIM"
-        line += ["--fromSavepoint", resume.as_uri(), "--claimMode", claim]
+        line += ["--fromSavepoint", flink.uri(resume), "--claimMode", claim]
     return [*line, "--python", str(ROOT / "processing" / "jobs" / f"{job}.py")]
 
 
@@ -105,7 +105,8 @@ def living(settings: Settings, job: str) -> str | None:
 def submit(settings: Settings, job: str, resume: Path | None) -> str:
     """Submit a job that does not run; the caller holds `exclusive`. Returns its id.
 
-    Raises `UserError` with the end of Flink's own words when it is refused, `RetryableError` when the cluster is away.
+    Raises `UserError` with the end of Flink's own words when it is refused or takes too long, `RetryableError` when the
+    cluster is away.
     """
     check_name(job)
     if (running := living(settings, job)) is not None:
@@ -113,16 +114,21 @@ def submit(settings: Settings, job: str, resume: Path | None) -> str:
     if resume is not None and not (resume / "_metadata").exists():
         raise UserError(f"{resume} is no checkpoint or savepoint: it holds no _metadata")
     flink.prepare(settings, "client")
-    done = subprocess.run(
-        command(settings, job, resume),
-        env=environment(settings),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SUBMIT_TIMEOUT_S,
-    )
+    try:
+        done = subprocess.run(
+            command(settings, job, resume),
+            env=environment(settings),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SUBMIT_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"flink run {job} has not ended after {SUBMIT_TIMEOUT_S} s: see `millrace logs jobmanager`"
+        ) from None
     found = SUBMITTED.search(done.stdout)
     if not found:
         raise UserError(f"flink run refused {job}: {reason(done.stdout + done.stderr)}")
@@ -156,7 +162,7 @@ def stop(settings: Settings, job: str, timeout: float = 120.0) -> Path:
 
 
 def _stop(settings: Settings, job_id: str, folder: Path, timeout: float) -> Path:
-    body = {"targetDirectory": folder.as_uri(), "drain": False}
+    body = {"targetDirectory": flink.uri(folder), "drain": False}
     request = cluster.rest(settings, f"/jobs/{job_id}/stop", body=body)["request-id"]
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

@@ -1,96 +1,109 @@
 #!/usr/bin/env bash
 # From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, two locked Python environments,
 # jars and the Java kernel by Maven. Each step is skipped when what it depends on has not changed (stamps in .build/stamps),
-# so running it again costs nothing. Independent steps run side by side.
+# so running it again costs nothing. Independent steps run side by side; apt alone is in the foreground, where sudo can ask.
 #   scripts/setup.sh [--for demo|test]     demo leaves out the tools of development
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-purpose=test
-case "${1:-}" in
-  "") ;;
-  --for) purpose=${2:-} ;;
-  *) echo "usage: scripts/setup.sh [--for demo|test]" >&2; exit 2 ;;
-esac
-[[ $purpose == demo || $purpose == test ]] || { echo "setup: --for takes demo or test" >&2; exit 2; }
-
-build=$PWD/${MILLRACE_BUILD_DIR:-.build}
-[[ ${MILLRACE_BUILD_DIR:-} == /* ]] && build=$MILLRACE_BUILD_DIR
-stamps=$build/stamps
-logs=$build/log
 uv_version=0.13.8
-mkdir -p "$stamps" "$logs"
+policy=/usr/sbin/policy-rc.d
+mark="# for the length of Millrace's set-up, process"
+as_root=()
 
 say() { echo "setup: $*"; }
 refuse() { echo "setup: $*" >&2; exit 2; }
-
-# One at a time: two would write the same folders.
-exec 9>"$build/setup.lock"
-flock -n 9 || { say "another set-up is running, waiting for it"; flock 9; }
 
 hash_of() { cat -- "$@" | sha256sum | cut -c1-16; }
 fresh() { [[ -f $stamps/$1 && $(<"$stamps/$1") == "$2" ]]; }
 stamp() { echo "$2" > "$stamps/$1"; }
 
+# attempt COMMAND…: leave its exit code in the caller's `code`. Neither this nor anything that comes to it may be called in
+# a condition (`if`, `!`, `||`, `&&`): bash turns `set -e` off in there, all the way down, and a function would go on after
+# what failed in it.
+attempt() {
+  set +e
+  (set -e; "$@")
+  code=$?
+  set -e
+}
+
 # step NAME TEXT COMMAND…: say it, run it into a log, say how long it took; on failure show the log's end.
 step() {
-  local name=$1 text=$2 began=$SECONDS
+  local name=$1 text=$2 began=$SECONDS code=0
   shift 2
   say "$text …"
-  if ! "$@" > "$logs/$name.log" 2>&1 9>&-; then
+  attempt "$@" > "$logs/$name.log" 2>&1 9>&-
+  if ((code)); then
     echo "setup: failed: $text. The end of $logs/$name.log:" >&2
     tail -n 25 "$logs/$name.log" >&2
-    return 1
+    return "$code"
   fi
   say "$text: done in $((SECONDS - began)) s"
 }
 
+# A setting as the application reads it: the environment's, else .env's; an empty one is none.
+setting() {
+  local name=$1 value
+  value=${!name:-}
+  if [[ -z $value && -f .env ]]; then
+    value=$(sed -nE "s/^[[:space:]]*(export[[:space:]]+)?${name}[[:space:]]*=[[:space:]]*//p" .env | tail -n 1)
+    case $value in
+      \"*) value=${value#\"} value=${value%%\"*} ;;
+      \'*) value=${value#\'} value=${value%%\'*} ;;
+      *) value=${value%%[[:space:]]#*} value=${value%"${value##*[![:space:]]}"} ;;
+    esac
+  fi
+  echo "$value"
+}
+
 # ---- tools by apt ---------------------------------------------------------------------------------------------------
 
-python=$(command -v python3.11 || command -v python3 || true)
-[[ -n $python ]] || refuse "Python 3.11 is missing: install it (Debian 12: apt-get install python3) and try again"
-"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
-  refuse "Python 3.11 is needed, $python is $("$python" -V 2>&1); Flink's Python packages are locked for 3.11"
-
-has_jdk() { compgen -G '/usr/lib/jvm/java-17-openjdk-*/bin/javac' > /dev/null || [[ -x ${JAVA_HOME:-/none}/bin/javac ]]; }
+has_jdk() { scripts/java_home.sh > /dev/null; }
 has_venv() { "$python" -c 'import ensurepip, venv' 2> /dev/null; }
 has_gomp() { ldconfig -p 2> /dev/null | grep -q 'libgomp\.so\.1' || /sbin/ldconfig -p 2> /dev/null | grep -q 'libgomp\.so\.1'; }
 
-as_root=()
-apt_ready=no
-apt_can() {  # refuse early and clearly when nothing can be installed here
-  [[ $apt_ready == no ]] || return 0
+may_install() {  # refuse early and clearly when nothing can be installed here
   command -v apt-get > /dev/null || refuse "missing: $*; this is no Debian, so install them yourself and try again"
-  if [[ $(id -u) != 0 ]]; then
-    command -v sudo > /dev/null || refuse "missing: $*; install them as root (apt-get install $*) or install sudo"
-    sudo -n true 2> /dev/null || [[ -t 0 ]] || refuse "missing: $*; sudo asks for a password and there is no terminal"
-    as_root=(sudo)
+  ((${#as_root[@]})) || return 0
+  command -v sudo > /dev/null || refuse "missing: $*; install them as root (apt-get install $*) or install sudo"
+  if ! sudo -n true 2> /dev/null; then
+    [[ -t 0 ]] || refuse "missing: $*; sudo asks for a password and there is no terminal"
+    say "to install $*"
+    sudo -v || refuse "missing: $*; install them as root (apt-get install $*)"
   fi
-  step apt-update "reading apt's package lists" "${as_root[@]}" apt-get update -q ||
-    refuse "apt-get update failed: is there a network? Missing are: $*"
-  apt_ready=yes
 }
+
+# Whether a set-up that was killed left it there. One that still runs needs it; one that is not ours is not ours to remove.
+stale_policy() {
+  local owner
+  owner=$(sed -n "s/^$mark \([0-9]*\)$/\1/p" "$policy" 2> /dev/null) || return 1
+  [[ -n $owner && ! -d /proc/$owner ]]
+}
+
+drop_policy() { "${as_root[@]}" rm -f "$policy"; }
 
 # Debian starts a service when it installs one; the stack runs a Redis of its own, so nothing may be left running.
 apt_install() {
-  local policy=/usr/sbin/policy-rc.d made=no code=0
   if [[ ! -e $policy ]]; then
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" > /dev/null
+    # However this ends: with the file left there Debian would never start a service again.
+    trap drop_policy EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    printf '#!/bin/sh\n%s %s\nexit 101\n' "$mark" $$ | "${as_root[@]}" tee "$policy" > /dev/null
     "${as_root[@]}" chmod 755 "$policy"
-    made=yes
   fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" || code=$?
-  [[ $made == no ]] || "${as_root[@]}" rm -f "$policy"
-  if [[ $code == 0 && " $* " == *" redis-server "* && -d /run/systemd/system ]]; then
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+  if [[ " $* " == *" redis-server "* && -d /run/systemd/system ]]; then
     "${as_root[@]}" systemctl disable --now redis-server || true
   fi
-  return $code
 }
 
-if ! has_venv; then
-  apt_can python3-venv
-  step apt-venv "installing python3-venv" apt_install python3-venv || refuse "apt could not install python3-venv"
-fi
+packages() {
+  step apt-update "reading apt's package lists" "${as_root[@]}" apt-get update -q
+  step apt "installing $*" apt_install "$@"
+}
 
 # ---- the two sides --------------------------------------------------------------------------------------------------
 
@@ -98,6 +111,7 @@ fi
 fetch_jars() {
   rm -rf "$build/fetch"
   mvn -q -B -f scripts/jars.xml generate-resources "-Dbuild=$build/fetch"
+  [[ -d $build/fetch/kafka && -d $build/fetch/registry && -d $build/fetch/flink/jars ]]
   mkdir -p "$build/flink"
   rm -rf "$build/kafka" "$build/registry" "$build/flink/jars"
   mv "$build/fetch/kafka" "$build/fetch/registry" "$build/"
@@ -106,19 +120,8 @@ fetch_jars() {
 }
 
 java_side() {
-  local missing=()
-  has_jdk || missing+=(openjdk-17-jdk-headless)
-  command -v mvn > /dev/null || missing+=(maven)
-  command -v redis-server > /dev/null || missing+=(redis-server)
-  has_gomp || missing+=(libgomp1)
-  if ((${#missing[@]})); then
-    apt_can "${missing[@]}"
-    step apt "installing ${missing[*]}" apt_install "${missing[@]}" || refuse "apt could not install: ${missing[*]}"
-  fi
-  if [[ -z ${JAVA_HOME:-} ]]; then
-    JAVA_HOME=$(compgen -G '/usr/lib/jvm/java-17-openjdk-*' | head -n 1)
-    export JAVA_HOME
-  fi
+  JAVA_HOME=$(scripts/java_home.sh) || refuse "no JDK of 17 or newer in /usr/lib/jvm: set JAVA_HOME"
+  export JAVA_HOME
   local identity
   identity=$(hash_of scripts/jars.xml)
   if ! { fresh jars "$identity" && [[ -d $build/kafka && -d $build/registry && -d $build/flink/jars ]]; }; then
@@ -131,9 +134,6 @@ java_side() {
     stamp kernel "$identity"
   fi
 }
-
-# uv brings certificates of its own; a company's proxy is known to the system's alone.
-[[ ! -f /etc/ssl/certs/ca-certificates.crt ]] || export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-1}
 
 environment() { UV_PROJECT_ENVIRONMENT=$1 UV_PYTHON_DOWNLOADS=never "$build/tools/bin/uv" sync --frozen --python "$python" "${@:2}"; }
 
@@ -157,6 +157,8 @@ tools() {
 
 python_side() {
   local identity jobs=()
+  # uv brings certificates of its own; a company's proxy is known to the system's alone.
+  [[ ! -f /etc/ssl/certs/ca-certificates.crt ]] || export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-1}
   if ! { fresh uv "$uv_version" && [[ -x $build/tools/bin/uv ]]; }; then
     step uv "installing uv $uv_version" tools
     stamp uv "$uv_version"
@@ -171,14 +173,79 @@ python_side() {
   fi
   local job code=0
   for job in "${jobs[@]}"; do wait "$job" || code=$?; done
-  return $code
+  return "$code"
 }
 
-began=$SECONDS
-java_side & java=$!
-python_side & python_pid=$!
-code=0
-wait $java || code=$?
-wait $python_pid || code=$?
-((code == 0)) || exit $code
-say "ready ($((SECONDS - began)) s)"
+# ---- the whole --------------------------------------------------------------------------------------------------------
+
+choose() {
+  purpose='test'
+  case "${1:-}" in
+    "") ;;
+    --for) purpose=${2:-} ;;
+    *) echo "usage: scripts/setup.sh [--for demo|test]" >&2; exit 2 ;;
+  esac
+  [[ $purpose == demo || $purpose == test ]] || refuse "--for takes demo or test"
+
+  build=$(setting MILLRACE_BUILD_DIR)
+  build=${build:-.build}
+  [[ $build == /* ]] || build=$PWD/$build
+  local LC_ALL=C
+  [[ $PWD$build =~ ^[a-zA-Z0-9/._~+@=-]*$ ]] ||
+    refuse "$PWD and $build must be of plain letters, digits and . _ ~ + @ = -: Flink and Java cannot carry other paths"
+  stamps=$build/stamps
+  logs=$build/log
+
+  python=$(command -v python3.11 || command -v python3 || true)
+  [[ -n $python ]] || refuse "Python 3.11 is missing: install it (Debian 12: apt-get install python3) and try again"
+  "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
+    refuse "Python 3.11 is needed, $python is $("$python" -V 2>&1); Flink's Python packages are locked for 3.11"
+}
+
+# Sets `missing` to the packages of Debian that are.
+look_for_packages() {
+  missing=()
+  has_venv || missing+=(python3-venv)
+  has_jdk || missing+=(openjdk-17-jdk-headless)
+  command -v mvn > /dev/null || missing+=(maven)
+  command -v redis-server > /dev/null || missing+=(redis-server)
+  has_gomp || missing+=(libgomp1)
+}
+
+main() {
+  local began=$SECONDS side sides=() missing code=0
+  choose "$@"
+  mkdir -p "$stamps" "$logs"
+  # One at a time: two would write the same folders.
+  exec 9>"$build/setup.lock"
+  flock -n 9 || { say "another set-up is running, waiting for it"; flock 9; }
+
+  [[ $(id -u) == 0 ]] || as_root=(sudo)
+  if stale_policy; then
+    say "removing $policy, which a set-up that was killed left behind"
+    drop_policy || say "not removed: Debian starts no service it installs until you do"
+  fi
+  look_for_packages
+  ((${#missing[@]} == 0)) || may_install "${missing[@]}"
+  # Python's side waits for apt only where venv comes from there.
+  if has_venv; then
+    python_side & sides+=($!)
+  fi
+  if ((${#missing[@]})); then
+    attempt packages "${missing[@]}"
+  fi
+  if ((code == 0)); then
+    if ((${#sides[@]} == 0)); then
+      python_side & sides+=($!)
+    fi
+    java_side & sides+=($!)
+  fi
+  for side in "${sides[@]}"; do wait "$side" || code=$?; done
+  ((code == 0)) || exit "$code"
+  say "ready ($((SECONDS - began)) s)"
+}
+
+# Its functions can be tried one by one by whoever sources it.
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+  main "$@"
+fi

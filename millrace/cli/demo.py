@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,14 +22,10 @@ def demo(
 ) -> None:
     """From nothing to scored transactions: start the stack, train, stream simulated payments, show what happens."""
     from millrace.demo.show import demo as run
+    from millrace.demo.signals import interruptible
 
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    interruptible()
     try:
         run(settings(), Console(), seconds, rate, keep=keep)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-
-
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """`kill` cleans up like Ctrl-C."""
-    raise KeyboardInterrupt

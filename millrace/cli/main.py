@@ -10,6 +10,7 @@ import typer
 
 import millrace.cli
 from config.errors import RetryableError, UserError
+from millrace.errors import told
 
 app = typer.Typer(
     name="millrace",
@@ -55,8 +56,8 @@ def main() -> None:
     """Run a command. Errors that a person can act on end with one line on stderr and exit code 2."""
     try:
         build(sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None)(standalone_mode=True)
-    except (UserError, RetryableError) as error:
-        sys.stderr.write(f"millrace: {error}\n")
+    except (UserError, RetryableError, OSError) as error:
+        sys.stderr.write(f"millrace: {told(error)}\n")
         sys.exit(2)
 
 

@@ -35,7 +35,7 @@ def simulate(
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="only the first N payments")] = None,
     rate: Annotated[float | None, typer.Option(help="payments a second (as fast as it goes if not given)")] = None,
-    seed: Annotated[int, typer.Option(help="the same seed makes the same payments, ids included")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same payments, ids included")] = 1,
     start: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="the first day, UTC (2018-04-01 if not given)")
     ] = None,

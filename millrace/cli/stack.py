@@ -67,8 +67,12 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
         pid, uptime = one["pid"] or "-", f"{one['uptime_s']:.0f} s"
         typer.echo(f"{one['name']:18} {mark:9} {pid:>8} {uptime:>9}  {ports:24} {one['detail']}".rstrip())
     for job in found["jobs"]:
-        tasks = f"{job['tasks_running']}/{job['tasks']} tasks"
-        typer.echo(f"job {job['name']:16} {job['state']:10} {tasks}, {job['checkpoints']} checkpoints")
+        facts = (
+            f"{job['tasks_running']}/{job['tasks']} tasks",
+            f"{job['restarts']} restarts",
+            f"{job['checkpoints']} checkpoints, {job['checkpoints_failed']} failed",
+        )
+        typer.echo(f"job {job['name']:16} {job['state']:10} {', '.join(facts)}")
 
 
 def logs(

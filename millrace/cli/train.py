@@ -35,7 +35,7 @@ def fraud(
     simulate: Annotated[bool, typer.Option("--simulate", help="train on simulated payments")] = False,
     days: Annotated[int, typer.Option(min=16, help="with --simulate")] = 40,
     customers: Annotated[int, typer.Option(min=10, help="with --simulate")] = 200,
-    seed: Annotated[int, typer.Option(help="of the simulation and of the training")] = 7,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the simulation and of the training")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="the model's card as JSON")] = False,
 ) -> None:
     """Train the fraud model and make it current: a running consumer takes it up within a second."""

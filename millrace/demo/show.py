@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from config.errors import UserError
 from config.settings import ROOT, Settings
+from millrace.demo.signals import undisturbed
 from millrace.demo.tally import Figures, Tally
 from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
 from millrace.demo.view import summary, view
@@ -55,12 +56,14 @@ def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) 
         yield
         complete = True
     finally:
-        sender.stop(DRAIN_S)
-        if was_running:
-            say("the stack was up before and stays up")
-        elif not (keep and complete):
-            say("taking the stack down")
-            lifecycle.down(settings, say)
+        tell = _unfailing(say)
+        with undisturbed(lambda: tell("finishing, a moment")):
+            sender.stop(DRAIN_S)
+            if was_running:
+                tell("the stack was up before and stays up")
+            elif not (keep and complete):
+                tell("taking the stack down")
+                lifecycle.down(settings, tell)
 
 
 def _start(settings: Settings, console: Console, sender: Sender) -> None:
@@ -204,3 +207,13 @@ def _sayer(console: Console) -> lifecycle.Say:
         console.print(text, highlight=False, soft_wrap=True)
 
     return say
+
+
+def _unfailing(say: lifecycle.Say) -> lifecycle.Say:
+    """A closed terminal or pipe must not keep the stack from being taken down, nor a signal amid a line."""
+
+    def tell(text: str) -> None:
+        with suppress(OSError, RuntimeError, SystemExit):
+            say(text)
+
+    return tell

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
+from config.errors import UserError
 from config.settings import Settings
 from ingestion.avro import Codec
 from ingestion.batches import LABELS, TRANSACTIONS
@@ -35,15 +36,28 @@ PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo is about latency, not about 
 class Story:
     """The simulated world over several demos: each goes on a day after the last ended, with ids of its own.
 
-    A stack keeps its state between demos, and to it a payment from before the last one would be late.
+    A stack keeps its state between demos, and to it a payment from before the last one would be late. Raises
+    `UserError` when the file that remembers it cannot be understood.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        last = json.loads(path.read_text()) if path.exists() else {"run": 0, "until_ms": HANDBOOK_START_MS}
-        self.run = int(last["run"]) + 1
-        self.start_ms = (int(last["until_ms"]) // DAY_MS + 1) * DAY_MS
+        last_run, until_ms = self._last()
+        self.run = last_run + 1
+        self.start_ms = (until_ms // DAY_MS + 1) * DAY_MS
         self.live_ms = self.start_ms + LEAD_IN_DAYS * DAY_MS
+
+    def _last(self) -> tuple[int, int]:
+        if not self._path.exists():
+            return 0, HANDBOOK_START_MS
+        try:
+            last = json.loads(self._path.read_text())
+            return int(last["run"]), int(last["until_ms"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{self._path} does not tell how far the last demo came ({error}), and payments from before that would "
+                "be late: `millrace reset` begins anew"
+            ) from error
 
     def payments(self) -> Iterator[Payment]:
         """The payments of this run, endless, in order of time."""

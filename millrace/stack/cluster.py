@@ -17,7 +17,7 @@ LIVING = {"CREATED", "INITIALIZING", "RUNNING", "FAILING", "RESTARTING", "SUSPEN
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. `state` is Flink's word; `checkpoints` completed, and where and how old the last one is."""
+    """A job. `state` is Flink's word; `checkpoints` completed, and where and how many s old the last one is."""
 
     name: str
     id: str
@@ -26,6 +26,7 @@ class Job:
     tasks_running: int
     restarts: int
     checkpoints: int
+    checkpoints_failed: int
     checkpoint_path: str | None
     checkpoint_age_s: float | None
 
@@ -65,6 +66,7 @@ def listing(settings: Settings) -> list[Job]:
 
 def _job(settings: Settings, job: dict[str, Any]) -> Job:
     checkpoints = rest(settings, f"/jobs/{job['jid']}/checkpoints")
+    counts = checkpoints.get("counts") or {}
     latest = (checkpoints.get("latest") or {}).get("completed") or {}
     restarts = rest(settings, f"/jobs/{job['jid']}/metrics?get=numRestarts")
     now_ms = int(rest(settings, f"/jobs/{job['jid']}")["now"])
@@ -75,7 +77,8 @@ def _job(settings: Settings, job: dict[str, Any]) -> Job:
         tasks=int(job["tasks"]["total"]),
         tasks_running=int(job["tasks"]["running"]),
         restarts=int(float(restarts[0]["value"])) if restarts else 0,
-        checkpoints=int((checkpoints.get("counts") or {}).get("completed", 0)),
+        checkpoints=int(counts.get("completed", 0)),
+        checkpoints_failed=int(counts.get("failed", 0)),
         checkpoint_path=latest.get("external_path"),
         checkpoint_age_s=round((now_ms - latest["latest_ack_timestamp"]) / 1000, 1) if latest else None,
     )

@@ -17,7 +17,7 @@ from config.products import products
 from config.settings import Settings
 from millrace.jobs import stopped_on_purpose
 from millrace.stack import cluster, orphans, ports
-from millrace.stack.jvm import java
+from millrace.stack.jvm import OLDEST, java
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.processes import processes
@@ -70,8 +70,8 @@ def _java() -> Check:
     except (UserError, OSError, subprocess.CalledProcessError) as error:
         return Check("java", False, str(error), SETUP)
     version = re.search(r'version "(\d+)', words)
-    ok = version is not None and int(version[1]) >= 17
-    return Check("java", ok, f"{path}: {words.splitlines()[0]}", "" if ok else f"unset JAVA_HOME; {SETUP}")
+    ok = version is not None and int(version[1]) >= OLDEST
+    return Check("java", ok, f"{path}: {words.splitlines()[0]}", "" if ok else SETUP)
 
 
 def _kernel(layout: Layout) -> Check:
@@ -98,6 +98,8 @@ def _machine(settings: Settings, layout: Layout, *, running: bool) -> Iterator[C
     folder = layout.state
     while not folder.exists():
         folder = folder.parent
+    unfit = layout.unfit()
+    yield Check("folders", unfit is None, unfit or "of plain names", "choose another folder" if unfit else "")
     writable = os.access(folder, os.W_OK)
     yield Check("state folder", writable, str(layout.state), "" if writable else f"chown $USER {folder}")
     free = shutil.disk_usage(folder).free

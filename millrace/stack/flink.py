@@ -116,8 +116,8 @@ def config(settings: Settings) -> dict[str, object]:
         "execution.checkpointing.tolerable-failed-checkpoints": 1000,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": 2,
-        "execution.checkpointing.dir": (state / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": (state / "savepoints").as_uri(),
+        "execution.checkpointing.dir": uri(state / "checkpoints"),
+        "execution.checkpointing.savepoint-dir": uri(state / "savepoints"),
         "execution.buffer-timeout.interval": f"{settings.flink_buffer_timeout_ms} ms",
         "pipeline.object-reuse": True,
         "restart-strategy.type": "exponential-delay",
@@ -135,6 +135,11 @@ def config(settings: Settings) -> dict[str, object]:
         "python.executable": str(Layout.of(settings).flink_python),
         "env.java.opts.all": java_options(Layout.of(settings)),
     }
+
+
+def uri(path: Path) -> str:
+    """A folder for Flink. As it is: Flink takes the `%40` that `as_uri` makes of an @ for the folder's own name."""
+    return f"file://{path}"
 
 
 def java_options(layout: Layout) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import ROOT, Settings
+
+FIT = re.compile(r"[\w/.~+@=-]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,21 @@ class Layout:
     def of(cls, settings: Settings) -> Layout:
         """The layout that these settings mean."""
         return cls(state=settings.state_dir, build=settings.build_dir)
+
+    def unfit(self) -> str | None:
+        """Why the stack cannot run in these folders; None when it can.
+
+        Class paths, Flink's lists of folders and its scripts cut a path at spaces, colons, commas and the like, each at
+        others; Java reads other alphabets by the locale. So a stack would come up and, say, not find its checkpoints.
+        """
+        folders = {"MILLRACE_STATE_DIR": self.state, "MILLRACE_BUILD_DIR": self.build, "the project": self.root}
+        for name, folder in folders.items():
+            if wrong := FIT.sub("", str(folder)):
+                return (
+                    f"{name} lies in {str(folder)!r}: Flink and Java cannot carry {wrong[0]!r} in a path; "
+                    "it must be of plain letters, digits and . _ ~ + @ = -"
+                )
+        return None
 
     @property
     def logs(self) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Set
 
 from config.errors import UserError
 from config.settings import Settings
-from millrace.stack import orphans, ports, probes
+from millrace.stack import environ, orphans, ports, probes
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, processes, selected
 from millrace.stack.supervisor import Info, Supervisor
@@ -28,9 +28,12 @@ def up(
     """Start the processes, each as soon as what it depends on is ready, and wait until all are.
 
     `meanwhile` is called a few times a second with the names of what is ready, and may raise to give up.
-    Raises `UserError` when a port is taken, or when something is not ready in time: it names what and why.
+    Raises `UserError` when a folder's path is unfit, when a port is taken, or when something is not ready in time: it
+    names what and why.
     """
     layout, wanted = Layout.of(settings), selected(settings, only)
+    if unfit := layout.unfit():
+        raise UserError(unfit)
     supervisor = Supervisor(layout)
     known = supervisor.info()
     left = orphans.orphans(layout, {info.pid for info in known.values()})
@@ -38,6 +41,8 @@ def up(
         say(f"stopping what outlived its Supervisor: {', '.join(orphan.name for orphan in left)}")
         orphans.stop(left)
     ports.refuse_taken([process for process in wanted.values() if not _runs(known.get(process.name))], settings.host)
+    # One that waits to be started again takes the settings of now then; one that runs keeps those it runs with.
+    environ.keep(layout, [name for name in wanted if not (name in known and known[name].pid)])
     supervisor.start(processes(settings).values())
     began = time.monotonic()
     patient_until = began + TELL_EVERY_S

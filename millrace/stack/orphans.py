@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
 
+from config.errors import UserError
 from millrace.stack.layout import Layout
+from millrace.stack.living import alive, wait_gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ def recorded(layout: Layout) -> dict[str, int]:
         try:
             mark = json.loads(path.read_text())
             process = psutil.Process(mark["pid"])
-            if abs(process.create_time() - mark["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE:
+            if abs(process.create_time() - mark["started"]) < 1 and alive(process):
                 living[path.stem] = int(mark["pid"])
         except (ValueError, KeyError, psutil.NoSuchProcess):
             continue
@@ -40,7 +43,10 @@ def orphans(layout: Layout, supervised: set[int]) -> list[Orphan]:
 
 
 def stop(found: list[Orphan], timeout: float = 15.0) -> None:
-    """Terminate, then kill what is left, with everything they started."""
+    """Terminate, then kill what is left after `timeout` seconds, with everything they started.
+
+    Raises `UserError` when they are another user's.
+    """
     family: list[psutil.Process] = []
     for orphan in found:
         try:
@@ -49,15 +55,20 @@ def stop(found: list[Orphan], timeout: float = 15.0) -> None:
         except psutil.NoSuchProcess:
             continue
     for process in family:
-        _ignore_gone(process.terminate)
-    _gone, alive = psutil.wait_procs(family, timeout=timeout)
-    for process in alive:
-        _ignore_gone(process.kill)
-    psutil.wait_procs(alive, timeout=5)
+        _signal(process, process.terminate)
+    left = wait_gone(family, timeout)
+    for process in left:
+        _signal(process, process.kill)
+    wait_gone(left, 5)
 
 
-def _ignore_gone(action: object) -> None:
+def _signal(process: psutil.Process, send: Callable[[], None]) -> None:
     try:
-        action()  # type: ignore[operator]
+        send()
     except psutil.NoSuchProcess:
         return
+    except psutil.AccessDenied:
+        raise UserError(
+            f"process {process.pid} of this stack belongs to {process.username()}: another user's stack runs in this "
+            "state folder. Stop it as that user, or choose another folder by MILLRACE_STATE_DIR"
+        ) from None

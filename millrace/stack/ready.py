@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from config.errors import UserError
 from config.settings import settings
 from millrace.stack import probes
 from millrace.stack.processes import processes
@@ -11,8 +12,11 @@ from millrace.stack.processes import processes
 
 def main() -> None:
     """Probe once."""
-    loaded = settings()
-    why = probes.missing(processes(loaded)[sys.argv[1]], loaded)
+    try:
+        loaded = settings()
+        why = probes.missing(processes(loaded)[sys.argv[1]], loaded)
+    except UserError as error:
+        why = str(error)
     if why is not None:
         sys.exit(why)
 

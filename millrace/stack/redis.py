@@ -1,4 +1,4 @@
-"""Redis, with its append-only file: what was answered survives a kill, but for the last second."""
+"""Redis, with its append-only file: what was answered survives a kill."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ def configuration(settings: Settings) -> dict[str, str]:
     return {
         "bind": settings.host,
         "port": str(settings.port("redis")),
-        "dir": str(settings.state_dir / "redis"),
+        "dir": quoted(str(settings.state_dir / "redis")),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        # Once a turn of its loop, before it answers: the consumer commits its offsets on that answer. With a sync a
+        # second an answer can run two seconds ahead of the file, and a kill lose decisions that nobody reads again.
+        "appendfsync": "always",
         # Snapshots would only repeat what the append-only file holds.
         "save": '""',
         "daemonize": "no",
         "protected-mode": "no",
-        # A rewrite of the file while a second of it is being synced must not stall the writes.
-        "no-appendfsync-on-rewrite": "yes",
         # A rewrite takes a core for seconds: every doubling beyond this is seldom enough to be no part of p99.
         "auto-aof-rewrite-min-size": "1gb",
     }
+
+
+def quoted(text: str) -> str:
+    """A value as `redis.conf` needs it when it may hold spaces or quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def command(settings: Settings) -> tuple[str, ...]:

@@ -1,16 +1,22 @@
-"""`python -m millrace.stack.run NAME`: prepare a process's files, then become it. What Supervisor and compose start."""
+"""`python -m millrace.stack.run NAME [ENVIRONMENT]`: prepare a process's files, then become it.
+
+What Supervisor and compose start. Supervisor names the file with the settings of whoever typed `up` or `restart`; a
+container's are its own environment.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from pathlib import Path
 
 import psutil
 
 from config.errors import UserError
 from config.settings import ROOT, Settings, settings
-from millrace.stack import secrets
+from millrace.errors import told
+from millrace.stack import environ, secrets
 from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, processes
@@ -25,14 +31,22 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the pid file and become the process; exit with 2 when it cannot be prepared."""
+    """Become the process; one line on stderr and exit code 2 when it cannot be prepared or started."""
+    name, *given = sys.argv[1:]
     try:
-        loaded = settings()
-        process = processes(loaded)[sys.argv[1]]
-        process.prepare(loaded)
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        if given:
+            environ.adopt(Path(given[0]))
+        become(name)
+    except (UserError, OSError) as error:
+        sys.stderr.write(f"{told(error)}\n")
         sys.exit(2)
+
+
+def become(name: str) -> None:
+    """Write the pid file and become the process. Raises `UserError` for bad settings, `OSError` for files."""
+    loaded = settings()
+    process = processes(loaded)[name]
+    process.prepare(loaded)
     # The pid stays the same over exec, so that the process is found also when Supervisor is gone.
     mark = {"pid": os.getpid(), "started": psutil.Process().create_time()}
     write(Layout.of(loaded).run / f"{process.name}.pid", json.dumps(mark))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,10 +14,14 @@ from pathlib import Path
 from typing import Any, cast
 from xmlrpc.client import Fault, ServerProxy
 
+import psutil
+
 from config.errors import UserError
 from config.settings import ROOT
+from millrace.stack import environ
 from millrace.stack.files import write
 from millrace.stack.layout import Layout
+from millrace.stack.living import wait_gone
 from millrace.stack.processes import Process
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
@@ -59,7 +62,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 def _program(layout: Layout, process: Process, python: str) -> str:
     lines = {
-        "command": f'"{python}" -m millrace.stack.run {process.name}',
+        "command": f'"{python}" -m millrace.stack.run {process.name} "{environ.file(layout, process.name)}"',
         "directory": str(ROOT),
         "autostart": "false",
         "autorestart": "false" if process.oneshot else "true",
@@ -151,12 +154,13 @@ class Supervisor:
     def shutdown(self, timeout: float = 30.0) -> None:
         """Stop the daemon and wait until it is gone. Raises `UserError` when it does not go."""
         pid = self._call("getPID")
+        try:
+            daemon = psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            return
         self._call("shutdown")
-        deadline = time.monotonic() + timeout
-        while _alive(pid):
-            if time.monotonic() > deadline:
-                raise UserError(f"supervisord (pid {pid}) does not stop")
-            time.sleep(0.05)
+        if wait_gone([daemon], timeout):
+            raise UserError(f"supervisord (pid {pid}) does not stop")
 
     def _call(self, method: str, *arguments: Any, allowed: tuple[int, ...] = ()) -> Any:
         from supervisor.xmlrpc import SupervisorTransport
@@ -173,11 +177,3 @@ class Supervisor:
             raise UserError(f"the stack's Supervisor does not answer ({error}): type `millrace up`") from error
         finally:
             transport.close()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

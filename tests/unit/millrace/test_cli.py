@@ -6,14 +6,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
+from config.errors import RetryableError
 from config.settings import ROOT
+from millrace.cli import stack
 from millrace.cli.main import build
+from millrace.errors import told
+from millrace.stack import cluster
 
 
 def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,6 +43,46 @@ def test_what_a_person_can_mend_is_one_line_and_code_2(tmp_path: Path, arguments
     assert done.returncode == 2
     assert done.stderr.startswith(f"millrace: {words}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"MILLRACE_PORT_OFFSET": "many"}, "MILLRACE_PORT_OFFSET: Input should be a valid integer"),
+        ({"MILLRACE_STATE_DIR": "/dev/null/state"}, "/dev/null/state/flink/jobs: Not a directory"),
+    ],
+)
+def test_bad_settings_and_files_are_one_line_and_code_2(tmp_path: Path, given: dict[str, str], words: str) -> None:
+    done = _millrace(tmp_path, "jobs", "submit", "fraud_features", **given)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"millrace: {words}")
+    assert done.stderr.count("\n") == 1
+    assert "many" not in done.stderr
+
+
+def test_a_failed_file_is_told_with_its_path_and_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as missing:
+        (tmp_path / "none").read_text()
+    assert told(missing.value) == f"{tmp_path}/none: No such file or directory"
+    assert told(OSError("no more")) == "no more"
+    assert told(RetryableError("away")) == "away"
+
+
+@pytest.mark.parametrize("line", [("simulate", "--days", "1"), ("train", "fraud", "--simulate")])
+def test_a_seed_is_not_negative(tmp_path: Path, line: tuple[str, ...]) -> None:
+    done = _millrace(tmp_path, *line, "--seed", "-1")
+    assert done.returncode == 2
+    assert "--seed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_shows_what_went_wrong_with_a_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = cluster.Job("j", "f" * 32, "RUNNING", 2, 2, 3, 40, 5, None, None)
+    monkeypatch.setattr(stack, "read_status", lambda _: {"processes": [], "jobs": [asdict(job)]})
+    stack.status()
+    assert "2/2 tasks, 3 restarts, 40 checkpoints, 5 failed" in capsys.readouterr().out
 
 
 def test_every_command_has_a_description_and_an_example_of_itself() -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,12 +14,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from config.errors import UserError
 from config.settings import Settings
 from ingestion.simulator import DAY_MS
+from millrace.demo import show, signals
 from millrace.demo.show import look_up
 from millrace.demo.tally import Figures, Tally, percentile
 from millrace.demo.traffic import Story, wait_until
 from millrace.demo.view import PlainView, page, summary
+from millrace.stack import lifecycle
 
 
 def _record(name: str, decision: str, produced_at: int = 1000, amount: float = 10.0) -> dict[str, Any]:
@@ -80,6 +87,81 @@ def test_each_demo_goes_on_after_the_last_with_ids_of_its_own(tmp_path: Path) ->
     assert second.start_ms % DAY_MS == 0
     assert not {one.transaction.transaction_id for one in payments} & {one.transaction.transaction_id for one in later}
     assert json.loads(path.read_text())["run"] == 1
+
+
+@pytest.mark.parametrize("text", ["", '{"run": 1, "unt', "{}", '{"run": 1, "until_ms": null}', "[]"])
+def test_a_story_that_was_cut_off_is_told_not_begun_anew(tmp_path: Path, text: str) -> None:
+    (tmp_path / "demo.json").write_text(text)
+    with pytest.raises(UserError, match=r"demo\.json does not tell .*`millrace reset`"):
+        Story(tmp_path / "demo.json")
+
+
+@pytest.mark.parametrize("sent", signals.ENDING)
+def test_whatever_ends_the_demo_is_an_interrupt(sent: signal.Signals, handlers: None) -> None:
+    del handlers
+    signals.interruptible()
+    with pytest.raises(KeyboardInterrupt):
+        _sent_to_itself(sent)
+
+
+def test_what_a_shell_has_ignored_stays_ignored(handlers: None) -> None:
+    del handlers
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals.interruptible()
+    _sent_to_itself(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def _sent_to_itself(sent: signal.Signals) -> None:
+    os.kill(os.getpid(), sent)
+    time.sleep(0.01)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The test may set handlers: the old ones come back."""
+    before = {one: signal.getsignal(one) for one in signals.ENDING}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+class Quiet:
+    """A sender without Kafka."""
+
+    def stop(self, _within_s: float) -> None: ...
+
+
+@pytest.mark.parametrize("said", [0, 1])
+def test_the_stack_goes_down_whatever_comes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: None, said: int
+) -> None:
+    """Second and third signals, and a terminal that is closed, end no clean-up."""
+    del handlers
+    heard: list[str] = []
+
+    def down(_settings: Settings, say: lifecycle.Say) -> None:
+        for sent in signals.ENDING * 2:
+            _sent_to_itself(sent)
+        say("stopped")
+        heard.append("down")
+
+    def printed(text: str) -> None:
+        if not said:
+            raise OSError(5, "Input/output error")
+        heard.append(text)
+
+    monkeypatch.setattr(lifecycle, "down", down)
+    monkeypatch.setattr(show, "_start", lambda *_: None)
+    monkeypatch.setattr(show, "_sayer", lambda _: printed)
+    signals.interruptible()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        show._stack(Settings(state_dir=tmp_path), Console(), Quiet(), keep=True),  # type: ignore[arg-type]
+    ):
+        _sent_to_itself(signal.SIGHUP)
+    told = ["taking the stack down", "finishing, a moment", "stopped"]
+    assert heard == [*(told if said else []), "down"]
 
 
 def test_plain_lines_come_every_five_seconds() -> None:

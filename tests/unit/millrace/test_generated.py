@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from types import ModuleType
 
 import pytest
@@ -44,7 +45,7 @@ def test_the_containers_are_the_local_stacks_processes() -> None:
         assert service["command"] == ["python", "-m", "millrace.stack.run", name]
         assert service.get("expose", []) == [str(port) for port in process.ports.values()]
         assert set(service.get("depends_on", {})) == set(process.depends_on)
-        assert service["mem_limit"] == f"{process.memory}m"
+        assert re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", service["mem_limit"]) == f"{process.memory}m"
         assert service["restart"] == ("no" if process.oneshot else "unless-stopped")
         assert ("healthcheck" in service) is not process.oneshot
 
@@ -52,12 +53,37 @@ def test_the_containers_are_the_local_stacks_processes() -> None:
 def test_containers_find_each_other_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     for name, value in services["api"]["environment"].items():
-        monkeypatch.setenv(name, "" if value.startswith("${") else value)
+        if value is not None:
+            monkeypatch.setenv(name, value)
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     assert settings.kafka_bootstrap == "kafka:19092"
     assert settings.registry_url == "http://registry:19081/apis/ccompat/v7"
     assert settings.redis_url == "redis://redis:19379/0"
     assert settings.flink_rest == "http://jobmanager:19082"
+
+
+def test_containers_take_the_settings_of_env_but_what_is_their_own() -> None:
+    local = {"MILLRACE_STATE_DIR", "MILLRACE_BUILD_DIR", "MILLRACE_HOST", "MILLRACE_PORT_OFFSET"}
+    every = {f"MILLRACE_{name.upper()}" for name in Settings.model_fields}
+    local |= {name for name in every if name.endswith(("_BASE_PORT", "_OVERRIDE"))}
+    for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
+        assert service["env_file"] == [{"path": ".env", "required": False}]
+        # Whatever else has a value there would hide that of .env: an empty key, the key.
+        assert {name for name, value in service["environment"].items() if value is not None} == local
+        assert service["environment"]["MILLRACE_API_KEYS"] is None
+
+
+def test_a_containers_limit_follows_its_setting() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert services["taskmanager"]["mem_limit"] == "${MILLRACE_FLINK_TASKMANAGER_MEMORY:-2048m}"
+    assert services["jobmanager"]["mem_limit"] == "${MILLRACE_FLINK_JOBMANAGER_MEMORY:-768m}"
+
+
+def test_the_containers_user_may_make_flinks_folder_of_jars() -> None:
+    image = (ROOT / "Dockerfile").read_text()
+    folder = compose.BUILT.removeprefix("/app/") + "/flink"
+    assert re.search(rf"^RUN .*chown millrace .*{re.escape(folder)}$", image, re.MULTILINE)
+    assert image.index("chown millrace") < image.index("USER millrace")
 
 
 def test_the_example_names_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:

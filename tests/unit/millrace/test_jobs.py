@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,57 @@ def test_a_refused_job_is_told_and_tried_later(local: Settings, monkeypatch: pyt
     assert kept.failures == before
 
 
+def test_a_file_that_fails_is_a_failed_submission(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper, _ = _keeper(local, monkeypatch, [])
+
+    def full(*_arguments: object) -> str:
+        raise OSError(28, "No space left on device", "/state/flink/conf/config.yaml")
+
+    monkeypatch.setattr(jobs, "submit", full)
+    keeper.ensure(keeper.kept[0])
+    assert keeper.health() == {"j": "/state/flink/conf/config.yaml: No space left on device (tried 1 times)"}
+    assert keeper.kept[0].not_before > 0
+
+
+def test_a_submission_that_takes_too_long_is_refused_in_one_line(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: object, **options: Any) -> None:
+        raise subprocess.TimeoutExpired("flink run", options["timeout"])
+
+    monkeypatch.setattr(cluster, "overview", lambda _settings: [])
+    monkeypatch.setattr(flink, "prepare", lambda *_: None)
+    monkeypatch.setattr(subprocess, "run", slow)
+    with pytest.raises(UserError, match="flink run fraud_features has not ended after 180 s"):
+        jobs.submit(local, "fraud_features", None)
+
+
+def _metrics(keeper: Keeper) -> dict[str, float]:
+    lines = [line for line in keeper.metrics().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines) if "_created" not in name}
+
+
+def test_the_keeper_counts_what_it_submits(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper, _ = _keeper(local, monkeypatch, [])
+    names = ("job_submissions_total", "job_submission_failures_total", "job_not_running")
+    submissions, failures, not_running = (f'millrace_{name}{{job="j"}}' for name in names)
+    assert _metrics(keeper) == {submissions: 0, failures: 0, not_running: 1}
+    keeper.ensure(keeper.kept[0])
+    assert _metrics(keeper) == {submissions: 1, failures: 0, not_running: 1}
+    monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RUNNING"))
+    keeper.ensure(keeper.kept[0])
+    assert _metrics(keeper) == {submissions: 1, failures: 0, not_running: 0}
+
+    def refuse(*_arguments: object) -> str:
+        raise UserError("no")
+
+    monkeypatch.setattr(jobs, "submit", refuse)
+    monkeypatch.setattr(cluster, "overview", lambda _settings: [])
+    keeper.kept[0].not_before = 0
+    keeper.ensure(keeper.kept[0])
+    assert _metrics(keeper) == {submissions: 1, failures: 1, not_running: 1}
+
+
 def test_a_cluster_that_is_away_is_the_problem_told(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper, submitted = _keeper(local, monkeypatch, [])
 
@@ -146,6 +198,14 @@ def test_the_health_page_is_503_with_the_problems_until_all_run(local: Settings)
         keeper.kept[0] = Kept("j", problem=None)
         with urllib.request.urlopen(url) as fine:
             assert json.loads(fine.read()) == {"status": "ok", "problems": {}}
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics") as metrics:
+            assert b'millrace_job_not_running{job="j"} 0.0' in metrics.read()
+        with (
+            pytest.raises(urllib.error.HTTPError, match="404") as unknown,
+            urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/x"),
+        ):
+            pass
+        unknown.value.close()
     finally:
         server.shutdown()
         server.server_close()

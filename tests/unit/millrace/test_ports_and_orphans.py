@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import pytest
 
 from config.errors import UserError
 from config.settings import Settings
-from millrace.stack import orphans, ports
+from millrace.stack import living, orphans, ports
 from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Probe, Process
+from millrace.stack.supervisor import Supervisor
 
 
 @pytest.fixture
@@ -85,6 +87,47 @@ def test_an_orphan_is_found_and_stopped(child: subprocess.Popen[bytes], tmp_path
     child.wait(5)
     assert not psutil.pid_exists(child.pid)
     assert orphans.orphans(layout, set()) == []
+
+
+@pytest.fixture
+def zombie() -> Iterator[psutil.Process]:
+    """A process that has ended and that nobody reaps, as under a container's `sleep`."""
+    with subprocess.Popen(("true",)) as process:
+        found = psutil.Process(process.pid)
+        while found.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        yield found
+
+
+def test_a_zombie_is_gone(zombie: psutil.Process) -> None:
+    assert not living.alive(zombie)
+    began = time.monotonic()
+    assert living.wait_gone([zombie], 5) == []
+    assert time.monotonic() - began < 1
+
+
+def test_who_does_not_go_is_said(child: subprocess.Popen[bytes]) -> None:
+    process = psutil.Process(child.pid)
+    assert living.wait_gone([process], 0.1) == [process]
+
+
+def test_a_supervisor_that_nobody_reaps_is_down(
+    zombie: psutil.Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = Supervisor(Layout(tmp_path, tmp_path))
+    monkeypatch.setattr(supervisor, "_call", lambda method: zombie.pid if method == "getPID" else None)
+    supervisor.shutdown(timeout=0.5)
+
+
+def test_another_users_stack_is_said_in_one_line(
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(self: psutil.Process) -> None:
+        raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "terminate", denied)
+    with pytest.raises(UserError, match=f"process {child.pid} of this stack belongs to .*another user's stack"):
+        orphans.stop([orphans.Orphan("kafka", child.pid)])
 
 
 def test_a_pid_that_was_given_to_another_is_no_orphan(child: subprocess.Popen[bytes], tmp_path: Path) -> None:

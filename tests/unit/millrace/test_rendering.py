@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from config.errors import UserError
 from config.settings import Settings
 from millrace.stack import flink, kafka, redis, registry
+from millrace.stack.jvm import java
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes, selected
 from millrace.stack.supervisor import LONGEST_SOCKET_PATH, render, socket_path
@@ -43,7 +45,12 @@ def test_kafka_tells_clients_the_address_they_reach_it_at(tmp_path: Path) -> Non
 def test_redis_keeps_what_it_answers(tmp_path: Path) -> None:
     found = redis.configuration(Settings(state_dir=tmp_path))
     assert found["bind"] == "127.0.0.1"
-    assert (found["appendonly"], found["appendfsync"], found["save"]) == ("yes", "everysec", '""')
+    assert found["dir"] == f'"{tmp_path}/redis"'
+    assert (found["appendonly"], found["appendfsync"], found["save"]) == ("yes", "always", '""')
+
+
+def test_redis_takes_any_folder() -> None:
+    assert redis.quoted('/a b/c"d\\e') == '"/a b/c\\"d\\\\e"'
 
 
 def test_the_registry_stores_its_ids_in_a_file(tmp_path: Path) -> None:
@@ -102,6 +109,38 @@ def test_supervisor_restarts_all_but_what_runs_once(tmp_path: Path) -> None:
     assert parsed["program:topics"]["autorestart"] == "false"
     # Supervisor expands %: one that is in a path must be doubled.
     assert parsed["program:kafka"]["stdout_logfile"] == f"{tmp_path}/100%%/logs/kafka.log"
+
+
+def test_supervisor_tells_a_process_where_its_settings_are(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    parsed = configparser.RawConfigParser()
+    parsed.read_string(render(Layout.of(settings), processes(settings).values()))
+    *_, name, kept = shlex.split(parsed["program:redis"]["command"])
+    assert (name, kept) == ("redis", str(tmp_path / "run" / "redis.environment"))
+
+
+@pytest.mark.parametrize("folder", ["/a b/c", "/a:b", "/a,b", "/100%", '/"', "/jürgen", "/a;b", "/a#b"])
+def test_a_path_that_something_would_cut_or_change_is_unfit(folder: str, tmp_path: Path) -> None:
+    assert "MILLRACE_STATE_DIR lies in" in (Layout(Path(folder), tmp_path).unfit() or "")
+    assert "MILLRACE_BUILD_DIR lies in" in (Layout(tmp_path, Path(folder)).unfit() or "")
+    assert "the project lies in" in (Layout(tmp_path, tmp_path, Path(folder)).unfit() or "")
+
+
+def test_a_plain_path_is_fit_and_flinks_as_it_is() -> None:
+    path = Path("/home/u.ser@corp/x+y=z/~state_1-2")
+    assert Layout(path, path, path).unfit() is None
+    assert flink.uri(path) == f"file://{path}"
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"), [("17.0.15", True), ("25", True), ("11.0.2", False), ("1.8.0_402", False)]
+)
+def test_an_old_java_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, taken: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").touch()
+    (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert (java() == str(tmp_path / "bin" / "java")) is taken
 
 
 def test_a_socket_path_too_long_for_the_kernel_moves(tmp_path: Path) -> None:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import structlog
 
+from config.errors import UserError
 from config.logging import configure
 from config.settings import ROOT, Settings
-from millrace.stack import secrets
+from millrace.stack import environ, lifecycle, secrets
 from millrace.stack.files import write
+from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.run import environment
+from millrace.stack.supervisor import Info
 
 
 def test_only_the_api_is_given_the_key(tmp_path: Path) -> None:
@@ -47,6 +53,111 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write(tmp_path / "a" / "b", "two")
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
     assert (tmp_path / "a" / "b").read_text() == "two"
+
+
+def test_a_file_is_as_readable_as_asked(tmp_path: Path) -> None:
+    write(tmp_path / "a", "one")
+    write(tmp_path / "b", "two", mode=0o600)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o644, 0o600]
+
+
+def test_threads_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    text = "x" * 100_000
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write(tmp_path / "config.yaml", text), range(200)))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == text
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write(tmp_path / "folder", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_process_takes_the_settings_of_whoever_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(tmp_path, tmp_path)
+    monkeypatch.setenv("MILLRACE_LOG_LEVEL", "DEBUG")
+    monkeypatch.setenv("OTHER", "no setting")
+    environ.keep(layout, ["kafka", "api"])
+    kept = environ.file(layout, "api")
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert "no setting" not in kept.read_text()
+    monkeypatch.setenv("MILLRACE_LOG_LEVEL", "ERROR")
+    monkeypatch.setenv("MILLRACE_KAFKA_HEAP", "1g")  # of the first `up`, and gone since
+    environ.adopt(kept)
+    assert os.environ["MILLRACE_LOG_LEVEL"] == "DEBUG"
+    assert "MILLRACE_KAFKA_HEAP" not in os.environ
+    assert os.environ["OTHER"] == "no setting"
+
+
+def test_without_settings_of_its_own_a_process_keeps_what_it_inherits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_LOG_LEVEL", "ERROR")
+    environ.adopt(tmp_path / "none")
+    assert os.environ["MILLRACE_LOG_LEVEL"] == "ERROR"
+
+
+def _run(tmp_path: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
+    line = (sys.executable, "-m", "millrace.stack.run", *arguments)
+    env = {**os.environ, "MILLRACE_STATE_DIR": str(tmp_path), **given}
+    return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def test_a_process_is_started_with_the_settings_kept_for_it(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text(json.dumps({"MILLRACE_STATE_DIR": str(tmp_path), "MILLRACE_LOG_LEVEL": "loud"}))
+    done = _run(tmp_path, "redis", str(tmp_path / "kept"), MILLRACE_LOG_LEVEL="INFO")
+    assert done.returncode == 2
+    assert done.stderr.startswith("MILLRACE_LOG_LEVEL: Input should be 'DEBUG'")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"MILLRACE_PORT_OFFSET": "x"}, "MILLRACE_PORT_OFFSET: Input should be a valid integer"),
+        ({"PATH": ""}, "redis-server: No such file"),
+    ],
+)
+def test_what_cannot_be_started_says_so_in_one_line(tmp_path: Path, given: dict[str, str], words: str) -> None:
+    done = _run(tmp_path, "redis", **given)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+class FakeSupervisor:
+    """Knows two processes: one runs, one waits to be started again."""
+
+    def __init__(self, _layout: Layout) -> None:
+        self._info = {
+            "redis": Info("redis", "RUNNING", 1, 0.0, 0),
+            "kafka": Info("kafka", "BACKOFF", 0, 0.0, 0),
+        }
+
+    def info(self) -> dict[str, Info]:
+        return self._info
+
+    def start(self, _declared: object) -> None: ...
+
+    def start_process(self, _name: str) -> None: ...
+
+
+def test_up_leaves_its_settings_to_what_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "Supervisor", FakeSupervisor)
+    monkeypatch.setattr(lifecycle, "missing", lambda *_: None)
+    settings = Settings(state_dir=tmp_path, port_offset=21_000)
+    lifecycle.up(settings, lambda _: None, ("redis", "kafka", "registry"))
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["kafka.environment", "registry.environment"]
+
+
+def test_up_refuses_a_folder_that_the_parts_cannot_carry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "Supervisor", FakeSupervisor)
+    monkeypatch.setattr(lifecycle, "missing", lambda *_: None)
+    with pytest.raises(UserError, match="cannot carry ' ' in a path"):
+        lifecycle.up(Settings(state_dir=tmp_path / "a b"), lambda _: None)
+    assert not (tmp_path / "a b").exists()
 
 
 def test_logs_are_one_json_object_a_line_from_both_loggers(monkeypatch: pytest.MonkeyPatch) -> None:

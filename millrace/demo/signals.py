@@ -1,0 +1,47 @@
+"""What ends the demo, and what does not disturb its clean-up."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# Ctrl-C, `kill`, a terminal that is closed.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Handler = Callable[[int, FrameType | None], None]
+
+
+def interruptible() -> None:
+    """From now on each of them raises `KeyboardInterrupt`, so that all clean up alike."""
+    _handle(_interrupt)
+
+
+@contextmanager
+def undisturbed(answer: Callable[[], None]) -> Iterator[None]:
+    """None of them ends what is done meanwhile; `answer` is called at the first."""
+    answered = False
+
+    def wait(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal answered
+        if not answered:
+            answered = True
+            answer()
+
+    before = {one: signal.getsignal(one) for one in ENDING}
+    _handle(wait)
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _handle(handler: Handler) -> None:
+    for one in ENDING:
+        if signal.getsignal(one) is not signal.SIG_IGN:  # `nohup`, or a shell's background: it stays so
+            signal.signal(one, handler)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
