@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 import redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import MasterDownError, NoScriptError, OutOfMemoryError
 
 from config.errors import RetryableError
 
@@ -65,7 +65,7 @@ class Store(Protocol):
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
         """Apply in order. For each write None when its value stays, else the value that stays instead.
 
-        Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store away).
+        Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store away, or full).
         """
         ...
 
@@ -84,8 +84,9 @@ def parse_version(text: str) -> tuple[int, int]:
     return int(event_time), int(sequence)
 
 
-# One round trip a batch, one atomic step a value. Latest and index get the value that STAYS: a duplicate that lost must
-# not enter them. Numbers stay below 2^53, so Lua's doubles hold them exactly.
+# One round trip a batch, one atomic step a value. A write that loses touches neither latest nor index: the value that
+# stays entered those of its own write, in the same step as itself, and the loser's may be another customer's (a reused
+# id). Numbers stay below 2^53, so Lua's doubles hold them exactly.
 SCRIPT = """
 local key, latest, index = KEYS[1], KEYS[2], KEYS[3]
 local rule, version, data, member, keep, evict = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
@@ -101,12 +102,10 @@ local function newer(a, b)
 end
 
 local stored = redis.call('HMGET', key, 'v', 'd')
-local stays = stored[1] and (rule == 'first' or not newer(version, stored[1]))
-if stays then
-  version, data = stored[1], stored[2]
-else
-  redis.call('HSET', key, 'v', version, 'd', data)
+if stored[1] and (rule == 'first' or not newer(version, stored[1])) then
+  return stored
 end
+redis.call('HSET', key, 'v', version, 'd', data)
 if latest ~= '' then
   local old = redis.call('HGET', latest, 'v')
   if not old or newer(version, old) then
@@ -126,11 +125,19 @@ if index ~= '' then
     end
   end
 end
-if stays then
-  return {version, data}
-end
 return false
 """
+
+# Away, still loading, memory full, a replica, disk full, a long script: a later try may succeed. redis-py has no class
+# for those named by the answer's first word.
+PASSING = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    OutOfMemoryError,
+    MasterDownError,
+)
+PASSING_WORDS = ("MISCONF ", "BUSY ", "NOREPLICAS ")
 
 
 class RedisStore:
@@ -141,7 +148,7 @@ class RedisStore:
         self._sha = ""
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in one pipeline. Raises `RetryableError` when Redis is away or still loading."""
+        """Apply in one pipeline. Raises `RetryableError` when Redis is away, still loading, or cannot write now."""
         if not writes:
             return []
         calls = [_call(write) for write in writes]
@@ -152,9 +159,11 @@ class RedisStore:
                 self._sha = ""
                 for place, answer in zip(lost, self._run([calls[place] for place in lost]), strict=True):
                     answers[place] = answer
-        except (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError) as error:
-            raise RetryableError(f"Redis is away: {error!r}") from error
-        return [_stored(answer) for answer in answers]
+            return [_stored(answer) for answer in answers]
+        except redis.RedisError as error:
+            if isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS):
+                raise _later(error) from error
+            raise
 
     def _run(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         if not self._sha:
@@ -178,7 +187,12 @@ class RedisStore:
         try:
             self._client.ping()
         except redis.RedisError as error:
-            raise RetryableError(f"Redis is away: {error!r}") from error
+            raise _later(error) from error
+
+
+def _later(error: redis.RedisError) -> RetryableError:
+    name = type(error).__name__  # the client's repr has the name, but not the text
+    return RetryableError(f"Redis is away or cannot write: {name}: {error}")
 
 
 def _call(write: Write) -> tuple[Any, ...]:
@@ -192,8 +206,6 @@ def _call(write: Write) -> tuple[Any, ...]:
 
 
 def _stored(answer: Any) -> Stored | None:
-    if isinstance(answer, redis.ConnectionError | redis.TimeoutError | redis.ReadOnlyError):
-        raise RetryableError(f"Redis is away: {answer!r}")
     if isinstance(answer, Exception):
         raise answer
     if answer is None:
@@ -215,17 +227,15 @@ class MemoryStore:
     def _apply(self, write: Write) -> Stored | None:
         value = Stored(write.event_time, write.sequence, write.data)
         old = self.values.get(write.key)
-        stays = old is not None and (write.rule is Rule.FIRST or not _newer(value, old))
-        if stays and old is not None:
-            value = old
-        else:
-            self.values[write.key] = value
+        if old is not None and (write.rule is Rule.FIRST or not _newer(value, old)):
+            return old
+        self.values[write.key] = value
         latest = self.values.get(write.latest)
         if write.latest and (latest is None or _newer(value, latest)):
             self.values[write.latest] = value
         if write.index is not None:
             self._enter(write.index, value)
-        return value if stays else None
+        return None
 
     def _enter(self, index: Index, value: Stored) -> None:
         members = self.indexes.setdefault(index.key, {})

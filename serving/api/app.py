@@ -105,7 +105,7 @@ async def readyz(request: Request) -> Response:
         try:
             await context.values.ping()
         except RedisError as error:
-            return f"does not answer: {error!r}"
+            return f"does not answer: {type(error).__name__}: {error}"
         return None
 
     checks = {"redis": store, **context.checks}

@@ -18,7 +18,7 @@ class Windows(Storage):
     needs to be expired.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
         self._windows: dict[str, tuple[int, float]] = {}  # count, end
@@ -62,9 +62,9 @@ class Windows(Storage):
 
 
 class Limiter:
-    """Fixed windows of a second."""
+    """Fixed windows of a second. `clock` must never step: a wall clock set back would hold a window open."""
 
-    def __init__(self, per_second: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._item: RateLimitItem = RateLimitItemPerSecond(per_second)
         self._clock, self._storage = clock, Windows(clock)
         self._strategy = FixedWindowRateLimiter(self._storage)

@@ -33,4 +33,4 @@ class Metrics:
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one request."""
         route: Any = scope.get("route")
-        self._child(scope["method"], getattr(route, "path", "none"), status).observe(seconds)
+        self._child(scope["method"], getattr(route, "path_format", "none"), status).observe(seconds)

@@ -50,18 +50,22 @@ class Problem(Exception):  # noqa: N818 - named as in the RFC
         self.status, self.detail, self.headers = status, detail, headers
 
 
-def response(status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    """The answer itself; `more` are further members of the body."""
+def _body(status: int, detail: str, path: str) -> dict[str, Any]:
     title = HTTPStatus(status).phrase
     name = title.lower().replace(" ", "-")
-    body = {
+    return {
         "type": f"urn:millrace:problem:{name}",
         "title": title,
-        "status": status,
+        "status": int(status),
         "detail": detail,
         "instance": path,
     }
-    return Response(orjson.dumps({**body, **more}), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def response(status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+    """The answer itself; `more` are further members of the body."""
+    content = orjson.dumps({**_body(status, detail, path), **more})
+    return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
@@ -71,6 +75,13 @@ def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
         int(status): {"description": status.phrase, "model": ProblemBody, "content": {MEDIA_TYPE: {"schema": schema}}}
         for status in statuses
     }
+
+
+def exemplified(status: HTTPStatus, detail: str, path: str) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI entry of one error, with an example of its own."""
+    entry = described(status)
+    entry[int(status)]["content"][MEDIA_TYPE]["example"] = _body(status, detail, path)
+    return entry
 
 
 async def _problem(request: Request, error: Exception) -> Response:
@@ -91,7 +102,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _store_away(request: Request, error: Exception) -> Response:
-    log.warning("store away", error=repr(error), path=request.url.path)
+    log.warning("store away", error=f"{type(error).__name__}: {error}", path=request.url.path)
     return response(
         HTTPStatus.SERVICE_UNAVAILABLE, "the store is away, try again", request.url.path, {"Retry-After": "1"}
     )

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -19,10 +20,10 @@ from starlette.responses import Response
 from ingestion.avro import RefusedError
 from serving.api.context import Context, of
 from serving.api.lean import LeanRoute
-from serving.api.problems import Problem, described
+from serving.api.problems import Problem, described, exemplified
 from serving.api.routes.fraud_types import Customer, Pending, Score, Transaction
 from serving.api.scores import AwayError, Gateway
-from serving.times import document_of, milliseconds
+from serving.times import document_of, iso, milliseconds
 
 RECENT = 50
 AHEAD_MS = 5 * 60 * 1000
@@ -34,27 +35,48 @@ payments = APIRouter(prefix="/v1/fraud", tags=["fraud"])
 routers = (lookups, payments)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    event_time: int
+    value: bytes
+    confirmed: asyncio.Future[None]
+
+    def failed(self) -> bool:
+        return self.confirmed.done() and self.confirmed.exception() is not None
+
+
 class Submissions:
-    """Payments that this process produced lately: a repetition waits for the first one instead of producing again."""
+    """Payments that this process produced lately: a repetition waits for the first one instead of producing again.
+
+    One whose delivery failed may have arrived all the same, so its repetition is the same event to the byte: rolling
+    features recognise what they have counted by id and time.
+    """
 
     def __init__(self, gateway: Gateway, size: int = REMEMBERED) -> None:
         self.gateway, self._size = gateway, size
-        self._sent: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+        self._sent: OrderedDict[str, _Sent] = OrderedDict()
 
     def submit(self, payment: Transaction, now: int) -> asyncio.Future[None]:
-        """The confirmation of the payment, produced now unless it was before. Raises `AwayError`, RefusedError."""
-        sent = self._sent.get(payment.transaction_id)
-        if sent is not None and not (sent.done() and sent.exception() is not None):
-            return sent
-        record = payment.model_dump()
-        record["event_time"] = now if payment.event_time is None else milliseconds(payment.event_time.isoformat())
-        if record["event_time"] > now + AHEAD_MS:  # it would push the customer's real payments out of their windows
+        """The confirmation of the payment, produced now unless it was before. `now` in ms.
+
+        Raises `AwayError`, RefusedError, and `Problem` for a time in the future or another payment's id.
+        """
+        before = self._sent.get(payment.transaction_id)
+        event_time = _event_time(payment)
+        if event_time is None:
+            event_time = now if before is None else before.event_time
+        elif event_time > now + AHEAD_MS:  # it would push the customer's real payments out of their windows
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "event_time lies more than 5 minutes in the future")
-        sent = self.gateway.produce(payment.customer_id, self.gateway.encode(record))
-        self._sent[payment.transaction_id] = sent
+        value = self.gateway.encode({**payment.model_dump(), "event_time": event_time})
+        if before is not None and before.value != value:
+            raise Problem(HTTPStatus.CONFLICT, _taken_by_another(payment.transaction_id))
+        if before is not None and not before.failed():
+            return before.confirmed
+        confirmed = self.gateway.produce(payment.customer_id, value)
+        self._sent[payment.transaction_id] = _Sent(event_time, value, confirmed)
         if len(self._sent) > self._size:
             self._sent.popitem(last=False)
-        return sent
+        return confirmed
 
 
 @asynccontextmanager
@@ -68,7 +90,7 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
 
         return ask
 
-    context.checks.update({name: check(name) for name in ("kafka", "registry")})
+    context.checks.update({name: check(name) for name in gateway.PARTS})
     context.parts["fraud"] = Submissions(gateway)
     gateway.start()
     try:
@@ -81,8 +103,26 @@ def _key(transaction_id: str) -> str:
     return f"fraud:tx:{transaction_id}"
 
 
+def _event_time(payment: Transaction) -> int | None:
+    return None if payment.event_time is None else milliseconds(payment.event_time.isoformat())
+
+
+def _taken_by_another(transaction_id: str) -> str:
+    return f"transaction {transaction_id} is another payment (customer, terminal, amount or time); ids are never reused"
+
+
+def _own(payment: Transaction, document: dict[str, Any]) -> None:
+    """Raise `Problem` unless the decision is on this payment: nobody gets another payment's."""
+    asked: dict[str, Any] = {name: getattr(payment, name) for name in ("customer_id", "terminal_id", "amount")}
+    event_time = _event_time(payment)
+    if event_time is not None:
+        asked["event_time"] = iso(event_time)
+    if not asked.items() <= document.items():
+        raise Problem(HTTPStatus.CONFLICT, _taken_by_another(payment.transaction_id))
+
+
 @lookups.get(
-    "/transactions/{transaction_id}",
+    "/transactions/{transaction_id:rest}",
     summary="The decision on a payment",
     response_model=Score,
     responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -98,7 +138,7 @@ async def transaction(
 
 
 @lookups.get(
-    "/customers/{customer_id}",
+    "/customers/{customer_id:rest}",
     summary="A customer's latest and recent decisions",
     response_model=Customer,
     responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -123,6 +163,7 @@ async def customer(
     response_model=Score,
     responses={
         HTTPStatus.ACCEPTED: {"model": Pending, "description": "Taken, not decided within the deadline"},
+        **exemplified(HTTPStatus.CONFLICT, _taken_by_another("tx-42"), "/v1/fraud/transactions"),
         **described(
             HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.SERVICE_UNAVAILABLE
         ),
@@ -135,7 +176,11 @@ async def decide(
 ) -> Response:
     """The payment takes the way of every event; the answer is its score, or 202 and a link when the deadline is over.
 
-    Repeating a request is safe: it gives the stored decision. 503 means that the payment was not taken.
+    503 means that the payment was not taken, or that it is not known whether it was: repeat the request. With
+    `event_time` that is always safe, since the same payment at the same time counts once. Without, it is safe with the
+    API process that took the request first, as long as that remembers it (until a restart, or 50,000 payments later),
+    and with any once the decision is stored; before that, another process sends a second event at its own time: the
+    first decision stays, but both count in the customer's and the terminal's history.
     """
     context = of(request)
     submissions: Submissions = context.parts["fraud"]
@@ -146,6 +191,7 @@ async def decide(
     try:
         stored = await context.values.get(_key(payment.transaction_id))
         if stored is not None:
+            _own(payment, orjson.loads(stored))
             return Response(stored, media_type="application/json")
         sent = _taken(submissions, payment)
         left = until - asyncio.get_running_loop().time()
@@ -153,7 +199,9 @@ async def decide(
     finally:
         submissions.gateway.forget(key, answer)
     if answer.done():
-        return Response(orjson.dumps(document_of(answer.result(), TIMES)), media_type="application/json")
+        document = document_of(answer.result(), TIMES)
+        _own(payment, document)  # another process may have taken another payment under this id, and first
+        return Response(orjson.dumps(document), media_type="application/json")
     return _pending(payment.transaction_id, sent)
 
 
@@ -161,18 +209,16 @@ def _taken(submissions: Submissions, payment: Transaction) -> asyncio.Future[Non
     try:
         return submissions.submit(payment, int(time.time() * 1000))
     except AwayError as error:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not taken: {error}", {"Retry-After": "1"}) from error
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not taken now: {error}", {"Retry-After": "1"}) from error
     except RefusedError as error:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def _pending(transaction_id: str, sent: asyncio.Future[None]) -> Response:
-    if not sent.done():
-        detail = "the broker has not confirmed the payment within the deadline; repeating the request is safe"
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
-    trouble = sent.exception()
+    trouble = sent.exception() if sent.done() else "not within the deadline"
     if trouble is not None:
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"not taken: {trouble}", {"Retry-After": "1"})
+        detail = f"the broker has not confirmed the payment ({trouble}), which may have arrived: repeat the request"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
     location = f"/v1/fraud/transactions/{quote(transaction_id, safe='')}"
     body = {"transaction_id": transaction_id, "status": "pending", "location": location}
     headers = {"Location": location, "Retry-After": "1"}

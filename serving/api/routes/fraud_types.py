@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+def _addressable(name: str) -> str:
+    if name in {".", ".."}:
+        raise PydanticCustomError("unaddressable", "'.' and '..' are no ids: clients take them out of a look-up's path")
+    return name
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("no_date", "lies outside the years 1 to 9999 in UTC") from None
+    return moment
+
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200)]
+Addressable = Annotated[Identifier, AfterValidator(_addressable)]
 Decision = Literal["approve", "review", "block"]
 
 SCORE: dict[str, Any] = {
@@ -38,13 +56,16 @@ class Transaction(BaseModel):
         },
     )
 
-    transaction_id: Identifier = Field(description="unique for ever; asking again with it gives the stored decision")
-    customer_id: Identifier = Field(description="who pays")
+    transaction_id: Addressable = Field(
+        description="unique for ever: asking again gives the stored decision, another payment under it is refused (409)"
+    )
+    customer_id: Addressable = Field(description="who pays")
     terminal_id: Identifier = Field(description="where")
     amount: float = Field(strict=True, allow_inf_nan=False, description="negative for a refund")
-    event_time: AwareDatetime | None = Field(
+    event_time: Annotated[AwareDatetime, AfterValidator(_in_calendar)] | None = Field(
         None,
-        description="when it was made, with its zone; now if absent. Better sent: a repetition must carry the same",
+        description="when it was made, with its zone; now if absent. Better sent, and the same in every repetition: "
+        "then repeating is safe with any API process",
     )
 
 

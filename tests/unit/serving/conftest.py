@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
 import lightgbm
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
+from config.settings import Settings
 from domain.features.fraud import FRAUD
+from serving.api.app import create
+from serving.api.context import Context
+from serving.api.routes.fraud import Submissions
+from serving.api.scores import Gateway
+from tests.unit.serving.api_parts import FakeGateway, MemoryValues
 
 FEATURES = ("amount", "customer_count_1h", "terminal_risk_7d")
 WriteModel = Callable[..., Path]
@@ -47,3 +56,33 @@ def write_model(tmp_path: Path, booster: lightgbm.Booster) -> WriteModel:
         return folder
 
     return write
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def values() -> MemoryValues:
+    return MemoryValues()
+
+
+@pytest.fixture
+def gateway() -> FakeGateway:
+    return FakeGateway()
+
+
+@pytest.fixture
+def context(values: MemoryValues, gateway: FakeGateway) -> Context:
+    configured = Settings(api_keys=SecretStr("key-one, key-two"), score_deadline_ms=20, api_max_body_bytes=300)
+    context = Context(configured, values, codec=cast("Any", None))
+    context.parts["fraud"] = Submissions(cast("Gateway", gateway), size=2)
+    return context
+
+
+@pytest.fixture
+async def client(context: Context) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(create(context), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client

@@ -9,8 +9,11 @@ import pytest
 from serving.store import Index, Rule, Store, Stored, Write
 
 
-def payment(transaction: str, event_time: int, sequence: int, data: bytes, keep: int = 3) -> Write:
-    return Write(f"x:tx:{transaction}", event_time, sequence, data, Rule.FIRST, "x:latest", Index("x:recent", keep))
+def payment(
+    transaction: str, event_time: int, sequence: int, data: bytes, keep: int = 3, customer: str = "x:"
+) -> Write:
+    index = Index(f"{customer}recent", keep)
+    return Write(f"x:tx:{transaction}", event_time, sequence, data, Rule.FIRST, f"{customer}latest", index)
 
 
 def window(start: int, sequence: int, data: bytes, keep: int = 2) -> Write:
@@ -41,6 +44,35 @@ class StoreConformance:
         assert store.get("x:latest") == Stored(10, 1, b"one")
         assert store.newest("x:recent", 9) == [b"one"]
 
+    def test_a_reused_id_shows_nobody_anothers_value(self, store: Store) -> None:
+        alice, bob = (payment("a", 10, 1, b"alice's"), payment("a", 20, 2, b"bob's", customer="x:bob:"))
+        for _ in range(2):
+            store.apply([alice])
+            assert store.apply([bob]) == [Stored(10, 1, b"alice's")]
+        assert (store.get("x:latest"), store.newest("x:recent", 9)) == (Stored(10, 1, b"alice's"), [b"alice's"])
+        assert (store.get("x:bob:latest"), store.newest("x:bob:recent", 9)) == (None, [])
+
+    def test_a_reused_id_leaves_an_owners_values_as_they_are(self, store: Store) -> None:
+        own = payment("b", 5, 1, b"bob's own", customer="x:bob:")
+        reused = payment("a", 20, 3, b"bob's", customer="x:bob:")
+        assert store.apply([own, payment("a", 10, 2, b"alice's"), reused]) == [None, None, Stored(10, 2, b"alice's")]
+        assert store.get("x:bob:latest") == Stored(5, 1, b"bob's own")
+        assert store.newest("x:bob:recent", 9) == [b"bob's own"]
+
+    def test_a_window_that_loses_enters_no_index(self, store: Store) -> None:
+        other = Index("x:others", 2, member="60")
+        store.apply([window(60, 5, b"first")])
+        loser = Write("x:window:60", 60, 4, b"older", Rule.NEWEST, "x:latest", other)
+        assert store.apply([loser]) == [Stored(60, 5, b"first")]
+        assert (store.get("x:latest"), store.newest("x:others", 9)) == (None, [])
+
+    def test_a_late_repetition_does_not_come_back_into_the_index(self, store: Store) -> None:
+        writes = [payment(str(number), number, number, b"%d" % number) for number in range(5)]
+        store.apply(writes)
+        assert store.apply(writes[:1]) == [Stored(0, 0, b"0")]
+        assert store.get("x:latest") == Stored(4, 4, b"4")
+        assert store.newest("x:recent", 9) == [b"4", b"3", b"2"]
+
     @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
     def test_any_order_gives_the_same(self, store: Store, order: tuple[int, ...]) -> None:
         writes = [
@@ -66,8 +98,10 @@ class StoreConformance:
         writes = [payment(str(number), number, number, str(number).encode()) for number in range(8)]
         store.apply(writes)
         before = (store.get("x:latest"), store.newest("x:recent", 9), [store.get(write.key) for write in writes])
-        store.apply(writes)
-        assert (store.get("x:latest"), store.newest("x:recent", 9), [store.get(w.key) for w in writes]) == before
+        for again in (writes, writes[::-1], writes[3:5]):
+            stays = [Stored(write.event_time, write.sequence, write.data) for write in again]
+            assert store.apply(again) == stays
+            assert (store.get("x:latest"), store.newest("x:recent", 9), [store.get(w.key) for w in writes]) == before
 
     def test_newest_rule_replaces_only_by_a_greater_version(self, store: Store) -> None:
         assert store.apply([window(60, 5, b"first")]) == [None]

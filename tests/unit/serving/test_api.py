@@ -1,8 +1,8 @@
-"""The app over an in-memory store and a gateway without Kafka."""
+"""The app over an in-memory store: its frame, its look-ups. Payments: test_api_payments.py."""
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 import re
 import time
 from collections.abc import AsyncIterator
@@ -17,123 +17,14 @@ from pydantic import SecretStr
 import config.products
 from config.errors import UserError
 from config.settings import Settings
-from ingestion.avro import RefusedError
 from serving.api import keys
 from serving.api.app import create
 from serving.api.context import Context
-from serving.api.limiter import Limiter
-from serving.api.routes.fraud import Submissions
-from serving.api.scores import AwayError, Gateway
-from serving.store import Index, MemoryStore, Rule, Write
+from serving.api.limiter import Limiter, Windows
+from serving.store import Index, Write
+from tests.unit.serving.api_parts import KEY, PAYMENT, MemoryValues, assert_problem, store
 
 pytestmark = pytest.mark.anyio
-
-KEY = {"X-API-Key": "key-one"}
-PAYMENT = {"transaction_id": "p1", "customer_id": "c1", "terminal_id": "m1", "amount": 10}
-
-
-class MemoryValues:
-    def __init__(self) -> None:
-        self.store = MemoryStore()
-        self.trouble: redis.RedisError | None = None
-
-    async def get(self, key: str) -> bytes | None:
-        await self.ping()
-        value = self.store.get(key)
-        return value.data if value else None
-
-    async def get_many(self, keys: list[str]) -> list[bytes | None]:
-        return [await self.get(key) for key in keys]
-
-    async def newest(self, index: str, count: int) -> list[bytes]:
-        return self.store.newest(index, count)
-
-    async def ping(self) -> None:
-        if self.trouble is not None:
-            raise self.trouble
-
-
-class FakeGateway:
-    """Answers as told: with `answer`, never, or not even taking the payment."""
-
-    def __init__(self) -> None:
-        self.answer: dict[str, Any] | None = None
-        self.away = ""
-        self.confirm: Exception | bool = True
-        self.refuse = ""
-        self.produced: list[tuple[str, dict[str, Any]]] = []
-        self.waiting: dict[bytes, asyncio.Future[dict[str, Any]]] = {}
-
-    def expect(self, key: bytes) -> asyncio.Future[dict[str, Any]]:
-        self.waiting[key] = asyncio.get_running_loop().create_future()
-        return self.waiting[key]
-
-    def forget(self, key: bytes, _: Any) -> None:
-        self.waiting.pop(key, None)
-
-    def encode(self, record: dict[str, Any]) -> Any:
-        if self.away:
-            raise AwayError(self.away)
-        if self.refuse:
-            raise RefusedError(self.refuse)
-        return record
-
-    def produce(self, key: str, value: Any) -> asyncio.Future[None]:
-        self.produced.append((key, value))
-        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self.confirm is True:
-            sent.set_result(None)
-        elif self.confirm:
-            sent.set_exception(self.confirm)
-        if self.answer is not None:
-            self.waiting[value["transaction_id"].encode()].set_result({**self.answer, **value})
-        return sent
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def values() -> MemoryValues:
-    return MemoryValues()
-
-
-@pytest.fixture
-def gateway() -> FakeGateway:
-    return FakeGateway()
-
-
-@pytest.fixture
-def context(values: MemoryValues, gateway: FakeGateway) -> Context:
-    configured = Settings(api_keys=SecretStr("key-one, key-two"), score_deadline_ms=20, api_max_body_bytes=300)
-    context = Context(configured, values, codec=cast("Any", None))
-    context.parts["fraud"] = Submissions(cast("Gateway", gateway), size=2)
-    return context
-
-
-@pytest.fixture
-async def client(context: Context) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create(context), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
-        yield client
-
-
-def store(values: MemoryValues, transaction: str, event_time: int, data: bytes) -> None:
-    index = Index("fraud:recent:c1", 50)
-    write = Write(f"fraud:tx:{transaction}", event_time, 1, data, Rule.FIRST, "fraud:customer:c1", index)
-    values.store.apply([write])
-
-
-def assert_problem(answer: httpx.Response, status: int, detail: str, path: str) -> None:
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert (body["status"], body["instance"]) == (status, path)
-    assert detail in body["detail"]
-    assert body["title"]
-    assert body["type"].startswith("urn:millrace:problem:")
 
 
 async def test_stored_bytes_come_as_they_are(client: httpx.AsyncClient, values: MemoryValues) -> None:
@@ -154,6 +45,11 @@ async def test_customer_has_latest_and_recent(client: httpx.AsyncClient, values:
     answer = await client.get("/v1/fraud/customers/c1", headers=KEY)
     assert answer.json() == {"customer_id": "c1", "latest": {"n": 2}, "recent": [{"n": 2}, {"n": 1}]}
     assert_problem(await client.get("/v1/fraud/customers/x", headers=KEY), 404, "customer x", "/v1/fraud/customers/x")
+
+
+@pytest.mark.parametrize("path", ["/v1/fraud/transactions/", "/v1/fraud/customers/"])
+async def test_a_look_up_names_an_id(client: httpx.AsyncClient, path: str) -> None:
+    assert_problem(await client.get(path, headers=KEY), 404, "Not Found", path)
 
 
 async def test_business_newest_first(client: httpx.AsyncClient, values: MemoryValues) -> None:
@@ -231,6 +127,9 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
     look_up = page["paths"]["/v1/fraud/transactions/{transaction_id}"]["get"]
     assert set(look_up["responses"]) >= {"200", "401", "404", "429", "503"}
     assert look_up["security"]
+    reused = page["paths"]["/v1/fraud/transactions"]["post"]["responses"]["409"]["content"]["application/problem+json"]
+    assert (reused["example"]["status"], reused["example"]["type"]) == (409, "urn:millrace:problem:conflict")
+    assert "another payment" in reused["example"]["detail"]
     assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
     for path, operation in ((path, one) for path, every in page["paths"].items() for one in every.values()):
         refused = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
@@ -250,86 +149,6 @@ async def test_the_pages_need_no_other_host(client: httpx.AsyncClient, page: str
         answer = await client.get(part)
         assert answer.status_code == 200, part
         assert len(answer.content) > 1000, part
-
-
-async def test_a_decision_within_the_deadline(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    gateway.answer = {"decision": "block", "produced_at": 0, "features_at": 1, "scored_at": 2}
-    payment = {**PAYMENT, "event_time": "2026-01-01T00:00:00Z"}
-    answer = await client.post("/v1/fraud/transactions", json=payment, headers=KEY)
-    assert answer.status_code == 200
-    assert (answer.json()["decision"], answer.json()["event_time"]) == ("block", "2026-01-01T00:00:00.000Z")
-    assert gateway.produced == [("c1", {**PAYMENT, "amount": 10.0, "event_time": 1_767_225_600_000})]
-    assert gateway.waiting == {}
-
-
-async def test_after_the_deadline_a_link(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    payment = {**PAYMENT, "transaction_id": "a/b"}
-    answer = await client.post("/v1/fraud/transactions?deadline_ms=1", json=payment, headers=KEY)
-    assert answer.status_code == 202
-    assert answer.headers["location"] == "/v1/fraud/transactions/a%2Fb"
-    assert answer.json()["status"] == "pending"
-    assert abs(gateway.produced[0][1]["event_time"] - time.time() * 1000) < 60_000
-
-
-async def test_a_repetition_returns_what_is_stored(
-    client: httpx.AsyncClient, values: MemoryValues, gateway: FakeGateway
-) -> None:
-    store(values, "p1", 1, b'{"decision":"approve"}')
-    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
-    assert (answer.status_code, answer.json()) == (200, {"decision": "approve"})
-    assert gateway.produced == []
-
-
-async def test_a_repetition_before_the_score_produces_once(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    for _ in range(2):
-        assert (await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)).status_code == 202
-    assert len(gateway.produced) == 1
-
-
-async def test_what_failed_is_produced_again(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    gateway.confirm = AwayError("timed out")
-    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
-    assert_problem(answer, 503, "not taken: timed out", "/v1/fraud/transactions")
-    gateway.confirm = True
-    assert (await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)).status_code == 202
-    assert len(gateway.produced) == 2
-
-
-async def test_unconfirmed_is_not_accepted(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    gateway.confirm = False
-    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
-    assert_problem(answer, 503, "has not confirmed", "/v1/fraud/transactions")
-
-
-async def test_registry_away(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    gateway.away = "schema registry: gone"
-    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
-    assert_problem(answer, 503, "schema registry: gone", "/v1/fraud/transactions")
-
-
-@pytest.mark.parametrize(
-    ("change", "detail"),
-    [
-        ({"transaction_id": ""}, "body.transaction_id"),
-        ({"amount": "10"}, "body.amount"),
-        ({"amount": None}, "body.amount"),
-        ({"event_time": "2026-01-01T00:00:00"}, "body.event_time"),
-        ({"event_time": "2999-01-01T00:00:00Z"}, "in the future"),
-        ({"other": 1}, "body.other"),
-    ],
-)
-async def test_refused_bodies(
-    client: httpx.AsyncClient, gateway: FakeGateway, change: dict[str, Any], detail: str
-) -> None:
-    answer = await client.post("/v1/fraud/transactions", json={**PAYMENT, **change}, headers=KEY)
-    assert_problem(answer, 422, detail, "/v1/fraud/transactions")
-    assert gateway.produced == []
-
-
-async def test_refused_by_the_contract(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
-    gateway.refuse = "Transaction.amount: too much"
-    answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
-    assert_problem(answer, 422, "too much", "/v1/fraud/transactions")
 
 
 async def test_a_body_has_a_limit_announced_or_not(client: httpx.AsyncClient) -> None:
@@ -369,6 +188,11 @@ def test_limits_by_the_clock() -> None:
     assert limiter.wait("b") == 0.0
     now = 101.0
     assert limiter.wait("a") == 0.0
+
+
+def test_limits_by_a_clock_that_nobody_sets() -> None:
+    for counting in (Limiter, Windows):
+        assert inspect.signature(counting).parameters["clock"].default is time.monotonic
 
 
 def test_without_keys_it_does_not_start(values: MemoryValues) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import re
+from typing import cast
+
 import pytest
 import redis
+from redis._parsers.base import BaseParser
 
 from config.errors import RetryableError
 from serving.store import MemoryStore, RedisStore, parse_version
@@ -22,6 +26,61 @@ def test_redis_away_is_retryable() -> None:
     with pytest.raises(RetryableError):
         store.ping()
     client.close()
+
+
+class Refusing:
+    """A Redis whose answers to the script, one a call, are given as they come over the wire; it starts at `load`."""
+
+    def __init__(self, *answers: str, load: str = "") -> None:
+        self.answers = [parse(answer) if answer else None for answer in answers]
+        self.load = load
+
+    def script_load(self, _: str) -> str:
+        if self.load:
+            raise parse(self.load)
+        return "sha"
+
+    def pipeline(self, transaction: bool) -> Refusing:
+        assert not transaction
+        return self
+
+    def evalsha(self, *_: object) -> None: ...
+
+    def execute(self, raise_on_error: bool) -> list[Exception | None]:
+        assert not raise_on_error
+        return self.answers
+
+
+def parse(answer: str) -> Exception:
+    error = BaseParser.parse_error(answer)
+    assert isinstance(error, redis.RedisError)
+    return error
+
+
+LATER = [
+    "OOM command not allowed when used memory > 'maxmemory'. script: 0f, on @user_script:19.",
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    "READONLY You can't write against a read only replica. script: 0f, on @user_script:19.",
+    "LOADING Redis is loading the dataset in memory",
+    "BUSY Redis is busy running a script.",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "NOREPLICAS Not enough good replicas to write.",
+]
+
+
+@pytest.mark.parametrize("answer", LATER)
+def test_a_redis_that_cannot_write_now_is_retryable(answer: str) -> None:
+    batch = [payment("a", 1, 1, b"x"), payment("b", 2, 2, b"y")]
+    text = re.escape(answer.partition(" ")[2])
+    for client in (Refusing("", answer), Refusing(load=answer)):
+        with pytest.raises(RetryableError, match=text):
+            RedisStore(cast("redis.Redis", client)).apply(batch)
+
+
+def test_a_fault_of_ours_is_not() -> None:
+    client = Refusing("", "WRONGTYPE Operation against a key holding the wrong kind of value")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        RedisStore(cast("redis.Redis", client)).apply([payment("a", 1, 1, b"x"), payment("b", 2, 2, b"y")])
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:2:3", "a:1"])
