@@ -7,14 +7,19 @@ import sys
 
 import structlog
 
+from config.errors import UserError
 from config.settings import Settings
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def configure(process: str, settings: Settings) -> None:
     """Set up structlog and the standard library's logging alike; every line names the process.
 
-    `settings.log_level` is the least severe level written, `settings.log_json` chooses JSON or plain lines.
+    `settings.log_level` is the least severe level written, `settings.log_json` chooses JSON or plain lines. Raises
+    UserError for a level that is none.
     """
+    level = _level(settings.log_level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -24,7 +29,6 @@ def configure(process: str, settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False)
     )
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -39,3 +43,9 @@ def configure(process: str, settings: Settings) -> None:
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _level(name: str) -> int:
+    if name.upper() not in LEVELS:
+        raise UserError(f"MILLRACE_LOG_LEVEL is {name!r}: it is one of {', '.join(LEVELS)}")
+    return logging.getLevelNamesMapping()[name.upper()]

@@ -7,32 +7,27 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import fastavro
-from fastavro.schema import SchemaParseException
 
 from config.topics import topics
 from ingestion import schema
+from ingestion.contract import Contract, plain, units
 from ingestion.encoders import RecordEncoder, RefusedError
 from ingestion.registry import Registry, UnknownSchemaError
+from ingestion.strict import step_over
+from ingestion.unreadable import UnreadableError
 
 MAGIC = 0
 HEADER = struct.Struct(">bI")
+# Ids are Java ints: of a greater one the registry says what it says of a wrong path, which is no answer.
+_LARGEST_ID = (1 << 31) - 1
 
 __all__ = ["Codec", "Decoded", "RecordEncoder", "RefusedError", "UnreadableError", "header", "plain"]
-
-
-class UnreadableError(ValueError):
-    """Bytes that are no record. `reason` is one of the codes in Quarantined.avsc, `detail` for a person."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason, self.detail = reason, detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +39,24 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """Our own schema, parsed, with what Avro cannot say: least lengths of strings, and which fields must be finite."""
+class _Writer:
+    """The schema a record was written with: as fastavro parsed it, and the logical types that this left out."""
 
     schema: Any
-    lengths: tuple[tuple[str, int], ...]
-    doubles: tuple[str, ...]
+    units: Mapping[str, str]
 
     @classmethod
-    def of(cls, declared: Mapping[str, Any]) -> _Reader:
-        fields = declared["fields"]
-        return cls(
-            schema=fastavro.parse_schema(plain(declared)),
-            lengths=tuple((field["name"], field["minLength"]) for field in fields if "minLength" in field),
-            doubles=tuple(field["name"] for field in fields if "double" in field["type"]),
-        )
+    def of(cls, text: str) -> _Writer:
+        """Raises whatever the text provokes."""
+        declared = json.loads(text)
+        if declared["type"] != "record":
+            raise ValueError(f"a schema of {declared['type']}")
+        return cls(fastavro.parse_schema(plain(declared)), units(declared))
 
 
 def header(schema_id: int) -> bytes:
     """The five bytes before the body."""
     return HEADER.pack(MAGIC, schema_id)
-
-
-def plain(node: Any) -> Any:
-    """The schema without logical types: timestamps read and write as integers."""
-    if isinstance(node, dict):
-        return {key: plain(value) for key, value in node.items() if key != "logicalType"}
-    return [plain(item) for item in node] if isinstance(node, list) else node
 
 
 class Codec:
@@ -82,8 +68,8 @@ class Codec:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._encoders: dict[str, RecordEncoder] = {}
-        self._writers: dict[int, Any] = {}
-        self._readers: dict[str, _Reader] = {}
+        self._writers: dict[int, _Writer] = {}
+        self._contracts: dict[str, Contract] = {}
         self._resolved: dict[tuple[int, str], Any] = {}
 
     def encoder(self, topic: str) -> RecordEncoder:
@@ -105,36 +91,40 @@ class Codec:
         """
         return self.decoded(topic, value).record
 
-    def decoded(self, topic: str, value: bytes | None) -> Decoded:
-        """As `decode`, with the writer's schema id."""
+    def decoded(self, topic: str, value: bytes | None, *, strict: bool = False) -> Decoded:
+        """As `decode`, with the writer's schema id.
+
+        `strict`: take no bytes that the jobs do not take, at several times the cost.
+        """
         schema_id, body = _split(value)
-        reader = self._reader(topics()[topic].schema)
-        record = _read(body, self._writer(schema_id), self._resolution(schema_id, topic, reader))
-        _validate(reader, record)
+        writer, contract = self._writer(schema_id), self._contract(topics()[topic].schema)
+        if (schema_id, topic) not in self._resolved:
+            contract.compare(writer.units)
+            # fastavro would compare equal schemas at each record.
+            self._resolved[schema_id, topic] = None if writer.schema == contract.schema else contract.schema
+        if strict:
+            step_over(value or b"", HEADER.size, writer.schema)
+        record = _read(body, writer.schema, self._resolved[schema_id, topic])
+        contract.check(record)
         return Decoded(schema_id, record)
 
-    def _resolution(self, schema_id: int, topic: str, reader: _Reader) -> Any:
-        """The schema to resolve a writer's to; None where they are equal, which fastavro would compare each time."""
-        known = schema_id, topic
-        if known not in self._resolved:
-            self._resolved[known] = None if self._writer(schema_id) == reader.schema else reader.schema
-        return self._resolved[known]
+    def _contract(self, name: str) -> Contract:
+        if name not in self._contracts:
+            self._contracts[name] = Contract.of(schema.load(name))
+        return self._contracts[name]
 
-    def _reader(self, name: str) -> _Reader:
-        if name not in self._readers:
-            self._readers[name] = _Reader.of(schema.load(name))
-        return self._readers[name]
-
-    def _writer(self, schema_id: int) -> Any:
+    def _writer(self, schema_id: int) -> _Writer:
         if schema_id not in self._writers:
             try:
-                text = self._registry.schema(schema_id)
-            except UnknownSchemaError as error:
-                raise UnreadableError("unknown_schema", f"schema id {schema_id} is not in the registry") from error
+                text = self._registry.schema(schema_id) if schema_id <= _LARGEST_ID else None
+            except UnknownSchemaError:
+                text = None
+            if text is None:
+                raise UnreadableError("unknown_schema", f"schema id {schema_id} is not in the registry")
             try:
-                self._writers[schema_id] = fastavro.parse_schema(plain(json.loads(text)))
-            except (ValueError, SchemaParseException) as error:
-                raise UnreadableError("incompatible_schema", f"schema id {schema_id} is no Avro schema") from error
+                self._writers[schema_id] = _Writer.of(text)
+            except Exception as error:  # json and fastavro raise what the text provokes, RecursionError too
+                raise UnreadableError("incompatible_schema", f"schema id {schema_id} is none of a record") from error
         return self._writers[schema_id]
 
 
@@ -151,27 +141,16 @@ def _split(value: bytes | None) -> tuple[int, bytes]:
 def _read(body: bytes, writer: Any, reader: Any) -> dict[str, Any]:
     stream = io.BytesIO(body)
     try:
-        record = fastavro.schemaless_reader(stream, writer, reader)
+        record = cast("dict[str, Any]", fastavro.schemaless_reader(stream, writer, reader))
     except fastavro.read.SchemaResolutionError as error:
         raise UnreadableError("incompatible_schema", str(error)) from error
-    except (EOFError, IndexError) as error:
-        raise UnreadableError("truncated", f"the body ends early, after {len(body)} bytes") from error
-    except Exception as error:  # fastavro raises what the bytes provoke
-        raise UnreadableError("malformed", f"{type(error).__name__}: {error}"[:500]) from error
-    if not isinstance(record, dict):
-        raise UnreadableError("incompatible_schema", "the writer's schema is no record")
+    except UnicodeDecodeError as error:
+        detail = f"invalid UTF-8 at byte {error.start} of {len(error.object)}"
+        raise UnreadableError("malformed", detail) from error
+    except Exception as error:  # fastavro raises what the bytes provoke: its error does not tell short from wrong
+        step_over(bytes(HEADER.size) + body, HEADER.size, writer)
+        raise UnreadableError("malformed", f"{type(error).__name__}: {error}") from error
     left = len(body) - stream.tell()
     if left:
         raise UnreadableError("trailing_bytes", f"{left} bytes after the record")
     return record
-
-
-def _validate(reader: _Reader, record: Mapping[str, Any]) -> None:
-    for name, minimum in reader.lengths:
-        value = record[name]
-        if value is not None and len(value) < minimum:
-            raise UnreadableError("refused", f"{name} is shorter than {minimum}")
-    for name in reader.doubles:
-        value = record[name]
-        if value is not None and not math.isfinite(value):
-            raise UnreadableError("refused", f"{name} is {value}")

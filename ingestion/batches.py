@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from domain.events import FraudLabel
 from ingestion.encoders import RecordEncoder, RefusedError
 from ingestion.simulator import DAY_MS, WEEK_MS, Payment
 
@@ -47,6 +46,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class _Due:
+    """A verdict's record, and when it becomes known (ms)."""
+
+    time: int
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class FraudEncoders:
     """Encoders of the two topics a payment becomes."""
 
@@ -72,7 +79,7 @@ class PaymentBatches:
         Verdicts due after the last payment are left out: nobody could use them.
         """
         batch, today = Batch(), -1
-        verdicts: deque[FraudLabel] = deque()
+        verdicts: deque[_Due] = deque()
         for number, row in enumerate(islice(rows, limit)):
             if isinstance(row, Rejected):
                 batch.rejected.append(row)
@@ -89,18 +96,22 @@ class PaymentBatches:
         if batch.rows:
             yield batch
 
-    def _send_verdicts(self, batch: Batch, verdicts: deque[FraudLabel], now: int) -> None:
-        while verdicts and verdicts[0].event_time - self._lead <= now:
-            verdict = verdicts.popleft()
-            batch.records.append(Record(LABELS, verdict.terminal_id, self._encoders.label.object(verdict), None))
+    def _send_verdicts(self, batch: Batch, verdicts: deque[_Due], now: int) -> None:
+        while verdicts and verdicts[0].time - self._lead <= now:
+            batch.records.append(verdicts.popleft().record)
 
-    def _send_payment(self, batch: Batch, verdicts: deque[FraudLabel], number: int, payment: Payment) -> None:
+    def _send_payment(self, batch: Batch, verdicts: deque[_Due], number: int, payment: Payment) -> None:
         transaction = payment.transaction
         try:
             value = self._encoders.transaction.object(transaction)
+            verdict = self._verdict(payment) if self._labels else None
         except RefusedError as error:
             batch.rejected.append(Rejected(number, str(error), str(transaction)))
             return
         batch.records.append(Record(TRANSACTIONS, transaction.customer_id, value, transaction.event_time))
-        if self._labels:
-            verdicts.append(payment.label(self._delay))
+        if verdict is not None:
+            verdicts.append(verdict)
+
+    def _verdict(self, payment: Payment) -> _Due:
+        label = payment.label(self._delay)
+        return _Due(label.event_time, Record(LABELS, label.terminal_id, self._encoders.label.object(label), None))

@@ -1,8 +1,9 @@
 """Avro encoding as plain functions, one a type: about three times faster than fastavro for flat records.
 
-The writers check what the schema cannot say otherwise: `minLength` on strings (an attribute of ours in the .avsc) and
-finite doubles, the same two that the jobs' `decode` checks. A value that would be refused there is refused here, before
-it is produced. Binary encoding as in the Avro 1.11 specification, "Binary encoding".
+The writers check what the schema cannot say otherwise: `minLength` on strings (an attribute of ours in the .avsc),
+finite doubles, and times that a calendar holds, the same three that the jobs' `decode` checks. A value that would be
+refused there is refused here, before it is produced. Binary encoding as in the Avro 1.11 specification, "Binary
+encoding".
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from operator import attrgetter, index
 from typing import Any
 
 Writer = Callable[[Any], bytes]
+
+# The years 1 to 9999 in UTC: all that ISO 8601, SQL and Python's datetime can say. Outside lies no event, but a
+# producer that counts in another unit.
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+MILLIS = "timestamp-millis"
 
 _LONG_MIN, _LONG_MAX = -(1 << 63), (1 << 63) - 1
 _INT_MIN, _INT_MAX = -(1 << 31), (1 << 31) - 1
@@ -56,6 +62,12 @@ def write_long(value: Any) -> bytes:
     if not _LONG_MIN <= value <= _LONG_MAX:
         raise RefusedError(f"{value} does not fit in 64 bits")
     return _varint(number)
+
+
+def _write_millis(value: Any) -> bytes:
+    if not EARLIEST_MS <= value <= LATEST_MS:
+        raise RefusedError(f"{value} is out of range")
+    return write_long(value)
 
 
 def _write_int(value: Any) -> bytes:
@@ -173,7 +185,7 @@ _PRIMITIVES: dict[str, Writer] = {
 
 
 def writer(schema: Any, attributes: Mapping[str, Any] | None = None) -> Writer:
-    """The function that encodes a value of `schema`; `attributes` are the field's own (`minLength`).
+    """The function that encodes a value of `schema`; `attributes` are the field's own (`minLength`, `logicalType`).
 
     Raises NotImplementedError for what no schema of ours uses (fixed, nested records, wider unions).
     """
@@ -189,6 +201,8 @@ def writer(schema: Any, attributes: Mapping[str, Any] | None = None) -> Writer:
         return made() if made else writer(schema["type"], {**attributes, **schema})
     if schema == "string":
         return _string(int(attributes.get("minLength", 0)))
+    if schema == "long" and attributes.get("logicalType") == MILLIS:
+        return _write_millis
     if schema not in _PRIMITIVES:
         raise NotImplementedError(f"Avro type {schema!r}")
     return _PRIMITIVES[schema]

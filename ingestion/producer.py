@@ -7,6 +7,7 @@ and raised by the next `flush`.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import Counter
 
 from config.errors import RetryableError
+from config.topics import largest_message
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ WAITS = Counter("millrace_producer_queue_full", "Times a full queue held the cal
 
 _POLL_EVERY = 1000
 _KEPT_ERRORS = 10
+_SLICE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,11 @@ class Sink(Protocol):
         """Take a record, waiting while the queue is full. Raises DeliveryError when that lasts beyond the deadline."""
         ...
 
-    def flush(self, timeout: float = 30.0) -> None:
-        """Wait until every record sent is acknowledged. Raises DeliveryError for failures since the last flush."""
+    def flush(self, patience: float | None = None) -> None:
+        """Wait until every record sent is acknowledged. Raises DeliveryError for failures since the last flush.
+
+        Also raises it when no further one was acknowledged for `patience` seconds; None: for as long as one may take.
+        """
         ...
 
     def close(self) -> None:
@@ -75,7 +81,8 @@ def producer_config(bootstrap: str, client_id: str = "millrace", **overrides: An
     """Settings of librdkafka for throughput without loss.
 
     Idempotent with acks from all replicas; lz4; a batch waits 20 ms to fill; `murmur2_random` puts a key where Java
-    clients (Flink's sink) would; five minutes of retries, so that a broker's restart is survived.
+    clients (Flink's sink) would; five minutes of retries, so that a broker's restart is survived; messages as large as
+    any topic takes (the client counts them uncompressed, the broker as they come).
     """
     return {
         "bootstrap.servers": bootstrap,
@@ -85,6 +92,7 @@ def producer_config(bootstrap: str, client_id: str = "millrace", **overrides: An
         "compression.type": "lz4",
         "linger.ms": 20,
         "batch.size": 1_000_000,
+        "message.max.bytes": largest_message(),
         "queue.buffering.max.messages": 200_000,
         "queue.buffering.max.kbytes": 262_144,
         "partitioner": "murmur2_random",
@@ -92,6 +100,21 @@ def producer_config(bootstrap: str, client_id: str = "millrace", **overrides: An
         "reconnect.backoff.max.ms": 1000,
         **overrides,
     }
+
+
+def drain(producer: Producer, patience: float, clock: Callable[[], float] = time.monotonic) -> int:
+    """Wait until nothing is pending, for as long as that becomes fewer; how many are left.
+
+    `patience`: seconds without any progress after which the rest is given up. A time for all of it would have to know
+    how much there is: a broker that restarts takes half a minute before the first record moves.
+    """
+    left = len(producer)
+    deadline = clock() + patience
+    while left and (now := clock()) < deadline:
+        still = producer.flush(min(deadline - now, _SLICE_SECONDS))
+        if still < left:
+            left, deadline = still, clock() + patience
+    return left
 
 
 class KafkaSink:
@@ -112,6 +135,8 @@ class KafkaSink:
         config = producer_config(bootstrap, client_id, **overrides)
         self._producer = Producer(config, logger=log)
         self._queue_timeout, self._clock = queue_timeout, clock
+        # Later than this the client has given a record up itself, and says why (0: never).
+        self._patience = config["delivery.timeout.ms"] / 1000 or math.inf
         self._sent = self._delivered = self._failed = 0
         self._failed_since_flush = 0
         self._failures: list[DeliveryFailure] = []
@@ -160,12 +185,13 @@ class KafkaSink:
         if not self._sent % _POLL_EVERY:
             self._producer.poll(0)
 
-    def flush(self, timeout: float = 30.0) -> None:
+    def flush(self, patience: float | None = None) -> None:
         """See `Sink.flush`."""
-        left = self._producer.flush(timeout)
+        patience = self._patience if patience is None else patience
+        left = drain(self._producer, patience, self._clock)
         self._publish()
         if left:
-            raise DeliveryError(f"{left} records not acknowledged within {timeout:g} s", left)
+            raise DeliveryError(f"{left} records not acknowledged, none for {patience:g} s", left)
         if self._failed_since_flush:
             count, first = self._failed_since_flush, tuple(self._failures)
             self._failed_since_flush, self._failures = 0, []

@@ -1,35 +1,31 @@
-"""What could not be read, and sending it again once it can.
+"""What could not be read or handled: putting it aside, and what is aside.
 
 The topic `quarantine` is a log: a record put aside, and later perhaps the mark (`replayed`) that it was produced again.
 Folding the log gives what is still aside; the place in its source topic identifies a record, so one that two jobs put
 aside, or one job twice after a restart, is one entry, and a mark holds wherever in the log it stands.
 
-A replay produces, waits for the brokers, and only then writes the marks. So nothing marked is produced again, and
-nothing is marked that was not produced. Interrupted between the two, at most one chunk is produced a second time, as
-are records that two replays at once both take: harmless, because every reader recognises a record by its id and drops
-the second.
+Sending again is `ingestion.quarantine_replay`'s part.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.errors import RetryableError, UserError
 from config.topics import topics
 from ingestion.avro import Codec, UnreadableError
-from ingestion.producer import DeliveryError, producer_config
+from ingestion.encoders import EARLIEST_MS, LATEST_MS
 
 log = logging.getLogger(__name__)
 
 TOPIC = "quarantine"
-HEADER = "millrace-replayed-from"
-CHUNK = 500
+_CUT_NOTE_BYTES = 256  # more than what is told of a cut takes
 _WAIT_SECONDS, _QUIET_SECONDS = 0.1, 30.0
 
 
@@ -186,120 +182,39 @@ def _is_end(message: Message) -> bool:
     raise KafkaException(error)
 
 
-def attempt(codec: Codec, entry: Entry) -> dict[str, Any]:
-    """The record as it decodes now. Raises UnreadableError, RetryableError."""
-    if entry.position.topic not in topics():
-        raise UnreadableError("refused", f"the topic {entry.position.topic} is not declared (any more)")
-    return codec.decode(entry.position.topic, entry.value)
+def put_aside(codec: Codec, message: Message, error: UnreadableError, *, job: str, now: int) -> bytes:
+    """The record that holds a message here, whole, with why it is here, encoded. `job`: who put it; `now`: ms.
 
-
-class Outbox(Protocol):
-    """Where a replay sends: a producer that takes headers."""
-
-    def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
-    ) -> None:
-        """Take a record."""
-        ...
-
-    def flush(self) -> None:
-        """Wait until all are acknowledged. Raises DeliveryError."""
-        ...
-
-
-class KafkaOutbox:
-    """An `Outbox` into Kafka, with the settings of `ingestion.producer`."""
-
-    def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer(producer_config(bootstrap, "millrace-quarantine"), logger=log)
-        self._errors: list[str] = []
-
-    def send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]] = ()
-    ) -> None:
-        """See `Outbox.send`. A chunk fits the client's queue."""
-        try:
-            self._producer.produce(topic, value, key, headers=list(headers), on_delivery=self._done)
-        except (BufferError, KafkaException) as error:
-            raise DeliveryError(f"{topic}: {error}", 1) from error
-
-    def flush(self) -> None:
-        """See `Outbox.flush`."""
-        left = self._producer.flush(60.0)
-        errors, self._errors = self._errors, []
-        if left or errors:
-            raise DeliveryError(
-                f"{left + len(errors)} records not delivered: {errors[0] if errors else 'no answer'}",
-                left + len(errors),
-            )
-
-    def _done(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._errors.append(f"{message.topic()}: {error.str()}")
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a replay did: `sent` were (or, dry, would be) produced; `stayed` with why; `before` had been already."""
-
-    sent: tuple[Position, ...]
-    stayed: tuple[tuple[Position, str], ...]
-    before: tuple[Position, ...]
-
-
-def replay(
-    entries: Iterable[Entry],
-    codec: Codec,
-    outbox: Outbox,
-    now: Callable[[], int],
-    *,
-    force: bool = False,
-    dry: bool = False,
-) -> Replayed:
-    """Produce entries again, key and bytes as they were, where they decode now (`force`: whether or not).
-
-    `now`: ms, for the marks. Raises RetryableError (DeliveryError too); what came before the chunk at hand is marked.
+    What is too large even for this topic is cut, and `detail` says so: poison that could not be put aside would stop
+    whoever met it for good. Raises RetryableError (registry away).
     """
-    sent: list[Entry] = []
-    stayed: list[tuple[Position, str]] = []
-    before: list[Position] = []
-    for entry in entries:
-        if entry.replayed:
-            before.append(entry.position)
-            continue
-        try:
-            if not force:
-                attempt(codec, entry)
-        except UnreadableError as error:
-            stayed.append((entry.position, str(error)))
-        else:
-            sent.append(entry)
-    if not dry:
-        for start in range(0, len(sent), CHUNK):
-            _send(sent[start : start + CHUNK], codec, outbox, now)
-    return Replayed(tuple(entry.position for entry in sent), tuple(stayed), tuple(before))
-
-
-def _send(chunk: Sequence[Entry], codec: Codec, outbox: Outbox, now: Callable[[], int]) -> None:
-    for entry in chunk:
-        outbox.send(entry.position.topic, entry.key, entry.value, [(HEADER, str(entry.position).encode())])
-    outbox.flush()
-    for entry in chunk:
-        outbox.send(TOPIC, entry.position.topic.encode(), codec.encode(TOPIC, _mark(entry, now())))
-    outbox.flush()
-    for entry in chunk:
-        entry.replayed = True
-
-
-def _mark(entry: Entry, now: int) -> dict[str, Any]:
-    return {
-        "source_topic": entry.position.topic,
-        "source_partition": entry.position.partition,
-        "source_offset": entry.position.offset,
-        "source_time": entry.source_time,
-        "reason": entry.reason,
-        "detail": "produced again",
-        "job": "quarantine replay",
+    record: dict[str, Any] = {
+        "source_topic": message.topic(),
+        "source_partition": message.partition(),
+        "source_offset": message.offset(),
+        # Producers set it, and some count in other units.
+        "source_time": min(max(message.timestamp()[1], EARLIEST_MS), LATEST_MS),
+        "key": message.key(),
+        "value": message.value(),
+        "reason": error.reason,
+        "detail": error.detail,
+        "job": job,
         "quarantined_at": now,
-        "replayed": True,
     }
+    encoded = codec.encode(TOPIC, record)
+    surplus = len(encoded) + len(record["source_topic"]) - topics()[TOPIC].room
+    return codec.encode(TOPIC, _cut(record, surplus)) if surplus > 0 else encoded
+
+
+def _cut(record: Mapping[str, Any], surplus: int) -> dict[str, Any]:
+    """The record at least `surplus` bytes smaller, taken from the end of its value, and of its key where it must be."""
+    smaller, told = dict(record), [record["detail"]]
+    surplus += _CUT_NOTE_BYTES
+    for name in ("value", "key"):
+        whole = record[name] or b""
+        kept = max(0, len(whole) - max(0, surplus))
+        if kept < len(whole):
+            smaller[name] = whole[:kept]
+            told.append(f"too large: of its {name}'s {len(whole)} bytes the first {kept} are kept")
+        surplus -= len(whole) - kept
+    return {**smaller, "detail": "; ".join(filter(None, told))}

@@ -7,6 +7,7 @@ API: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -21,8 +22,8 @@ _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 _AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-class UnknownSchemaError(LookupError):
-    """The registry answered, and it does not know this id or subject."""
+class UnknownSchemaError(UserError):
+    """The registry itself says that it does not know this id, subject or version."""
 
 
 class IncompatibleSchemaError(UserError):
@@ -51,6 +52,8 @@ class Registry:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
+        # Errors end up in logs and on /readyz, which anybody may read.
+        self._name = re.sub(r"//[^/@\s]*@", "//", self.url)
         self._client = httpx.Client(timeout=timeout, transport=transport, headers={"Content-Type": _CONTENT_TYPE})
         self._attempts, self._pause, self._sleep = attempts, pause, sleep
 
@@ -68,7 +71,8 @@ class Registry:
 
     def schema(self, schema_id: int) -> str:
         """The schema text of an id. Raises UnknownSchemaError, RetryableError."""
-        return str(self._call("GET", f"/schemas/ids/{schema_id}")["schema"])
+        path = f"/schemas/ids/{schema_id}"
+        return str(self._part(self._call("GET", path), "schema", path))
 
     def subjects(self) -> list[str]:
         """Every subject, sorted."""
@@ -83,8 +87,9 @@ class Registry:
 
     def version(self, subject: str, version: int | str = "latest") -> tuple[int, str]:
         """(id, schema text) of a version. Raises UnknownSchemaError."""
-        answer = self._call("GET", f"/subjects/{subject}/versions/{version}")
-        return int(answer["id"]), str(answer["schema"])
+        path = f"/subjects/{subject}/versions/{version}"
+        answer = self._call("GET", path)
+        return int(self._part(answer, "id", path)), str(self._part(answer, "schema", path))
 
     def look_up(self, subject: str, schema: str) -> int | None:
         """The id under which the subject holds this schema (`same`), newest version first, or None."""
@@ -102,12 +107,14 @@ class Registry:
         known = self.look_up(subject, schema)
         if known is not None:
             return known
-        return int(self._call("POST", f"/subjects/{subject}/versions", {"schema": schema})["id"])
+        path = f"/subjects/{subject}/versions"
+        return int(self._part(self._call("POST", path, {"schema": schema}), "id", path))
 
     def compatibility(self, subject: str) -> str | None:
         """The subject's own compatibility level, or None."""
+        path = f"/config/{subject}"
         try:
-            return str(self._call("GET", f"/config/{subject}")["compatibilityLevel"])
+            return str(self._part(self._call("GET", path), "compatibilityLevel", path))
         except UnknownSchemaError:
             return None
 
@@ -132,28 +139,45 @@ class Registry:
                 self._sleep(min(self._pause * 2 ** (attempt - 1), 2.0))
             try:
                 answer = self._client.request(method, self.url + path, json=body)
-            except httpx.TransportError as error:
+            except httpx.InvalidURL as error:
+                raise UserError(f"schema registry {self._name} is no URL: {error}") from error
+            except httpx.RequestError as error:
                 trouble = str(error) or type(error).__name__
                 continue
             if answer.status_code in _AWAY:
                 trouble = f"{answer.status_code} {_message(answer)}"
                 continue
-            return _answer(answer, method, path)
-        raise RetryableError(f"schema registry {self.url} does not answer: {trouble}")
+            return self._body(answer, method, path)
+        raise RetryableError(f"schema registry {self._name} does not answer: {trouble}")
+
+    def _body(self, answer: httpx.Response, method: str, path: str) -> Any:
+        body = _json(answer)
+        code = body.get("error_code") if isinstance(body, dict) else None
+        if answer.status_code == 404 and isinstance(code, int) and code // 100 == 404:
+            raise UnknownSchemaError(f"schema registry knows no {path}: {_message(answer)}")
+        if answer.status_code in (409, 422) and method != "GET":
+            raise IncompatibleSchemaError(f"schema registry refused {path}: {_message(answer)}")
+        if answer.is_error or body is None:
+            raise self._away(f"answered {answer.status_code} to {method} {path}: {_message(answer)}")
+        return body
+
+    def _part(self, body: Any, name: str, path: str) -> Any:
+        if not isinstance(body, dict) or name not in body:
+            raise self._away(f"answered {path} without {name}: is that the registry?")
+        return body[name]
+
+    def _away(self, what: str) -> RetryableError:
+        """No verdict on a record: a proxy, a wrong path or missing rights answer like this for every one."""
+        return RetryableError(f"schema registry {self._name} {what}")
 
 
-def _answer(answer: httpx.Response, method: str, path: str) -> Any:
-    if answer.status_code == 404:
-        raise UnknownSchemaError(_message(answer))
-    if answer.status_code in (409, 422):
-        raise IncompatibleSchemaError(f"schema registry refused {path}: {_message(answer)}")
-    if answer.is_error:
-        raise UserError(f"schema registry answered {answer.status_code} to {method} {path}: {_message(answer)}")
-    return answer.json()
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _message(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json().get("message", answer.text))[:500]
-    except (ValueError, AttributeError):
-        return answer.text[:500]
+    body = _json(answer)
+    return str(body.get("message", answer.text) if isinstance(body, dict) else answer.text)[:500]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -22,7 +24,18 @@ from ingestion import schema
 from ingestion.registry import FULL_TRANSITIVE, Registry
 
 _TIMEOUT = 15.0
-_RETENTION = "retention.ms"
+# What is declared of a topic as a number, and Kafka's name for it.
+_CONFIGS = {"retention_ms": "retention.ms", "max_message_bytes": "max.message.bytes"}
+_AWAY = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +54,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the cluster has of a topic."""
+    """What the cluster has of a topic. `max_message_bytes`: None where none is declared, and so none asked for."""
 
     partitions: int
     replication: int
     retention_ms: int
+    max_message_bytes: int | None = None
 
 
 def admin(bootstrap: str) -> AdminClient:
@@ -60,20 +74,20 @@ class TopicsAdmin:
         self._client, self._registry = client, registry
 
     def found(self, declared: Iterable[Topic]) -> dict[str, Found]:
-        """The declared topics that exist, by name. Raises RetryableError where Kafka is away."""
+        """The declared topics that exist, by name. Raises RetryableError (Kafka away) and UserError (it refuses)."""
         try:
             metadata = self._client.list_topics(timeout=_TIMEOUT).topics
         except KafkaException as error:
             raise RetryableError(f"Kafka does not answer: {error.args[0].str()}") from error
-        names = [topic.name for topic in declared if topic.name in metadata]
-        retention = self._retention(names)
+        existing = [topic for topic in declared if topic.name in metadata]
+        configs = self._configs(existing)
         return {
-            name: Found(
-                partitions=len(metadata[name].partitions),
-                replication=max((len(part.replicas) for part in metadata[name].partitions.values()), default=0),
-                retention_ms=retention[name],
+            topic.name: Found(
+                partitions=len(metadata[topic.name].partitions),
+                replication=max((len(part.replicas) for part in metadata[topic.name].partitions.values()), default=0),
+                **configs[topic.name],
             )
-            for name in names
+            for topic in existing
         }
 
     def differences(self, declared: Mapping[str, Topic]) -> list[Change]:
@@ -98,15 +112,15 @@ class TopicsAdmin:
     def _make(self, topic: Topic, change: Change) -> None:
         match change.what:
             case "topic":
-                config = {_RETENTION: str(_retention_ms(topic))}
+                config = {_CONFIGS[name]: str(value) for name, value in _declared_configs(topic).items()}
                 new = NewTopic(topic.name, topic.partitions, topic.replication, config=config)
                 self._wait(self._client.create_topics([new], operation_timeout=_TIMEOUT))
             case "partitions":
                 self._wait(self._client.create_partitions([NewPartitions(topic.name, topic.partitions)]))
-            case "retention_ms":
+            case name if name in _CONFIGS:
                 resource = ConfigResource(ResourceType.TOPIC, topic.name)
                 resource.add_incremental_config(
-                    ConfigEntry(_RETENTION, change.after, incremental_operation=AlterConfigOpType.SET)
+                    ConfigEntry(_CONFIGS[name], change.after, incremental_operation=AlterConfigOpType.SET)
                 )
                 self._wait(self._client.incremental_alter_configs([resource]))
             case "schema":
@@ -132,24 +146,41 @@ class TopicsAdmin:
         # The rule comes first where there is something to hold the new schema against.
         return compatibility + register if versions else register + compatibility
 
-    def _retention(self, names: list[str]) -> dict[str, int]:
-        if not names:
+    def _configs(self, existing: list[Topic]) -> dict[str, dict[str, int]]:
+        """Of each topic the values that are declared."""
+        if not existing:
             return {}
-        asked = self._client.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
-        return {resource.name: int(future.result(_TIMEOUT)[_RETENTION].value) for resource, future in asked.items()}
+        asked = self._client.describe_configs([ConfigResource(ResourceType.TOPIC, topic.name) for topic in existing])
+        answers = {resource.name: _result(future) for resource, future in asked.items()}
+        return {
+            topic.name: {name: int(answers[topic.name][_CONFIGS[name]].value) for name in _declared_configs(topic)}
+            for topic in existing
+        }
 
     @staticmethod
-    def _wait(futures: Mapping[object, object]) -> None:
+    def _wait(futures: Mapping[Any, Future[Any]]) -> None:
         for future in futures.values():
-            try:
-                future.result(_TIMEOUT)  # type: ignore[attr-defined]
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                    raise UserError(f"Kafka refused: {error.args[0].str()}") from error
+            _result(future, fine=KafkaError.TOPIC_ALREADY_EXISTS)
 
 
-def _retention_ms(topic: Topic) -> int:
-    return topic.retention_hours * 3_600_000
+def _result(future: Future[Any], fine: int | None = None) -> Any:
+    """What the brokers answer; `fine`: an error's code that is none."""
+    try:
+        return future.result(_TIMEOUT)
+    except TimeoutError as error:
+        raise RetryableError(f"Kafka does not answer within {_TIMEOUT:g} s") from error
+    except KafkaException as error:
+        code, told = error.args[0].code(), error.args[0].str()
+        if code in _AWAY:
+            raise RetryableError(f"Kafka does not answer: {told}") from error
+        if code != fine:
+            raise UserError(f"Kafka refused: {told}") from error
+        return None
+
+
+def _declared_configs(topic: Topic) -> dict[str, int]:
+    configs = {"retention_ms": topic.retention_hours * 3_600_000}
+    return configs | ({} if topic.max_message_bytes is None else {"max_message_bytes": topic.max_message_bytes})
 
 
 def _topic_changes(topic: Topic, found: Found | None) -> list[Change]:
@@ -168,6 +199,7 @@ def _topic_changes(topic: Topic, found: Found | None) -> list[Change]:
     changes = []
     if topic.partitions > found.partitions:
         changes.append(Change(topic.name, "partitions", str(found.partitions), str(topic.partitions)))
-    if _retention_ms(topic) != found.retention_ms:
-        changes.append(Change(topic.name, "retention_ms", str(found.retention_ms), str(_retention_ms(topic))))
+    for name, value in _declared_configs(topic).items():
+        if (before := getattr(found, name)) != value:
+            changes.append(Change(topic.name, name, str(before), str(value)))
     return changes

@@ -1,11 +1,14 @@
 """The Fraud Detection Handbook's transactions: a parquet file, a daily pickle, or a folder of either.
 
 Columns, in any case: transaction_id, tx_datetime, customer_id, terminal_id, tx_amount and (for verdicts) tx_fraud;
-others are ignored. Times without a zone are UTC. Source: github.com/Fraud-Detection-Handbook/simulated-data-raw.
+others are ignored. Times without a zone are UTC. Both replay and training read here, so that a model learns from what
+the jobs see: a row is a payment that its topic takes, or it is rejected.
+Source: github.com/Fraud-Detection-Handbook/simulated-data-raw.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +21,7 @@ import pyarrow.parquet as pq
 from config.errors import UserError
 from domain.events import Transaction
 from ingestion.batches import Rejected
+from ingestion.encoders import EARLIEST_MS, LATEST_MS
 from ingestion.simulator import Payment
 from ingestion.sources.pickles import read_frame
 
@@ -82,13 +86,28 @@ def _columns(names: list[str], file: Path) -> dict[str, str]:
 
 
 def _tables(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
+    try:
+        yield from _parquet(file, columns) if file.suffix == ".parquet" else [_pickle(file, columns)]
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} can't be read to its end: {error}") from error
+
+
+def _parquet(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
     wanted = list(columns.values())
-    if file.suffix == ".parquet":
-        for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE, columns=wanted):
-            yield pa.Table.from_batches([batch]).select(wanted).rename_columns(list(columns))
-        return
+    for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE, columns=wanted):
+        yield pa.Table.from_batches([batch]).select(wanted).rename_columns(list(columns))
+
+
+def _pickle(file: Path, columns: dict[str, str]) -> pa.Table:
     frame = read_frame(file)
-    yield pa.table({ours: pa.array(frame[theirs], from_pandas=True) for ours, theirs in columns.items()})
+    return pa.table({ours: _array(file, theirs, frame[theirs]) for ours, theirs in columns.items()})
+
+
+def _array(file: Path, name: str, values: Any) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, OverflowError, UnicodeError) as error:
+        raise UserError(f"{file}: {name} is no column of one kind of values: {error}") from error
 
 
 def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
@@ -112,7 +131,7 @@ def _payment(number: int, row: tuple[Any, ...]) -> Payment | Rejected:
             event_time=_time(moment),
             customer_id=_identifier(customer),
             terminal_id=_identifier(terminal),
-            amount=float(amount),
+            amount=_amount(amount),
         )
         return Payment(transaction, _verdict(verdict))
     except (TypeError, ValueError, OverflowError) as error:
@@ -130,12 +149,24 @@ def _identifier(value: Any) -> str:
 
 
 def _time(value: Any) -> int:
-    if type(value) is int:
-        return value
+    time = value if type(value) is int else _moment(value)
+    if not EARLIEST_MS <= time <= LATEST_MS:
+        raise ValueError(f"{time} is out of range")
+    return time
+
+
+def _moment(value: Any) -> int:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no time")
     moment = datetime.fromisoformat(value)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _amount(value: Any) -> float:
+    amount = float(value)
+    if not math.isfinite(amount):
+        raise ValueError(f"{amount} is not finite")
+    return amount
 
 
 def _verdict(value: Any) -> int:
@@ -144,7 +175,7 @@ def _verdict(value: Any) -> int:
     return int(value)
 
 
-_CHECKS: dict[str, Callable[[Any], object]] = {"tx_datetime": _time, "tx_amount": float, _VERDICT: _verdict}
+_CHECKS: dict[str, Callable[[Any], object]] = {"tx_datetime": _time, "tx_amount": _amount, _VERDICT: _verdict}
 
 
 def _fits(name: str, value: Any) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from config.errors import UserError
@@ -73,7 +74,11 @@ class RetailRocket:
         return len(self._table) + len(self._wrong_width)
 
     def __iter__(self) -> Iterator[ShopEvent | Rejected]:
-        yield from self._wrong_width
+        return (row for _, row in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[int, ShopEvent | Rejected]]:
+        """The same, each with its number in the file (from 0): in order of time, that is not the place."""
+        yield from ((wrong.row, wrong) for wrong in self._wrong_width)
         seen: Counter[bytes] = Counter()
         now = -1
         for start in range(0, len(self._order), _ROWS_A_BATCH):
@@ -87,8 +92,8 @@ class RetailRocket:
                         now = event.event_time
                     # Equal rows are equal in time, too: counting them within their millisecond is enough.
                     seen[content := b",".join(row)] += 1
-                    event = _numbered(event, content, seen[content])
-                yield event
+                    event = _identified(event, content, seen[content])
+                yield number, event
 
     def _event(self, number: int, row: tuple[bytes, ...]) -> ShopEvent | Rejected:
         try:
@@ -113,8 +118,8 @@ class RetailRocket:
 def batches(rows: RetailRocket, encoder: RecordEncoder, limit: int | None = None) -> Iterator[Batch]:
     """The first `limit` rows (all if None) as batches for the replay."""
     batch = Batch()
-    for number, row in enumerate(rows):
-        if limit is not None and number >= limit:
+    for place, (number, row) in enumerate(rows.numbered()):
+        if limit is not None and place >= limit:
             break
         if isinstance(row, Rejected):
             batch.rejected.append(row)
@@ -123,7 +128,7 @@ def batches(rows: RetailRocket, encoder: RecordEncoder, limit: int | None = None
                 batch.records.append(Record(TOPIC, row.user_id, encoder.object(row), row.event_time))
             except RefusedError as error:
                 batch.rejected.append(Rejected(number, str(error), str(row)))
-        batch.rows = number + 1
+        batch.rows = place + 1
         if not batch.rows % _ROWS_A_BATCH:
             yield batch
             batch = Batch()
@@ -131,7 +136,7 @@ def batches(rows: RetailRocket, encoder: RecordEncoder, limit: int | None = None
         yield batch
 
 
-def _numbered(event: ShopEvent, content: bytes, occurrence: int) -> ShopEvent:
+def _identified(event: ShopEvent, content: bytes, occurrence: int) -> ShopEvent:
     """The event with an id made of the row's content, and its count where the file has it more than once."""
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     return ShopEvent(
@@ -201,7 +206,7 @@ def _prices(path: Path) -> Iterator[tuple[int, str, float]]:
     with pa_csv.open_csv(path, read, parse, convert) as reader:
         for block in reader:
             table = pa.Table.from_batches([block])
-            chosen = table.filter(pa.compute.equal(table.column("property"), pa.scalar(PRICE.encode(), pa.binary())))
+            chosen = table.filter(pc.equal(table.column("property"), pa.scalar(PRICE.encode(), pa.binary())))
             for moment, item, _, value in zip(*(column.to_pylist() for column in chosen.columns), strict=True):
                 try:
                     yield int(moment), item.decode(), float(value.removeprefix(b"n"))

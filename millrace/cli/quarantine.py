@@ -16,7 +16,7 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.settings import settings
-from ingestion import quarantine
+from ingestion import quarantine, quarantine_replay
 from ingestion.avro import Codec, UnreadableError
 from ingestion.quarantine import Entry, Position, Quarantine
 from ingestion.registry import Registry
@@ -80,7 +80,7 @@ def show(
     with _codec() as codec:
         entry = _read(codec).find(Position.parse(position))
         try:
-            now, problem = quarantine.attempt(codec, entry), None
+            now, problem = quarantine_replay.attempt(codec, entry), None
         except UnreadableError as error:
             now, problem = None, str(error)
     if as_json:
@@ -122,8 +122,8 @@ def replay(  # noqa: PLR0917 - options of a command
             if wanted
             else [entry for entry in found.open() if _matches(entry, reason, "")]
         )
-        outbox = quarantine.KafkaOutbox(settings().kafka_bootstrap)
-        done = quarantine.replay(entries, codec, outbox, _now, force=force, dry=dry_run)
+        outbox = quarantine_replay.KafkaOutbox(settings().kafka_bootstrap)
+        done = quarantine_replay.replay(entries, codec, outbox, _now, force=force, dry=dry_run)
     if as_json:
         body: dict[str, Any] = {
             "dry_run": dry_run,

@@ -47,12 +47,16 @@ PARAMETERS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Payments and the verdicts on them, both in order of event time, and where they are from."""
+    """Payments and the verdicts on them, both in order of event time, and where they are from.
+
+    `rejected`: rows there that were no payments.
+    """
 
     transactions: Sequence[Transaction]
     labels: Sequence[FraudLabel]
     delay_ms: int
     source: str
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,13 @@ def train(
         "importance": _importance(booster),
         "parameters": PARAMETERS,
         "seed": seed,
-        "data": {"source": data.source, "rows": len(frame), "digest": frame.digest(), "delay_ms": data.delay_ms},
+        "data": {
+            "source": data.source,
+            "rows": len(frame),
+            "rejected": data.rejected,
+            "digest": frame.digest(),
+            "delay_ms": data.delay_ms,
+        },
         "split": {name: _span(getattr(split, name)) for name in ("train", "validation", "test")},
         "libraries": {name: installed(name) for name in ("lightgbm", "numpy", "scikit-learn")},
     }

@@ -14,6 +14,7 @@ from config.errors import RetryableError
 from config.settings import Settings
 from domain.features.fraud import FRAUD
 from domain.rules import reasons
+from ingestion import schema
 from serving.consumers.product import Incoming, Result
 from serving.consumers.run import run
 from serving.models import Model, Shelf
@@ -23,6 +24,7 @@ from serving.times import document_of, record_of
 TRAIN = "millrace train fraud --simulate"
 RECENT = 50
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
+FIELDS = frozenset(field["name"] for field in schema.load("FraudScore")["fields"])
 CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount")
 
 
@@ -91,8 +93,11 @@ class Fraud:
         ]
 
     def restore(self, data: bytes) -> dict[str, Any]:
-        """The FraudScore behind stored bytes."""
-        return record_of(orjson.loads(data), TIMES)
+        """The FraudScore behind stored bytes; of one stored by another release what the schema has now.
+
+        What it has gained since has a default, which the encoder fills in.
+        """
+        return {name: value for name, value in record_of(orjson.loads(data), TIMES).items() if name in FIELDS}
 
 
 def _result(record: dict[str, Any]) -> Result:

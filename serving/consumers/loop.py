@@ -9,24 +9,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from config.errors import RetryableError
-from ingestion.avro import Codec, UnreadableError
+from ingestion import quarantine
+from ingestion.avro import Codec
+from serving.consumers.connection import Connection
+from serving.consumers.handling import Batch, Handler
 from serving.consumers.health import Health
 from serving.consumers.ledger import Entry, Ledger
 from serving.consumers.metrics import Metrics
-from serving.consumers.product import Incoming, Product, Result
+from serving.consumers.product import Product
 from serving.store import Store
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-QUARANTINE = "quarantine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,6 @@ class Pace:
     last_retry: float = 5.0
     lag: float = 1.0
     stop: float = 10.0
-
-
-@dataclass(slots=True)
-class _Batch:
-    rows: list[Incoming] = field(default_factory=list)
-    poison: list[tuple[Message, UnreadableError]] = field(default_factory=list)
 
 
 class Loop:
@@ -60,12 +55,14 @@ class Loop:
         codec: Codec,
         metrics: Metrics,
         health: Health,
+        kafka: Connection | None = None,
         batch: int = 500,
         pace: Pace | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._product, self._consumer, self._producer = product, consumer, producer
         self._store, self._codec, self._metrics, self._health = store, codec, metrics, health
+        self._kafka, self._handler = kafka or Connection(), Handler(product, codec)
         self._size, self._pace, self._now = batch, pace or Pace(), now
         self._ledger = Ledger()
         self._owned: set[int] = set()  # partitions
@@ -113,6 +110,9 @@ class Loop:
             self._measure_lag()
 
     def _report(self, missing: dict[str, str]) -> None:
+        trouble = self._kafka.trouble(self._consumer)
+        if trouble:
+            missing = {**missing, "kafka": trouble}
         if missing and missing != self._health.missing:
             log.warning("waiting", **missing)
         elif not missing and self._health.missing:
@@ -124,10 +124,11 @@ class Loop:
         # consume(n, timeout) would wait for n records or the whole timeout: so wait for one, then take what is there.
         first = self._pending or self._read(1, self._pace.idle)
         self._pending = []
-        return first + self._read(self._size - len(first), 0) if first else first
+        left = self._size - len(first)
+        return first + self._read(left, 0) if first and left > 0 else first
 
     def _read(self, count: int, timeout: float) -> list[Message]:
-        return [message for message in self._consumer.consume(max(count, 1), timeout) if self._readable(message)]
+        return [message for message in self._consumer.consume(count, timeout) if self._readable(message)]
 
     def _readable(self, message: Message) -> bool:
         error = message.error()
@@ -143,62 +144,44 @@ class Loop:
     def _process(self, messages: list[Message]) -> None:
         started = time.perf_counter()
         entry = self._ledger.open(self._positions(messages))
-        results, poison = self._retry(lambda: self._store_batch(messages))
-        self._retry(lambda: self._produce(entry, results, poison))
+        batch = self._retry(lambda: self._handler.handle(messages))
+        self._retry(lambda: self._store_batch(batch))
+        outgoing = self._retry(lambda: self._outgoing(batch))
+        for topic, key, value in outgoing:
+            self._send(entry, topic, key, value)
+        self._producer.poll(0)
+        self._tell(batch)
         entry.done = True
         self._metrics.work.observe(time.perf_counter() - started)
 
     def _positions(self, messages: list[Message]) -> dict[int, int]:
         return {message.partition(): message.offset() + 1 for message in messages if message.partition() in self._owned}
 
-    def _store_batch(self, messages: list[Message]) -> tuple[list[Result], list[tuple[Message, UnreadableError]]]:
-        batch = self._decode(messages)
-        results = self._product.handle(batch.rows) if batch.rows else []
-        winners = self._store.apply([result.write for result in results])
+    def _store_batch(self, batch: Batch) -> None:
+        winners = self._store.apply([made.result.write for made in batch.made])
         stored_at = self._now()
-        self._metrics.batch.observe(len(messages))
-        self._metrics.records.inc(len(results))
-        for place, winner in enumerate(winners):
-            self._metrics.latency.observe(max(0.0, stored_at - results[place].origin / 1000))
+        for made, winner in zip(batch.made, winners, strict=True):
+            self._metrics.latency.observe(max(0.0, stored_at - made.result.origin / 1000))
             if winner is not None:
                 self._metrics.kept.inc()
-                results[place] = self._replaced(results[place], winner.data)
-        return results, batch.poison
+                self._handler.replace(made, winner.data)
 
-    def _replaced(self, result: Result, data: bytes) -> Result:
-        if result.record is None:
-            return result
-        return Result(result.write, result.origin, result.key, self._product.restore(data))
-
-    def _decode(self, messages: list[Message]) -> _Batch:
-        batch = _Batch()
-        for message in messages:
-            try:
-                record = self._codec.decode(self._product.topic, message.value())
-            except UnreadableError as error:
-                batch.poison.append((message, error))
-            else:
-                batch.rows.append(Incoming(record, message.timestamp()[1], message.offset()))
-        return batch
-
-    def _produce(self, entry: Entry, results: list[Result], poison: list[tuple[Message, UnreadableError]]) -> None:
-        outgoing = [
-            (self._product.output, result.key.encode(), self._codec.encode(self._product.output, result.record))
-            for result in results
-            if self._product.output is not None and result.record is not None
+    def _outgoing(self, batch: Batch) -> list[tuple[str, bytes, bytes]]:
+        """All to be produced, as topic, key and value, before anything of it is: sending must not be repeated."""
+        output = self._product.output
+        results = [
+            (output, made.result.key.encode(), made.output)
+            for made in batch.made
+            if output is not None and made.output is not None
         ]
-        outgoing += [
-            (
-                QUARANTINE,
-                self._product.topic.encode(),
-                self._codec.encode(QUARANTINE, self._quarantined(message, error)),
-            )
-            for message, error in poison
-        ]
-        for topic, key, value in outgoing:  # everything is encoded by now: from here on nothing is to be retried
-            self._send(entry, topic, key, value)
-        self._producer.poll(0)
-        for message, error in poison:
+        job, now = f"consumer/{self._product.name}", int(self._now() * 1000)
+        aside = [quarantine.put_aside(self._codec, message, error, job=job, now=now) for message, error in batch.poison]
+        return results + [(quarantine.TOPIC, self._product.topic.encode(), value) for value in aside]
+
+    def _tell(self, batch: Batch) -> None:
+        self._metrics.batch.observe(len(batch.made) + len(batch.poison))
+        self._metrics.records.inc(len(batch.made))
+        for message, error in batch.poison:
             self._metrics.poison.inc()
             log.error("quarantined", reason=error.reason, detail=error.detail, offset=message.offset())
 
@@ -215,23 +198,10 @@ class Loop:
                 self._producer.produce(topic, value, key, on_delivery=delivered)
             except BufferError:  # the client's queue is full, the broker slow or away
                 self._health.beat()
+                self._report({})
                 self._producer.poll(0.1)
             else:
                 return
-
-    def _quarantined(self, message: Message, error: UnreadableError) -> dict[str, Any]:
-        return {
-            "source_topic": message.topic(),
-            "source_partition": message.partition(),
-            "source_offset": message.offset(),
-            "source_time": message.timestamp()[1],
-            "key": message.key(),
-            "value": message.value(),
-            "reason": error.reason,
-            "detail": error.detail,
-            "job": f"consumer/{self._product.name}",
-            "quarantined_at": int(self._now() * 1000),
-        }
 
     # Waiting
 

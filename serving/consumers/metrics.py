@@ -24,7 +24,7 @@ class Metrics:
 
         self.records = counter("millrace_consumer_records_total", "Records handled.")
         self.kept = counter("millrace_consumer_kept_total", "Records whose write lost to an earlier or newer value.")
-        self.poison = counter("millrace_consumer_quarantined_total", "Records that could not be read.")
+        self.poison = counter("millrace_consumer_quarantined_total", "Records put in quarantine.")
         self.retries = counter("millrace_consumer_retries_total", "Batches tried again because a part was away.")
         self.commits = counter("millrace_consumer_commits_total", "Offset commits.")
         self.batch = Histogram(

@@ -43,7 +43,11 @@ class Product(Protocol):
         ...
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """One result a record, in order, without touching any store. Raises `RetryableError` to see the batch again."""
+        """One result a record, in order, without touching any store.
+
+        Raises `RetryableError` to see the batch again. After anything else it sees the records one by one, and what
+        raises again then is put aside: `UnreadableError` gives the reason, whatever else counts as refused.
+        """
         ...
 
     def restore(self, data: bytes) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from config.settings import settings as configured
 from ingestion.avro import Codec
 from ingestion.producer import producer_config
 from ingestion.registry import Registry
+from serving.consumers.connection import Connection
 from serving.consumers.health import Health, serve
 from serving.consumers.loop import Loop
 from serving.consumers.metrics import Metrics
@@ -68,14 +69,16 @@ def run(name: str, make: Callable[[Settings], Product]) -> None:
     health, metrics = Health(time.monotonic), Metrics(product.name)
     server = serve(settings.host, metrics_port(settings, product.name), health, metrics.registry)
     store = RedisStore(redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2))
+    kafka = Connection()
     loop = Loop(
         product,
-        Consumer(consumer_config(settings, group), logger=kafka_log),
+        Consumer({**consumer_config(settings, group), "error_cb": kafka.failed}, logger=kafka_log),
         Producer(producer_config(settings.kafka_bootstrap, group, **UNHURRIED), logger=kafka_log),
         store=store,
         codec=Codec(Registry(settings.registry_url, attempts=1)),
         metrics=metrics,
         health=health,
+        kafka=kafka,
     )
 
     def stop(number: int, _: FrameType | None) -> None:

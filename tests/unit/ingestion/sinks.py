@@ -7,9 +7,10 @@ from typing import Protocol
 
 import pytest
 
+from config.topics import largest_message
 from ingestion.producer import DeliveryError, DeliveryFailure, Sink
 
-TOO_LARGE = 1_000_000
+TOO_LARGE = largest_message()
 
 
 class MemorySink:
@@ -39,7 +40,7 @@ class MemorySink:
             raise DeliveryError("too large", 1, (DeliveryFailure(topic, raw, "too large"),))
         self._waiting.append((topic, raw, value))
 
-    def flush(self, timeout: float = 30.0) -> None:
+    def flush(self, patience: float | None = None) -> None:
         failures = []
         for topic, key, value in self._waiting:
             if topic in self.records and key not in self._lost:

@@ -8,12 +8,14 @@ import struct
 from typing import Any
 
 import fastavro
+import httpx
 import pytest
 
 from config.errors import RetryableError
 from config.topics import topics
 from ingestion import schema
-from ingestion.avro import Codec, UnreadableError, header
+from ingestion.avro import Codec, UnreadableError, header, plain
+from ingestion.contract import Contract
 from tests.unit.ingestion.registries import FakeRegistry
 
 PAYMENT = {
@@ -128,16 +130,87 @@ def test_a_record_cut_anywhere_is_never_read(codec: Codec, cut: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"transaction_id": ""}, {"amount": float("nan")}, {"amount": float("inf")}], ids=["empty", "nan", "inf"]
+    "wrong",
+    [
+        {"transaction_id": ""},
+        {"amount": float("nan")},
+        {"amount": float("inf")},
+        {"event_time": 253_402_300_800_000},
+        {"event_time": -62_135_596_800_001},
+        {"event_time": 1_760_000_000_000_000},
+    ],
+    ids=["empty", "nan", "inf", "year 10000", "year 0", "microseconds"],
 )
 def test_what_the_contract_forbids_is_refused(codec: Codec, fake: FakeRegistry, wrong: dict[str, Any]) -> None:
-    value = written(fake, schema.load("Transaction"), {**PAYMENT, **wrong})
+    value = written(fake, plain(schema.load("Transaction")), {**PAYMENT, **wrong})
 
     with pytest.raises(UnreadableError) as caught:
         codec.decode("transactions", value)
 
     assert caught.value.reason == "refused"
     assert next(iter(wrong)) in caught.value.detail
+
+
+def test_what_is_out_of_range_is_told(codec: Codec, fake: FakeRegistry) -> None:
+    value = written(fake, plain(schema.load("Transaction")), {**PAYMENT, "event_time": 1_760_000_000_000_000})
+
+    with pytest.raises(UnreadableError, match="refused: event_time is out of range: 1760000000000000"):
+        codec.decode("transactions", value)
+
+
+@pytest.mark.parametrize("time", [-62_135_596_800_000, 253_402_300_799_999])
+def test_the_first_and_the_last_moment_are_read(codec: Codec, time: int) -> None:
+    payment = {**PAYMENT, "event_time": time}
+
+    assert codec.decode("transactions", codec.encode("transactions", payment)) == payment
+
+
+@pytest.mark.parametrize("unit", ["timestamp-micros", "timestamp-nanos", "local-timestamp-millis"])
+@pytest.mark.parametrize("nullable", [False, True])
+def test_a_writer_that_counts_in_another_unit_is_incompatible(
+    codec: Codec, fake: FakeRegistry, unit: str, nullable: bool
+) -> None:
+    kind = {"type": "long", "logicalType": unit}
+    declared = changed("event_time", type=["null", kind] if nullable else kind)
+    value = header(fake.add("elsewhere", json.dumps(declared))) + codec.encode("transactions", PAYMENT)[5:]
+
+    with pytest.raises(UnreadableError, match=f"event_time is written as {unit}, read as timestamp-millis") as caught:
+        codec.decode("transactions", value)
+
+    assert caught.value.reason == "incompatible_schema"
+
+
+def test_a_writer_that_names_no_unit_counts_in_ours(codec: Codec, fake: FakeRegistry) -> None:
+    value = written(fake, changed("event_time", type="long"), PAYMENT)
+
+    assert codec.decode("transactions", value) == PAYMENT
+
+
+def test_the_unit_of_a_field_under_its_old_name_counts() -> None:
+    kind = {"type": "long", "logicalType": "timestamp-millis"}
+    field = {"name": "happened_at", "aliases": ["event_time"], "type": kind}
+    contract = Contract.of({"type": "record", "name": "R", "fields": [field]})
+
+    contract.compare({"event_time": "timestamp-millis"})
+    contract.compare({})
+    with pytest.raises(UnreadableError, match="incompatible_schema: field happened_at is written as timestamp-micros"):
+        contract.compare({"event_time": "timestamp-micros"})
+
+
+def test_an_id_that_no_registry_gives_is_not_asked_for(codec: Codec, fake: FakeRegistry) -> None:
+    fake.trouble = lambda request: httpx.Response(404, text="no such path")
+
+    with pytest.raises(UnreadableError, match="unknown_schema"):
+        codec.decode("transactions", b"\x00\xff\xff\xff\xff\x00")
+    assert fake.requests == []
+
+
+def test_a_page_of_a_proxy_is_no_poison(codec: Codec, fake: FakeRegistry) -> None:
+    value = codec.encode("transactions", PAYMENT)
+    fake.trouble = lambda request: httpx.Response(404, text="<html>not here</html>")
+
+    with pytest.raises(RetryableError, match="answered 404"):
+        codec.decode("transactions", value)
 
 
 def test_a_writer_of_another_type_is_incompatible(codec: Codec, fake: FakeRegistry) -> None:
@@ -149,7 +222,22 @@ def test_a_writer_of_another_type_is_incompatible(codec: Codec, fake: FakeRegist
     assert caught.value.reason == "incompatible_schema"
 
 
-@pytest.mark.parametrize("text", ['"string"', "{not json", '{"type": "record"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"string"',
+        "{not json",
+        '{"type": "record"}',
+        "",
+        "[]",
+        "42",
+        '{"type": "record", "name": "R"}',
+        '{"type": "record", "name": "R", "fields": [{"name": "id", "type": "nope"}]}',
+        '{"type": "record", "name": "R", "fields": 3}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:40],
+)
 def test_a_writer_that_is_no_record_is_incompatible(codec: Codec, fake: FakeRegistry, text: str) -> None:
     value = header(fake.add("elsewhere", text)) + b"\x02a"
 
@@ -172,6 +260,4 @@ def test_a_registry_away_is_no_poison(codec: Codec, fake: FakeRegistry) -> None:
 
 
 def _away() -> Any:
-    import httpx
-
     return httpx.Response(503)

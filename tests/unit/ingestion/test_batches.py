@@ -12,7 +12,7 @@ from domain.events import FraudLabel, Transaction
 from ingestion import schema
 from ingestion.avro import Codec
 from ingestion.batches import LABELS, TRANSACTIONS, Batch, FraudEncoders, PaymentBatches, Rejected
-from ingestion.encoders import RecordEncoder
+from ingestion.encoders import LATEST_MS, RecordEncoder
 from ingestion.simulator import DAY_MS, WEEK_MS, Payment, simulation
 from tests.unit.ingestion.registries import FakeRegistry
 
@@ -81,6 +81,18 @@ def test_verdicts_run_no_more_than_a_day_ahead(codec: Codec) -> None:
         else:
             # Between the last payment of one day and the first of the next no payment tells the time.
             assert event.event_time - now <= 2 * DAY_MS
+
+
+def test_a_verdict_that_no_calendar_holds_is_rejected_with_its_payment() -> None:
+    last = LATEST_MS - DAY_MS // 2
+    payments = [payment(0, last - 2 * DAY_MS), payment(1, last), payment(2, last + 1)]
+
+    batches = list(PaymentBatches(ENCODERS, DAY_MS).of(payments))
+
+    assert sum(record.topic == TRANSACTIONS for batch in batches for record in batch.records) == 1
+    rejected = [row for batch in batches for row in batch.rejected]
+    assert [row.row for row in rejected] == [1, 2]
+    assert rejected[0].reason == f"FraudLabel.event_time: {last + DAY_MS} is out of range"
 
 
 def test_a_gap_of_months_keeps_the_order(codec: Codec) -> None:

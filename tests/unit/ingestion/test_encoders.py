@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from domain import events
 from ingestion import schema
 from ingestion.avro import plain
-from ingestion.encoders import RecordEncoder, RefusedError, writer
+from ingestion.encoders import EARLIEST_MS, LATEST_MS, RecordEncoder, RefusedError, write_long, writer
 
 
 def values(node: Any, attributes: Mapping[str, Any]) -> st.SearchStrategy[Any]:
@@ -29,6 +29,8 @@ def values(node: Any, attributes: Mapping[str, Any]) -> st.SearchStrategy[Any]:
                 return st.dictionaries(st.text(max_size=5), values(node["values"], {}), max_size=4)
             case "enum":
                 return st.sampled_from(node["symbols"])
+            case "long" if node.get("logicalType") == "timestamp-millis":
+                return st.integers(EARLIEST_MS, LATEST_MS)
             case inner:
                 return values(inner, attributes)
     return {
@@ -102,7 +104,10 @@ def test_absent_fields_take_the_schema_s_default() -> None:
         ({"terminal_id": "\ud800"}, "Transaction.terminal_id"),
         ({"event_time": 1.5}, "Transaction.event_time: 1.5 does not fit its type"),
         ({"event_time": True}, "Transaction.event_time: True does not fit its type"),
-        ({"event_time": 2**63}, "Transaction.event_time: 9223372036854775808 does not fit in 64 bits"),
+        ({"event_time": 2**63}, "Transaction.event_time: 9223372036854775808 is out of range"),
+        ({"event_time": 1_760_000_000_000_000}, "Transaction.event_time: 1760000000000000 is out of range"),
+        ({"event_time": LATEST_MS + 1}, "Transaction.event_time: 253402300800000 is out of range"),
+        ({"event_time": EARLIEST_MS - 1}, "Transaction.event_time: -62135596800001 is out of range"),
         ({"amount": float("nan")}, "Transaction.amount: nan is not finite"),
         ({"amount": float("-inf")}, "Transaction.amount: -inf is not finite"),
         ({"amount": "1.5"}, "Transaction.amount: '1.5' does not fit its type"),
@@ -112,6 +117,26 @@ def test_absent_fields_take_the_schema_s_default() -> None:
 def test_what_does_not_fit_is_refused_by_field(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(RefusedError, match=message):
         RecordEncoder(schema.load("Transaction")).record(payment(**changed))
+
+
+@pytest.mark.parametrize("time", [EARLIEST_MS, -1, 0, LATEST_MS])
+def test_times_that_a_calendar_holds_are_taken(time: int) -> None:
+    assert write_long(time) in RecordEncoder(schema.load("Transaction")).record(payment(event_time=time))
+
+
+def test_a_nullable_time_is_bounded_as_well() -> None:
+    write = writer(["null", {"type": "long", "logicalType": "timestamp-millis"}])
+
+    assert write(None) == b"\x00"
+    assert write(LATEST_MS) == b"\x02" + write_long(LATEST_MS)
+    with pytest.raises(RefusedError, match="out of range"):
+        write(LATEST_MS + 1)
+
+
+def test_a_long_that_is_no_time_is_not_bounded() -> None:
+    assert writer("long")(2**63 - 1)
+    with pytest.raises(RefusedError, match="does not fit in 64 bits"):
+        writer("long")(2**63)
 
 
 def test_a_missing_field_is_refused() -> None:

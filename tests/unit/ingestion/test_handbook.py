@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.errors import UserError
+from ingestion import schema
 from ingestion.batches import Rejected
+from ingestion.encoders import RecordEncoder
 from ingestion.simulator import Payment
 from ingestion.sources.handbook import Handbook
 
@@ -129,6 +131,9 @@ def test_a_folder_of_daily_pickles_in_order_of_name(tmp_path: Path) -> None:
         ("tx_datetime", "yesterday", "tx_datetime: Invalid isoformat"),
         ("tx_amount", None, "tx_amount: "),
         ("tx_amount", "much", "tx_amount: could not convert"),
+        ("tx_amount", float("nan"), "tx_amount: nan is not finite"),
+        ("tx_amount", float("inf"), "tx_amount: inf is not finite"),
+        ("tx_datetime", "0001-01-01T00:00:00+01:00", "tx_datetime: -62135600400000 is out of range"),
         ("tx_fraud", 2, "tx_fraud: 2 is neither 0 nor 1"),
         ("tx_fraud", None, "tx_fraud: None is neither 0 nor 1"),
     ],
@@ -146,6 +151,53 @@ def test_wrong_rows_are_rejected_with_their_number(tmp_path: Path, column: str, 
     assert wrong.row == 2
     assert wrong.reason.startswith(reason)
     assert all(isinstance(row, Payment) for row in (payment, other, last))
+
+
+def test_times_that_no_calendar_holds_are_rejected(tmp_path: Path) -> None:
+    moments = pa.array([NOON_MS, 1_760_000_000_000_000], pa.timestamp("ms"))
+
+    fine, wrong = rows(parquet(tmp_path / "a.parquet", columns(tx_datetime=moments)))
+
+    assert isinstance(fine, Payment)
+    assert isinstance(wrong, Rejected)
+    assert wrong.reason == "tx_datetime: 1760000000000000 is out of range"
+
+
+def test_what_is_not_rejected_fits_the_contract(tmp_path: Path) -> None:
+    odd = [0.0, -1e308, 1e308, 5e-324, float("nan"), float("-inf"), None]
+    times = [-62_135_596_800_000, 253_402_300_799_999, 253_402_300_800_000, 0, -(1 << 62), 1 << 62, 0]
+    path = tmp_path / "a.parquet"
+    content = {name: [values[0]] * len(odd) for name, values in columns().items()}
+    parquet(path, {**content, "tx_amount": odd, "tx_datetime": pa.array(times, pa.timestamp("ms"))})
+    encoder = RecordEncoder(schema.load("Transaction"))
+
+    accepted = [row for row in rows(path) if isinstance(row, Payment)]
+
+    assert len(accepted) == 3
+    assert all(encoder.object(payment.transaction) for payment in accepted)
+
+
+@pytest.mark.parametrize(
+    ("column", "values"), [("customer_id", ["a", 1]), ("customer_id", [1 << 70, 1]), ("tx_amount", [1.5, "x"])]
+)
+def test_columns_of_several_kinds_of_values_are_told(tmp_path: Path, column: str, values: list[Any]) -> None:
+    frame = pd.DataFrame(columns()).astype({"tx_datetime": "datetime64[ns]"})
+    frame[column] = pd.Series(values, dtype=object)
+    frame.columns = pd.Index(list(frame.columns), dtype=object)
+    frame.to_pickle(tmp_path / "a.pkl", protocol=4)
+
+    with pytest.raises(UserError, match=rf"a\.pkl: {column} is no column of one kind of values"):
+        rows(tmp_path / "a.pkl")
+
+
+def test_damaged_pages_are_told(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "a.parquet", {name: values * 5000 for name, values in columns().items()})
+    content = bytearray(path.read_bytes())
+    content[40:60] = bytes(byte ^ 0x5A for byte in content[40:60])
+    path.write_bytes(content)
+
+    with pytest.raises(UserError, match=r"a\.parquet can't be read to its end"):
+        rows(path)
 
 
 def test_float_ids_of_whole_numbers_are_ids(tmp_path: Path) -> None:

@@ -1,107 +1,97 @@
-"""Folding the quarantine's log and replaying from it, against a registry and a broker made of dictionaries."""
+"""Putting records aside, folding the quarantine's log, and showing it to a person."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from config.errors import RetryableError, UserError
+from config.errors import UserError
+from config.topics import topics
 from ingestion import quarantine, schema
 from ingestion.avro import Codec, UnreadableError
-from ingestion.producer import DeliveryError
-from ingestion.quarantine import Position, Quarantine
-from ingestion.registry import UnknownSchemaError
+from ingestion.encoders import LATEST_MS
+from ingestion.quarantine import Position
 from millrace.cli import quarantine as cli
-
-PAYMENT = {"transaction_id": "t1", "event_time": 1, "customer_id": "c", "terminal_id": "t", "amount": 2.5}
-Headers = Sequence[tuple[str, bytes]]
-
-
-class DictRegistry:
-    """Ids in order of registration; `lost` ones are unknown."""
-
-    def __init__(self) -> None:
-        self.schemas: list[str] = []
-        self.lost: set[int] = set()
-        self.away = False
-
-    def register(self, subject: str, text: str) -> int:
-        if text not in self.schemas:
-            self.schemas.append(text)
-        return self.schemas.index(text)
-
-    def schema(self, schema_id: int) -> str:
-        if self.away:
-            raise RetryableError("registry away")
-        if schema_id >= len(self.schemas) or schema_id in self.lost:
-            raise UnknownSchemaError(str(schema_id))
-        return self.schemas[schema_id]
-
-
-class ListOutbox:
-    """Keeps what was flushed; `fail_at` is the flush that fails."""
-
-    def __init__(self, fail_at: int | None = None) -> None:
-        self.waiting: list[tuple[str, bytes | None, bytes | None, Headers]] = []
-        self.sent: list[tuple[str, bytes | None, bytes | None, Headers]] = []
-        self._flushes, self._fail_at = itertools.count(), fail_at
-
-    def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        self.waiting.append((topic, key, value, headers))
-
-    def flush(self) -> None:
-        if next(self._flushes) == self._fail_at:
-            raise DeliveryError("broker gone", len(self.waiting))
-        self.sent += self.waiting
-        self.waiting.clear()
-
-    def topic(self, name: str) -> list[tuple[bytes | None, bytes | None, Headers]]:
-        return [(key, value, headers) for topic, key, value, headers in self.sent if topic == name]
+from tests.unit.ingestion.quarantines import DictRegistry, codec_on, folded, put_aside
 
 
 @pytest.fixture
-def registry() -> DictRegistry:
-    return DictRegistry()
+def codec() -> Codec:
+    return codec_on(DictRegistry())
 
 
-@pytest.fixture
-def codec(registry: DictRegistry) -> Codec:
-    made = Codec(registry)  # type: ignore[arg-type]
-    made.encoder("transactions")
-    made.encoder("quarantine")
-    return made
+class Poison:
+    """A message as confluent-kafka hands it over."""
+
+    def __init__(self, key: bytes | None, value: bytes | None, time: int = 1_700_000_000_000) -> None:
+        self._key, self._value, self._time = key, value, time
+
+    def topic(self) -> str:
+        return "transactions"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 7
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self._time
+
+    def key(self) -> bytes | None:
+        return self._key
+
+    def value(self) -> bytes | None:
+        return self._value
 
 
-def put_aside(offset: int, value: bytes | None, **fields: Any) -> dict[str, Any]:
-    return {
-        "source_topic": "transactions",
-        "source_partition": 0,
-        "source_offset": offset,
-        "source_time": 1_700_000_000_000,
-        "key": b"c",
-        "value": value,
-        "reason": "unknown_schema",
-        "detail": "schema id 7",
-        "job": "fraud_features",
-        "quarantined_at": 1_700_000_000_500,
-        "replayed": False,
-        **fields,
-    }
+def aside(codec: Codec, poison: Poison) -> quarantine.Entry:
+    error = UnreadableError("malformed", "no record")
+    value = quarantine.put_aside(codec, poison, error, job="consumer/fraud", now=1_700_000_000_500)
+    assert len(value) <= topics()["quarantine"].room
+    return quarantine.fold([value], codec).find(Position("transactions", 0, 7))
 
 
-def folded(*records: dict[str, Any]) -> Quarantine:
-    made = Quarantine()
-    for record in records:
-        made.add(record)
-    return made
+def test_a_record_is_put_aside_whole_with_why(codec: Codec) -> None:
+    entry = aside(codec, Poison(b"c", b"\x07nonsense"))
+    assert (entry.key, entry.value) == (b"c", b"\x07nonsense")
+    assert (entry.reason, entry.detail, entry.jobs) == ("malformed", "no record", ["consumer/fraud"])
+    assert (entry.source_time, entry.quarantined_at) == (1_700_000_000_000, 1_700_000_000_500)
+    assert aside(codec, Poison(None, None)).value is None
 
 
-def now() -> int:
-    return 1_800_000_000_000
+def test_the_largest_record_of_any_topic_is_put_aside_whole(codec: Codec) -> None:
+    largest = max(topic.room for topic in topics().values() if topic.name != "quarantine")
+    whole = bytes(range(256)) * (largest // 256)
+    entry = aside(codec, Poison(None, whole))
+    assert entry.value == whole
+    assert entry.detail == "no record"
+
+
+def test_what_is_larger_is_cut_and_says_so(codec: Codec) -> None:
+    whole = bytes(range(256)) * 20_000
+    entry = aside(codec, Poison(b"c", whole))
+    assert entry.value is not None
+    assert whole.startswith(entry.value)
+    assert len(entry.value) > 4_000_000
+    told = f"too large: of its value's 5120000 bytes the first {len(entry.value)} are kept"
+    assert entry.detail == f"no record; {told}"
+    assert entry.key == b"c"
+
+
+def test_a_key_that_is_too_large_is_cut_as_well(codec: Codec) -> None:
+    entry = aside(codec, Poison(b"k" * 5_000_000, b"v" * 5_000_000))
+    assert entry.value == b""
+    assert entry.key is not None
+    assert 4_000_000 < len(entry.key) < 5_000_000
+    assert "of its value's 5000000 bytes the first 0 are kept; too large: of its key's 5000000 bytes" in entry.detail
+
+
+def test_kafka_s_own_time_may_be_any(codec: Codec) -> None:
+    assert aside(codec, Poison(None, b"x", 1_760_000_000_000_000)).source_time == LATEST_MS
+    assert aside(codec, Poison(None, b"x", -1)).source_time == -1
 
 
 @pytest.mark.parametrize("text", ["", "transactions", "transactions/0", "alerts/0/x", "/0/1", "alerts/0/-1"])
@@ -137,99 +127,6 @@ def test_unreadable_records_of_the_topic_itself_are_counted(codec: Codec) -> Non
     assert made.find(Position("transactions", 0, 1)).value == b"x"
     with pytest.raises(UserError, match="not in quarantine"):
         made.find(Position("transactions", 0, 2))
-
-
-def test_replay_sends_what_decodes_as_it_was_and_marks_it(codec: Codec) -> None:
-    value = codec.encode("transactions", PAYMENT)
-    made, outbox = folded(put_aside(1, value), put_aside(2, b"\x01never")), ListOutbox()
-    done = quarantine.replay(made.open(), codec, outbox, now)
-    assert outbox.topic("transactions") == [(b"c", value, [("millrace-replayed-from", b"transactions/0/1")])]
-    ((key, mark, _),) = outbox.topic("quarantine")
-    assert key == b"transactions"
-    assert codec.decode("quarantine", mark)["replayed"] is True
-    assert done.sent == (Position("transactions", 0, 1),)
-    ((stays, why),) = done.stayed
-    assert stays.offset == 2
-    assert "bad_magic" in why
-
-
-def test_marks_written_are_marks_read(codec: Codec) -> None:
-    records = [codec.encode("quarantine", put_aside(n, codec.encode("transactions", PAYMENT))) for n in range(3)]
-    outbox = ListOutbox()
-    made = quarantine.fold(records, codec)
-    quarantine.replay(made.open()[:2], codec, outbox, now)
-    again = quarantine.fold([*records, *(value for _, value, _ in outbox.topic("quarantine"))], codec)
-    assert [entry.position.offset for entry in again.open()] == [2]
-    done = quarantine.replay(again.entries.values(), codec, outbox, now)
-    assert [position.offset for position in done.before] == [0, 1]
-    assert len(outbox.topic("transactions")) == 3
-
-
-def test_same_entries_replayed_twice_are_sent_once(codec: Codec) -> None:
-    made, outbox = folded(put_aside(1, codec.encode("transactions", PAYMENT))), ListOutbox()
-    entries = made.open()
-    quarantine.replay(entries, codec, outbox, now)
-    assert quarantine.replay(entries, codec, outbox, now).sent == ()
-    assert len(outbox.topic("transactions")) == 1
-
-
-@pytest.mark.parametrize("fail_at", [0, 1])
-def test_nothing_is_marked_that_was_not_acknowledged(codec: Codec, fail_at: int) -> None:
-    made = folded(put_aside(1, codec.encode("transactions", PAYMENT)))
-    outbox = ListOutbox(fail_at)
-    with pytest.raises(DeliveryError):
-        quarantine.replay(made.open(), codec, outbox, now)
-    assert outbox.topic("quarantine") == []
-    assert len(outbox.topic("transactions")) == fail_at  # sent before the mark, never the other way round
-    assert len(made.open()) == 1
-
-
-def test_interruption_costs_one_chunk_at_most(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine, "CHUNK", 2)
-    value = codec.encode("transactions", PAYMENT)
-    made, outbox = folded(*(put_aside(n, value) for n in range(5))), ListOutbox(fail_at=3)
-    with pytest.raises(DeliveryError):
-        quarantine.replay(made.open(), codec, outbox, now)
-    assert len(outbox.topic("transactions")) == 4
-    assert len(outbox.topic("quarantine")) == 2
-    assert [entry.position.offset for entry in made.open()] == [2, 3, 4]
-
-
-def test_dry_run_sends_nothing(codec: Codec) -> None:
-    made, outbox = folded(put_aside(1, codec.encode("transactions", PAYMENT))), ListOutbox()
-    assert len(quarantine.replay(made.open(), codec, outbox, now, dry=True).sent) == 1
-    assert outbox.sent == outbox.waiting == []
-    assert len(made.open()) == 1
-
-
-def test_force_sends_what_does_not_decode(codec: Codec) -> None:
-    made, outbox = folded(put_aside(1, b"\x01bad"), put_aside(2, None)), ListOutbox()
-    assert quarantine.replay(made.open(), codec, outbox, now, force=True).stayed == ()
-    assert [value for _, value, _ in outbox.topic("transactions")] == [b"\x01bad", None]
-
-
-def test_undeclared_topic_stays(codec: Codec) -> None:
-    made, outbox = folded(put_aside(1, b"x", source_topic="gone")), ListOutbox()
-    ((_, why),) = quarantine.replay(made.open(), codec, outbox, now).stayed
-    assert "not declared" in why
-
-
-def test_schema_that_appears_makes_a_record_readable(codec: Codec, registry: DictRegistry) -> None:
-    value = codec.encode("transactions", PAYMENT)
-    (entry,) = folded(put_aside(1, value)).open()
-    registry.lost.add(0)
-    with pytest.raises(UnreadableError, match="unknown_schema"):
-        quarantine.attempt(codec, entry)
-    registry.lost.clear()
-    assert quarantine.attempt(codec, entry) == PAYMENT
-
-
-def test_registry_away_is_no_verdict(codec: Codec, registry: DictRegistry) -> None:
-    made, outbox = folded(put_aside(1, codec.encode("transactions", PAYMENT))), ListOutbox()
-    registry.away = True
-    with pytest.raises(RetryableError):
-        quarantine.replay(made.open(), codec, outbox, now)
-    assert outbox.sent == []
 
 
 def test_hexdump_lines_up() -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from config.errors import RetryableError, UserError
-from ingestion.registry import IncompatibleSchemaError, UnknownSchemaError
+from ingestion.registry import IncompatibleSchemaError, Registry, UnknownSchemaError
 from tests.unit.ingestion.registries import FakeRegistry
 
 ONE = '{"type": "record", "name": "R", "fields": []}'
@@ -95,8 +95,63 @@ def test_a_registry_that_stays_away_is_given_up(fake: FakeRegistry) -> None:
     assert len(fake.requests) == 4
 
 
-def test_any_other_error_is_told_at_once(fake: FakeRegistry) -> None:
-    fake.trouble = lambda request: httpx.Response(401, text="who are you?")
-    with fake.client() as registry, pytest.raises(UserError, match="401 to GET /subjects: who are you"):
+PAGE = "<html><h1>404 Not Found</h1>nginx</html>"
+NO_VERDICTS = [
+    httpx.Response(404, text=PAGE),
+    httpx.Response(404, json={"status": 404, "title": "no such path"}),
+    httpx.Response(404, json={"error_code": 404, "message": "HTTP 404 Not Found"}),
+    httpx.Response(404, json={"error_code": "none"}),
+    httpx.Response(400, json={"error_code": 40401, "message": "a code that is not its own"}),
+    httpx.Response(401, text="who are you?"),
+    httpx.Response(403, json={"error_code": 40301, "message": "not you"}),
+    httpx.Response(422, json={"error_code": 42201, "message": "no such question"}),
+    httpx.Response(302, headers={"Location": "http://login"}, text="over there"),
+    httpx.Response(200, text=PAGE),
+    httpx.Response(200, json={"status": "ok"}),
+    httpx.Response(200, json=[]),
+]
+
+
+@pytest.mark.parametrize("answer", NO_VERDICTS, ids=lambda answer: f"{answer.status_code} {answer.text[:20]}")
+def test_only_the_registry_itself_can_say_that_an_id_is_unknown(fake: FakeRegistry, answer: httpx.Response) -> None:
+    fake.trouble = lambda request: answer
+
+    with fake.client() as registry, pytest.raises(RetryableError, match="schema registry http://registry answered"):
+        registry.schema(1)
+    assert len(fake.requests) == 1, "asked again by who needs it, not at once"
+
+
+@pytest.mark.parametrize("code", [40401, 40402, 40403, 40499])
+def test_its_own_not_found_is_a_verdict_for_the_command_line_too(fake: FakeRegistry, code: int) -> None:
+    fake.trouble = lambda request: httpx.Response(404, json={"error_code": code, "message": "not here"})
+
+    with fake.client() as registry:
+        with pytest.raises(UnknownSchemaError, match="not here"):
+            registry.schema(1)
+        with pytest.raises(UserError, match="not here"):
+            registry.version("s-value", 3)
+
+
+@pytest.mark.parametrize("answer", NO_VERDICTS[:7], ids=lambda answer: str(answer.status_code))
+def test_a_wrong_address_is_told_and_nothing_is_registered(fake: FakeRegistry, answer: httpx.Response) -> None:
+    fake.trouble = lambda request: answer
+
+    with fake.client() as registry, pytest.raises(RetryableError, match=f"answered {answer.status_code} to GET /subj"):
+        registry.register("s-value", ONE)
+    assert [method for method, _ in fake.requests] == ["GET"]
+
+
+def test_what_is_no_url_is_told() -> None:
+    with Registry("http://[::1") as registry, pytest.raises(UserError, match="is no URL"):
         registry.subjects()
-    assert len(fake.requests) == 1
+
+
+def test_credentials_are_not_told() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused")
+
+    transport = httpx.MockTransport(refuse)
+    with Registry("http://me:hush@there/api", transport=transport, attempts=1) as registry:
+        with pytest.raises(RetryableError) as caught:
+            registry.subjects()
+        assert "http://there/api does not answer" in str(caught.value)

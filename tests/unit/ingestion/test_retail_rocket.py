@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,15 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
     assert [event.price for event in found] == [277200.0, 5.5]
 
 
+def test_prices_are_read_whatever_else_is_imported(tmp_path: Path) -> None:
+    file = properties(tmp_path, f"{T},9,790,n5.500")
+    program = (
+        f"from pathlib import Path; from ingestion.sources.retail_rocket import Prices; Prices([Path({str(file)!r})])"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_other_property_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not one of Retail Rocket's item_properties files"):
         Prices([events(tmp_path)])
@@ -166,6 +177,19 @@ def test_batches_hold_records_rejected_rows_and_the_position(tmp_path: Path) -> 
     record = first.records[0]
     assert (record.topic, record.key, record.due) == ("shop-events", "0", T)
     assert codec.decode("shop-events", record.value)["event_time"] == T
+
+
+def test_a_row_that_fits_no_contract_is_rejected_with_its_number_in_the_file(tmp_path: Path) -> None:
+    lines = (f"{T + 3},1,view,2,", f"{T + 2},1,view,9,", f"{T + 1},1,view,2,", f"{T},1,view,2,", f"{T},1,view")
+    source = RetailRocket(events(tmp_path, *lines), Prices([properties(tmp_path, f"{T},9,790,ninf")]))
+
+    (batch,) = batches(source, RecordEncoder(schema.load("ShopEvent")))
+
+    assert len(batch.records) == 3
+    assert [(one.row, one.reason) for one in batch.rejected] == [
+        (4, "3 columns, not 5"),
+        (1, "ShopEvent.price: inf is not finite"),
+    ]
 
 
 def test_the_limit_counts_rows(tmp_path: Path) -> None:

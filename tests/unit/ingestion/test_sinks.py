@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from ingestion.producer import DeliveryError, KafkaSink, producer_config
-from tests.unit.ingestion.sinks import MemorySink, SinkConformance
+from tests.unit.ingestion.sinks import TOO_LARGE, MemorySink, SinkConformance
 
 NOBODY = "127.0.0.1:1"
 
@@ -36,11 +38,77 @@ def test_a_flush_without_broker_says_how_much_is_open() -> None:
     sink = unreachable()
     sink.send("topic", b"k", b"v")
 
-    with pytest.raises(DeliveryError, match=r"1 records not acknowledged within 0\.01 s") as caught:
+    with pytest.raises(DeliveryError, match=r"1 records not acknowledged, none for 0\.01 s") as caught:
         sink.flush(0.01)
 
     assert caught.value.count == 1
     assert sink.pending == 1
+
+
+class RestartingProducer:
+    """Acknowledges nothing before `back_at` and then `rate` records a second, on a clock of its own."""
+
+    def __init__(self, back_at: float, rate: float) -> None:
+        self.now, self._back_at, self._rate = 0.0, back_at, rate
+        self._waiting: list[Callable[[Any, Any], None]] = []
+
+    def produce(self, topic: str, value: Any, key: Any, on_delivery: Callable[[Any, Any], None]) -> None:
+        self._waiting.append(on_delivery)
+
+    def poll(self, timeout: float) -> int:
+        return 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def flush(self, timeout: float) -> int:
+        self.now += timeout
+        while self._waiting and self.now >= self._back_at:
+            self._back_at += 1 / self._rate
+            self._waiting.pop()(None, Acknowledged())
+        return len(self._waiting)
+
+
+class Acknowledged:
+    def topic(self) -> str:
+        return "topic"
+
+
+def sink_on(producer: RestartingProducer, monkeypatch: pytest.MonkeyPatch, **overrides: object) -> KafkaSink:
+    monkeypatch.setattr("ingestion.producer.Producer", lambda *given, **named: producer)
+    return KafkaSink(NOBODY, clock=lambda: producer.now, **overrides)
+
+
+def test_a_flush_survives_a_restart_and_a_backlog_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = RestartingProducer(back_at=31.0, rate=0.1)
+    sink = sink_on(producer, monkeypatch)
+    for _ in range(40):
+        sink.send("topic", b"k", b"v")
+
+    sink.flush()
+
+    assert (sink.delivered, sink.pending) == (40, 0)
+    assert producer.now > 400
+
+
+def test_a_flush_gives_up_when_nothing_moves_for_as_long_as_a_record_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    producer = RestartingProducer(back_at=1e9, rate=1)
+    sink = sink_on(producer, monkeypatch, **{"delivery.timeout.ms": 40_000})
+    sink.send("topic", b"k", b"v")
+
+    with pytest.raises(DeliveryError, match="1 records not acknowledged, none for 40 s"):
+        sink.flush()
+    assert producer.now == pytest.approx(40)
+
+
+def test_what_an_input_may_hold_is_not_too_large_for_the_client() -> None:
+    sink = unreachable()
+
+    sink.send("topic", b"k", bytes(2_000_000))  # as small as you like once it is compressed
+
+    assert sink.pending == 1
+    with pytest.raises(DeliveryError, match="too large"):
+        sink.send("topic", b"k", bytes(2 * TOO_LARGE))
 
 
 def test_a_full_queue_waits_and_then_gives_up() -> None:

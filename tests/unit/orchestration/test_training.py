@@ -11,6 +11,8 @@ import pytest
 
 from config.errors import UserError
 from domain.features.fraud import FRAUD
+from ingestion.simulator import Payment
+from ingestion.sources.handbook import Handbook
 from orchestration.training.frame import Frame
 from orchestration.training.fraud import Data, frame_of, train
 from orchestration.training.metrics import card_precision, measure
@@ -150,12 +152,56 @@ class TestSources:
 
     def test_columns_that_are_missing(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"tx_amount": [1.0]}), tmp_path / "t.parquet")
-        with pytest.raises(UserError, match="lacks the columns transaction_id, tx_datetime"):
+        with pytest.raises(UserError, match="has no column transaction_id, tx_datetime"):
             handbook(tmp_path / "t.parquet")
+
+    def test_payments_without_verdicts(self, tmp_path: Path) -> None:
+        pq.write_table(self.table(10).drop_columns(["TX_FRAUD"]), tmp_path / "t.parquet")
+        with pytest.raises(UserError, match="has no column tx_fraud"):
+            handbook(tmp_path / "t.parquet")
+
+    def test_rows_that_a_replay_rejects_are_left_out_and_told(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        table = self.table(8)
+        spoilt = {
+            "TX_FRAUD": pa.array([None, 0, 1, 0, 0, 0, 0, 2]),
+            "TX_AMOUNT": pa.array([1.0, float("nan"), 1.0, None, 1.0, 1.0, 1.0, 1.0]),
+            "TX_DATETIME": pa.array([0, 1, 2, 3, None, 1 << 62, 6, 7], pa.timestamp("ms")),
+        }
+        columns = {name: spoilt.get(name, table[name]) for name in table.column_names}
+        path = tmp_path / "t.parquet"
+        pq.write_table(pa.table(columns), path)
+
+        data = handbook(path)
+
+        sent = [row.transaction for row in Handbook(path) if isinstance(row, Payment)]
+        assert data.transactions == sent
+        assert [payment.transaction_id for payment in data.transactions] == ["2", "6"]
+        assert [label.is_fraud for label in data.labels] == [True, False]
+        assert data.rejected == 6
+        assert f"6 rows of {path} are no payments, the first: row 0, tx_fraud: None is neither" in caplog.text
+
+    @pytest.mark.parametrize("verdicts", [["0", "1", "0"], [0.5, 1.0, float("nan")]])
+    def test_verdicts_are_zero_or_one(self, tmp_path: Path, verdicts: list[object]) -> None:
+        table = self.table(3).set_column(5, "TX_FRAUD", pa.array(verdicts))
+        pq.write_table(table, tmp_path / "t.parquet")
+
+        data = handbook(tmp_path / "t.parquet")
+
+        assert [label.is_fraud for label in data.labels] == [True for verdict in verdicts if verdict == 1.0]
+
+    def test_equal_times_keep_the_order_of_the_file(self, tmp_path: Path) -> None:
+        moments = pa.array([5] * 12, pa.timestamp("ms"))
+        pq.write_table(self.table(12).set_column(1, "TX_DATETIME", moments), tmp_path / "t.parquet")
+
+        data = handbook(tmp_path / "t.parquet")
+
+        assert [payment.transaction_id for payment in data.transactions] == [str(number) for number in range(12)]
 
     def test_no_parquet(self, tmp_path: Path) -> None:
         (tmp_path / "t.parquet").write_text("no")
-        with pytest.raises(UserError, match="not a readable parquet"):
+        with pytest.raises(UserError, match="is no parquet file"):
             handbook(tmp_path / "t.parquet")
 
 
@@ -183,4 +229,5 @@ def test_what_is_trained_can_be_served(small: Data, tmp_path: Path) -> None:
     assert asdict(model.thresholds) == trained.card["thresholds"]
     assert trained.card["metrics"]["test"]["roc_auc"] > 0.5
     assert trained.card["data"]["rows"] == len(small.transactions)
+    assert trained.card["data"]["rejected"] == 0
     assert set(trained.card["libraries"]) == {"lightgbm", "numpy", "scikit-learn"}

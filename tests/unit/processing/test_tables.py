@@ -85,6 +85,13 @@ def test_a_sink_outlasts_a_broker_that_restarts() -> None:
     assert int(given["properties.delivery.timeout.ms"]) >= patience, "Kafka refuses less"
 
 
+@pytest.mark.parametrize("topic", topics())
+def test_a_sink_s_client_lets_through_what_its_topic_takes(topic: str) -> None:
+    given = options(tables.sink_ddl(topic, config=CONFIG))
+    assert int(given["properties.max.request.size"]) >= (topics()[topic].max_message_bytes or 1_048_588)
+    assert int(given["properties.buffer.memory"]) > int(given["properties.max.request.size"])
+
+
 def test_no_watermark_unless_asked() -> None:
     assert "WATERMARK" not in tables.source_ddl("transactions", group="g", config=CONFIG)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 
 @dataclass
@@ -47,6 +47,7 @@ class FakeConsumer:
         self.messages, self.empty = deque(messages), empty
         self.committed: list[dict[int, int]] = []
         self.paused = self.closed = False
+        self.away = False
         self.batches: list[int] = []
         self.log: list[str] = []
         self.callbacks: dict[str, Any] = {}
@@ -56,6 +57,7 @@ class FakeConsumer:
         callbacks["on_assign"](self, [TopicPartition(topics[0], 0), TopicPartition(topics[0], 1)])
 
     def consume(self, count: int, timeout: float) -> list[FakeMessage]:
+        assert count > 0
         if self.paused:
             return []
         if not self.messages:
@@ -82,6 +84,11 @@ class FakeConsumer:
 
     def get_watermark_offsets(self, _: TopicPartition, **__: Any) -> tuple[int, int]:
         return 0, 10
+
+    def list_topics(self, timeout: float) -> None:
+        self.log.append("asked")
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
 
     def close(self) -> None:
         self.closed = True

@@ -91,6 +91,20 @@ def test_stored_bytes_give_the_record_back(fraud: Fraud) -> None:
     assert fraud.restore(result.write.data) == result.record
 
 
+def test_bytes_of_another_release_give_what_the_contract_has_now(fraud: Fraud) -> None:
+    (result,) = fraud.handle([row()])
+    stored = orjson.loads(result.write.data)
+    del stored["reasons"]  # as if it had come later: it has a default
+    stored |= {"gone": 1, "gone_at": "2023-11-14T22:13:20.123Z"}
+
+    restored = fraud.restore(orjson.dumps(stored))
+
+    contract = RecordEncoder(schema.load("FraudScore"))
+    assert contract.record(restored) == contract.record({**(result.record or {}), "reasons": []})
+    del stored["scored_at"]
+    assert fraud.restore(orjson.dumps(stored)).keys() == restored.keys() - {"scored_at"}
+
+
 def test_unknown_history_scores_all_the_same(fraud: Fraud) -> None:
     (result,) = fraud.handle([row(late=True, terminal_risk_7d=None)])
     assert result.record is not None

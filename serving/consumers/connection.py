@@ -1,0 +1,43 @@
+"""Whether the brokers can be reached, as far as the client knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+log = structlog.get_logger(__name__)
+
+_ASK_EVERY_S = _ANSWER_S = 1.0
+
+
+class Connection:
+    """The client says only once that all brokers are gone, and never that one is back: so then they are asked.
+
+    Records that still arrive prove nothing, they may come out of the client's own queue.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._trouble = ""
+        self._next = 0.0
+
+    def failed(self, error: KafkaError) -> None:
+        """The client's `error_cb`: called from within `consume`, so in the loop's thread."""
+        log.warning("kafka", error=error.str())
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._trouble = error.str()
+            self._next = self._clock() + _ASK_EVERY_S
+
+    def trouble(self, consumer: Consumer) -> str | None:
+        """What is wrong, None if nothing is known. Blocks for a second at most, and only while something is wrong."""
+        if self._trouble and self._clock() >= self._next:
+            try:
+                consumer.list_topics(timeout=_ANSWER_S)
+            except KafkaException:
+                self._next = self._clock() + _ASK_EVERY_S
+            else:
+                self._trouble = ""
+        return self._trouble or None
