@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 # What a topic takes that declares nothing: the default of Kafka's own `message.max.bytes`.
-_BROKER_BYTES = 1_048_588
+BROKER_BYTES = 1_048_588
 # Of a message: the batch's header, lengths, and the headers that a record may carry.
 _ENVELOPE_BYTES = 1024
 
@@ -37,7 +37,7 @@ class Topic:
     @property
     def room(self) -> int:
         """Bytes of key and value that are sure to fit into one message."""
-        return (self.max_message_bytes or _BROKER_BYTES) - _ENVELOPE_BYTES
+        return (self.max_message_bytes or BROKER_BYTES) - _ENVELOPE_BYTES
 
 
 @lru_cache(maxsize=1)
@@ -49,4 +49,4 @@ def topics() -> dict[str, Topic]:
 
 def largest_message() -> int:
     """Bytes of the largest message that any topic takes: a producer that lets less through is the bottleneck."""
-    return max(topic.max_message_bytes or _BROKER_BYTES for topic in topics().values())
+    return max(topic.max_message_bytes or BROKER_BYTES for topic in topics().values())

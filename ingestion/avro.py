@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import fastavro
 
-from config.topics import topics
+from config.topics import BROKER_BYTES, topics
 from ingestion import schema
 from ingestion.contract import Contract, plain, units
 from ingestion.encoders import RecordEncoder, RefusedError
@@ -96,6 +96,8 @@ class Codec:
 
         `strict`: take no bytes that the jobs do not take, at several times the cost.
         """
+        if strict and value and len(value) > BROKER_BYTES:
+            raise UnreadableError("refused", f"{len(value)} bytes, a message has at most {BROKER_BYTES}")
         schema_id, body = _split(value)
         writer, contract = self._writer(schema_id), self._contract(topics()[topic].schema)
         if (schema_id, topic) not in self._resolved:

@@ -23,6 +23,7 @@ from typing import Any
 from config.settings import Settings, settings
 from config.topics import Topic, largest_message, topics
 from ingestion import schema as contracts
+from ingestion.encoders import EARLIEST_MS, LATEST_MS
 
 _PRIMITIVES = {
     "boolean": "BOOLEAN",
@@ -163,11 +164,15 @@ def sink_ddl(topic: str, *, config: Settings | None = None) -> str:
     return _create(topic, lines, options)
 
 
+# A producer may give a record any time at all; the contract's are those of the years 1 to 9999.
+_SOURCE_TIME = f"GREATEST(LEAST(kafka_time, TO_TIMESTAMP_LTZ({LATEST_MS}, 3)), TO_TIMESTAMP_LTZ({EARLIEST_MS}, 3))"
+
+
 def unreadable(topic: str, job: str) -> str:
     """SELECT of what could not be read of a source table, whole, in the columns of `quarantine`."""
     return f"""
         SELECT {literal(topic)} AS source_topic, kafka_partition AS source_partition, kafka_offset AS source_offset,
-               kafka_time AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
+               {_SOURCE_TIME} AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
                unreadable_reason AS reason, unreadable_detail AS detail, {literal(job)} AS job,
                CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)) AS quarantined_at, FALSE AS replayed
         FROM `{table_name(topic)}` WHERE unreadable_reason IS NOT NULL"""

@@ -10,7 +10,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from config.topics import Topic, topics
+from config.topics import BROKER_BYTES, Topic, topics
 from ingestion import avro, schema
 from ingestion.avro import Codec, UnreadableError, header
 from ingestion.strict import step_over
@@ -137,3 +137,12 @@ def test_what_holds_itself_for_ever_is_malformed() -> None:
     chain = {"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]}
     with pytest.raises(UnreadableError, match="nested deeper than 64"):
         step_over(b"\x02" * 100_000, 0, fastavro.parse_schema(chain))
+
+
+def test_what_is_longer_than_the_jobs_read_is_refused_by_its_length(codec: Codec) -> None:
+    message = header(1) + bytes(BROKER_BYTES)
+
+    reason, detail = verdict(codec, "t", message, strict=True)
+
+    assert (reason, detail) == ("refused", f"{len(message)} bytes, a message has at most {BROKER_BYTES}")
+    assert verdict(codec, "t", message, strict=False)[0] != "refused"

@@ -2,6 +2,7 @@ package millrace.kernel.avro;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.util.Arrays;
 import java.util.List;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
@@ -22,6 +23,9 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
     DETAIL,
     RAW
   }
+
+  /** Quarantine's messages may have 4 MiB (config/topics.yaml); the key takes room as well. */
+  private static final int MOST_KEPT = 2 << 20;
 
   private final String url;
   private final String schema;
@@ -85,11 +89,18 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
           switch (metadata.get(i)) {
             case REASON -> StringData.fromString(error.reason);
             case DETAIL -> StringData.fromString(error.getMessage());
-            case RAW -> message;
+            case RAW -> cut(message);
           };
       row.setField(columns.getFieldCount() + i, value);
     }
     return row;
+  }
+
+  /** Whole as far as quarantine takes it; the reason of a longer one says how long it was. */
+  private static byte[] cut(byte[] message) {
+    return message == null || message.length <= MOST_KEPT
+        ? message
+        : Arrays.copyOf(message, MOST_KEPT);
   }
 
   @Override

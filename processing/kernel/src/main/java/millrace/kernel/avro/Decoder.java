@@ -28,6 +28,13 @@ final class Decoder {
 
   private static final Logger LOG = LoggerFactory.getLogger(Decoder.class);
   private static final int HEADER = 5;
+
+  /**
+   * Bytes of the longest message that is read: what a broker takes by default. Compressed it may
+   * have taken more, and what is made of it would not get out again.
+   */
+  static final int LONGEST = 1_048_588;
+
   private static final int MOST_UNKNOWN = 10_000;
 
   private final AvroSchema reader;
@@ -103,6 +110,10 @@ final class Decoder {
   private static int id(byte[] message) {
     if (message == null || message.length == 0) {
       throw new Unreadable(Unreadable.EMPTY, message == null ? "no value" : "no bytes");
+    }
+    if (message.length > LONGEST) {
+      throw new Unreadable(
+          Unreadable.REFUSED, message.length + " bytes, a message has at most " + LONGEST);
     }
     if (message.length < HEADER) {
       throw new Unreadable(Unreadable.SHORT, message.length + " bytes");

@@ -38,8 +38,10 @@ final class Registry implements Decoder.Schemas {
       return status == 404 && body.path("error_code").asInt() / 100 == 404;
     }
 
+    /** With a code of its own as well: a proxy may refuse anything. */
     boolean refusesTheQuestion() {
-      return status == 400 || status == 410 || status == 422;
+      boolean refuses = status == 400 || status == 410 || status == 422;
+      return refuses && body.path("error_code").asInt() / 100 == status;
     }
   }
 

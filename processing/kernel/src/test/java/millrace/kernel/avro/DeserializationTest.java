@@ -109,6 +109,20 @@ class DeserializationTest {
   }
 
   @Test
+  void aMessageThatUnpackedIsHugeIsCut() throws Exception {
+    var decode = opened(List.of(Metadata.RAW, Metadata.REASON, Metadata.DETAIL));
+    for (int length : new int[] {Decoder.LONGEST + 1, 2 << 20, 5_000_000}) {
+      RowData bad = decode.deserialize(new byte[length]);
+      assertEquals(Math.min(length, 2 << 20), bad.getBinary(5).length);
+      assertEquals(StringData.fromString("refused"), bad.getString(6));
+      assertTrue(bad.getString(7).toString().startsWith(length + " bytes"), bad.toString());
+    }
+    byte[] largest = new byte[Decoder.LONGEST];
+    largest[4] = 1;
+    assertEquals(StringData.fromString("trailing_bytes"), decode.deserialize(largest).getString(6));
+  }
+
+  @Test
   void aRecordWithoutValueStillGivesARow() throws Exception {
     var decode = opened(List.of(Metadata.RAW, Metadata.REASON));
     RowData bad = decode.deserialize(null);

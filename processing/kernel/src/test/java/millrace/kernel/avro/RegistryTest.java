@@ -83,6 +83,8 @@ class RegistryTest {
     Registry registry = new Registry(start(0), 0);
     assertEquals(
         Unreadable.UNKNOWN_SCHEMA, assertThrows(Unreadable.class, () -> registry.byId(1)).reason);
+    replies.addFirst(new Reply(422, "{\"error_code\": 42201}"));
+    replies.addFirst(new Reply(400, "plain HTTP sent to an HTTPS port"));
     replies.addFirst(new Reply(422, "{}"));
     assertEquals(
         Unreadable.UNKNOWN_SCHEMA, assertThrows(Unreadable.class, () -> registry.byId(2)).reason);
