@@ -5,6 +5,7 @@ A value is a Redis hash: `v`, its version `event_time:sequence`, and `d`, the by
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -59,6 +60,10 @@ class Stored:
     data: bytes
 
 
+class StoreRestartedError(Exception):
+    """The store may have forgotten what it answered in its last seconds: that is to be applied again first."""
+
+
 class Store(Protocol):
     """The writing side, and as much of reading as tests need."""
 
@@ -66,7 +71,12 @@ class Store(Protocol):
         """Apply in order. For each write None when its value stays, else the value that stays instead.
 
         Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store away, or full).
+        Raises `StoreRestartedError` as `check` does.
         """
+        ...
+
+    def check(self) -> None:
+        """Raise `StoreRestartedError` unless what answered so far still runs; `RetryableError` when nothing answers."""
         ...
 
     def get(self, key: str) -> Stored | None:
@@ -137,6 +147,7 @@ PASSING = (
     OutOfMemoryError,
     MasterDownError,
 )
+ANEW = "Redis has started anew: its last answers may be forgotten"
 PASSING_WORDS = ("MISCONF ", "BUSY ", "NOREPLICAS ")
 
 
@@ -145,21 +156,21 @@ class RedisStore:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client  # redis-py's return types are unions over its protocols and modes
+        # Scripts live as long as the server does. One of its own tells each store that the server is still the same.
+        self._script = f"-- {uuid.uuid4()}\n{SCRIPT}"
         self._sha = ""
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in one pipeline. Raises `RetryableError` when Redis is away, still loading, or cannot write now."""
+        """Apply in one pipeline. Raises `RetryableError` when Redis is away, still loading, or cannot write now.
+
+        Raises `StoreRestartedError` once Redis has started anew, and from then on: whoever goes on takes a new store.
+        """
         if not writes:
             return []
-        calls = [_call(write) for write in writes]
         try:
-            answers = self._run(calls)
-            lost = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-            if lost:  # a fresh or restarted Redis has forgotten the script: the rest of the batch failed with the first
-                self._sha = ""
-                for place, answer in zip(lost, self._run([calls[place] for place in lost]), strict=True):
-                    answers[place] = answer
-            return [_stored(answer) for answer in answers]
+            return [_stored(answer) for answer in self._run([_call(write) for write in writes])]
+        except NoScriptError as error:
+            raise StoreRestartedError(ANEW) from error
         except redis.RedisError as error:
             if isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS):
                 raise _later(error) from error
@@ -167,7 +178,7 @@ class RedisStore:
 
     def _run(self, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
         if not self._sha:
-            self._sha = str(self._client.script_load(SCRIPT))
+            self._sha = str(self._client.script_load(self._script))
         pipeline = self._client.pipeline(transaction=False)
         for call in calls:
             pipeline.evalsha(self._sha, 3, *call)
@@ -182,12 +193,14 @@ class RedisStore:
         """The `count` newest members."""
         return list(self._client.zrevrange(index, 0, count - 1))
 
-    def ping(self) -> None:
-        """Raise `RetryableError` when Redis does not answer."""
+    def check(self) -> None:
+        """Ask whether the script is still known; before the first batch there is nothing to forget."""
         try:
-            self._client.ping()
+            same = not self._sha or self._client.script_exists(self._sha)[0]
         except redis.RedisError as error:
             raise _later(error) from error
+        if not same:
+            raise StoreRestartedError(ANEW)
 
 
 def _later(error: redis.RedisError) -> RetryableError:
@@ -245,6 +258,9 @@ class MemoryStore:
             del members[oldest]
             if index.evict:
                 self.values.pop(index.evict + oldest.decode(), None)
+
+    def check(self) -> None:
+        """It lives as long as whoever asks."""
 
     def get(self, key: str) -> Stored | None:
         """The value of a key."""

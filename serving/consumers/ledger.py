@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Entry:
-    """One batch: where each partition stands after it, and how many of its records the broker has yet to confirm."""
+    """One batch: where each partition stands after it, and how many of its records the broker has yet to confirm.
+
+    `done_at`: when the store had its values, on a clock in seconds; None before.
+    """
 
     positions: dict[int, int]
     waiting: int = 0
-    done: bool = field(default=False)
+    done_at: float | None = None
 
     def confirmed(self) -> None:
         """One record was confirmed."""
         self.waiting -= 1
+
+    def settled(self, until: float) -> bool:
+        """Whether the store had it by `until`, and the broker confirmed what it made."""
+        return self.waiting == 0 and self.done_at is not None and self.done_at <= until
 
 
 class Ledger:
@@ -32,10 +40,14 @@ class Ledger:
         self._entries.append(entry)
         return entry
 
-    def committable(self) -> dict[int, int]:
-        """Next offset by partition over the done and confirmed head of the batches; they are forgotten with this."""
+    def ripe(self, until: float = math.inf) -> bool:
+        """Whether anything is committable."""
+        return bool(self._entries) and self._entries[0].settled(until)
+
+    def committable(self, until: float = math.inf) -> dict[int, int]:
+        """Next offset by partition over the confirmed head of the batches done by `until`; this forgets them."""
         positions: dict[int, int] = {}
-        while self._entries and self._entries[0].done and self._entries[0].waiting == 0:
+        while self.ripe(until):
             positions.update(self._entries.popleft().positions)
         return positions
 

@@ -2,7 +2,8 @@
 
 A batch is as large as the backlog: one record when idle, everything that is there under load. Offsets are committed
 once the store has the batch's values and the broker its records, so a crash at any point repeats work and loses none;
-the store's writes are idempotent, so repeating changes nothing.
+the store's writes are idempotent, so repeating changes nothing. Commits trail the store, and a store that comes back
+from a restart ends the process: the next one reads again what the store may have forgotten.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from serving.consumers.health import Health
 from serving.consumers.ledger import Entry, Ledger
 from serving.consumers.metrics import Metrics
 from serving.consumers.product import Product
-from serving.store import Store
+from serving.store import Store, StoreRestartedError
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -32,10 +33,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How the loop waits, in seconds."""
+    """How the loop waits, in seconds.
+
+    `trail`: offsets are committed so long after the store had the values. Redis answers up to two seconds before its
+    file has them (appendfsync everysec, its sync slow); killed then, it comes back without, and they are read again.
+    """
 
     idle: float = 0.1
     commit: float = 0.2
+    trail: float = 3.0
     first_retry: float = 0.1
     last_retry: float = 5.0
     lag: float = 1.0
@@ -80,11 +86,13 @@ class Loop:
         self._consumer.subscribe(
             [self._product.topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
         )
+        trail = self._pace.trail
         try:
             while not self._stopping:
                 self._turn()
+            trail = 0.0
         finally:
-            self._settle(self._pace.stop)
+            self._settle(trail)
             self._consumer.close()
             log.info("stopped", product=self._product.name)
 
@@ -104,7 +112,7 @@ class Loop:
         moment = time.monotonic()
         if moment >= self._next_commit:
             self._next_commit = moment + self._pace.commit
-            self._commit(asynchronous=True)
+            self._commit(self._pace.trail, asynchronous=True)
         if moment >= self._next_lag:
             self._next_lag = moment + self._pace.lag
             self._measure_lag()
@@ -151,7 +159,7 @@ class Loop:
             self._send(entry, topic, key, value)
         self._producer.poll(0)
         self._tell(batch)
-        entry.done = True
+        entry.done_at = time.monotonic()
         self._metrics.work.observe(time.perf_counter() - started)
 
     def _positions(self, messages: list[Message]) -> dict[int, int]:
@@ -233,19 +241,26 @@ class Loop:
 
     # Offsets and the group
 
-    def _commit(self, *, asynchronous: bool) -> None:
-        positions = self._ledger.committable()
+    def _commit(self, trail: float, *, asynchronous: bool) -> None:
+        until = time.monotonic() - trail
+        if not self._ledger.ripe(until):
+            return
+        try:
+            self._store.check()
+        except RetryableError:
+            return  # what it comes back as decides
+        positions = self._ledger.committable(until)
         offsets = [TopicPartition(self._product.topic, place, offset) for place, offset in positions.items()]
         if offsets:
             self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
             self._metrics.commits.inc()
 
-    def _settle(self, seconds: float) -> None:
-        """Wait for outstanding confirmations, then commit and wait for it. What stays unconfirmed is read again."""
-        self._producer.flush(seconds)
+    def _settle(self, trail: float) -> None:
+        """Wait for outstanding confirmations, then commit and wait for it. What stays uncommitted is read again."""
+        self._producer.flush(self._pace.stop)
         try:
-            self._commit(asynchronous=False)
-        except KafkaException as error:
+            self._commit(trail, asynchronous=False)
+        except (KafkaException, StoreRestartedError) as error:
             log.warning("not committed; the batch will be read again", error=str(error))
 
     def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -253,7 +268,7 @@ class Loop:
         log.info("assigned", partitions=sorted(self._owned))
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._settle(self._pace.stop)
+        self._settle(self._pace.trail)
         self._leave(partitions)
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:

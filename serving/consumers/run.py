@@ -27,7 +27,7 @@ from serving.consumers.loop import Loop
 from serving.consumers.metrics import Metrics
 from serving.consumers.product import Product
 from serving.process import freeze
-from serving.store import RedisStore
+from serving.store import RedisStore, StoreRestartedError
 
 log = structlog.get_logger(__name__)
 # A decision is never given up: the offsets behind it wait for its confirmation.
@@ -91,8 +91,8 @@ def run(name: str, make: Callable[[Settings], Product]) -> None:
     freeze()
     try:
         loop.run()
-    except RetryableError as error:
-        log.warning("stopped while a part was away; the batch will be read again", error=str(error))
+    except (RetryableError, StoreRestartedError) as error:
+        log.warning("stopped; what is not committed will be read again", error=str(error))
         sys.exit(1)
     finally:
         server.shutdown()

@@ -18,7 +18,7 @@ from ingestion.registry import Registry
 from millrace.stack.harness import Stack
 from millrace.stack.secrets import api_keys
 from serving.consumers.run import metrics_port
-from serving.store import RedisStore, Stored
+from serving.store import RedisStore, Stored, StoreRestartedError
 from tests.integration.parts import caught_up, read, until
 from tests.unit.serving.store_conformance import StoreConformance, payment
 
@@ -38,12 +38,18 @@ class TestRedisStore(StoreConformance):
     def store(self, client: redis.Redis) -> RedisStore:
         return RedisStore(client)
 
-    def test_a_redis_that_forgot_the_script(self, store: RedisStore, client: redis.Redis) -> None:
+    def test_a_redis_that_has_started_anew_is_told(self, store: RedisStore, client: redis.Redis) -> None:
         store.apply([payment("a", 1, 1, b"a")])
-        client.script_flush()
-        assert store.apply([payment("a", 2, 2, b"no"), payment("b", 3, 3, b"b")]) == [Stored(1, 1, b"a"), None]
-        assert store.get("x:latest") == Stored(3, 3, b"b")
-        store.ping()
+        client.script_flush()  # as a restart does
+        RedisStore(client).apply([payment("c", 1, 1, b"c")])  # another process was there first
+        for step in (store.check, lambda: store.apply([payment("a", 2, 2, b"no")]), store.check):
+            with pytest.raises(StoreRestartedError):
+                step()
+        after = RedisStore(client)
+        after.check()
+        assert after.apply([payment("a", 2, 2, b"no"), payment("b", 3, 3, b"b")]) == [Stored(1, 1, b"a"), None]
+        assert after.get("x:latest") == Stored(3, 3, b"b")
+        after.check()
 
 
 @pytest.fixture

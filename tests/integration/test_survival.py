@@ -7,6 +7,7 @@ specified.
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -25,6 +26,7 @@ from domain.events import FraudLabel, Transaction
 from domain.fraud_pipeline import feature_rows
 from ingestion.avro import Codec
 from ingestion.producer import KafkaSink
+from millrace.stack.harness import Stack
 from serving.models import Model, load
 from tests.integration.parts import caught_up, kill, plug, read, reborn, restarts, send, stored, until
 
@@ -89,6 +91,30 @@ def test_every_part_may_die_under_load(stack: Settings, model: object, client: r
         _every_score_is_the_undisturbed_one(stack, client, payments, labels)
         _published_once(stack, codec, payments)
     _replay_changes_nothing(stack, client, payments, labels)
+
+
+@pytest.mark.timeout(180)
+def test_redis_may_forget_what_it_answered_last(
+    stack: Settings, harness: Stack, model: object, client: redis.Redis
+) -> None:
+    """Killed while the disk is slow, its file lacks what it answered for up to two seconds: here, for the last few."""
+    run = f"forgetful-{uuid.uuid4().hex[:8]}"
+    payments, _ = _stream(run, 200)
+    identities = [payment.transaction_id for payment in payments]
+    journal = max((stack.state_dir / "redis" / "appendonlydir").glob("*.incr.aof"))
+    with plug(stack) as (sink, codec):
+        send(sink, codec, payments[:100])
+        sink.flush()
+        until("the first are scored", lambda: len(stored(client, identities)) == 100)
+        written = journal.stat().st_size
+        send(sink, codec, payments[100:])
+        sink.flush()
+        until("all are scored", lambda: len(stored(client, identities)) == 200, pause=0.02)
+    harness.stop("redis")
+    os.truncate(journal, written)
+    harness.up("redis")
+    assert len(stored(client, identities)) < 200
+    until("all are scored again", lambda: len(stored(client, identities)) == 200)
 
 
 def _disturb(

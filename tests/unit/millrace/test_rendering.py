@@ -46,7 +46,7 @@ def test_redis_keeps_what_it_answers(tmp_path: Path) -> None:
     found = redis.configuration(Settings(state_dir=tmp_path))
     assert found["bind"] == "127.0.0.1"
     assert found["dir"] == f'"{tmp_path}/redis"'
-    assert (found["appendonly"], found["appendfsync"], found["save"]) == ("yes", "always", '""')
+    assert (found["appendonly"], found["appendfsync"], found["save"]) == ("yes", "everysec", '""')
 
 
 def test_redis_takes_any_folder() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import time
@@ -19,11 +20,11 @@ from serving.consumers.health import Health
 from serving.consumers.loop import Loop, Pace
 from serving.consumers.metrics import Metrics
 from serving.consumers.product import Incoming, Result
-from serving.store import MemoryStore, Stored, Write
+from serving.store import MemoryStore, Stored, StoreRestartedError, Write
 from tests.unit.ingestion.registries import FakeRegistry
 from tests.unit.serving.kafka_fake import FakeConsumer, FakeMessage, FakeProducer
 
-FAST = Pace(idle=0.001, commit=0.0, first_retry=0.001, last_retry=0.002, lag=0.0, stop=0.01)
+FAST = Pace(idle=0.001, commit=0.0, trail=0.0, first_retry=0.001, last_retry=0.002, lag=0.0, stop=0.01)
 
 
 class JsonCodec:
@@ -104,7 +105,7 @@ class Bench:
             codec=parts.pop("codec", JsonCodec()),
             metrics=self.metrics,
             health=self.health,
-            pace=FAST,
+            pace=parts.pop("pace", FAST),
             now=lambda: 1.25,
             **parts,
         )
@@ -176,6 +177,66 @@ def test_store_away_loses_and_commits_nothing_meanwhile() -> None:
     assert bench.store.get("e:a") is not None
     assert bench.consumer.committed == [{0: 1}]
     assert bench.value("millrace_consumer_retries_total") == 3
+
+
+class Restarting(MemoryStore):
+    """Has started anew, or is away, when it is asked after a number of batches."""
+
+    def __init__(self, error: Exception, batches: int = 0) -> None:
+        super().__init__()
+        self.error, self.batches, self.asked = error, batches, 0
+
+    def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
+        if self.batches and len(self.values) >= self.batches:
+            raise self.error
+        return super().apply(writes)
+
+    def check(self) -> None:
+        self.asked += 1
+        if not self.batches:
+            raise self.error
+
+
+def test_a_store_that_started_anew_ends_the_process_and_what_it_had_lately_is_not_committed() -> None:
+    store = Restarting(StoreRestartedError("anew"), batches=1)
+    slow = dataclasses.replace(FAST, trail=60.0)
+    bench = Bench([message("a", 0), message("b", 1)], store=store, batch=1, pace=slow)
+    with pytest.raises(StoreRestartedError):
+        bench.loop.run()
+    assert set(store.values) == {"e:a"}
+    assert bench.consumer.committed == []
+    assert bench.consumer.closed
+
+
+def test_before_a_commit_the_store_is_asked_whether_it_is_still_the_same() -> None:
+    store = Restarting(StoreRestartedError("anew"))
+    bench = Bench([message("a", 0)], store=store)
+    with pytest.raises(StoreRestartedError):
+        bench.loop.run()
+    assert store.asked
+    assert bench.consumer.committed == []
+
+
+def test_nothing_is_committed_while_the_store_is_away() -> None:
+    store = Restarting(RetryableError("away"))
+    bench = Bench([message("a", 0)], store=store)
+    bench.loop.run()
+    assert store.asked
+    assert bench.consumer.committed == []
+
+
+def test_commits_trail_the_store_but_a_stop_commits_all() -> None:
+    seen: list[list[dict[int, int]]] = []
+
+    def empty() -> None:
+        seen.append(list(bench.consumer.committed))
+        if len(seen) == 3:
+            bench.loop.stop()
+
+    bench = Bench([message("a", 0)], empty=empty, pace=dataclasses.replace(FAST, trail=60.0))
+    bench.loop.run()
+    assert seen == [[], [], []]
+    assert bench.consumer.committed == [{0: 1}]
 
 
 def test_registry_away_is_waited_for() -> None:
