@@ -92,11 +92,13 @@ def test_interruption_costs_one_chunk_at_most(codec: Codec, monkeypatch: pytest.
 def test_what_no_broker_takes_stays_and_holds_nobody_up(codec: Codec) -> None:
     small, large = (codec.encode("transactions", {**PAYMENT, "customer_id": "c" * size}) for size in (1, 2_000_000))
     made, outbox = folded(put_aside(1, small), put_aside(2, large), put_aside(3, small)), ListOutbox()
-    done = replay(made.open(), codec, outbox, now)
+    done = replay(made.open(), codec, outbox, now, force=True)
     assert [position.offset for position in done.sent] == [1, 3]
     assert done.stayed == [(Position("transactions", 0, 2), "Broker: Message size too large")]
     assert [entry.position.offset for entry in made.open()] == [2]
     assert len(outbox.topic("quarantine")) == 2
+    unforced = replay(made.open(), codec, outbox, now)
+    assert [why.split(":")[0] for _, why in unforced.stayed] == ["refused"]
 
 
 class HalfOutbox(ListOutbox):

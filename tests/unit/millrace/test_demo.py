@@ -119,8 +119,10 @@ def _sent_to_itself(sent: signal.Signals) -> None:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """The test may set handlers: the old ones come back."""
+    """The test may set handlers: the old ones come back. It begins with the usual ones, which `nohup` takes away."""
     before = {one: signal.getsignal(one) for one in signals.ENDING}
+    for one in signals.ENDING:
+        signal.signal(one, signal.SIG_DFL)
     yield
     for one, handler in before.items():
         signal.signal(one, handler)

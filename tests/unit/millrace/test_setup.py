@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,7 @@ def test_services_may_start_again_after_apt_was_interrupted(sandbox: Path, sent:
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=partial(signal.signal, sent, signal.SIG_DFL),  # a shell can trap nothing that it was born ignoring
     ) as process:
         deadline = time.monotonic() + 10
         while not (sandbox / "running").exists():
