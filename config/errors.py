@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class UserError(Exception):
     """Bad input or a bad environment: the CLI prints the message on one line and exits with code 2."""
@@ -9,3 +11,8 @@ class UserError(Exception):
 
 class RetryableError(Exception):
     """A part is away (broker, registry, Redis): back off and try again, then stop loudly."""
+
+
+def without_credentials(text: str) -> str:
+    """The text without the user and password of its URLs: errors end up in logs and on pages that are open to all."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

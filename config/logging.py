@@ -8,9 +8,7 @@ import sys
 import structlog
 
 from config.errors import UserError
-from config.settings import Settings
-
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+from config.settings import LEVELS, Settings
 
 
 def configure(process: str, settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, SecretStr, ValidationError, computed_field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +13,9 @@ from config.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "MILLRACE_"
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LEVELS: tuple[str, ...] = get_args(LogLevel)
 
 
 class Settings(BaseSettings):
@@ -73,7 +76,7 @@ class Settings(BaseSettings):
     api_requests_per_second: int = Field(default=2000, ge=1, description="per key")
     api_max_body_bytes: int = Field(default=16_384, ge=256)
     score_deadline_ms: int = Field(default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+    log_level: LogLevel = Field(
         default="INFO", description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL"
     )
     log_json: bool = True

@@ -35,9 +35,14 @@ class Topic:
         return f"{self.name}-value"
 
     @property
+    def most_bytes(self) -> int:
+        """Bytes of the largest message it takes."""
+        return self.max_message_bytes or BROKER_BYTES
+
+    @property
     def room(self) -> int:
         """Bytes of key and value that are sure to fit into one message."""
-        return (self.max_message_bytes or BROKER_BYTES) - _ENVELOPE_BYTES
+        return self.most_bytes - _ENVELOPE_BYTES
 
 
 @lru_cache(maxsize=1)
@@ -49,4 +54,4 @@ def topics() -> dict[str, Topic]:
 
 def largest_message() -> int:
     """Bytes of the largest message that any topic takes: a producer that lets less through is the bottleneck."""
-    return max(topic.max_message_bytes or BROKER_BYTES for topic in topics().values())
+    return max(topic.most_bytes for topic in topics().values())

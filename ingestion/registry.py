@@ -7,7 +7,6 @@ API: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -15,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from config.errors import RetryableError, UserError
+from config.errors import RetryableError, UserError, without_credentials
 
 FULL_TRANSITIVE = "FULL_TRANSITIVE"
 _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -52,8 +51,7 @@ class Registry:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        # Errors end up in logs and on /readyz, which anybody may read.
-        self._name = re.sub(r"//[^/@\s]*@", "//", self.url)
+        self._name = without_credentials(self.url)
         self._client = httpx.Client(timeout=timeout, transport=transport, headers={"Content-Type": _CONTENT_TYPE})
         self._attempts, self._pause, self._sleep = attempts, pause, sleep
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from config.errors import RetryableError, UserError
+from config.errors import RetryableError, UserError, without_credentials
 from ingestion.avro import Codec, UnreadableError
 from ingestion.producer import producer_config
 
@@ -259,11 +258,11 @@ class Gateway:
 
 
 def _told(error: Exception) -> str:
-    """The error for a person, without the credentials that a URL may hold: /readyz is open to all."""
+    """The error for a person, fit for /readyz."""
     if isinstance(error, KafkaException):
         text = error.args[0].str()
     elif isinstance(error, AwayError | RetryableError | UserError):
         text = str(error)
     else:
         text = f"{type(error).__name__}: {error}"
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return without_credentials(text)

@@ -9,8 +9,8 @@ import pytest
 import structlog
 
 from config.errors import UserError
-from config.logging import LEVELS, configure
-from config.settings import Settings
+from config.logging import configure
+from config.settings import LEVELS, Settings
 
 
 @pytest.fixture(autouse=True)

@@ -79,26 +79,8 @@ final class Writers {
     AvroSchema schema = declared.value();
     Writer plain = plain(schema, column, where);
     if (!declared.isNullable()) {
-      boolean union = declared.type == AvroSchema.Type.UNION; // of one type: its index is 0
-      return new Both(
-          (row, i, out) -> {
-            if (row.isNullAt(i)) {
-              throw isNull(where);
-            }
-            if (union) {
-              out.writeLong(0);
-            }
-            plain.write(row, i, out);
-          },
-          (items, i, out) -> {
-            if (items.isNullAt(i)) {
-              throw isNull(where);
-            }
-            if (union) {
-              out.writeLong(0);
-            }
-            plain.write(items, i, out);
-          });
+      Writer required = required(plain, where);
+      return declared.type == AvroSchema.Type.UNION ? onlyBranch(required) : required;
     }
     long nullBranch = nullBranch(declared);
     long valueBranch = declared.branches.indexOf(schema);
@@ -116,6 +98,35 @@ final class Writers {
           if (!absent) {
             plain.write(items, i, out);
           }
+        });
+  }
+
+  private static Writer required(Writer plain, String where) {
+    return new Both(
+        (row, i, out) -> {
+          if (row.isNullAt(i)) {
+            throw isNull(where);
+          }
+          plain.write(row, i, out);
+        },
+        (items, i, out) -> {
+          if (items.isNullAt(i)) {
+            throw isNull(where);
+          }
+          plain.write(items, i, out);
+        });
+  }
+
+  /** A union of one type has an index all the same. */
+  private static Writer onlyBranch(Writer value) {
+    return new Both(
+        (row, i, out) -> {
+          out.writeLong(0);
+          value.write(row, i, out);
+        },
+        (items, i, out) -> {
+          out.writeLong(0);
+          value.write(items, i, out);
         });
   }
 
