@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from ingestion.registry import Registry
 from millrace import jobs
 from millrace.stack import cluster, orphans
 from millrace.stack.harness import Stack, shifted
+from millrace.stack.living import alive
 from millrace.stack.supervisor import Supervisor
 
 JOB = "business_metrics"
@@ -48,7 +47,7 @@ def test_status_tells_every_process_and_job(harness: Stack) -> None:
     assert found["running"]
     assert {one["name"] for one in found["processes"] if not one["ready"]} == set()
     kafka = next(one for one in found["processes"] if one["name"] == "kafka")
-    assert psutil.Process(kafka["pid"]).is_running()
+    assert alive(psutil.Process(kafka["pid"]))
     assert kafka["ports"]["broker"] == harness.settings.port("kafka")
     assert {job["name"]: job["state"] for job in found["jobs"]} == {"fraud_features": "RUNNING", JOB: "RUNNING"}
 
@@ -125,21 +124,21 @@ def small(tmp_path: Path, stack: Settings) -> Iterator[Stack]:
 
 def test_what_outlives_a_killed_supervisor_is_found_and_taken_over(small: Stack) -> None:
     small.up("redis")
-    old = small.info("redis").pid
-    daemon = int((small.layout.run / "supervisord.pid").read_text())
-    os.kill(daemon, signal.SIGKILL)
-    small.wait(lambda: not psutil.pid_exists(daemon), "supervisord to be gone")
-    assert orphans.orphans(small.layout, set()) == [orphans.Orphan("redis", old)]
+    old = psutil.Process(small.info("redis").pid)
+    daemon = psutil.Process(int((small.layout.run / "supervisord.pid").read_text()))
+    daemon.kill()
+    small.wait(lambda: not alive(daemon), "supervisord to be gone")
+    assert orphans.orphans(small.layout, set()) == [orphans.Orphan("redis", old.pid)]
     checks = {check["name"]: check for check in json.loads(_doctor(small).stdout)}
     assert checks["orphans"] == {
         "name": "orphans",
         "ok": False,
-        "detail": f"run without their Supervisor: redis (pid {old})",
+        "detail": f"run without their Supervisor: redis (pid {old.pid})",
         "fix": "millrace down",
     }
     small.up("redis")
-    assert small.info("redis").pid != old
-    assert not psutil.pid_exists(old)
+    assert small.info("redis").pid != old.pid
+    assert not alive(old)
     small.down()
     assert Supervisor(small.layout).info() == {}
     assert orphans.recorded(small.layout) == {}
