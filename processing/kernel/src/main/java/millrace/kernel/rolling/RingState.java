@@ -1,6 +1,5 @@
 package millrace.kernel.rolling;
 
-import java.util.Arrays;
 import millrace.kernel.rolling.Layout.FeaturePlan;
 import millrace.kernel.rolling.Layout.Ring;
 
@@ -8,16 +7,9 @@ import millrace.kernel.rolling.Layout.Ring;
  * One ring of the current key. Its part of the head holds the current tile (that of the newest
  * emitting row), for each window the fold of the tiles before it ("rest"), and then all other tiles
  * ("closed"). A row in the current tile needs the first two alone, and the closed tiles are copied
- * as bytes. When these grow large they are stored in an entry of their own ("apart") that such rows
- * never touch.
+ * as bytes.
  */
 final class RingState {
-  /** Bytes of closed tiles above which they are stored apart. */
-  static final int APART = 768;
-
-  /** Bytes below which they come back: not the same, so that they do not go to and fro. */
-  private static final int BACK = APART / 2;
-
   private static final int HAS_CURRENT = 1;
   private static final int IS_APART = 2;
   private static final long NONE = Long.MIN_VALUE;
@@ -26,7 +18,7 @@ final class RingState {
   private final Lanes lanes;
   private final Tiles rests;
   private final Tiles current;
-  private final Tiles closed;
+  private final ClosedTiles closed;
   private final Tiles fold;
   private final boolean[] meets;
   private final Bytes in = Bytes.over(new byte[0]);
@@ -38,25 +30,19 @@ final class RingState {
   private int to;
   private int restsFrom;
   private int restsTo;
-  private int closedFrom;
-  private boolean apart;
 
   // In memory. The index of the current tile is known without loading.
   private long tileNow;
   private boolean loaded;
-  private boolean closedLoaded;
   private boolean changed;
   private boolean restsStale;
-  // Closed tiles from this position on are no longer as stored.
-  private int closedChanged;
-  private boolean closedRewrite;
 
   RingState(Ring ring) {
     this.ring = ring;
     lanes = ring.lanes;
     rests = new Tiles(lanes, Math.max(1, ring.windows.length));
     current = new Tiles(lanes, 1);
-    closed = new Tiles(lanes, 64);
+    closed = new ClosedTiles(ring);
     fold = new Tiles(lanes, 1);
     meets = new boolean[lanes.size];
   }
@@ -65,16 +51,12 @@ final class RingState {
   void reset() {
     from = 0;
     to = 0;
-    apart = false;
     tileNow = NONE;
     loaded = true;
-    closedLoaded = true;
     changed = false;
     restsStale = true;
-    closedChanged = 0;
-    closedRewrite = false;
     current.size = 0;
-    closed.size = 0;
+    closed.reset();
   }
 
   /** The state in {@code data} from {@code begin} until {@code end}; read when needed. */
@@ -85,13 +67,11 @@ final class RingState {
     in.data = data;
     in.at = begin;
     tileNow = in.getSigned();
-    apart = (in.getByte() & IS_APART) != 0;
+    closed.open((in.getByte() & IS_APART) != 0);
     restsFrom = in.at;
     loaded = false;
-    closedLoaded = false;
     changed = false;
     restsStale = false;
-    closedRewrite = false;
   }
 
   /**
@@ -121,11 +101,11 @@ final class RingState {
     if (newest != tileNow) {
       roll(newest, after, store);
     } else if (before != after) {
-      loadClosed(after, store);
+      closed.load(after, store);
       restsStale = true;
       changed = true;
     } else if (tile != tileNow) {
-      loadClosed(after, store);
+      closed.load(after, store);
     }
     if (restsStale) {
       foldRests(after);
@@ -154,7 +134,8 @@ final class RingState {
   }
 
   private void update(Operands row, long time, long tile) {
-    Tiles tiles = tile == tileNow ? current : closed;
+    boolean now = tile == tileNow;
+    Tiles tiles = now ? current : closed.tiles;
     int position = tiles.find(tile);
     if (position < 0) {
       position = -1 - position;
@@ -166,9 +147,8 @@ final class RingState {
       }
     }
     changed = true;
-    if (tiles == closed) {
-      closedChanged = Math.min(closedChanged, position);
-      closedRewrite = true;
+    if (!now) {
+      closed.touch(position);
       restsStale |= tile < tileNow;
     }
   }
@@ -179,15 +159,13 @@ final class RingState {
     for (FeaturePlan plan : plans) {
       if (plan.window() != folded) {
         folded = plan.window();
-        int[] used = ring.windows[folded].lanes();
         if (tile == tileNow) {
           fold.copy(rests, folded, 0);
+          int[] used = ring.windows[folded].lanes();
           Arithmetic.fold(ring, used, current, 0, current.size, fold, 0, time);
         } else {
           lanes.clear(fold, 0);
-          long oldest = Math.max(tile - ring.windows[folded].tiles() + 1, floor);
-          int end = closed.position(tile + 1);
-          Arithmetic.fold(ring, used, closed, closed.position(oldest), end, fold, 0, time);
+          closed.fold(ring.windows[folded], tile, tile + 1, floor, fold, 0, time);
         }
       }
       Arithmetic.finish(plan, fold, 0, row, time, out);
@@ -196,36 +174,24 @@ final class RingState {
 
   /** Makes {@code tile} the current one. */
   private void roll(long tile, long floor, StateStore store) {
-    loadClosed(floor, store);
+    closed.load(floor, store);
     if (current.size > 0 && tileNow >= floor) {
-      int position = -1 - closed.find(tileNow);
-      closed.insert(position, tileNow);
-      closed.copy(current, 0, position);
-      closedChanged = Math.min(closedChanged, position);
+      closed.add(tileNow, current);
     }
     current.size = 0;
-    int ahead = closed.find(tile);
-    if (ahead >= 0) {
-      current.insert(0, tile);
-      current.copy(closed, ahead, 0);
-      closed.remove(ahead);
-      closedChanged = Math.min(closedChanged, ahead);
-    }
+    closed.take(tile, current);
+    closed.rewrite();
     tileNow = tile;
     restsStale = true;
     changed = true;
-    closedRewrite = true;
   }
 
   private void foldRests(long floor) {
     restsStale = false;
-    int end = tileNow == NONE ? 0 : closed.position(tileNow);
     for (int i = 0; i < ring.windows.length; i++) {
       lanes.clear(rests, i);
-      if (end > 0) {
-        int begin = closed.position(Math.max(tileNow - ring.windows[i].tiles() + 1, floor));
-        Arithmetic.fold(
-            ring, ring.windows[i].lanes(), closed, begin, end, rests, i, Long.MAX_VALUE);
+      if (tileNow != NONE) {
+        closed.fold(ring.windows[i], tileNow, tileNow, floor, rests, i, Long.MAX_VALUE);
       }
     }
   }
@@ -248,51 +214,15 @@ final class RingState {
       current.insert(0, tileNow);
       lanes.read(in, current, 0, tileNow * ring.tileMs);
     }
-    closedFrom = in.at;
-  }
-
-  /** Reads the closed tiles from {@code floor} on. */
-  private void loadClosed(long floor, StateStore store) {
-    if (closedLoaded) {
-      return;
-    }
-    closedLoaded = true;
-    in.data = source;
-    in.at = closedFrom;
-    if (apart) {
-      in.data = store.get(StateStore.ring(ring.tileMs));
-      in.at = 0;
-      if (in.data == null) {
-        throw new IllegalStateException("rolling: the tiles of " + ring.tileMs + " ms are missing");
-      }
-    }
-    int n = (int) in.getVar();
-    closed.reserve(n + 1);
-    closed.source = in.data;
-    int size = 0;
-    long tile = 0;
-    for (int i = 0; i < n; i++) {
-      tile = i == 0 ? in.getSigned() : tile + in.getVar();
-      closed.begin[size] = in.at;
-      lanes.read(in, closed, size, tile * ring.tileMs);
-      closed.end[size] = in.at;
-      closed.index[size] = tile;
-      size += tile >= floor ? 1 : 0;
-    }
-    closed.size = size;
-    closedChanged = size;
+    closed.at(source, in.at, to);
   }
 
   /** Takes over the tiles of a ring stored by another spec. */
   void adopt(RingState old, long newest, long floor, StateStore store) {
     reset();
-    apart = old.apart;
     old.load();
-    old.loadClosed(floor, store);
-    for (int i = 0; i < old.closed.size; i++) {
-      closed.insert(i, old.closed.index[i]);
-      closed.translate(old.closed, i, i);
-    }
+    old.closed.load(floor, store);
+    closed.adopt(old.closed);
     if (old.current.size > 0) {
       tileNow = old.tileNow;
       current.insert(0, tileNow);
@@ -304,7 +234,7 @@ final class RingState {
 
   /** Whether its closed tiles are stored apart. */
   boolean isApart() {
-    return apart;
+    return closed.isApart();
   }
 
   /** Writes the ring's part of the head, and what is stored apart. */
@@ -321,7 +251,7 @@ final class RingState {
     if (restsStale) {
       foldRests(NONE);
     }
-    if (closedLoaded) {
+    if (closed.isLoaded()) {
       for (int i = 0; i < ring.windows.length; i++) {
         lanes.write(scratch, rests, i, tileNow * ring.tileMs);
       }
@@ -331,42 +261,10 @@ final class RingState {
     if (current.size > 0) {
       lanes.write(scratch, current, 0, tileNow * ring.tileMs);
     }
-    if (!closedRewrite && to > from) {
-      scratch.data[flags] |= (byte) (apart ? IS_APART : 0);
-      scratch.put(source, closedFrom, to - closedFrom);
-    } else {
-      writeClosed(flags, store);
+    if (closed.write(scratch, store)) {
+      scratch.data[flags] |= IS_APART;
     }
     out.putVar(scratch.at);
     out.put(scratch.data, 0, scratch.at);
-  }
-
-  private void writeClosed(int flags, StateStore store) {
-    int begin = scratch.at;
-    int size = closed.size;
-    scratch.putVar(size);
-    if (size > 0) {
-      scratch.putSigned(closed.index[0]);
-    }
-    int same = Math.min(closedChanged, size);
-    if (same > 0) {
-      int length = closed.end[same - 1] - closed.begin[0];
-      scratch.put(closed.source, closed.begin[0], length);
-    }
-    for (int i = same; i < size; i++) {
-      if (i > 0) {
-        scratch.putVar(closed.index[i] - closed.index[i - 1]);
-      }
-      lanes.write(scratch, closed, i, closed.index[i] * ring.tileMs);
-    }
-    int bytes = scratch.at - begin;
-    if (bytes > (apart ? BACK : APART)) {
-      byte[] value = Arrays.copyOfRange(scratch.data, begin, scratch.at);
-      store.put(StateStore.ring(ring.tileMs), value);
-      scratch.at = begin;
-      scratch.data[flags] |= IS_APART;
-    } else if (apart) {
-      store.remove(StateStore.ring(ring.tileMs));
-    }
   }
 }

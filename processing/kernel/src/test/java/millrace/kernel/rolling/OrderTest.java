@@ -80,7 +80,7 @@ class OrderTest {
   @Test
   void aFullBucketForgetsTheIdThatCameFirst() {
     Play play = new Play(window("l", 3200, 1), feature("n", "count", "l", ""), "\"id\": \"id\"");
-    for (int i = 0; i <= Ids.MOST; i++) {
+    for (int i = 0; i <= IdEntries.MOST; i++) {
       play.row(7L, "id" + i, 1.0, null, "t");
     }
     assertEquals(true, play.row(7L, "id1", 1.0, null, "t").get("duplicate"));
