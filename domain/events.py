@@ -50,7 +50,7 @@ class BusinessMetrics:
     gmv: float
     """Sum of price times quantity over order lines with a known price."""
     unpriced_lines: int
-    """Order lines without a price: not in gmv."""
+    """Order lines without a price, or of more than 1e15: not in gmv."""
     active_visitors: int
     """Distinct visitors with any event."""
     buyers: int

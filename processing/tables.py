@@ -53,7 +53,6 @@ _METADATA = (
 _PATIENCE_MS = 600_000
 _CONSUMER = {
     "auto.offset.reset": "earliest",
-    "partition.discovery.interval.ms": 60_000,
     "default.api.timeout.ms": _PATIENCE_MS,
     "max.poll.records": 2_000,
     "reconnect.backoff.max.ms": 1_000,
@@ -133,6 +132,8 @@ def source_ddl(topic: str, *, group: str, watermark: Watermark | None = None, co
         **_connection(declared, config),
         "properties.group.id": group,
         "scan.startup.mode": "group-offsets",
+        # The connector sets the client's own property from this one, whatever that says.
+        "scan.topic-partition-discovery.interval": "60 s",
         "key.format": "raw",
         "key.fields": "kafka_key",
         "value.fields-include": "EXCEPT_KEY",

@@ -6,6 +6,7 @@ keep the newest model trained for that version, so an upgrade needs no pause bet
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from dataclasses import dataclass
@@ -52,12 +53,16 @@ def load(folder: Path) -> Model:
     """Read and try a model. Raises `UnusableModelError`."""
     try:
         card: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        text = (folder / "model.txt").read_bytes()
+        # Before LightGBM sees it: of a text that ends too early its parser ends the process, or makes another model.
+        if hashlib.sha256(text).hexdigest() != card["sha256"]:
+            raise UnusableModelError(f"{folder.name}: model.txt is not what was trained: its SHA-256 is another")
         model = Model(
-            version=card["version"],
-            feature_set_version=card["feature_set_version"],
+            version=str(card["version"]),
+            feature_set_version=str(card["feature_set_version"]),
             features=tuple(card["features"]),
             thresholds=Thresholds(**card["thresholds"]),
-            booster=lightgbm.Booster(model_file=str(folder / "model.txt")),
+            booster=lightgbm.Booster(model_str=text.decode()),
         )
     except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
         raise UnusableModelError(f"{folder.name}: {error!r}") from error

@@ -114,6 +114,7 @@ def train(
     version = f"{FRAUD.version}-{digest[:12]}"
     card = {
         "version": version,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "feature_set_version": FRAUD.version,
         "features": list(frame.features),
         "thresholds": asdict(thresholds),

@@ -26,11 +26,15 @@ _EVENTS = """
         FROM TUMBLE(TABLE readable, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)
     ) WHERE nth = 1"""
 
-_MINUTES = """
+# A sum of them would not be finite, and a minute without a finite GMV is no minute: such a line counts as unpriced.
+_MOST = "1E15"
+_AMOUNT = f"CASE WHEN ABS(price * quantity) <= {_MOST} THEN price * quantity END"
+
+_MINUTES = f"""
     SELECT window_start, window_end,
            COUNT(DISTINCT transaction_id) FILTER (WHERE event_type = 'transaction') AS orders,
-           SUM(price * quantity) FILTER (WHERE event_type = 'transaction') AS gmv,
-           COUNT(*) FILTER (WHERE event_type = 'transaction' AND price IS NULL) AS unpriced_lines,
+           SUM({_AMOUNT}) FILTER (WHERE event_type = 'transaction') AS gmv,
+           COUNT(*) FILTER (WHERE event_type = 'transaction' AND ({_AMOUNT}) IS NULL) AS unpriced_lines,
            COUNT(DISTINCT user_id) AS active_visitors,
            COUNT(DISTINCT user_id) FILTER (WHERE event_type = 'transaction') AS buyers,
            COUNT(*) AS events

@@ -33,6 +33,7 @@ ALONE = 3
 class Made:
     """What a product made of a record. `output`: the bytes to produce, None where there is nothing to."""
 
+    message: Message
     result: Result
     output: bytes | None
 
@@ -67,14 +68,27 @@ class Handler:
             self._make_all(rows, batch)
         return batch
 
-    def replace(self, made: Made, data: bytes) -> None:
-        """Take the output from the bytes that stay stored instead of the result's own."""
-        if self._product.output is not None and made.output is not None:
+    def replace(self, batch: Batch, made: Made, data: bytes) -> None:
+        """Take the output from the bytes that stay stored instead of the result's own.
+
+        Where no record can be made of them (another program's), the message is put aside: nobody may be told another
+        decision than the one that is stored.
+        """
+        if self._product.output is None or made.output is None:
+            return
+        try:
             made.output = self._codec.encode(self._product.output, self._product.restore(data))
+        except ELSEWHERE:
+            raise
+        except Exception as error:
+            log.warning("a stored value cannot be restored", key=made.result.write.key, exc_info=error)
+            made.output = None
+            why = f"{made.result.write.key} holds what cannot be restored: {type(error).__name__}: {error}"
+            batch.poison.append((made.message, UnreadableError("refused", why)))
 
     def _make_all(self, rows: Sequence[tuple[Message, Incoming]], batch: Batch) -> None:
         try:
-            batch.made = self._make([row for _, row in rows])
+            batch.made = self._make(rows)
         except ELSEWHERE:
             raise
         except Exception as error:
@@ -87,7 +101,7 @@ class Handler:
         broken = 0
         for message, row in rows:
             try:
-                batch.made += self._make([row])
+                batch.made += self._make([(message, row)])
             except ELSEWHERE:
                 raise
             except UnreadableError as error:  # the product's own verdict on a record
@@ -101,8 +115,9 @@ class Handler:
         if self._broken >= ALONE or broken == len(rows) > 1:
             raise first
 
-    def _make(self, rows: Sequence[Incoming]) -> list[Made]:
-        return [Made(result, self._encoded(result)) for result in self._product.handle(rows)]
+    def _make(self, rows: Sequence[tuple[Message, Incoming]]) -> list[Made]:
+        results = self._product.handle([row for _, row in rows])
+        return [Made(message, made, self._encoded(made)) for (message, _), made in zip(rows, results, strict=True)]
 
     def _encoded(self, result: Result) -> bytes | None:
         topic = self._product.output

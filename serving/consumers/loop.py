@@ -172,7 +172,7 @@ class Loop:
             self._metrics.latency.observe(max(0.0, stored_at - made.result.origin / 1000))
             if winner is not None:
                 self._metrics.kept.inc()
-                self._handler.replace(made, winner.data)
+                self._handler.replace(batch, made, winner.data)
 
     def _outgoing(self, batch: Batch) -> list[tuple[str, bytes, bytes]]:
         """All to be produced, as topic, key and value, before anything of it is: sending must not be repeated."""
@@ -205,6 +205,10 @@ class Loop:
             try:
                 self._producer.produce(topic, value, key, on_delivery=delivered)
             except BufferError:  # the client's queue is full, the broker slow or away
+                if self._failure is not None:
+                    raise KafkaException(self._failure) from None
+                if self._stopping:
+                    raise RetryableError("stopped while the producer's queue was full") from None
                 self._health.beat()
                 self._report({})
                 self._producer.poll(0.1)
@@ -235,7 +239,8 @@ class Loop:
         until = time.monotonic() + seconds
         while not self._stopping and (left := until - time.monotonic()) > 0:
             self._health.beat()
-            self._pending += self._read(1, min(left, self._pace.idle))
+            came = self._read(1, min(left, self._pace.idle))  # may take partitions away, and what is pending of them
+            self._pending += came
             self._producer.poll(0)
         self._consumer.resume(self._consumer.assignment())
 
@@ -279,10 +284,21 @@ class Loop:
         self._owned -= gone
         self._pending = [message for message in self._pending if message.partition() not in gone]
         self._ledger.forget(gone)
+        for partition in gone:
+            self._metrics.forget_lag(partition)
         log.info("revoked", partitions=sorted(gone))
 
     def _measure_lag(self) -> None:
-        for place in self._consumer.position([TopicPartition(self._product.topic, owned) for owned in self._owned]):
+        places = self._consumer.position([TopicPartition(self._product.topic, owned) for owned in self._owned])
+        begun = [place for place in places if place.offset >= 0]
+        for place in begun + self._not_begun([place for place in places if place.offset < 0]):
             low, high = self._consumer.get_watermark_offsets(place, timeout=1, cached=True)
             if high >= 0:
                 self._metrics.set_lag(place.partition, max(0, high - max(place.offset, low, 0)))
+
+    def _not_begun(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Where reading will begin in partitions of which nothing was read yet: what the group has committed."""
+        try:
+            return self._consumer.committed(places, timeout=1) if places else []
+        except KafkaException:
+            return []  # the broker is away: asked again in a second

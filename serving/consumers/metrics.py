@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 MILLISECONDS = (
@@ -53,3 +55,8 @@ class Metrics:
     def set_lag(self, partition: int, records: int) -> None:
         """Lag of one partition."""
         self.lag.labels(consumer=self._consumer, partition=str(partition)).set(records)
+
+    def forget_lag(self, partition: int) -> None:
+        """The partition is another consumer's now."""
+        with suppress(KeyError):
+            self.lag.remove(self._consumer, str(partition))

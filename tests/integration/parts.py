@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,8 +17,6 @@ from domain.events import FraudLabel, Transaction
 from ingestion.avro import Codec
 from ingestion.producer import KafkaSink, Sink
 from ingestion.registry import Registry
-from millrace.stack.layout import Layout
-from millrace.stack.supervisor import Supervisor
 
 
 def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: float = 0.2) -> Any:
@@ -30,23 +26,6 @@ def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: fl
         assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what} (last: {answer!r})"
         time.sleep(pause)
     return answer
-
-
-def pid(stack: Settings, name: str) -> int:
-    """The process id Supervisor knows, 0 while it is down."""
-    return Supervisor(Layout.of(stack)).info()[name].pid or 0
-
-
-def kill(stack: Settings, name: str) -> int:
-    """`kill -9`, and the id that died."""
-    victim: int = until(f"{name} runs", lambda: pid(stack, name))
-    os.kill(victim, signal.SIGKILL)
-    return victim
-
-
-def reborn(stack: Settings, name: str, victim: int) -> None:
-    """Wait until Supervisor has started a dead process again."""
-    until(f"{name} restarted", lambda: pid(stack, name) not in (0, victim))
 
 
 def restarts(stack: Settings, job: str) -> int:
@@ -135,3 +114,11 @@ def stored(client: redis.Redis, identities: Iterable[str]) -> dict[str, dict[str
             if data is not None:
                 found[identity] = orjson.loads(data)
     return found
+
+
+def decisions(client: redis.Redis, identities: Iterable[str], customers: Iterable[str]) -> dict[str, object]:
+    """Every stored byte of transactions and customers: their keys' hashes, and the customers' recent decisions."""
+    customers = list(customers)
+    keys = [f"fraud:tx:{identity}" for identity in identities] + [f"fraud:customer:{one}" for one in customers]
+    found: dict[str, object] = {key: client.hgetall(key) for key in keys}
+    return found | {key: client.zrange(key, 0, -1, withscores=True) for key in (f"fraud:recent:{c}" for c in customers)}

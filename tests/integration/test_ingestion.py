@@ -17,6 +17,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import redis
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -29,7 +30,7 @@ from ingestion.producer import KafkaSink
 from ingestion.registry import FULL_TRANSITIVE, IncompatibleSchemaError, Registry
 from ingestion.topics_admin import Found, TopicsAdmin, admin
 from millrace.stack.harness import Stack
-from tests.integration.parts import ends, read, until
+from tests.integration.parts import caught_up, decisions, ends, read, stored, until
 from tests.unit.ingestion.sinks import SinkConformance
 
 # A shell ignores SIGINT in what it runs in the background, and the tests' children would inherit that.
@@ -289,6 +290,24 @@ class TestReplay:
         counts = [sent.count(one) for one in days.ids if not one.endswith("-100")]
         assert min(counts) == 2
         assert max(counts) <= 3
+
+    def test_the_same_replay_twice_changes_no_stored_value(
+        self, stack: Settings, harness: Stack, model: object, days: Days
+    ) -> None:
+        good = [one for one in days.ids if not one.endswith("-100")]
+        mark = days.path.stem
+        with redis.Redis.from_url(stack.redis_url) as client:
+
+            def replayed() -> dict[str, object]:
+                done = json.loads(harness.cli("replay", "transactions", str(days.path), "--json"))
+                assert (done["resumed_at"], done["rows"]) == (0, 480)
+                for topic, group in (("transactions", "fraud_features"), ("fraud-features", "fraud")):
+                    until(f"{topic} is read", lambda: caught_up(stack, f"millrace-{group}", topic))  # noqa: B023
+                return decisions(client, good, [f"{mark}-c{number}" for number in range(7)])
+
+            first = replayed()
+            assert len(stored(client, good)) == len(good)
+            assert replayed() == first
 
     def test_shop_events(self, stack: Settings, harness: Stack, tmp_path: Path) -> None:
         start, mark = ends(stack, "shop-events"), str(uuid4())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import struct
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import fastavro
@@ -18,7 +20,9 @@ from config.settings import Settings
 from domain.events import Transaction
 from ingestion import schema
 from ingestion.avro import Codec, plain
+from ingestion.producer import KafkaSink
 from ingestion.registry import Registry
+from millrace.stack.harness import Stack
 from tests.integration.parts import ends, plug, read, restarts, send, stored, until
 
 GOOD, POISON = 100_000, 1_000
@@ -67,7 +71,7 @@ def _poisons(stack: Settings, codec: Codec, run: str) -> list[tuple[str, Callabl
     ]
 
 
-def _payments(run: str) -> list[Transaction]:
+def _payments(run: str, count: int = GOOD) -> list[Transaction]:
     return [
         Transaction(
             transaction_id=f"{run}-{place}",
@@ -76,17 +80,34 @@ def _payments(run: str) -> list[Transaction]:
             terminal_id=f"{run}-t{place % 499}",
             amount=float(place % 250),
         )
-        for place in range(GOOD)
+        for place in range(count)
     ]
 
 
+def _register(stack: Settings, run: str, word: str) -> int:
+    """The id of a schema that nobody has registered before: Transaction with another word in its doc string."""
+    made = schema.load("Transaction")
+    made["doc"] = f"{made['doc']} {run} {word}"
+    with Registry(stack.registry_url) as registry:
+        return registry.register(f"{run}-later-value", json.dumps(made))
+
+
+def _send_early(sink: KafkaSink, codec: Codec, run: str, number: int) -> None:
+    """A good payment whose schema id the registry does not know yet."""
+    payment = replace(_payments(run, 1)[0], transaction_id=f"{run}-early", terminal_id=f"{run}-early")
+    good = codec.encoder("transactions").object(payment)
+    sink.send("transactions", f"{run}-early", struct.pack(">bI", 0, number) + good[5:])
+
+
 @pytest.mark.timeout(420)
-def test_poison_is_set_aside_and_the_rest_goes_on(stack: Settings, model: object) -> None:
+def test_poison_is_set_aside_and_the_rest_goes_on(harness: Stack, stack: Settings) -> None:
     run = f"poison-{uuid.uuid4().hex[:8]}"
     payments, sent = _payments(run), Counter[str]()
     before, start = restarts(stack, "fraud_features"), ends(stack, "quarantine")
     with plug(stack) as (sink, codec):
         makers = _poisons(stack, codec, run)
+        later = _register(stack, run, "One.") + 1
+        _send_early(sink, codec, run, later)
         for place, payment in enumerate(payments):
             if place % (GOOD // POISON) == 0:
                 reason, make = makers[place // (GOOD // POISON) % len(makers)]
@@ -113,3 +134,27 @@ def test_poison_is_set_aside_and_the_rest_goes_on(stack: Settings, model: object
     assert len({(record["source_partition"], record["source_offset"]) for record in records}) == POISON
     assert {record["value"] for record in records if record["reason"] != "empty"} <= made, "the bytes are kept whole"
     assert restarts(stack, "fraud_features") == before
+    _listed_and_shown(harness, records)
+    _replayed_once_it_can_be_read(harness, run, later)
+
+
+def _listed_and_shown(harness: Stack, records: list[dict[str, Any]]) -> None:
+    listed = json.loads(harness.cli("quarantine", "list", "--json", "--limit", "0", "--topic", "transactions"))
+    told = {one["id"]: one["reason"] for one in listed["records"]}
+    mine = {f"transactions/{one['source_partition']}/{one['source_offset']}": one for one in records}
+    assert {place: told[place] for place in mine} == {place: one["reason"] for place, one in mine.items()}
+    place, one = next((place, one) for place, one in mine.items() if one["reason"] == "truncated")
+    shown = json.loads(harness.cli("quarantine", "show", place, "--json"))
+    assert base64.b64decode(shown["value_base64"]) == one["value"]
+    assert shown["unreadable_now"].startswith("truncated")
+
+
+def _replayed_once_it_can_be_read(harness: Stack, run: str, later: int) -> None:
+    """A producer was ahead of the registry; its schema comes, and the payment is scored."""
+    listed = json.loads(harness.cli("quarantine", "list", "--json", "--limit", "0", "--reason", "unknown_schema"))
+    (place,) = (one["id"] for one in listed["records"] if one["key"] == f"{run}-early")
+    assert _register(harness.settings, run, "Two.") == later
+    assert json.loads(harness.cli("quarantine", "replay", place, "--json"))["replayed"] == [place]
+    with redis.Redis.from_url(harness.settings.redis_url) as client:
+        scored = until("it is scored", lambda: stored(client, [f"{run}-early"]))
+    assert not scored[f"{run}-early"]["late"]

@@ -14,8 +14,10 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import chain
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,51 +25,96 @@ import redis
 
 from config.settings import Settings
 from domain.events import FraudLabel, Transaction
+from domain.features.fraud import FRAUD
 from domain.fraud_pipeline import feature_rows
 from ingestion.avro import Codec
 from ingestion.producer import KafkaSink
 from millrace.stack.harness import Stack
 from serving.models import Model, load
-from tests.integration.parts import caught_up, kill, plug, read, reborn, restarts, send, stored, until
+from tests.integration.parts import caught_up, decisions, ends, plug, read, restarts, send, stored, until
 
 JOB_GROUP = "millrace-fraud_features"
 RATE = 250  # transactions a second
 VICTIMS = ("taskmanager", "consumer-fraud", "redis", "registry", "kafka")
-CALM_S = 8.0  # between two kills
+CALM_S = 6.0  # before each kill: longer than from one checkpoint to the next
+MOST = 200 * RATE
 DAY_MS = 86_400_000
+START = 1_760_000_000_000
+QUIET = 10  # terminals that get verdicts, but no payment before the end
+# What a transaction's place in its topic adds to its features.
+PLACES = {"sequence", "produced_at"}
 
 
-def _stream(run: str, count: int) -> tuple[list[Transaction], list[FraudLabel]]:
-    """Payments of a few hours, one a second, and the verdicts of the days before on the same terminals."""
-    chance = random.Random(20260)
-    start = 1_760_000_000_000
-    labels = [
-        FraudLabel(
-            transaction_id=f"{run}-old-{place}",
-            event_time=start - 6 * DAY_MS + place * (5 * DAY_MS // 400),
-            customer_id=f"{run}-c{chance.randrange(50)}",
-            terminal_id=f"{run}-t{chance.randrange(20)}",
-            is_fraud=chance.random() < 0.3,
-        )
-        for place in range(400)
-    ]
-    payments = [
-        Transaction(
-            transaction_id=f"{run}-{place}",
-            event_time=start + place * 1000,
-            customer_id=f"{run}-c{chance.randrange(50)}",
-            terminal_id=f"{run}-t{chance.randrange(20)}",
-            amount=round(chance.lognormvariate(3.5, 1.2), 2),
-        )
-        for place in range(count)
-    ]
-    return payments, labels
+@dataclass
+class Flow:
+    """What a run has sent so far, in its order."""
 
+    run: str
+    payments: list[Transaction] = field(default_factory=list)
+    labels: list[FraudLabel] = field(default_factory=list)
 
-def _expected(payments: list[Transaction], labels: list[FraudLabel], model: Model) -> dict[str, float]:
-    rows = list(feature_rows(payments, labels))
-    matrix = np.array([[row[name] for name in model.features] for row in rows], dtype=np.float64)
-    return {row["transaction_id"]: float(score) for row, score in zip(rows, model.predict(matrix), strict=True)}
+    def verdicts_before(self) -> list[FraudLabel]:
+        """Those of the days before, on the terminals that the payments come from."""
+        chance = random.Random(7)
+        return [
+            FraudLabel(
+                transaction_id=f"{self.run}-old-{place}",
+                event_time=START - 6 * DAY_MS + place * (5 * DAY_MS // 400),
+                customer_id=f"{self.run}-c{chance.randrange(50)}",
+                terminal_id=f"{self.run}-t{chance.randrange(20)}",
+                is_fraud=chance.random() < 0.3,
+            )
+            for place in range(400)
+        ]
+
+    def stream(self) -> Iterator[Transaction | FraudLabel]:
+        """Payments, one a second of event time, and with every tenth a verdict.
+
+        Which of two topics is read first does not show: these verdicts are on terminals without a payment.
+        """
+        chance = random.Random(20260)
+        for place in range(MOST):
+            yield Transaction(
+                transaction_id=f"{self.run}-{place}",
+                event_time=START + place * 1000,
+                customer_id=f"{self.run}-c{chance.randrange(50)}",
+                terminal_id=f"{self.run}-t{chance.randrange(20)}",
+                amount=round(chance.lognormvariate(3.5, 1.2), 2),
+            )
+            if place % 10 == 0:
+                yield FraudLabel(
+                    transaction_id=f"{self.run}-now-{place}",
+                    event_time=START + place * 1000,
+                    customer_id=f"{self.run}-c0",
+                    terminal_id=f"{self.run}-quiet{chance.randrange(QUIET)}",
+                    is_fraud=chance.random() < 0.3,
+                )
+
+    def last_payments(self) -> list[Transaction]:
+        """One on each terminal that had verdicts alone, eight days after them, when they count."""
+        return [
+            Transaction(
+                transaction_id=f"{self.run}-last-{place}",
+                event_time=START + MOST * 1000 + 8 * DAY_MS,
+                customer_id=f"{self.run}-new{place}",
+                terminal_id=f"{self.run}-quiet{place}",
+                amount=25.0,
+            )
+            for place in range(QUIET)
+        ]
+
+    def send(self, sink: KafkaSink, codec: Codec, *records: Transaction | FraudLabel) -> None:
+        """Produce, and keep what was produced."""
+        send(sink, codec, records)
+        for record in records:
+            if isinstance(record, FraudLabel):
+                self.labels.append(record)
+            else:
+                self.payments.append(record)
+
+    def features(self) -> dict[str, dict[str, Any]]:
+        """What the specification makes of it, by transaction."""
+        return {row["transaction_id"]: row for row in feature_rows(self.payments, self.labels)}
 
 
 def _current(stack: Settings) -> Model:
@@ -83,23 +130,24 @@ def client(stack: Settings) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.timeout(420)
-def test_every_part_may_die_under_load(stack: Settings, model: object, client: redis.Redis) -> None:
-    run = f"survival-{uuid.uuid4().hex[:8]}"
-    payments, labels = _stream(run, int(RATE * CALM_S * (len(VICTIMS) + 1)))
+def test_every_part_may_die_under_load(harness: Stack, stack: Settings, client: redis.Redis) -> None:
+    flow = Flow(f"survival-{uuid.uuid4().hex[:8]}")
+    start = {topic: ends(stack, topic) for topic in ("fraud-features", "fraud-scores")}
     with plug(stack) as (sink, codec):
-        _disturb(stack, sink, codec, payments, labels)
-        _every_score_is_the_undisturbed_one(stack, client, payments, labels)
-        _published_once(stack, codec, payments)
-    _replay_changes_nothing(stack, client, payments, labels)
+        _disturb(harness, flow, sink, codec)
+        expected = flow.features()
+        _every_score_is_the_undisturbed_one(stack, client, expected)
+        features = read(stack, "fraud-features", codec, start["fraud-features"])
+        _every_feature_is_the_specified_one(features, expected)
+        _published_once(stack, codec, start["fraud-scores"], expected)
+        _nothing_changes_by_a_replay(stack, client, flow, sink, codec, features)
 
 
 @pytest.mark.timeout(180)
-def test_redis_may_forget_what_it_answered_last(
-    stack: Settings, harness: Stack, model: object, client: redis.Redis
-) -> None:
+def test_redis_may_forget_what_it_answered_last(stack: Settings, harness: Stack, client: redis.Redis) -> None:
     """Killed while the disk is slow, its file lacks what it answered for up to two seconds: here, for the last few."""
     run = f"forgetful-{uuid.uuid4().hex[:8]}"
-    payments, _ = _stream(run, 200)
+    payments = [one for one in Flow(run).stream() if isinstance(one, Transaction)][:200]
     identities = [payment.transaction_id for payment in payments]
     journal = max((stack.state_dir / "redis" / "appendonlydir").glob("*.incr.aof"))
     with plug(stack) as (sink, codec):
@@ -117,74 +165,105 @@ def test_redis_may_forget_what_it_answered_last(
     until("all are scored again", lambda: len(stored(client, identities)) == 200)
 
 
-def _disturb(
-    stack: Settings, sink: KafkaSink, codec: Codec, payments: list[Transaction], labels: list[FraudLabel]
-) -> None:
-    send(sink, codec, labels)
-    sink.flush()
-    until("the job has read the labels", lambda: caught_up(stack, JOB_GROUP, "transaction-labels"))
+def _disturb(harness: Stack, flow: Flow, sink: KafkaSink, codec: Codec) -> None:
+    stack = harness.settings
+    flow.send(sink, codec, *flow.verdicts_before())
+    _labels_are_read(stack, sink)
     before = restarts(stack, "fraud_features")
+    with _load(flow, sink, codec):
+        for name in VICTIMS:
+            time.sleep(CALM_S)
+            sent = len(flow.payments)
+            harness.killed_and_back(name)
+            assert len(flow.payments) > sent, f"{name} did not die under load"
+    until("killing the TaskManager has restarted the job", lambda: restarts(stack, "fraud_features") > before)
+    _labels_are_read(stack, sink)
+    flow.send(sink, codec, *flow.last_payments())
+    sink.flush(120)
+
+
+def _labels_are_read(stack: Settings, sink: KafkaSink) -> None:
+    sink.flush(120)
+    until("the job has read the labels", lambda: caught_up(stack, JOB_GROUP, "transaction-labels"))
+
+
+@contextmanager
+def _load(flow: Flow, sink: KafkaSink, codec: Codec) -> Iterator[None]:
+    """The flow's stream at its rate, from a thread of its own, while the body runs."""
+    done = threading.Event()
 
     def produce() -> None:
         began = time.monotonic()
-        for place, payment in enumerate(payments):
-            time.sleep(max(0.0, began + place / RATE - time.monotonic()))
-            send(sink, codec, [payment])
-        sink.flush(120)
+        for place, record in enumerate(flow.stream()):
+            if done.wait(max(0.0, began + place / RATE - time.monotonic())):
+                return
+            flow.send(sink, codec, record)
 
     producer = threading.Thread(target=produce)
     producer.start()
-    for name in VICTIMS:
-        time.sleep(CALM_S)
-        reborn(stack, name, kill(stack, name))
-    producer.join(timeout=200)
+    try:
+        yield
+    finally:
+        done.set()
+        producer.join(timeout=120)
     assert not producer.is_alive()
-    until("killing the TaskManager has restarted the job", lambda: restarts(stack, "fraud_features") > before)
 
 
 def _every_score_is_the_undisturbed_one(
-    stack: Settings, client: redis.Redis, payments: list[Transaction], labels: list[FraudLabel]
+    stack: Settings, client: redis.Redis, expected: dict[str, dict[str, Any]]
 ) -> None:
-    identities = [payment.transaction_id for payment in payments]
-    until("every transaction has a score", lambda: len(stored(client, identities)) == len(identities), timeout=180)
-    expected = _expected(payments, labels, _current(stack))
-    scores = {identity: record["score"] for identity, record in stored(client, identities).items()}
-    wrong = {
-        identity: (scores[identity], expected[identity])
-        for identity in expected
-        if scores[identity] != expected[identity]
+    until("every transaction has a score", lambda: len(stored(client, expected)) == len(expected), timeout=180)
+    model = _current(stack)
+    matrix = np.array([[row[name] for name in model.features] for row in expected.values()], dtype=np.float64)
+    scores = dict(zip(expected, map(float, model.predict(matrix)), strict=True))
+    told = {
+        identity: (one["score"], one["decision"], one["late"]) for identity, one in stored(client, expected).items()
     }
-    assert not wrong, f"{len(wrong)} of {len(expected)} differ from the undisturbed run: {list(wrong.items())[:5]}"
+    right = {
+        identity: (score, model.thresholds.decide(score), expected[identity]["late"])
+        for identity, score in scores.items()
+    }
+    wrong = {identity: (told[identity], right[identity]) for identity in right if told[identity] != right[identity]}
+    assert not wrong, f"{len(wrong)} of {len(right)} differ from the undisturbed run: {list(wrong.items())[:5]}"
+    assert len(set(scores.values())) > 100, "a model that says one thing of all would hide what is lost"
+    assert {decision for _, decision, _ in right.values()} == {"approve", "review", "block"}
 
 
-def _published_once(stack: Settings, codec: Codec, payments: list[Transaction]) -> None:
+def _every_feature_is_the_specified_one(features: list[dict[str, Any]], expected: dict[str, dict[str, Any]]) -> None:
+    """Bit for bit, and each time: after a restart some come again."""
+    mine = [row for row in features if row["transaction_id"] in expected]
+    assert {row["transaction_id"] for row in mine} == expected.keys()
+    names = {*FRAUD.model, *expected[mine[0]["transaction_id"]]} - PLACES
+    wrong = [
+        (row["transaction_id"], name, row[name], expected[row["transaction_id"]][name])
+        for row in mine
+        for name in names
+        if repr(row[name]) != repr(expected[row["transaction_id"]][name])
+    ]
+    assert not wrong, f"{len(wrong)} features are not what is specified: {wrong[:5]}"
+
+
+def _published_once(stack: Settings, codec: Codec, start: dict[int, int], expected: dict[str, dict[str, Any]]) -> None:
     until("the scores are published", lambda: caught_up(stack, "millrace-fraud", "fraud-features"))
     published = defaultdict(set)
-    for record in read(stack, "fraud-scores", codec):
+    for record in read(stack, "fraud-scores", codec, start):
         published[record["transaction_id"]].add((record["score"], record["decision"]))
-    doubled = [payment.transaction_id for payment in payments if len(published[payment.transaction_id]) != 1]
+    doubled = [identity for identity in expected if len(published[identity]) != 1]
     assert not doubled, f"a reader of fraud-scores saw none or two decisions: {doubled[:5]}"
 
 
-def _dump(client: redis.Redis, payments: list[Transaction]) -> dict[bytes, object]:
-    customers = {payment.customer_id for payment in payments}
-    keys = chain(
-        (f"fraud:tx:{payment.transaction_id}" for payment in payments),
-        (f"fraud:customer:{customer}" for customer in customers),
-    )
-    dump: dict[bytes, object] = {key.encode(): client.hgetall(key) for key in keys}
-    for customer in customers:
-        dump[f"recent:{customer}".encode()] = client.zrange(f"fraud:recent:{customer}", 0, -1, withscores=True)
-    return dump
-
-
-def _replay_changes_nothing(
-    stack: Settings, client: redis.Redis, payments: list[Transaction], labels: list[FraudLabel]
+def _nothing_changes_by_a_replay(
+    stack: Settings, client: redis.Redis, flow: Flow, sink: KafkaSink, codec: Codec, features: list[dict[str, Any]]
 ) -> None:
-    before = _dump(client, payments)
-    with plug(stack) as (sink, codec):
-        send(sink, codec, labels)
-        send(sink, codec, payments)
+    """Neither of the events, which the kernel knows, nor of features, which the store must refuse: newest first."""
+    identities = [payment.transaction_id for payment in flow.payments]
+    customers = {payment.customer_id for payment in flow.payments}
+    before = decisions(client, identities, customers)
+    send(sink, codec, [*flow.labels, *flow.payments])
+    mine = set(identities)
+    for row in reversed([row for row in features if row["transaction_id"] in mine]):
+        sink.send("fraud-features", row["customer_id"], codec.encode("fraud-features", row))
+    sink.flush(120)
     until("the job has read the replay", lambda: caught_up(stack, JOB_GROUP, "transactions"))
     until("the consumer has read its features", lambda: caught_up(stack, "millrace-fraud", "fraud-features"))
-    assert _dump(client, payments) == before
+    assert decisions(client, identities, customers) == before

@@ -38,7 +38,7 @@ class Minute(BaseModel):
     window_end: str = Field(description="exclusive")
     orders: int = Field(description="distinct orders")
     gmv: float = Field(description="price times quantity over order lines with a known price")
-    unpriced_lines: int = Field(description="order lines without a price, not in gmv")
+    unpriced_lines: int = Field(description="order lines without a price, or of more than 1e15, not in gmv")
     active_visitors: int = Field(description="distinct visitors with any event")
     buyers: int = Field(description="distinct visitors with an order")
     conversion: float | None = Field(description="buyers over active visitors")

@@ -69,6 +69,7 @@ def test_the_schema_reaches_the_format_as_it_is_written() -> None:
 
 def test_a_source_starts_where_its_group_stopped_and_else_at_the_beginning() -> None:
     given = options(tables.source_ddl("transactions", group="mine", config=CONFIG))
+    assert given["scan.topic-partition-discovery.interval"] == "60 s"
     assert given["scan.startup.mode"] == "group-offsets"
     assert given["properties.auto.offset.reset"] == "earliest"
     assert given["properties.group.id"] == "mine"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -45,6 +46,7 @@ def write_model(tmp_path: Path, booster: lightgbm.Booster) -> WriteModel:
         booster.save_model(str(folder / "model.txt"))
         card = {
             "version": version,
+            "sha256": hashlib.sha256((folder / "model.txt").read_bytes()).hexdigest(),
             "feature_set_version": feature_set,
             "features": FEATURES,
             "thresholds": {"review": 0.3, "block": 0.8},

@@ -45,9 +45,11 @@ class FakeConsumer:
 
     def __init__(self, messages: list[FakeMessage], empty: Callable[[], None]) -> None:
         self.messages, self.empty = deque(messages), empty
-        self.committed: list[dict[int, int]] = []
+        self.commits: list[dict[int, int]] = []
         self.paused = self.closed = False
         self.away = False
+        self.at = 3
+        self.serves_while_paused = False  # as what a client had fetched before
         self.batches: list[int] = []
         self.log: list[str] = []
         self.callbacks: dict[str, Any] = {}
@@ -58,7 +60,7 @@ class FakeConsumer:
 
     def consume(self, count: int, timeout: float) -> list[FakeMessage]:
         assert count > 0
-        if self.paused:
+        if self.paused and not self.serves_while_paused:
             return []
         if not self.messages:
             if timeout:
@@ -68,7 +70,7 @@ class FakeConsumer:
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         self.log.append("commit")
-        self.committed.append({one.partition: one.offset for one in offsets})
+        self.commits.append({one.partition: one.offset for one in offsets})
 
     def assignment(self) -> list[TopicPartition]:
         return []
@@ -80,7 +82,12 @@ class FakeConsumer:
         self.paused = False
 
     def position(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        return [TopicPartition(one.topic, one.partition, 3) for one in partitions]
+        return [TopicPartition(one.topic, one.partition, self.at) for one in partitions]
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return [TopicPartition(one.topic, one.partition, 9) for one in partitions]
 
     def get_watermark_offsets(self, _: TopicPartition, **__: Any) -> tuple[int, int]:
         return 0, 10
@@ -95,16 +102,22 @@ class FakeConsumer:
 
 
 class FakeProducer:
-    """Confirms at the next `poll`, unless `mute`; fails with `error` if given; full for the first `full` calls."""
+    """Confirms at the next `poll`, unless `mute`; fails with `error` if given; full for the first `full` calls.
+
+    `room`: how many it takes before it is full for ever; `asked` is called whenever it is full.
+    """
 
     def __init__(self, error: KafkaError | None = None, full: int = 0) -> None:
         self.sent: list[tuple[str, bytes, bytes]] = []
         self.error, self.full, self.mute = error, full, False
+        self.room: int | None = None
+        self.asked: Callable[[], None] = lambda: None
         self._waiting: list[Callable[[Any, Any], None]] = []
 
     def produce(self, topic: str, value: bytes, key: bytes, on_delivery: Callable[[Any, Any], None]) -> None:
-        if self.full:
-            self.full -= 1
+        if self.full or len(self.sent) == self.room:
+            self.full = max(0, self.full - 1)
+            self.asked()
             raise BufferError
         self.sent.append((topic, key, value))
         self._waiting.append(on_delivery)

@@ -27,7 +27,7 @@ def test_poison_goes_to_quarantine_and_the_rest_goes_on() -> None:
     assert (quarantined["reason"], quarantined["source_offset"], quarantined["value"]) == ("malformed", 1, "no")
     assert quarantined["job"] == "consumer/echo"
     assert set(bench.store.values) == {"e:a", "e:b"}
-    assert bench.consumer.committed == [{0: 3}]
+    assert bench.consumer.commits == [{0: 3}]
 
 
 def test_a_record_that_breaks_the_product_is_put_aside_and_the_rest_goes_on() -> None:
@@ -37,7 +37,7 @@ def test_a_record_that_breaks_the_product_is_put_aside_and_the_rest_goes_on() ->
     assert [(one["source_offset"], one["reason"]) for one in bench.quarantined()] == [(3, "malformed"), (1, "refused")]
     assert bench.quarantined()[1]["detail"] == "OverflowError: date value out of range"
     assert [key for topic, key, _ in bench.producer.sent if topic == "fraud-scores"] == [b"a", b"b"]
-    assert bench.consumer.committed == [{0: 4}]
+    assert bench.consumer.commits == [{0: 4}]
     assert bench.value("millrace_consumer_quarantined_total") == 2
 
 
@@ -54,7 +54,7 @@ def test_a_product_that_every_record_breaks_stops_and_nothing_is_put_aside() -> 
     with pytest.raises(KeyError):
         bench.loop.run()
     assert bench.quarantined() == []
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
 
 
 def test_a_product_broken_by_one_record_after_the_other_stops_before_long() -> None:
@@ -70,7 +70,7 @@ def test_a_fault_of_the_environment_puts_nothing_aside(error: Exception) -> None
     with pytest.raises(type(error)):
         bench.loop.run()
     assert bench.quarantined() == []
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
 
 
 def test_bad_records_between_good_ones_never_stop_it() -> None:
@@ -116,7 +116,7 @@ def test_a_result_larger_than_the_topic_takes_is_not_even_stored() -> None:
     bench.loop.run()
     assert bench.store.values == {}
     assert all("more than fraud-scores takes" in one["detail"] for one in bench.quarantined())
-    assert bench.consumer.committed == [{0: 2}]
+    assert bench.consumer.commits == [{0: 2}]
 
 
 def test_poison_too_large_for_quarantine_is_cut() -> None:
@@ -130,7 +130,7 @@ def test_poison_too_large_for_quarantine_is_cut() -> None:
     assert aside["detail"] == f"it says no; too large: of its value's 5000000 bytes the first {kept} are kept"
     assert 4_000_000 < kept < 4_194_304
     assert len(bench.producer.sent[0][2]) < topics()["quarantine"].room
-    assert bench.consumer.committed == [{0: 2}]
+    assert bench.consumer.commits == [{0: 2}]
 
 
 def test_kafka_s_time_of_a_poison_may_be_any() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Sequence
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
 
 from config.errors import RetryableError
 from serving.store import MemoryStore, Stored, StoreRestartedError, Write
@@ -37,7 +38,7 @@ def test_values_records_offsets() -> None:
     assert [(topic, key) for topic, key, _ in bench.producer.sent] == [
         ("fraud-scores", key) for key in (b"a", b"b", b"c")
     ]
-    assert bench.consumer.committed == [{0: 9, 1: 4}]
+    assert bench.consumer.commits == [{0: 9, 1: 4}]
     assert bench.consumer.closed
 
 
@@ -63,11 +64,11 @@ def test_the_stored_value_is_what_is_produced() -> None:
 
 def test_store_away_loses_and_commits_nothing_meanwhile() -> None:
     seen: list[list[dict[int, int]]] = []
-    bench = Bench([message("a", 0)], store=FlakyStore(3, lambda: seen.append(list(bench.consumer.committed))))
+    bench = Bench([message("a", 0)], store=FlakyStore(3, lambda: seen.append(list(bench.consumer.commits))))
     bench.loop.run()
     assert seen == [[], [], []]
     assert bench.store.get("e:a") is not None
-    assert bench.consumer.committed == [{0: 1}]
+    assert bench.consumer.commits == [{0: 1}]
     assert bench.value("millrace_consumer_retries_total") == 3
 
 
@@ -96,7 +97,7 @@ def test_a_store_that_started_anew_ends_the_process_and_what_it_had_lately_is_no
     with pytest.raises(StoreRestartedError):
         bench.loop.run()
     assert set(store.values) == {"e:a"}
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
     assert bench.consumer.closed
 
 
@@ -106,7 +107,7 @@ def test_before_a_commit_the_store_is_asked_whether_it_is_still_the_same() -> No
     with pytest.raises(StoreRestartedError):
         bench.loop.run()
     assert store.asked
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
 
 
 def test_nothing_is_committed_while_the_store_is_away() -> None:
@@ -114,21 +115,21 @@ def test_nothing_is_committed_while_the_store_is_away() -> None:
     bench = Bench([message("a", 0)], store=store)
     bench.loop.run()
     assert store.asked
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
 
 
 def test_commits_trail_the_store_but_a_stop_commits_all() -> None:
     seen: list[list[dict[int, int]]] = []
 
     def empty() -> None:
-        seen.append(list(bench.consumer.committed))
+        seen.append(list(bench.consumer.commits))
         if len(seen) == 3:
             bench.loop.stop()
 
     bench = Bench([message("a", 0)], empty=empty, pace=dataclasses.replace(FAST, trail=60.0))
     bench.loop.run()
     assert seen == [[], [], []]
-    assert bench.consumer.committed == [{0: 1}]
+    assert bench.consumer.commits == [{0: 1}]
 
 
 def test_registry_away_is_waited_for() -> None:
@@ -141,7 +142,7 @@ def test_stopped_while_the_store_is_away_commits_nothing() -> None:
     bench = Bench([message("a", 0)], store=FlakyStore(1000, lambda: bench.loop.stop()))
     with pytest.raises(RetryableError):
         bench.loop.run()
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
     assert bench.consumer.closed
 
 
@@ -151,14 +152,14 @@ def test_nothing_is_committed_before_the_broker_confirmed() -> None:
     bench = Bench([message("a", 0)], producer=producer)
     bench.loop.run()
     assert bench.store.get("e:a") is not None
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
 
 
 def test_a_record_given_up_stops_the_consumer() -> None:
     bench = Bench([message("a", 0)], producer=FakeProducer(error=KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)))
     with pytest.raises(KafkaException):
         bench.loop.run()
-    assert bench.consumer.committed == []
+    assert bench.consumer.commits == []
 
 
 def test_full_queue_is_waited_for() -> None:
@@ -199,11 +200,89 @@ def test_revoked_partitions_are_committed_first_and_then_left_alone() -> None:
     bench = Bench([message("a", 0)], empty=revoke)
     bench.loop.run()
     assert set(bench.store.values) == {"e:a", "e:b"}
-    assert bench.consumer.committed == [{0: 1}]
+    assert bench.consumer.commits == [{0: 1}]
+
+
+def lag(bench: Bench, partition: int) -> float | None:
+    labels = {"consumer": "echo", "partition": str(partition)}
+    return bench.metrics.registry.get_sample_value("millrace_consumer_lag_records", labels)
 
 
 def test_lag_is_told() -> None:
     bench = Bench([message("a", 0)])
     bench.loop.run()
-    labels = {"consumer": "echo", "partition": "1"}
-    assert bench.metrics.registry.get_sample_value("millrace_consumer_lag_records", labels) == 7
+    assert lag(bench, 1) == 7
+
+
+def test_lag_before_anything_was_read_is_what_the_group_has_not_committed() -> None:
+    bench = Bench([message("a", 0)])
+    bench.consumer.at = OFFSET_INVALID
+    bench.loop.run()
+    assert lag(bench, 1) == 1
+
+
+def test_lag_is_not_told_while_nobody_can_say_it() -> None:
+    bench = Bench([message("a", 0)])
+    bench.consumer.at, bench.consumer.away = OFFSET_INVALID, True
+    bench.loop.run()
+    assert lag(bench, 1) is None
+
+
+def test_the_lag_of_a_partition_goes_with_it() -> None:
+    def revoke() -> None:
+        bench.consumer.callbacks["on_revoke"](bench.consumer, [TopicPartition("fraud-features", 1)])
+        bench.loop.stop()
+
+    bench = Bench([message("a", 0)], empty=revoke)
+    bench.loop.run()
+    assert lag(bench, 0) == 7
+    assert lag(bench, 1) is None
+
+
+def test_what_is_pending_of_a_partition_goes_with_it_while_waiting() -> None:
+    """The group takes it away inside a read, which then returns: nothing of before may be stored back."""
+    product = Echo()
+    product.lacks = ["no model"] * 3
+    bench = Bench([message("kept", 0), message("gone", 1, partition=1)], product=product)
+    bench.consumer.serves_while_paused = True
+    reads = itertools.count()
+
+    def revoke() -> None:
+        if next(reads) == 0:
+            bench.consumer.callbacks["on_lost"](bench.consumer, [TopicPartition("fraud-features", 1)])
+        elif bench.store.values:
+            bench.loop.stop()
+
+    bench.consumer.empty = revoke
+    bench.loop.run()
+    assert set(bench.store.values) == {"e:kept"}
+
+
+def test_a_full_queue_does_not_hold_up_a_stop() -> None:
+    bench = Bench([message("a", 0)])
+    bench.producer.full = 10**9
+    bench.producer.asked = bench.loop.stop
+    with pytest.raises(RetryableError, match="queue was full"):
+        bench.loop.run()
+    assert bench.consumer.commits == []
+    assert bench.consumer.closed
+
+
+def test_a_full_queue_does_not_hide_that_a_record_was_given_up() -> None:
+    producer = FakeProducer(error=KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    bench = Bench([message("a", 0), message("b", 1)], producer=producer)
+    producer.room = 1
+    with pytest.raises(KafkaException):
+        bench.loop.run()
+    assert bench.consumer.commits == []
+
+
+def test_a_stored_value_that_cannot_be_restored_is_no_end() -> None:
+    bench = Bench([message("a", 5), message("b", 6)])
+    bench.store.apply([Write("e:a", 1, 5, b"no json")])
+    bench.loop.run()
+    assert [json.loads(value)["id"] for topic, _, value in bench.producer.sent if topic == "fraud-scores"] == ["b"]
+    (aside,) = bench.quarantined()
+    assert aside["source_offset"] == 5
+    assert aside["detail"].startswith("e:a holds what cannot be restored: JSONDecodeError")
+    assert bench.consumer.commits == [{0: 7}]

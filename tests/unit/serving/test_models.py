@@ -69,6 +69,14 @@ def test_a_refused_model_leaves_the_old_one(shelf: Shelf, write_model: WriteMode
     assert model.version == "m1"
 
 
+@pytest.mark.parametrize("kept", [0.9, 0.5, 0.05])
+def test_half_a_model_is_refused_before_it_can_end_the_process(write_model: WriteModel, kept: float) -> None:
+    text = (folder := write_model("m1")) / "model.txt"
+    text.write_bytes(text.read_bytes()[: int(text.stat().st_size * kept)])
+    with pytest.raises(UnusableModelError, match="not what was trained"):
+        load(folder)
+
+
 def test_refuses_features_that_nobody_computes(tmp_path: Path, write_model: WriteModel) -> None:
     write_model("m1")
     shelf = Shelf(tmp_path, frozenset({"amount"}), "train")

@@ -95,6 +95,10 @@ final class Layout {
       return Math.floorDiv(time, tileMs);
     }
 
+    private static long below(long value, long by) {
+      return value < Long.MIN_VALUE + by ? Long.MIN_VALUE : value - by;
+    }
+
     /**
      * The oldest tile kept, or Long.MIN_VALUE if neither clock ({@link Lanes#NEVER}: not started)
      * has started.
@@ -105,9 +109,9 @@ final class Layout {
         reference = tile(newest);
       }
       if (ahead != Lanes.NEVER) {
-        reference = Math.max(reference, tile(ahead - longestSpan));
+        reference = Math.max(reference, tile(below(ahead, longestSpan)));
       }
-      return reference == Long.MIN_VALUE ? reference : reference - tiles + 1;
+      return below(reference, tiles - 1L);
     }
   }
 

@@ -82,6 +82,9 @@ final class SpecParser {
       if (tileMs < 1 || tiles < 1 || tiles > Integer.MAX_VALUE) {
         throw new SpecException(what + ": tile_ms and tiles are at least 1");
       }
+      if (tileMs > Long.MAX_VALUE / tiles) {
+        throw new SpecException(what + ": tile_ms times tiles is at most 2^63 - 1");
+      }
       windows.put(entry.getKey(), new Window(entry.getKey(), tileMs, (int) tiles));
     }
     return windows;

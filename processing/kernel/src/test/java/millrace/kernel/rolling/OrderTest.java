@@ -52,6 +52,14 @@ class OrderTest {
   }
 
   @Test
+  void aLabelFromTheBeginningOfTimeMakesNothingLate() {
+    Play play = new Play(WINDOWS, COUNTS, Play.LABELS);
+    play.row(Long.MIN_VALUE + 5, null, 1.0, null, "label");
+    assertEquals(false, play.row(0L, 1.0).get("late"));
+    assertEquals(2L, play.row(5L, 1.0).get("short"));
+  }
+
+  @Test
   void aDuplicateIsMarkedAndChangesNothing() {
     Play play = new Play(WINDOWS, COUNTS, "\"id\": \"id\"");
     play.row(5L, "a", 1.0, null, "t");

@@ -63,6 +63,7 @@ class RefusalsTest {
         "'version': 1 | 'version': 2 | version is 1, not 2",
         "'name': 's', | 'nom': 's', | spec: unknown key 'nom'",
         "'tiles': 3 | 'tiles': 0 | window 'w': tile_ms and tiles are at least 1",
+        "'tile_ms': 10 | 'tile_ms': 4611686018427387904 | window 'w': tile_ms times tiles is at most",
         "'tiles': 3 | 'tiles': 1.5 | window 'w': tiles is a whole number, not 1.5",
         "'name': 'f' | 'name': 'x' | feature 'x': the input has a column of that name already",
         "'name': 's', | 'name': 's', 'emit': [{'column': 'x', 'op': 'eq', 'value': true}], | spec, emit: column 'x' is DOUBLE",
