@@ -104,14 +104,13 @@ class Cluster:
         }
 
     def state_on_disk(self) -> int:
-        """Bytes of RocksDB's working folders; a file that vanishes meanwhile counts nothing."""
-        total = 0
-        for folder in (self._settings.state_dir / "flink").rglob("db"):
-            for path in folder.rglob("*"):
-                try:
-                    total += path.stat().st_size if path.is_file() else 0
-                except FileNotFoundError:
-                    continue
+        """Bytes of RocksDB's working folders. Raises RuntimeError if there are none: a job that runs has one."""
+        scratch = self._layout.scratch("taskmanager")
+        # walk, not rglob: that raises when a folder of a checkpoint goes away under it.
+        folders = [(Path(folder), names) for folder, _, names in os.walk(scratch) if Path(folder).name == "db"]
+        total = sum(_size(folder / name) for folder, names in folders for name in names)
+        if not total:
+            raise RuntimeError(f"no state of RocksDB below {scratch}")
         return total
 
     def garbage(self) -> dict[str, int]:
@@ -122,3 +121,11 @@ class Cluster:
             "gc_ms": sum(collector["time"] for collector in found),
             "gc_runs": sum(collector["count"] for collector in found),
         }
+
+
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 of one that a compaction has removed meanwhile."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -24,7 +24,8 @@ BLOOM = "state.backend.rocksdb.use-bloom-filter"
 def measure(customers: int, events: int, bloom: bool) -> dict[str, Any]:
     """One run. `disk_mb` is the greatest size seen of RocksDB's working folder."""
     place = stage(Workload(customers=customers, events=events))
-    cluster, sizes = Cluster(place.settings), [0]
+    cluster = Cluster(place.settings)
+    sizes: list[int] = []
 
     def look(count: int) -> None:
         if count >= events * 0.9:
