@@ -73,7 +73,8 @@ def watch(
     """Wait until `progress` (a growing count) passes `warm`, then `done`.
 
     `since`: monotonic time and CPU-seconds at the start, if that was before this call.
-    Raises RuntimeError if what is measured ends before, TimeoutError if it takes longer than `timeout` seconds.
+    Raises RuntimeError if what is measured ends before or passes both between two looks, TimeoutError if it takes
+    longer than `timeout` seconds.
     """
     began, cpu_began = since or (time.monotonic(), cpu())
     at_warm: tuple[int, float, float] | None = None
@@ -82,6 +83,8 @@ def watch(
         if at_warm is None and count >= warm:
             at_warm = count, now, used
         if at_warm is not None and count >= done:
+            if now == at_warm[1]:
+                raise RuntimeError(f"from {warm} to {done} events between two looks: more are needed to measure that")
             events, wall, spent = count - at_warm[0], now - at_warm[1], used - at_warm[2]
             return Rate(events, spent, wall, count, used - cpu_began, now - began)
         if turn % 20 == 0 and not alive():
