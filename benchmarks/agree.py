@@ -16,34 +16,46 @@ HEADER = 5
 
 
 class DisagreementError(Exception):
-    """Two contestants computed something else for one event, or one computed it twice."""
+    """Two contestants differ over an event, or one lacks its result or has it twice."""
 
 
-def by_transaction(values: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Avro bodies by transaction id. Raises DisagreementError if an id comes twice."""
+def by_transaction(name: str, values: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Avro bodies by transaction id. Raises DisagreementError, which says `name`, if an id comes twice."""
     found: dict[bytes, bytes] = {}
     for value in values:
-        size = value[HEADER] >> 1  # ids are short: the zigzag length is one byte
-        identity = value[HEADER + 1 : HEADER + 1 + size]
+        identity = _identity(value)
         if identity in found:
-            raise DisagreementError(f"{identity.decode()} twice")
+            raise DisagreementError(f"{name} has two results of {identity.decode()}")
         found[identity] = value[HEADER:]
     return found
 
 
-def compare(whole: dict[bytes, bytes], others: Mapping[str, dict[bytes, bytes]]) -> dict[str, int]:
-    """How many events of each other contestant agree with the one that read the whole workload: all of them.
+def compare(whole: Mapping[bytes, bytes], name: str, values: Iterable[bytes]) -> int:
+    """How many events of the contestant `name` agree with `whole`: all of them, each with exactly one result.
 
-    Raises DisagreementError at the first difference, or if `whole` lacks an event.
+    `values` are records with header, taken one at a time: a contestant's millions are not in memory beside another's.
+    Raises DisagreementError, which says `name` and an event, at the first difference.
     """
-    for name, theirs in others.items():
-        for identity, body in theirs.items():
-            ours = whole.get(identity)
-            if ours is None:
-                raise DisagreementError(f"{identity.decode()}: only {name} has a result")
-            if ours != body and _values(ours) != _values(body):
-                raise DisagreementError(f"{identity.decode()}:\nwhole: {_read(ours)}\n{name}: {_read(body)}")
-    return {name: len(theirs) for name, theirs in others.items()}
+    missing = set(whole)
+    for value in values:
+        identity, body = _identity(value), value[HEADER:]
+        if identity not in whole:
+            raise DisagreementError(f"only {name} has a result of {identity.decode()}")
+        if identity not in missing:
+            raise DisagreementError(f"{name} has two results of {identity.decode()}")
+        missing.remove(identity)
+        ours = whole[identity]
+        if ours != body and _values(ours) != _values(body):
+            raise DisagreementError(f"{identity.decode()}:\nwhole: {_read(ours)}\n{name}: {_read(body)}")
+    if missing:
+        example = min(missing).decode()
+        raise DisagreementError(f"{name} lacks {len(missing)} of {len(whole)} events, {example} for instance")
+    return len(whole)
+
+
+def _identity(value: bytes) -> bytes:
+    size = value[HEADER] >> 1  # ids are short: the zigzag length is one byte
+    return value[HEADER + 1 : HEADER + 1 + size]
 
 
 def _read(body: bytes) -> dict[str, Any]:
