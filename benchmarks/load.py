@@ -7,6 +7,8 @@ event loop is a millisecond coarse, a sleep of a thread 0.1.
 
 from __future__ import annotations
 
+import itertools
+import math
 import queue
 import selectors
 import socket
@@ -15,8 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import numpy as np
 
 
 @dataclass(slots=True)
@@ -28,8 +28,23 @@ class Outcome:
     unanswered: int = 0
 
     def milliseconds(self, *percentiles: float) -> list[float]:
-        """Percentiles of the latency in ms."""
-        return [float(value) * 1000 for value in np.percentile(self.latencies, percentiles)]
+        """Percentiles of the latency in ms, by nearest rank; a request without answer counts as infinitely late.
+
+        Raises ValueError if none was due.
+        """
+        if not self.requests:
+            raise ValueError("no requests, so no percentiles")
+        ordered = [*sorted(self.latencies), *itertools.repeat(math.inf, self.unanswered)]
+        return [ordered[max(0, math.ceil(len(ordered) * rank / 100) - 1)] * 1000 for rank in percentiles]
+
+    @property
+    def requests(self) -> int:
+        """All that were due, answered or not."""
+        return len(self.latencies) + self.unanswered
+
+    def failed(self, *good: int) -> int:
+        """Those answered with a status other than `good`, or not at all."""
+        return self.requests - sum(self.statuses[status] for status in good)
 
     def add(self, other: Outcome) -> None:
         """Take another outcome's requests in."""

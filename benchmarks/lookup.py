@@ -108,8 +108,8 @@ def summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
     answered = len(whole.latencies)
     return {
         "server": name,
-        "requests": answered,
-        "failed": answered - whole.statuses[200] + whole.unanswered,
+        "requests": whole.requests,
+        "failed": whole.failed(200),
         "p50_ms": round(p50, 3),
         "p90_ms": round(p90, 3),
         "p99_ms": round(p99, 3),

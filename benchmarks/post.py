@@ -64,7 +64,7 @@ def main() -> None:
         "requests_per_second": options.rate,
         "decided": outcome.statuses[200],
         "pending": outcome.statuses[202],
-        "failed": sum(outcome.statuses.values()) - outcome.statuses[200] - outcome.statuses[202] + outcome.unanswered,
+        "failed": outcome.failed(200, 202),
         "p50_ms": round(p50, 2),
         "p90_ms": round(p90, 2),
         "p99_ms": round(p99, 2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -31,12 +32,13 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 def keep(name: str, result: Mapping[str, Any]) -> Path:
     """Write `results/<name>.json` with the machine and the time; returns the file.
 
-    In a quick run of all the name says so (`MILLRACE_BENCH_SUFFIX` is `-quick`): it replaces no real result.
+    In a quick run of all the name says so (`MILLRACE_BENCH_SUFFIX` is `-quick`): it replaces no real result. A number
+    that is infinite or none (a percentile among requests without answer) becomes null: JSON has no word for it.
     """
     RESULTS.mkdir(exist_ok=True)
     suffix = os.environ.get("MILLRACE_BENCH_SUFFIX", "")
     path = RESULTS / f"{name.removesuffix(suffix)}{suffix}.json"
-    path.write_text(json.dumps({"benchmark": name, **machine(), **result}, indent=2) + "\n")
+    path.write_text(json.dumps(_finite({"benchmark": name, **machine(), **result}), indent=2) + "\n")
     return path
 
 
@@ -53,6 +55,15 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every infinity and NaN."""
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: Any) -> str:
