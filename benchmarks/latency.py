@@ -20,7 +20,7 @@ import struct
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,15 +128,8 @@ def fraud(config: Settings, rate: float, seconds: float, drop: float, history: i
     whole, warm = "event to Redis", f"event to Redis after {drop:g} s"
     hops: dict[str, list[float]] = {name: [] for name in (whole, "to features", "to score", "to Redis", warm)}
     late: Counter[int] = Counter()
-    schema = fastavro.parse_schema(_plain(load("FraudScore")))
-    for value, stored in topics.read("fraud-scores", since):
-        stream = io.BytesIO(value)
-        stream.seek(5)
-        score: Any = fastavro.schemaless_reader(stream, schema, None)
-        identity = score["transaction_id"].removeprefix(run)
-        if not identity.isdigit():  # of the history, scored after the clock started
-            continue
-        second, latency = int(int(identity) / rate), stored - score["produced_at"]
+    for number, stored, score in scored(topics.read("fraud-scores", since), run):
+        second, latency = int(number / rate), stored - score["produced_at"]
         late[second] += latency > BUDGET_MS
         hops[whole].append(latency)
         if second >= drop:
@@ -152,6 +145,22 @@ def fraud(config: Settings, rate: float, seconds: float, drop: float, history: i
         "hops": rows,
         f"over_{BUDGET_MS}_ms_in_second": {str(second): count for second, count in sorted(late.items()) if count},
     }
+
+
+def scored(values: Iterable[tuple[bytes, int]], run: str) -> Iterator[tuple[int, int, Any]]:
+    """Number, Kafka's timestamp (ms) and score of each payment of the run, by the first score it got.
+
+    History that was scored after the clock started is none of them: its ids go on with an h.
+    """
+    schema = fastavro.parse_schema(_plain(load("FraudScore")))
+    seen: set[str] = set()
+    for value, stored in values:
+        score: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+        identity = score["transaction_id"]
+        number = identity.removeprefix(run)
+        if identity not in seen and identity.startswith(run) and number.isdigit():
+            seen.add(identity)
+            yield int(number), stored, score
 
 
 def past(config: Settings, events: int, run: str) -> Iterator[tuple[str, bytes]]:
