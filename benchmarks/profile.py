@@ -2,7 +2,8 @@
 
 Flight Recorder samples Java frames every 10 ms and, apart, threads inside native methods every 20 ms: of these only
 RocksDB's are kept, for the others wait rather than work. Weights are milliseconds.
-Run: python -m benchmarks.profile [--seconds 20] while a job runs, or with --rolling to run the rolling benchmark's job.
+Run: python -m benchmarks.profile [--seconds 20] [--quick] while a job runs, or with --rolling [--events 2000000] to run
+the rolling benchmark's job.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from benchmarks.report import keep, show
 from benchmarks.rolling import millrace, stage
 from benchmarks.workload import Workload
 from config.settings import settings
+from millrace.stack.jvm import java
 
 EVENTS = {"jdk.ExecutionSample": 10, "jdk.NativeMethodSample": 20}
 # What a frame belongs to: the first that matches, from the innermost frame outwards.
@@ -76,14 +78,19 @@ def record(pid: int, work: Callable[[], None], to: Path) -> None:
 
 
 def _jcmd(pid: int, *command: str) -> None:
-    done = subprocess.run(["jcmd", str(pid), *command], capture_output=True, text=True, check=False)
+    done = subprocess.run([_jdk("jcmd"), str(pid), *command], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"jcmd {command[0]}: {done.stdout}{done.stderr}")
 
 
+def _jdk(tool: str) -> str:
+    """A tool of the JDK that runs the stack: the path may have none, or another's."""
+    return str(Path(java()).resolve().parent / tool)
+
+
 def samples(recording: Path) -> Iterator[tuple[str, list[str], int]]:
     """Thread, frames (innermost first) and weight of each sample."""
-    line = ["jfr", "print", "--json", "--stack-depth", "64", "--events", ",".join(EVENTS), str(recording)]
+    line = [_jdk("jfr"), "print", "--json", "--stack-depth", "64", "--events", ",".join(EVENTS), str(recording)]
     done = subprocess.run(line, capture_output=True, check=True)
     for event in json.loads(done.stdout)["recording"]["events"]:
         values = event["values"]
@@ -165,15 +172,16 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rolling", action="store_true", help="run the rolling job and profile that")
-    parser.add_argument("--events", type=int, default=2_000_000)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--events", type=int, default=2_000_000, help="of the rolling job")
+    parser.add_argument("--seconds", type=float, default=20.0, help="how long a running job is profiled")
+    parser.add_argument("--quick", action="store_true", help="5 s, or 500,000 events: shows that it works")
     arguments = parser.parse_args()
     seconds, events = (5.0, 500_000) if arguments.quick else (arguments.seconds, arguments.events)
     result = rolling(events) if arguments.rolling else profile(lambda: time.sleep(seconds))
     for name, rows in result.items():
         show(name.replace("_", " "), rows)
-    print(keep("profile-rolling" if arguments.rolling else "profile", result))
+    name = "profile-rolling" if arguments.rolling else "profile"
+    print(keep(f"{name}-quick" if arguments.quick else name, result))
 
 
 if __name__ == "__main__":
