@@ -37,7 +37,7 @@ lint: ## ruff, mypy --strict, import rules, generated files, schema compatibilit
 	$(PY)/python scripts/env.py --check
 	$(PY)/python scripts/check_schemas.py
 
-bench: setup ## the figures of the README, in one run
+bench: setup ## the figures of the README, in one run: fails when one is missed or a benchmark failed
 	$(PY)/python -m benchmarks.run
 
 clean: ## stop the stack, remove its state, the environments and what was built

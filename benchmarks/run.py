@@ -5,7 +5,10 @@
 The stack lies in `.millrace-bench`, ports 9000 above the usual ones, unless MILLRACE_BENCH_STATE_DIR or
 MILLRACE_BENCH_PORT_OFFSET say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Other
 variables MILLRACE_… are the caller's own stack's and are left aside, so that neither that stack is touched nor the
-figures are. Each benchmark is its own process: one that fails is reported and the others go on; the exit code says so.
+figures are. Each benchmark is its own process: one that fails is reported and the others go on.
+
+Exit code: 1 when a benchmark failed or a figure was missed, else 0. What a figure must be is in `benchmarks.figures`;
+none is met when something failed in the run that measured it. A quick run shows its figures but judges none.
 """
 
 from __future__ import annotations
@@ -16,12 +19,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from benchmarks.figures import Result, Row, figures
 from benchmarks.report import RESULTS, keep, show
 from config.settings import PREFIX
 
@@ -34,16 +36,21 @@ KEPT = {"MILLRACE_BUILD_DIR"}  # where the jars are, whosever stack they run
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One benchmark: its module, arguments, what they become in a quick run, and the parts of the stack it needs."""
+    """One benchmark: its module, arguments, what a quick run adds to them, and the parts of the stack it needs.
+
+    `keeps` names its result where that is not called as the module is.
+    """
 
     name: str
     arguments: tuple[str, ...] = ()
     quick: tuple[str, ...] = ("--quick",)
     only: str = CLUSTER
+    keeps: str = ""
 
 
 PARTS = (
     Part("rolling"),
+    Part("profile", ("--rolling",), keeps="profile-rolling"),
     Part("scaling", ("--without-bloom",)),
     Part("producers", only="kafka,registry"),
     Part("lookup", quick=("--rounds", "1"), only="kafka,registry,redis"),
@@ -73,15 +80,40 @@ def peers(environ: dict[str, str]) -> None:
     subprocess.run(line, cwd=ROOT, env={**environ, **own_environment}, check=True)
 
 
-def measure(part: Part, quick: bool, environ: dict[str, str]) -> None:
-    """Bring up what the part needs and run it. Raises CalledProcessError if either fails."""
+def measure(part: Part, quick: bool, environ: dict[str, str]) -> Result:
+    """Bring up what the part needs and run it; its result.
+
+    Raises CalledProcessError if either fails, RuntimeError if that left no new result.
+    """
     up = [str(MILLRACE), "up", *(["--only", part.only] if part.only else [])]
     if not part.only:
         model(environ)
     subprocess.run(up, cwd=ROOT, env=environ, check=True)
     line = [str(PYTHON), "-m", f"benchmarks.{part.name}", *part.arguments, *(part.quick if quick else ())]
     print(f"\n== {part.name}", flush=True)
+    path = RESULTS / f"{part.keeps or part.name}{'-quick' if quick else ''}.json"
+    before = _modified(path)
     subprocess.run(line, cwd=ROOT, env=environ, check=True)
+    if _modified(path) == before:
+        raise RuntimeError(f"no new {path.name}")
+    found: Result = json.loads(path.read_text())
+    return found
+
+
+def _modified(path: Path) -> int:
+    """When, in ns; 0 for a file that is not there."""
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def measure_all(parts: Sequence[Part], quick: bool, environ: dict[str, str]) -> tuple[dict[str, Result], list[str]]:
+    """The results by name, and the names of those that failed."""
+    results: dict[str, Result] = {}
+    for part in parts:
+        try:
+            results[part.name] = measure(part, quick, environ)
+        except (subprocess.CalledProcessError, RuntimeError) as error:
+            print(f"{part.name}: {error}", file=sys.stderr, flush=True)
+    return results, [part.name for part in parts if part.name not in results]
 
 
 def model(environ: dict[str, str]) -> None:
@@ -91,78 +123,42 @@ def model(environ: dict[str, str]) -> None:
         subprocess.run([str(MILLRACE), "train", "fraud", "--simulate"], cwd=ROOT, env=environ, check=True)
 
 
-def figures(chosen: set[str], quick: bool) -> list[dict[str, Any]]:
-    """What the issue asks for, beside what was measured; parts that did not run are left out."""
-    found = {part.name: _result(part.name, quick) if part.name in chosen else {} for part in PARTS}
-    rolling, scaling, producers, lookup, latency, post = (found[part.name] for part in PARTS)
-    rows: list[dict[str, Any]] = []
-
-    def row(what: str, measured: Any, target: str, met: bool) -> None:
-        rows.append({"what": what, "measured": measured, "target": target, "met": met})
-
-    if rolling:
-        speed, times = rolling["events_per_cpu_second"], rolling["times_the_better_peer"]
-        row("rolling, events per CPU-second", speed, "60,000", speed >= 60_000)
-        row("rolling, times the better peer", times, "5", times >= 5)
-    if scaling:
-        ratio = scaling["largest_over_smallest"]
-        row("throughput, most keys over fewest", ratio, "0.5", ratio >= 0.5)
-    if latency and "fraud" in latency:
-        hop = latency["fraud"]["hops"][0]
-        row("event to Redis, p50 ms", hop["p50_ms"], "10", hop["p50_ms"] <= 10)
-        row("event to Redis, p99 ms", hop["p99_ms"], "30", hop["p99_ms"] <= 30)
-    if lookup:
-        api = lookup["servers"][0]
-        row("look-up, p99 ms", api["p99_ms"], "5", api["p99_ms"] <= 5)
-        row("look-up, p99 over a bare server's", lookup["p99_ratio"], "1.3", lookup["p99_ratio"] <= 1.3)
-    if post:
-        row("POST, p99 ms", post["p99_ms"], "60", post["p99_ms"] <= 60)
-    if producers:
-        rate = producers["events_per_second"]
-        row("producers, events/s", rate, "150,000", rate >= 150_000)
-    return rows
+def exit_code(rows: Sequence[Row], failed: Sequence[str], quick: bool) -> int:
+    """1 when a benchmark failed or, unless the run is quick, a figure was missed."""
+    missed = [] if quick else [row["what"] for row in rows if not row["met"]]
+    for line in (*(f"{name} failed" for name in failed), *(f"missed: {what}" for what in missed)):
+        print(line, file=sys.stderr)
+    return 1 if failed or missed else 0
 
 
-def _result(name: str, quick: bool) -> dict[str, Any]:
-    path = RESULTS / f"{name}{'-quick' if quick else ''}.json"
-    if not path.exists() or path.stat().st_mtime < STARTED:
-        return {}
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-STARTED = time.time()
+def select(names: str) -> list[Part]:
+    """The parts of comma-separated names, in order of running. Raises ArgumentTypeError for a name that is none."""
+    asked, known = set(names.split(",")), [part.name for part in PARTS]
+    if unknown := asked.difference(known):
+        raise argparse.ArgumentTypeError(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    return [part for part in PARTS if part.name in asked]
 
 
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast")
-    parser.add_argument("--only", default="", help="comma-separated names")
+    parser.add_argument("--only", default=[*PARTS], type=select, metavar="NAMES", help="comma-separated")
     parser.add_argument("--keep", action="store_true", help="leave the stack up")
     options = parser.parse_args()
-    chosen = [part for part in PARTS if not options.only or part.name in options.only.split(",")]
     environ = {**environment(os.environ), "MILLRACE_BENCH_SUFFIX": "-quick" if options.quick else ""}
     peers(environ)
-    failed: list[str] = []
     subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=True)
     try:
-        for part in chosen:
-            try:
-                measure(part, options.quick, environ)
-            except subprocess.CalledProcessError as error:
-                print(f"{part.name}: {error}", file=sys.stderr, flush=True)
-                failed.append(part.name)
+        results, failed = measure_all(options.only, options.quick, environ)
     finally:
         if not options.keep:
             subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=False)
-    rows = figures({part.name for part in chosen}, options.quick)
+    rows = figures(results)
     if rows:
         show("figures of a quick run: they say that it works, not how fast" if options.quick else "figures", rows)
         print(keep("figures-quick" if options.quick else "figures", {"figures": rows, "failed": failed}))
-    for name in failed:
-        print(f"{name} failed", file=sys.stderr)
-    return 1 if failed else 0
+    return exit_code(rows, failed, options.quick)
 
 
 if __name__ == "__main__":
