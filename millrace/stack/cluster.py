@@ -17,10 +17,14 @@ LIVING = {"CREATED", "INITIALIZING", "RUNNING", "FAILING", "RESTARTING", "SUSPEN
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job. `state` is Flink's word; `checkpoints` completed, and where and how many s old the last one is."""
+    """A job, submitted `age_s` ago. `state` is Flink's word.
+
+    `checkpoints` completed; where the last of them is, and how many s old.
+    """
 
     name: str
     id: str
+    age_s: float
     state: str
     tasks: int
     tasks_running: int
@@ -73,6 +77,7 @@ def _job(settings: Settings, job: dict[str, Any]) -> Job:
     return Job(
         name=job["name"],
         id=job["jid"],
+        age_s=round((now_ms - job["start-time"]) / 1000, 1),
         state=job["state"],
         tasks=int(job["tasks"]["total"]),
         tasks_running=int(job["tasks"]["running"]),

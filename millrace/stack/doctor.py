@@ -20,11 +20,13 @@ from millrace.stack import cluster, orphans, ports
 from millrace.stack.jvm import OLDEST, java
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
-from millrace.stack.processes import processes
+from millrace.stack.processes import Process, processes
 from millrace.stack.supervisor import Info, Supervisor
 
 SETUP = "make setup"
 LEAST_FREE_DISK = 2 * 1024**3
+# As many intervals without a checkpoint: a slow one, or one that failed and was tried again, is no finding yet.
+LATE_INTERVALS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +137,19 @@ def _left_over(layout: Layout, info: dict[str, Info]) -> list[Check]:
 
 
 def _running(settings: Settings, info: dict[str, Info]) -> list[Check]:
-    checks = []
-    for process in processes(settings).values():
-        one = info.get(process.name)
-        if one is None or one.state == "STOPPED":
-            checks.append(Check(process.name, True, "not started"))
-            continue
-        why = missing(process, settings, one)
-        checks.append(Check(process.name, why is None, why or "ready", f"millrace logs {process.name}" if why else ""))
+    checks = [_process(settings, process, info.get(process.name)) for process in processes(settings).values()]
     keeper = info.get("jobs")
     return checks + (_jobs(settings) if keeper and keeper.state == "RUNNING" else [])
+
+
+def _process(settings: Settings, process: Process, info: Info | None) -> Check:
+    # What `up --only` left out was never started; what was started and stopped is missed by those that go on.
+    if info is None or (info.state == "STOPPED" and not info.started):
+        return Check(process.name, True, "not started: `up --only` left it out")
+    if info.state == "STOPPED":
+        return Check(process.name, False, "stopped while others run", f"millrace up --only {process.name}")
+    why = missing(process, settings, info)
+    return Check(process.name, why is None, why or "ready", f"millrace logs {process.name}" if why else "")
 
 
 def _jobs(settings: Settings) -> list[Check]:
@@ -160,8 +165,17 @@ def _job(settings: Settings, name: str, job: cluster.Job | None) -> Check:
     label = f"job {name}"
     if stopped_on_purpose(settings, name):
         return Check(label, True, f"stopped on purpose; `millrace jobs submit {name}` starts it")
-    if job is None or not job.running:
-        return Check(label, False, job.state if job else "not submitted", "millrace logs jobs")
-    late = job.checkpoint_age_s is not None and job.checkpoint_age_s * 1000 > 20 * settings.flink_checkpoint_interval_ms
-    age = "no checkpoint yet" if job.checkpoint_age_s is None else f"last checkpoint {job.checkpoint_age_s:.0f} s ago"
-    return Check(label, not late, f"running, {age}", "millrace logs taskmanager" if late else "")
+    if job is None:
+        return Check(label, False, "not submitted", "millrace logs jobs")
+    if not job.running:
+        return Check(label, False, f"{job.state}, {job.tasks_running} of {job.tasks} tasks run", "millrace logs jobs")
+    return _checkpoints(settings, label, job)
+
+
+def _checkpoints(settings: Settings, label: str, job: cluster.Job) -> Check:
+    never = job.checkpoint_age_s is None
+    age_s = job.age_s if job.checkpoint_age_s is None else job.checkpoint_age_s
+    late = age_s * 1000 > LATE_INTERVALS * settings.flink_checkpoint_interval_ms
+    found = f"no checkpoint since its start {age_s:.0f} s ago" if never else f"last checkpoint {age_s:.0f} s ago"
+    failed = f", {job.checkpoints_failed} failed" if job.checkpoints_failed else ""
+    return Check(label, not late, f"running, {found}{failed}", "millrace logs taskmanager" if late else "")

@@ -19,6 +19,7 @@ from millrace import jobs
 from millrace.stack import cluster, orphans
 from millrace.stack.harness import Stack, shifted
 from millrace.stack.living import alive
+from millrace.stack.processes import processes
 from millrace.stack.supervisor import Supervisor
 
 JOB = "business_metrics"
@@ -50,6 +51,15 @@ def test_status_tells_every_process_and_job(harness: Stack) -> None:
     assert alive(psutil.Process(kafka["pid"]))
     assert kafka["ports"]["broker"] == harness.settings.port("kafka")
     assert {job["name"]: job["state"] for job in found["jobs"]} == {"fraud_features": "RUNNING", JOB: "RUNNING"}
+
+
+def test_doctor_finds_nothing_wrong_with_a_healthy_stack(harness: Stack) -> None:
+    harness.wait(lambda: _runs(harness.settings), "the job to run")
+    checks = {check["name"]: check for check in json.loads(harness.cli("doctor", "--json"))}
+    assert [check for check in checks.values() if not check["ok"]] == []
+    assert {name for name, check in checks.items() if check["detail"] == "ready"} == set(processes(harness.settings))
+    for job in ("fraud_features", JOB):
+        assert checks[f"job {job}"]["detail"].startswith("running, ")
 
 
 def test_a_killed_registry_comes_back_with_the_same_ids(harness: Stack, stack: Settings) -> None:
@@ -147,6 +157,21 @@ def test_what_outlives_a_killed_supervisor_is_found_and_taken_over(small: Stack)
 def _doctor(_small: Stack) -> subprocess.CompletedProcess[str]:
     line = (sys.executable, "-m", "millrace.cli.main", "doctor", "--json")
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_what_was_stopped_is_missed_and_what_was_never_started_is_not(small: Stack) -> None:
+    small.up("redis")
+    healthy = _doctor(small)
+    assert healthy.returncode == 0
+    details = {check["name"]: check["detail"] for check in json.loads(healthy.stdout)}
+    assert details["redis"] == "ready"
+    assert details["api"] == "not started: `up --only` left it out"
+    small.stop("redis")
+    found = _doctor(small)
+    assert found.returncode == 1
+    assert [check for check in json.loads(found.stdout) if not check["ok"]] == [
+        {"name": "redis", "ok": False, "detail": "stopped while others run", "fix": "millrace up --only redis"}
+    ]
 
 
 def test_a_taken_port_is_refused_with_who_holds_it(small: Stack, stack: Settings) -> None:

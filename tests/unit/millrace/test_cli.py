@@ -79,7 +79,7 @@ def test_a_seed_is_not_negative(tmp_path: Path, line: tuple[str, ...]) -> None:
 def test_status_shows_what_went_wrong_with_a_job(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = cluster.Job("j", "f" * 32, "RUNNING", 2, 2, 3, 40, 5, None, None)
+    job = cluster.Job("j", "f" * 32, 60.0, "RUNNING", 2, 2, 3, 40, 5, None, None)
     monkeypatch.setattr(stack, "read_status", lambda _: {"processes": [], "jobs": [asdict(job)]})
     stack.status()
     assert "2/2 tasks, 3 restarts, 40 checkpoints, 5 failed" in capsys.readouterr().out
