@@ -1,6 +1,6 @@
 # The commands people type. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint unit clean
+.PHONY: help setup demo test bench lint unit ports clean
 # With -j too: what lints and tests needs the set-up before it.
 .NOTPARALLEL:
 KEEP ?=
@@ -19,9 +19,13 @@ demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, 
 	@scripts/setup.sh --for demo
 	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep)
 
-test: setup lint ## everything: lint, Java tests, unit and integration tests with coverage
+test: setup ports lint ## everything: lint, Java tests, unit and integration tests with coverage
 	$(JDK) mvn -q -B -f processing/kernel verify
 	$(JDK) $(PY)/pytest --cov --cov-report=term
+
+# First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.
+ports:
+	@$(PY)/python -m millrace.stack.harness
 
 unit: ## the fast tests only, no stack
 	@scripts/setup.sh

@@ -1,4 +1,7 @@
-"""A stack of its own on shifted ports, for tests and benchmarks: started, looked at, hurt, and always taken down."""
+"""A stack of its own on shifted ports, for tests and benchmarks: started, looked at, hurt, and always taken down.
+
+`python -m millrace.stack.harness` says before any test whether the ports of the tests' stacks are free.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ from pathlib import Path
 
 from config.errors import UserError
 from config.settings import ROOT, Settings, settings
-from millrace.stack import lifecycle
+from millrace.stack import lifecycle, ports
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, processes
 from millrace.stack.supervisor import Info, Supervisor
+
+# The tests' stack lies so far above the stack that may run meanwhile, a second one beside it so far above that.
+OFFSET, SECOND_OFFSET = 10_000, 1000
 
 
 class Stack:
@@ -87,33 +93,59 @@ class Stack:
 
 
 @contextmanager
-def shifted(state_dir: Path, offset: int = 10_000, environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def shifted(state_dir: Path, offset: int = OFFSET, environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """The environment's settings with other ports and another state folder; everything started in it goes down after.
 
     This process's and its children's settings are these, and what `environ` adds, while it lasts.
     """
-    changed = {
-        "MILLRACE_PORT_OFFSET": str(settings().port_offset + offset),
-        "MILLRACE_STATE_DIR": str(state_dir),
-        **(environ or {}),
-    }
+    with _environment({**_moved(offset), "MILLRACE_STATE_DIR": str(state_dir), **(environ or {})}):
+        stack = Stack(settings())
+        try:
+            yield stack
+        finally:
+            stack.down()
+
+
+def _moved(offset: int) -> dict[str, str]:
+    return {"MILLRACE_PORT_OFFSET": str(settings().port_offset + offset)}
+
+
+@contextmanager
+def _environment(changed: Mapping[str, str]) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in changed}
     os.environ.update(changed)
     settings.cache_clear()
-    stack = Stack(settings())
     try:
-        yield stack
+        yield
     finally:
-        try:
-            stack.down()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name)
-                else:
-                    os.environ[name] = value
-            settings.cache_clear()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
+        settings.cache_clear()
+
+
+def refuse_taken() -> None:
+    """Raise `UserError` when a port of the tests' stacks is taken, naming the holders, or lies beyond the last."""
+    for offset in (OFFSET, OFFSET + SECOND_OFFSET):
+        with _environment(_moved(offset)):
+            loaded = settings()
+            ports.refuse_taken(processes(loaded).values(), loaded.host)
+
+
+def main() -> None:
+    """Exit with code 2 and one line on stderr when the tests' stacks could not start."""
+    try:
+        refuse_taken()
+    except UserError as error:
+        sys.stderr.write(f"the tests' stacks cannot start: {error}\n")
+        sys.exit(2)
 
 
 def _say(text: str) -> None:
     sys.stderr.write(f"stack: {text}\n")
+
+
+if __name__ == "__main__":
+    main()

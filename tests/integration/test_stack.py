@@ -17,7 +17,7 @@ from config.topics import topics
 from ingestion.registry import Registry
 from millrace import jobs
 from millrace.stack import cluster, orphans
-from millrace.stack.harness import Stack, shifted
+from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
 from millrace.stack.living import alive
 from millrace.stack.processes import processes
 from millrace.stack.supervisor import Supervisor
@@ -128,7 +128,7 @@ def test_a_job_that_runs_is_not_submitted_twice(harness: Stack, stack: Settings)
 @pytest.fixture
 def small(tmp_path: Path, stack: Settings) -> Iterator[Stack]:
     """A second stack beside the session's, for what would hurt that one."""
-    with shifted(tmp_path / "state", offset=1000) as second:
+    with shifted(tmp_path / "state", offset=SECOND_OFFSET) as second:
         yield second
 
 
