@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from millrace.demo.tally import Figures, Tally, percentile
 from millrace.demo.traffic import Story, wait_until
 from millrace.demo.view import PlainView, page, summary
 from millrace.stack import lifecycle
+from millrace.stack.supervisor import Info, Supervisor
 
 
 def _record(name: str, decision: str, produced_at: int = 1000, amount: float = 10.0) -> dict[str, Any]:
@@ -131,7 +133,43 @@ def handlers() -> Iterator[None]:
 class Quiet:
     """A sender without Kafka."""
 
-    def stop(self, _within_s: float) -> None: ...
+    stopped = False
+
+    def stop(self, _within_s: float) -> None:
+        self.stopped = True
+
+
+@pytest.mark.parametrize("when", ["complete", "starting", "streaming"])
+@pytest.mark.parametrize("keep", [True, False], ids=["keep", "no keep"])
+@pytest.mark.parametrize("before", ["ran before", "stopped before", "nothing before"])
+def test_what_is_stopped_and_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: None, before: str, keep: bool, when: str
+) -> None:
+    """Payments stop always; the stack goes down unless it ran before, or is to stay and all went well."""
+    del handlers
+    info = {"ran before": [0, 7], "stopped before": [0, 0], "nothing before": []}[before]
+    known = {str(place): Info(str(place), "RUNNING", pid, 0.0, 0) for place, pid in enumerate(info)}
+    console, sender = Console(record=True), Quiet()
+    events: list[str] = []
+
+    def start(*_: object) -> None:
+        known["started"] = Info("started", "RUNNING", 8, 0.0, 0)
+        if when == "starting":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Supervisor, "info", lambda _: known)
+    monkeypatch.setattr(show, "_start", start)
+    monkeypatch.setattr(lifecycle, "down", lambda *_: events.append(f"down, payments stopped: {sender.stopped}"))
+    with (
+        nullcontext() if when == "complete" else pytest.raises(KeyboardInterrupt),
+        show._stack(Settings(state_dir=tmp_path), console, sender, keep=keep),  # type: ignore[arg-type]
+    ):
+        if when == "streaming":
+            raise KeyboardInterrupt
+    stays = before == "ran before" or (keep and when == "complete")
+    assert events == ([] if stays else ["down, payments stopped: True"])
+    assert sender.stopped
+    assert ("stays up" in console.export_text()) == (before == "ran before")
 
 
 @pytest.mark.parametrize("said", [0, 1])
