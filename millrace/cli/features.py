@@ -15,6 +15,8 @@ from domain.features.registry import feature_sets, tables
 
 app = typer.Typer(help="The features declared in domain/features.", no_args_is_help=True)
 
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+
 
 def declared() -> list[dict[str, Any]]:
     """Every feature of every product: row features first, then each set's, in order."""
@@ -50,7 +52,7 @@ def _text(comparisons: list[dict[str, Any]]) -> str:
 
 
 @app.command("list", epilog="Example: millrace features list --json")
-def list_features(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def list_features(as_json: AsJson = False) -> None:
     """List every feature: name, entity, aggregate, window, filter, description."""
     found = declared()
     if as_json:
@@ -68,11 +70,14 @@ def list_features(as_json: Annotated[bool, typer.Option("--json", help="for prog
 
 
 @app.command(epilog="Example: millrace features show customer_ratio_30d")
-def show(name: Annotated[str, typer.Argument(help="a feature's name")]) -> None:
+def show(name: Annotated[str, typer.Argument(help="a feature's name")], as_json: AsJson = False) -> None:
     """Show all that is declared of one feature."""
     found = [feature for feature in declared() if feature["name"] == name]
     if not found:
         raise UserError(f"unknown feature {name!r}: millrace features list names them all")
+    if as_json:
+        typer.echo(json.dumps(found[0], indent=2, ensure_ascii=False))
+        return
     shown = Table(box=None, show_header=False)
     for key, value in found[0].items():
         text = _text(value) if isinstance(value, list) else value

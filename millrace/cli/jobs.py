@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from config.settings import settings
+from config.settings import Settings, settings
 from millrace import jobs
 from millrace.stack import cluster
 
 app = typer.Typer(help="Flink jobs: submit, stop with a savepoint, list.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="processing/jobs/<name>.py")]
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 @app.command(epilog="Example: millrace jobs submit fraud_features --from-savepoint latest")
@@ -22,25 +23,34 @@ def submit(
     name: Name,
     from_savepoint: Annotated[str, typer.Option(help="a checkpoint's or savepoint's folder, or `latest`")] = "latest",
     fresh: Annotated[bool, typer.Option("--fresh", help="begin without state, whatever there is")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Submit a job; it resumes from its newest checkpoint or savepoint when it has one."""
     loaded = settings()
     jobs.check_name(name)
     with jobs.exclusive(loaded, name):
-        resume = jobs.latest(loaded, name) if from_savepoint == "latest" else Path(from_savepoint).resolve()
-        job_id = jobs.submit(loaded, name, None if fresh else resume)
-    typer.echo(f"{name} {job_id}" + (f" resumed from {resume}" if resume and not fresh else " started fresh"))
+        resume = None if fresh else _resume(loaded, name, from_savepoint)
+        job_id = jobs.submit(loaded, name, resume)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "id": job_id, "resumed_from": str(resume) if resume else None}))
+    else:
+        typer.echo(f"{name} {job_id}" + (f" resumed from {resume}" if resume else " started fresh"))
+
+
+def _resume(loaded: Settings, name: str, wanted: str) -> Path | None:
+    return jobs.latest(loaded, name) if wanted == "latest" else Path(wanted).resolve()
 
 
 @app.command(epilog="Example: millrace jobs stop fraud_features")
-def stop(name: Name) -> None:
+def stop(name: Name, as_json: AsJson = False) -> None:
     """Stop a job with a savepoint; the stack leaves it stopped until it is submitted again."""
     jobs.check_name(name)
-    typer.echo(str(jobs.stop(settings(), name)))
+    savepoint = str(jobs.stop(settings(), name))
+    typer.echo(json.dumps({"name": name, "savepoint": savepoint}) if as_json else savepoint)
 
 
 @app.command("list", epilog="Example: millrace jobs list --json")
-def list_jobs(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def list_jobs(as_json: AsJson = False) -> None:
     """The newest job of each name."""
     found = cluster.listing(settings())
     if as_json:

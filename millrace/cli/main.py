@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -54,11 +55,30 @@ def _load(name: str) -> None:
 
 def main() -> None:
     """Run a command. Errors that a person can act on end with one line on stderr and exit code 2."""
+    command = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
     try:
-        build(sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None)(standalone_mode=True)
+        # What is wrong with the line itself Typer would tell in a frame of six.
+        code = build(command)(prog_name="millrace", standalone_mode=False)
+    except typer.Abort:
+        _end("aborted", 1)
+    except typer.TyperException as error:
+        _end(_misuse(error), error.exit_code)
     except (UserError, RetryableError, OSError) as error:
-        sys.stderr.write(f"millrace: {told(error)}\n")
-        sys.exit(2)
+        _end(told(error), 2)
+    sys.exit(code)
+
+
+def _misuse(error: typer.TyperException) -> str:
+    """What is wrong with the command line, and where its help is; empty when the help was the answer."""
+    words = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    return f"{words} (`{context.command_path} --help`)" if words and context is not None else words
+
+
+def _end(words: str, code: int) -> NoReturn:
+    if words:
+        sys.stderr.write(f"millrace: {words}\n")
+    sys.exit(code)
 
 
 if __name__ == "__main__":

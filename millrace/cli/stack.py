@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -17,6 +18,8 @@ from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.status import status as read_status
+
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +39,14 @@ def register(app: typer.Typer) -> None:
 def up(
     only: Annotated[str, typer.Option(help="comma-separated process names; what they depend on starts too")] = "",
     timeout: Annotated[float, typer.Option(help="seconds until everything must be ready")] = 120.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Start the stack and wait until it is ready."""
+    """Start the stack and wait until it is ready; with --json, then what `status --json` says."""
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    lifecycle.up(settings(), typer.echo, names, timeout)
+    # Standard output stays the result's.
+    lifecycle.up(settings(), partial(typer.echo, err=as_json), names, timeout)
+    if as_json:
+        typer.echo(json.dumps(read_status(settings()), indent=2))
 
 
 def down() -> None:
@@ -55,7 +62,7 @@ def restart(
     lifecycle.restart(settings(), typer.echo, tuple(names), timeout)
 
 
-def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def status(as_json: AsJson = False) -> None:
     """Say what runs."""
     found = read_status(settings())
     if as_json:
@@ -91,7 +98,7 @@ def logs(
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Say what is wrong and what to type; exit code 1 when something is."""
     found = examine(settings())
     if as_json:

@@ -106,14 +106,14 @@ def test_jobs_come_back_from_their_checkpoints_after_the_jobmanager(harness: Sta
 
 
 def test_a_job_stops_with_a_savepoint_stays_stopped_and_resumes(harness: Stack, stack: Settings) -> None:
-    savepoint = Path(harness.cli("jobs", "stop", JOB).strip())
+    savepoint = Path(json.loads(harness.cli("jobs", "stop", JOB, "--json"))["savepoint"])
     assert (savepoint / "_metadata").exists()
     assert jobs.living(stack, JOB) is None
     harness.wait_ready("jobs")  # the keeper finds nothing wrong with a job that was stopped on purpose
     assert jobs.stopped_on_purpose(stack, JOB)
-    printed = harness.cli("jobs", "submit", JOB)
-    assert str(savepoint) in printed
+    submitted = json.loads(harness.cli("jobs", "submit", JOB, "--json"))
     harness.wait(lambda: _runs(stack), "the job to run")
+    assert submitted == {"name": JOB, "id": _job(stack).id, "resumed_from": str(savepoint)}
     assert _restored(stack) == savepoint
 
 

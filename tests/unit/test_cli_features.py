@@ -37,6 +37,12 @@ def test_show_tells_of_one_feature() -> None:
     assert "is_fraud = True" in out
 
 
+def test_show_tells_a_program_what_the_list_does() -> None:
+    listed = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
+    shown = json.loads(runner.invoke(app, ["show", "terminal_risk_7d", "--json"]).stdout)
+    assert shown == next(feature for feature in listed if feature["name"] == "terminal_risk_7d")
+
+
 def test_spec_prints_what_the_kernel_gets() -> None:
     assert json.loads(runner.invoke(app, ["spec", "customer"]).stdout) == CUSTOMER.spec()
 

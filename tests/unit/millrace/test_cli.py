@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,13 +13,16 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from config.errors import RetryableError
-from config.settings import ROOT
-from millrace.cli import stack
+from config.settings import ROOT, Settings
+from millrace import jobs
+from millrace.cli import jobs as cli_jobs
+from millrace.cli import main, stack
 from millrace.cli.main import build
 from millrace.errors import told
-from millrace.stack import cluster
+from millrace.stack import cluster, lifecycle
 
 
 def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -85,20 +89,124 @@ def test_status_shows_what_went_wrong_with_a_job(
     assert "2/2 tasks, 3 restarts, 40 checkpoints, 5 failed" in capsys.readouterr().out
 
 
-def test_every_command_has_a_description_and_an_example_of_itself() -> None:
-    def walk(command: Any, path: str) -> Iterator[str]:
-        for name, one in getattr(command, "commands", {}).items():
-            yield from walk(one, f"{path} {name}")
-        if not hasattr(command, "commands"):
-            assert command.help, path
-            example = command.epilog or ""
-            assert example.startswith(f"Example: {path}"), path
-            options = {option for parameter in command.params for option in parameter.opts}
-            assert {word for word in example.split() if word.startswith("-")} <= options, path
-            yield path
+def test_up_for_programs_keeps_its_words_out_of_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def up(_settings: Settings, say: lifecycle.Say, names: tuple[str, ...], timeout: float) -> None:
+        say(f"{names} ready within {timeout:g} s")
 
-    found = list(walk(typer.main.get_command(build()), "millrace"))
-    assert {"millrace restart", "millrace train fraud", "millrace topics apply"} < set(found)
+    monkeypatch.setattr(lifecycle, "up", up)
+    monkeypatch.setattr(stack, "read_status", lambda _: {"running": True, "processes": [], "jobs": []})
+    app = typer.Typer()
+    stack.register(app)
+    program = CliRunner().invoke(app, ["up", "--only", "kafka, redis", "--timeout", "9", "--json"])
+    assert json.loads(program.stdout) == {"running": True, "processes": [], "jobs": []}
+    assert program.stderr == "('kafka', 'redis') ready within 9 s\n"
+    person = CliRunner().invoke(app, ["up", "--only", "redis"])
+    assert (person.stdout, person.stderr) == ("('redis',) ready within 120 s\n", "")
+
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_settings: None) -> list[Path | None]:
+    """What jobs were told to resume from; each becomes the job f00."""
+    del fresh_settings
+    resumed: list[Path | None] = []
+
+    def submit(_settings: Settings, _job: str, resume: Path | None) -> str:
+        resumed.append(resume)
+        return "f00"
+
+    monkeypatch.setenv("MILLRACE_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr(jobs, "latest", lambda *_: Path("/state/chk-3"))
+    monkeypatch.setattr(jobs, "submit", submit)
+    return resumed
+
+
+@pytest.mark.parametrize(
+    ("options", "resume", "words"),
+    [
+        ((), "/state/chk-3", "fraud_features f00 resumed from /state/chk-3\n"),
+        (("--from-savepoint", "/else/where"), "/else/where", "fraud_features f00 resumed from /else/where\n"),
+        (("--fresh",), None, "fraud_features f00 started fresh\n"),
+    ],
+)
+def test_a_submission_tells_the_job_and_what_it_resumes(
+    submitted: list[Path | None], options: tuple[str, ...], resume: str | None, words: str
+) -> None:
+    line = ["submit", "fraud_features", *options]
+    assert CliRunner().invoke(cli_jobs.app, line).stdout == words
+    answer = json.loads(CliRunner().invoke(cli_jobs.app, [*line, "--json"]).stdout)
+    assert answer == {"name": "fraud_features", "id": "f00", "resumed_from": resume}
+    assert submitted == [Path(resume) if resume else None] * 2
+
+
+def test_a_stop_tells_the_savepoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "stop", lambda _settings, job: Path(f"/state/{job}/savepoint-1"))
+    line = ["stop", "fraud_features"]
+    assert CliRunner().invoke(cli_jobs.app, line).stdout == "/state/fraud_features/savepoint-1\n"
+    answer = json.loads(CliRunner().invoke(cli_jobs.app, [*line, "--json"]).stdout)
+    assert answer == {"name": "fraud_features", "savepoint": "/state/fraud_features/savepoint-1"}
+
+
+# Every command whose answer a script would read; the others say only that they did it, or show something for long.
+WITH_JSON = {
+    *("millrace up", "millrace status", "millrace doctor", "millrace simulate", "millrace train fraud"),
+    *("millrace features list", "millrace features show"),
+    *("millrace jobs list", "millrace jobs stop", "millrace jobs submit"),
+    *("millrace quarantine list", "millrace quarantine replay", "millrace quarantine show"),
+    *("millrace replay retail-rocket", "millrace replay transactions"),
+    *("millrace topics apply", "millrace topics check", "millrace topics list"),
+}
+
+
+def _commands(command: Any, path: str = "millrace") -> Iterator[tuple[str, Any]]:
+    for name, one in getattr(command, "commands", {}).items():
+        yield from _commands(one, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+def test_every_command_has_a_description_and_an_example_of_itself() -> None:
+    with_json = set()
+    for path, command in _commands(typer.main.get_command(build())):
+        assert command.help, path
+        example = command.epilog or ""
+        assert example.startswith(f"Example: {path}"), path
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in example.split() if word.startswith("-")} <= options, path
+        with_json |= {path} if "--json" in options else set()
+    assert with_json == WITH_JSON
+
+
+def test_every_command_refuses_an_unknown_option_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = build()
+    monkeypatch.setattr(main, "build", lambda _: app)
+    for path, _ in _commands(typer.main.get_command(app)):
+        monkeypatch.setattr(sys, "argv", [*path.split(), "--no-such-option"])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert ended.value.code == 2, path
+        said = capsys.readouterr()
+        assert (said.out, said.err) == ("", f"millrace: No such option: --no-such-option (`{path} --help`)\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("nothing",), "No such command 'nothing'. (`millrace --help`)"),
+        (("jobs", "submit"), "Missing argument 'name'. (`millrace jobs submit --help`)"),
+        (("status", "more"), "Got unexpected extra argument(s) (more) (`millrace status --help`)"),
+    ],
+)
+def test_a_wrong_line_is_one_line_and_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    done = _millrace(tmp_path, *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"millrace: {words}\n")
+
+
+def test_a_group_alone_is_answered_with_its_commands(tmp_path: Path) -> None:
+    done = _millrace(tmp_path, "jobs")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "Stop a job with a savepoint" in done.stdout
 
 
 def test_a_stack_that_does_not_run_is_no_error(tmp_path: Path) -> None:
@@ -118,7 +226,7 @@ def test_doctor_fails_when_something_is_wrong(tmp_path: Path) -> None:
 def test_reset_asks_and_takes_no_for_an_answer(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     refused = _millrace(tmp_path, "reset")
-    assert refused.returncode == 1
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (1, "millrace: aborted")
     assert (tmp_path / "state").exists()
     done = _millrace(tmp_path, "reset", "--yes")
     assert done.returncode == 0
