@@ -1,12 +1,12 @@
-"""What `replay` and `simulate` share: the sink, the progress bar, the summary."""
+"""What the commands share that read or write streams: the sink, progress on the terminal, the summary."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -19,6 +19,7 @@ from ingestion.producer import KafkaSink
 from ingestion.registry import Registry
 from ingestion.replay import Report, Summary
 
+T = TypeVar("T")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 INTERRUPTED = 130
 
@@ -71,6 +72,14 @@ def bar(what: str, total: int | None, *, quiet: bool) -> Iterator[Report]:
             )
 
         yield report
+
+
+def counted(what: str, values: Iterable[T], *, quiet: bool) -> Iterator[T]:
+    """The values; on a terminal standard error shows meanwhile how many went by, until they end."""
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f}"))
+    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+        yield from progress.track(values, description=what)
 
 
 def show(summary: Summary, seconds: float, *, as_json: bool) -> None:

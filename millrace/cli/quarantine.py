@@ -20,6 +20,7 @@ from ingestion import quarantine, quarantine_replay
 from ingestion.avro import Codec, UnreadableError
 from ingestion.quarantine import Entry, Position, Quarantine
 from ingestion.registry import Registry
+from millrace import streaming
 
 app = typer.Typer(help="Records that could not be read: list, show, replay.", no_args_is_help=True)
 
@@ -35,8 +36,9 @@ def _codec() -> Iterator[Codec]:
         yield Codec(registry)
 
 
-def _read(codec: Codec) -> Quarantine:
-    return quarantine.fold(quarantine.read(settings().kafka_bootstrap), codec)
+def _read(codec: Codec, *, quiet: bool) -> Quarantine:
+    values = quarantine.read(settings().kafka_bootstrap)
+    return quarantine.fold(streaming.counted(f"reading {quarantine.TOPIC}", values, quiet=quiet), codec)
 
 
 @app.command(name="list", epilog="Example: millrace quarantine list --reason unknown_schema --json")
@@ -49,7 +51,7 @@ def list_entries(
 ) -> None:
     """What is aside, by reason, and the newest of it."""
     with _codec() as codec:
-        found = _read(codec)
+        found = _read(codec, quiet=as_json)
     entries = list(found.entries.values()) if replayed else found.open()
     entries = [entry for entry in entries if _matches(entry, reason, topic)]
     shown = entries[-limit:] if limit else entries
@@ -78,7 +80,7 @@ def show(
 ) -> None:
     """One record: its key, its bytes, why it is here, and whether it can be read now."""
     with _codec() as codec:
-        entry = _read(codec).find(Position.parse(position))
+        entry = _read(codec, quiet=as_json).find(Position.parse(position))
         try:
             now, problem = quarantine_replay.attempt(codec, entry), None
         except UnreadableError as error:
@@ -116,7 +118,7 @@ def replay(  # noqa: PLR0917 - options of a command
         raise UserError("say which: --all, --reason REASON, or TOPIC/PARTITION/OFFSET")
     wanted = [Position.parse(text) for text in dict.fromkeys(positions or [])]
     with _codec() as codec:
-        found = _read(codec)
+        found = _read(codec, quiet=as_json)
         entries = (
             [found.find(position) for position in wanted]
             if wanted

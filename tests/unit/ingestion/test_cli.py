@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from config.errors import UserError
@@ -205,6 +207,18 @@ def test_the_bar_takes_reports() -> None:
     with streaming.bar("rows", 10, quiet=True) as report:
         report(5, 0)
         report(10, 2)
+
+
+@pytest.mark.parametrize(("terminal", "quiet"), [(True, False), (True, True), (False, False)])
+def test_what_is_read_is_counted_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, quiet: bool
+) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(streaming, "Console", lambda **_: Console(file=screen, force_terminal=terminal))
+    assert list(streaming.counted("reading", iter(range(1234)), quiet=quiet)) == list(range(1234))
+    shown = "reading" in screen.getvalue()
+    assert shown == (terminal and not quiet)
+    assert shown == ("1,234" in screen.getvalue())
 
 
 def test_a_resumed_summary_says_so(capsys: pytest.CaptureFixture[str]) -> None:
