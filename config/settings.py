@@ -59,27 +59,33 @@ class Settings(BaseSettings):
     redis_url_override: SecretStr | None = Field(default=None, description="redis:// URL, may hold a password")
     flink_rest_override: str | None = Field(default=None, description="JobManager REST URL, where not the local one")
 
-    flink_parallelism: int = Field(default=1, ge=1)
-    flink_task_slots: int = Field(default=4, ge=1)
-    flink_jobmanager_memory: str = "768m"
-    flink_taskmanager_memory: str = "2048m"
-    flink_checkpoint_interval_ms: int = Field(default=60_000, ge=100)
+    flink_parallelism: int = Field(default=1, ge=1, description="of each job; more needs more partitions")
+    flink_task_slots: int = Field(default=4, ge=1, description="of the TaskManager; each job takes its parallelism")
+    flink_jobmanager_memory: str = Field(
+        default="768m", description="the JobManager's whole process: a number and m or g, at least 512m"
+    )
+    flink_taskmanager_memory: str = Field(
+        default="2048m", description="the TaskManager's whole process: a number and m or g, at least 896m"
+    )
+    flink_checkpoint_interval_ms: int = Field(
+        default=60_000, ge=100, description="after a TaskManager's death up to this much is read again"
+    )
     flink_buffer_timeout_ms: int = Field(
         default=0, ge=0, description="longest a record waits in a network buffer; 0: each is sent at once"
     )
-    kafka_heap: str = "512m"
-    registry_heap: str = "256m"
+    kafka_heap: str = Field(default="512m", description="the broker's heap, as Java's -Xmx takes it")
+    registry_heap: str = Field(default="256m", description="the registry's heap, as Java's -Xmx takes it")
 
     api_keys: SecretStr = Field(
         default=SecretStr(""), description="comma-separated keys; empty: the stack makes one, in state_dir"
     )
-    api_requests_per_second: int = Field(default=2000, ge=1, description="per key")
-    api_max_body_bytes: int = Field(default=16_384, ge=256)
+    api_requests_per_second: int = Field(default=2000, ge=1, description="that each key may make of an API process")
+    api_max_body_bytes: int = Field(default=16_384, ge=256, description="of a POST; a longer one is answered 413")
     score_deadline_ms: int = Field(default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
     log_level: LogLevel = Field(
         default="INFO", description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL"
     )
-    log_json: bool = True
+    log_json: bool = Field(default=True, description="log JSON lines; false: text for a person")
 
     @field_validator("state_dir", "build_dir")
     @classmethod

@@ -80,7 +80,7 @@ class FraudFeatures:
     produced_at: int
     """Kafka's timestamp of the transaction."""
     late: bool
-    """Older than every window of customer or terminal: its features are unknown."""
+    """Older than every window of its customer or of its terminal: the features of that one are unknown."""
     feature_set_version: str
     """Which declaration computed the features."""
     is_night: int | None = None
@@ -188,7 +188,7 @@ class FraudScore:
     feature_set_version: str
     """Which declaration computed the features."""
     late: bool
-    """The event was older than every window: history features are unknown."""
+    """The event was older than every window of its customer or of its terminal: the features of that one are unknown."""
     sequence: int
     """Offset of the transaction in its partition: orders events of equal event_time."""
     produced_at: int
@@ -248,7 +248,7 @@ class ShopEvent:
     """Something a visitor did in the shop. Key: user_id."""
 
     event_id: str
-    """Unique; a second record with the same id is a duplicate."""
+    """Unique; a second record with the same id within its minute is a duplicate."""
     event_type: str
     """view, addtocart, transaction; others pass through uncounted."""
     event_time: int
@@ -270,7 +270,7 @@ class Transaction:
     """A card payment at a terminal. Key: customer_id."""
 
     transaction_id: str
-    """Unique for ever; a second record with the same id is a duplicate and changes nothing."""
+    """Unique for ever; a second record with the same id and event_time is a duplicate and changes nothing. With another time it counts in the features, but the first decision stays."""
     event_time: int
     """When the payment was made, UTC."""
     customer_id: str

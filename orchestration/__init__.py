@@ -1,1 +1,1 @@
-"""Training and its schedules."""
+"""Training."""

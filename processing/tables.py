@@ -9,7 +9,7 @@ A source table holds the record's fields, all of them NULL where the record can'
 | `kafka_time` | TIMESTAMP_LTZ(3) | Kafka's timestamp of it |
 | `unreadable_reason` | STRING | why it can't be read: a code of Quarantined.avsc; NULL if it can |
 | `unreadable_detail` | STRING | the same in words |
-| `unreadable_raw` | BYTES | then its value as it is |
+| `unreadable_raw` | BYTES | then its value as it is, of one longer than 2 MiB the beginning |
 
 A sink table holds the record's fields only; its key is made from the field that `topics.yaml` names.
 """

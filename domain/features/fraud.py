@@ -252,7 +252,7 @@ FRAUD = FeatureTable(
         {
             "name": "late",
             "type": "boolean",
-            "doc": "Older than every window of customer or terminal: its features are unknown.",
+            "doc": "Older than every window of its customer or of its terminal: the features of that one are unknown.",
         },
         {"name": "feature_set_version", "type": "string", "doc": "Which declaration computed the features."},
     ),

@@ -100,7 +100,10 @@ def _late(layout: Layout, why: dict[str, str | None], waiting: dict[str, Process
 
 
 def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:
-    """Stop everything, what depends on others first, and make sure that nothing is left."""
+    """Stop everything, what depends on others first, and make sure that nothing is left.
+
+    Raises `UserError` for what has not stopped after `timeout` seconds.
+    """
     layout = Layout.of(settings)
     supervisor = Supervisor(layout)
     if supervisor.running():

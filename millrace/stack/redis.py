@@ -15,7 +15,7 @@ def configuration(settings: Settings) -> dict[str, str]:
         "dir": quoted(str(settings.state_dir / "redis")),
         "appendonly": "yes",
         # While a sync is slow an answer runs up to two seconds ahead of the file. The consumers know: their commits
-        # trail by more, and they read again after a restart (docs/decisions/0005). "always" costs a third of p99.
+        # trail by more, and they read again after a restart (docs/decisions/0005). "always" triples p99.
         "appendfsync": "everysec",
         # Snapshots would only repeat what the append-only file holds.
         "save": '""',

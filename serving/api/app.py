@@ -34,7 +34,8 @@ from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
 
 READY_WITHIN_S = 2.0
-_key = APIKeyHeader(name="X-API-Key", auto_error=False, description="one of MILLRACE_API_KEYS")  # checked by Guard
+KEY = "one of MILLRACE_API_KEYS, else the one in secrets/api-key of the state folder"
+_key = APIKeyHeader(name="X-API-Key", auto_error=False, description=KEY)  # checked by Guard
 
 
 def modules() -> list[ModuleType]:

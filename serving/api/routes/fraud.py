@@ -172,7 +172,14 @@ async def customer(
 async def decide(
     request: Request,
     payment: Transaction,
-    deadline_ms: Annotated[int | None, Query(ge=1, le=30_000, description="how long to wait for the decision")] = None,
+    deadline_ms: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            le=30_000,
+            description="milliseconds to wait for the decision; MILLRACE_SCORE_DEADLINE_MS (1000) if absent",
+        ),
+    ] = None,
 ) -> Response:
     """The payment takes the way of every event; the answer is its score, or 202 and a link when the deadline is over.
 

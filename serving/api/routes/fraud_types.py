@@ -84,7 +84,7 @@ class Score(BaseModel):
     reasons: list[str] = Field(description="features that pushed the score up most; empty for approve")
     model_version: str
     feature_set_version: str
-    late: bool = Field(description="the event was older than every window")
+    late: bool = Field(description="the event was older than every window of its customer or its terminal")
     sequence: int
     produced_at: str
     features_at: str
