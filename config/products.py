@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+FILE = Path(__file__).parent / "products.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -20,5 +22,5 @@ class Product:
 @lru_cache(maxsize=1)
 def products() -> tuple[Product, ...]:
     """Every product, in the file's order (which gives consumers their metrics ports)."""
-    declared = yaml.safe_load((Path(__file__).parent / "products.yaml").read_text())
+    declared = yaml.safe_load(FILE.read_text())
     return tuple(Product(**line) for line in declared["products"])

@@ -112,9 +112,9 @@ class _Training:
     """
 
     def __init__(self, layout: Layout, say: lifecycle.Say) -> None:
-        self._layout, self._say = layout, say
+        self._current, self._say = layout.current_model("fraud"), say
         self._process: subprocess.Popen[bytes] | None = None
-        if not layout.current_model.exists():
+        if not self._current.exists():
             say("training a first model on simulated payments, while the stack starts")
             self._log = layout.logs / "train.log"
             self._log.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ class _Training:
         code, self._process = self._process.returncode, None
         if code:
             raise UserError(f"training failed: see {self._log}")
-        self._say(f"model {self._layout.current_model.read_text().strip()} trained")
+        self._say(f"model {self._current.read_text().strip()} trained")
 
     def stop(self) -> None:
         """End it when it still runs."""

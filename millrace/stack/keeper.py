@@ -175,11 +175,16 @@ def _answer(keeper: Keeper, path: str) -> tuple[HTTPStatus, str, bytes]:
     return HTTPStatus.NOT_FOUND, "application/json", b'{"detail": "know /healthz, /metrics"}'
 
 
+def of_products(loaded: Settings) -> Keeper:
+    """The keeper of every product's job."""
+    return Keeper(loaded, tuple(product.job for product in products()))
+
+
 def main() -> None:
     """Run until SIGTERM."""
     loaded = settings()
     configure("jobs", loaded)
-    keeper = Keeper(loaded, tuple(product.job for product in products()))
+    keeper = of_products(loaded)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         keeper.stop()

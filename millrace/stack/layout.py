@@ -83,10 +83,9 @@ class Layout:
         """The key the stack makes when the settings hold none."""
         return self.state / "secrets" / "api-key"
 
-    @property
-    def current_model(self) -> Path:
-        """Names the fraud model in use; absent until one was trained."""
-        return self.state / "models" / "fraud" / "current"
+    def current_model(self, product: str) -> Path:
+        """Names the product's model in use; absent until one was trained."""
+        return self.state / "models" / product / "current"
 
     @property
     def kafka_jars(self) -> Path:

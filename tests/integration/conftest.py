@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from config.settings import Settings
 from millrace.stack.harness import Stack, shifted
+from millrace.stack.secrets import api_keys
+from tests.integration.parts import until
 
 # What is killed must have checkpoints to come back to.
 OFTEN = {"MILLRACE_FLINK_CHECKPOINT_INTERVAL_MS": "5000"}
@@ -23,9 +26,9 @@ def _ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def model(_ours: Stack) -> str:
     """The version of a fraud model trained on simulated payments, current in the session's stack."""
-    if not _ours.layout.current_model.exists():
+    if not _ours.layout.current_model("fraud").exists():
         _ours.cli("train", "fraud", "--simulate")
-    return _ours.layout.current_model.read_text().strip()
+    return _ours.layout.current_model("fraud").read_text().strip()
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,13 @@ def harness(_ours: Stack, model: str) -> Stack:
 def stack(harness: Stack) -> Settings:
     """The settings of the whole stack, which runs."""
     return harness.settings
+
+
+@pytest.fixture
+def api(stack: Settings) -> Iterator[httpx.Client]:
+    """A client of the API, with a key; ready."""
+    url = f"http://{stack.host}:{stack.port('api')}"
+    key = api_keys(stack).split(",")[0]
+    with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=40) as api:
+        until("the API is ready", lambda: api.get("/readyz").status_code == 200)
+        yield api

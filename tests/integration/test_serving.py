@@ -16,7 +16,6 @@ from ingestion.avro import Codec
 from ingestion.producer import KafkaSink
 from ingestion.registry import Registry
 from millrace.stack.harness import Stack
-from millrace.stack.secrets import api_keys
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored, StoreRestartedError
 from tests.integration.parts import caught_up, read, until
@@ -55,15 +54,6 @@ class TestRedisStore(StoreConformance):
 @pytest.fixture
 def configured(harness: Stack) -> Settings:
     return harness.settings
-
-
-@pytest.fixture
-def api(configured: Settings) -> Iterator[httpx.Client]:
-    url = f"http://{configured.host}:{configured.port('api')}"
-    key = api_keys(configured).split(",")[0]
-    with httpx.Client(base_url=url, headers={"X-API-Key": key}, timeout=40) as api:
-        until("the API is ready", lambda: api.get("/readyz").status_code == 200)
-        yield api
 
 
 @pytest.fixture
@@ -141,7 +131,7 @@ def test_poison_among_features_is_quarantined_and_scoring_goes_on(
 def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, harness: Stack) -> None:
     before, process = ask(api, pay("serving-model-1")).json(), harness.info("consumer-fraud").pid
     harness.cli("train", "fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "11")
-    version = harness.layout.current_model.read_text().strip()
+    version = harness.layout.current_model("fraud").read_text().strip()
     assert version != before["model_version"]
     numbers = iter(range(1000))
 

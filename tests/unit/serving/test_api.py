@@ -6,7 +6,6 @@ import inspect
 import re
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -14,7 +13,6 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-import config.products
 from config.errors import UserError
 from config.settings import Settings
 from serving.api import keys
@@ -205,13 +203,3 @@ def test_keys_are_not_kept() -> None:
     assert known.owner(b"secret-key") == keys.digest(b"secret-key")[:6].hex()
     assert known.owner(b"secret-kex") is None
     assert "secret-key" not in repr(vars(known))
-
-
-def test_the_frame_names_no_product() -> None:
-    """The loop and the app serve every product alike: neither may know one by name."""
-    root = Path(__file__).resolve().parents[3] / "serving"
-    frame = [*root.glob("*.py"), *root.glob("api/*.py")]
-    frame += [root / "consumers" / f"{name}.py" for name in ("loop", "run", "ledger", "product", "metrics", "health")]
-    names = [product.consumer for product in config.products.products()]
-    told = [(path.name, name) for path in frame for name in names if name in path.read_text()]
-    assert told == []
