@@ -1,0 +1,170 @@
+"""Minutes of the shop, from a file of Retail Rocket's form through the whole stack to the API, worked out by hand.
+
+And replayed once more, after the TaskManager died, the file changes none of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from config.settings import Settings
+from domain.events import ShopEvent
+from millrace.stack.harness import Stack
+from tests.integration.parts import ends, plug, restarts, until
+
+JOB = "business_metrics"
+# 2023-11-14T22:14:00Z: later than any other test's events of the shop, which would make these late; earlier than any
+# clock, which bounds the watermark.
+START = 1_700_000_040_000
+HEADER = "timestamp,visitorid,event,itemid,transactionid"
+# Seconds after START: not in order, as Retail Rocket's are not. Rows alike are events of their own (20 s), an order may
+# have several lines (10 s) or one without a price (item 103), a buyer several orders (241 s, 242 s). The fourth minute
+# is empty; the seventh closes those before it, and stays open itself. The visitors' keys lie in one partition: of two
+# that were idle one may be read first, and what the other holds is late.
+FIRST = """
+125.000 20 view 101
+10.000  20 transaction 101 900
+10.000  20 transaction 102 900
+0.000   20 view 101
+5.000   20 addtocart 101
+20.000  21 view 103
+20.000  21 view 103
+30.000  23 view 102
+59.999  26 view 101
+60.000  26 view 101
+70.000  21 transaction 103 902
+130.000 23 view 102
+131.000 23 addtocart 102
+255.000 23 view 101
+250.000 21 transaction 103 905
+250.000 21 transaction 102 905
+241.000 20 transaction 101 903
+242.000 20 transaction 101 904
+361.000 20 view 101
+361.000 21 view 101
+362.000 23 transaction 102 906
+363.000 23 view 101
+364.000 26 view 101
+"""
+LAST = """
+490.000 20 view 101
+490.000 21 view 101
+490.000 23 view 101
+490.000 26 view 101
+"""
+# Item 101 becomes dearer in the empty minute; property 6 is no price.
+PRICES = f"""timestamp,itemid,property,value
+{START - 86_400_000},101,790,n10.500
+{START + 200_000},101,790,n12.000
+{START - 86_400_000},102,790,n4.250
+{START - 86_400_000},103,6,n99.000
+"""
+FIELDS = ("orders", "gmv", "unpriced_lines", "active_visitors", "buyers", "conversion", "events")
+
+
+def _minute(start: str, end: str, *values: float) -> dict[str, Any]:
+    bounds = {"window_start": f"2023-11-14T{start}.000Z", "window_end": f"2023-11-14T{end}.000Z"}
+    return {**bounds, **dict(zip(FIELDS, values, strict=True))}
+
+
+CLOSED = [  # newest first: orders, gmv, unpriced lines, visitors, buyers, conversion, events
+    _minute("22:18:00", "22:19:00", 3, 12.0 + 12.0 + 4.25, 1, 3, 2, 2 / 3, 5),
+    _minute("22:16:00", "22:17:00", 0, 0.0, 0, 2, 0, 0.0, 3),
+    _minute("22:15:00", "22:16:00", 1, 0.0, 1, 2, 1, 0.5, 2),
+    _minute("22:14:00", "22:15:00", 2, 10.5 + 4.25 + 3 * 2.5, 0, 6, 2, 2 / 6, 10),
+]
+OPEN = _minute("22:20:00", "22:21:00", 1, 4.25, 0, 4, 1, 0.25, 5)
+
+
+class Shop:
+    """Writes files, replays them, and sees what became of them."""
+
+    def __init__(self, harness: Stack, api: httpx.Client, client: redis.Redis, folder: Path) -> None:
+        self._harness, self._api, self._client, self._folder = harness, api, client, folder
+        self._prices = folder / "item_properties_part1.csv"
+        self._prices.write_text(PRICES)
+
+    def replay(self, name: str, rows: str) -> int:
+        """Replay the rows; returns how many events were sent."""
+        lines = [line.split() for line in rows.strip().splitlines()]
+        cells = [(str(START + round(float(seconds) * 1000)), *rest) for seconds, *rest in lines]
+        path = self._folder / name
+        path.write_text("\n".join([HEADER, *(",".join([*row, "", ""][:5]) for row in cells)]) + "\n")
+        line = ("replay", "retail-rocket", str(path), "--item-properties", str(self._prices), "--json")
+        sent: int = json.loads(self._harness.cli(*line))["produced"]["shop-events"]
+        return sent
+
+    def minutes(self) -> list[dict[str, Any]]:
+        """This test's minutes as the API tells them, newest first."""
+        windows = self._api.get("/v1/metrics/business", params={"limit": 1440}).raise_for_status().json()["windows"]
+        return [window for window in windows if window["window_start"].startswith("2023-11-14T22:")]
+
+    def stored(self) -> dict[tuple[bytes, bytes], object]:
+        """What every key of the product holds, by key and member or field.
+
+        Without the versions: a minute told twice has another place in the topic, and the same bytes.
+        """
+        found: dict[tuple[bytes, bytes], object] = {}
+        for key in self._client.scan_iter("business:*"):
+            if self._client.type(key) == b"zset":
+                found |= {(key, member): score for member, score in self._client.zscan_iter(key)}
+            else:
+                found |= {(key, name): value for name, value in self._client.hgetall(key).items() if name != b"v"}
+        return found
+
+
+@pytest.fixture
+def shop(harness: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[Shop]:
+    with redis.Redis.from_url(harness.settings.redis_url) as client:
+        yield Shop(harness, api, client, tmp_path)
+
+
+def _units(stack: Settings) -> None:
+    """An order of three units and a view, each sent twice: the files know no quantity, and send each row once."""
+    order = ShopEvent(
+        event_id="business-order",
+        event_type="transaction",
+        event_time=START + 1000,
+        user_id="27",
+        item_id="109",
+        transaction_id="901",
+        price=2.5,
+        quantity=3,
+    )
+    view = ShopEvent(event_id="business-view", event_type="view", event_time=START + 2000, user_id="34", item_id="109")
+    with plug(stack) as (sink, codec):
+        for event in (order, view, order, view):
+            sink.send("shop-events", event.user_id, codec.encoder("shop-events").object(event))
+
+
+def test_the_shops_minutes_are_those_worked_out_by_hand_and_a_repetition_changes_none(
+    shop: Shop, stack: Settings, harness: Stack
+) -> None:
+    before = ends(stack, "shop-events")
+    _units(stack)
+    assert shop.replay("events.csv", FIRST) == 23
+    after = ends(stack, "shop-events")
+    assert sorted(after[partition] - before[partition] for partition in before) == [0, 27]
+    until("the minutes are closed", lambda: len(shop.minutes()) >= len(CLOSED))
+    assert shop.minutes() == CLOSED
+    kept, died = shop.stored(), restarts(stack, JOB)
+
+    harness.killed_and_back("taskmanager")
+    until("the job runs again", lambda: restarts(stack, JOB) > died)
+    # Finished, a replay begins anew; what it sends has the ids of before.
+    assert shop.replay("events.csv", FIRST) == 23
+    shop.replay("last.csv", LAST)
+    # One partition of results in order: what the repetition changed would have arrived before this minute.
+    until("the last minute is closed", lambda: len(shop.minutes()) > len(CLOSED))
+
+    assert shop.minutes() == [OPEN, *CLOSED]
+    now = shop.stored()
+    assert {place: now.get(place) for place in kept} == kept
+    assert len(now) == len(kept) + 2, "the last minute and its place in the index are new, nothing else"
