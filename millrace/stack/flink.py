@@ -56,7 +56,8 @@ def mebibytes(size: str) -> int:
 def taskmanager_memory(total: str) -> dict[str, int]:
     """MiB of each part of a TaskManager's process.
 
-    Flink's own scripts work this out with a JVM of their own, at 1.5 s a start; the sum is simple enough to do here. Raises `UserError` below 896m or for what is no size.
+    Flink's own scripts work this out with a JVM of their own, at 1.5 s a start; the sum is simple enough to do here.
+    Raises `UserError` below 896m or for what is no size.
     https://nightlies.apache.org/flink/flink-docs-release-2.1/docs/deployment/memory/mem_setup_tm/
     """
     rest = mebibytes(total) - METASPACE - OVERHEAD - NETWORK - FRAMEWORK_HEAP - FRAMEWORK_OFF_HEAP
@@ -143,7 +144,10 @@ def uri(path: Path) -> str:
 
 
 def java_options(layout: Layout) -> str:
-    """The `--add-opens` that Flink's own configuration gives every JVM from 17 on. Raises `UserError` without PyFlink."""
+    """The `--add-opens` that Flink's own configuration gives every JVM from 17 on.
+
+    Raises `UserError` without PyFlink.
+    """
     shipped = layout.flink_home / "conf" / "config.yaml"
     if not shipped.exists():
         raise UserError(f"no PyFlink in {layout.root / '.venv-flink'}: type `make setup`")
@@ -226,7 +230,8 @@ def assemble(layout: Layout) -> Path:
     """The folder of jars for what is built now, made when missing.
 
     Its name holds the hash of what is in it, the kernel's jar is copied under a name with its hash: a jar that a
-    running cluster has open is never overwritten, and a rebuilt kernel is a new folder. The oldest folders go. Raises `UserError` where jars are missing.
+    running cluster has open is never overwritten, and a rebuilt kernel is a new folder. The oldest folders go.
+    Raises `UserError` where jars are missing.
     """
     shipped = sorted((layout.flink_home / "lib").glob("*.jar"))
     fetched = sorted(layout.flink_jars.glob("*.jar"))
