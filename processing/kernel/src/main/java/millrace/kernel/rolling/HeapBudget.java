@@ -7,19 +7,59 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * The heap that kept heads may take, shared by whoever is in this JVM: the subtasks of all jobs of
  * a TaskManager. First come, first served.
+ *
+ * <p>Two fifths of the heap, or as many bytes as the JVM's property {@code millrace.heads.bytes}
+ * says. With {@code -Dmillrace.heads.bytes=0} no head is kept and each is read from RocksDB.
  */
 final class HeapBudget {
+  static final String PROPERTY = "millrace.heads.bytes";
+
   /** The rest of the heap is for Flink, the other operators and the collector's room to work in. */
   private static final double SHARE = 0.4;
 
-  static final HeapBudget SHARED =
-      new HeapBudget((long) (Runtime.getRuntime().maxMemory() * SHARE));
+  private static HeapBudget shared;
 
   private final AtomicLong left;
   private final Set<Lease> leases = ConcurrentHashMap.newKeySet();
 
   HeapBudget(long size) {
     left = new AtomicLong(size);
+  }
+
+  /**
+   * This JVM's. Made when first asked for, so that a wrong size is told by every job and not, as
+   * from a static initializer, by the first alone.
+   *
+   * @throws IllegalArgumentException if {@value #PROPERTY} is set and is no size
+   */
+  static synchronized HeapBudget shared() {
+    if (shared == null) {
+      shared = new HeapBudget(size(System.getProperty(PROPERTY), Runtime.getRuntime().maxMemory()));
+    }
+    return shared;
+  }
+
+  /**
+   * Bytes for heads.
+   *
+   * @param given bytes in decimal digits, or null for the share of {@code heap}
+   * @param heap bytes
+   * @throws IllegalArgumentException if {@code given} is anything else
+   */
+  static long size(String given, long heap) {
+    if (given == null) {
+      return (long) (heap * SHARE);
+    }
+    try {
+      long size = Long.parseLong(given);
+      if (size >= 0) {
+        return size;
+      }
+    } catch (NumberFormatException e) {
+      // Told below, with the property's name.
+    }
+    throw new IllegalArgumentException(
+        "-D" + PROPERTY + " is a number of bytes, 0 or more, not '" + given + "'");
   }
 
   /** What the calling thread takes from now on. */

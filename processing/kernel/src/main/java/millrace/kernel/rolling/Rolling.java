@@ -83,7 +83,7 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
     engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
     row = new InputRow(input);
     features = new FeatureRow(engine.output());
-    store = new MapStore(RowKey.over(input, partition), new HotHeads(HeapBudget.SHARED));
+    store = new MapStore(RowKey.over(input, partition), new HotHeads(HeapBudget.shared()));
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }
