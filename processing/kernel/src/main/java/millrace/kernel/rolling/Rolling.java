@@ -66,7 +66,8 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
     this(null, null, null);
   }
 
-  private Rolling(String spec, DataType input, int[] partition) {
+  /** For the call that {@code spec}, {@code input} and {@code partition} describe. */
+  Rolling(String spec, DataType input, int[] partition) {
     this.spec = spec;
     this.input = input;
     this.partition = partition;
