@@ -7,6 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from config.settings import settings
+from tests.integration.rolling_runs import SEEDS
+
+
+def pytest_report_header() -> str:
+    """Say what was drawn, so that a run that fails can be made again."""
+    return f"seeds of the rolling specification: {', '.join(map(str, SEEDS))} (MILLRACE_SEED=… for one)"
 
 
 @pytest.fixture

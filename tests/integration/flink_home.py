@@ -5,14 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from config.settings import settings
 from millrace.stack.layout import Layout
 
 
-def run_script(script: str, folder: Path, *arguments: str | Path, heap: str = "512m", timeout: float = 300) -> str:
-    """Run tests/integration/<script> to its end and return what it printed; its end must be good."""
+def run_script(
+    script: str,
+    folder: Path,
+    *arguments: str | Path,
+    heap: str = "512m",
+    java: Sequence[str] = (),
+    timeout: float = 300,
+) -> str:
+    """Run tests/integration/<script> to its end and return what it printed; its end must be good.
+
+    `heap` and further options `java` are the mini cluster's JVM's; `timeout` is in seconds.
+    """
     layout = Layout.of(settings())
     assert layout.kernel_jar.exists(), f"{layout.kernel_jar} is missing: make setup builds it"
     library = folder / "lib"
@@ -26,7 +37,7 @@ def run_script(script: str, folder: Path, *arguments: str | Path, heap: str = "5
         "PYTHONPATH": str(layout.root),
         "FLINK_HOME": str(layout.flink_home),  # without it pyflink overrules the next
         "FLINK_LIB_DIR": f"{library}/",
-        "JVM_ARGS": f"-Xmx{heap}",
+        "JVM_ARGS": " ".join([f"-Xmx{heap}", *java]),
     }
     done = subprocess.run(
         [layout.flink_python, Path(__file__).with_name(script), *arguments],

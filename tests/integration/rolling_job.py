@@ -1,12 +1,16 @@
-"""A real Flink job around `rolling`, for test_rolling_specification.py. Runs in the flink environment.
+"""Real Flink jobs around `rolling`, for test_rolling_specification.py. Runs in the flink environment.
 
-    .venv-flink/bin/python tests/integration/rolling_job.py JOB.json
+    .venv-flink/bin/python tests/integration/rolling_job.py JOBS.json
 
-JOB.json: {"runs": [{"name", "input", "output", "columns": [[name, SQL type]], "computed": [[name, SQL]],
-"steps": [{"spec": {…}, "key", "where"}], "select": [SQL]}]}. Each run reads the JSON lines of `input` in order, adds
-the computed columns, passes the rows through each step's `rolling` and writes `select` as JSON lines below `output`.
-Doubles go in as strings (NaN and -0.0 too) and come out as Java prints them: both ways exact. The kernel's jar is in
-FLINK_LIB_DIR, as on the cluster.
+JOBS.json: {"jobs": [{"parallelism", "runs": [{"name", "input", "output", "columns": [[name, SQL type]], "computed":
+[[name, SQL]], "steps": [{"spec": {…}, "key", "where"}], "select": [SQL]}]}]}. Each job in turn; all its runs at once.
+A run reads the JSON lines of `input` in order, adds the computed columns, passes the rows through each step's `rolling`
+and writes `select` as JSON lines below `output`. Doubles go in as strings (NaN and -0.0 too) and come out as Java
+prints them: both ways exact. The kernel's jar is in FLINK_LIB_DIR, as on the cluster.
+
+A job with "resumed", a parallelism, and "savepoints", a folder, is stopped with a savepoint when each of its runs has
+written `lines[0]` lines, and resumed from it. Its runs' `input` is a folder, to which `later` is added in between; the
+end is at `lines[1]` lines.
 """
 # ruff: noqa: S608 - a test's own names
 
@@ -14,31 +18,35 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from pyflink.table import Table, TableDescriptor, TableEnvironment
+from pyflink.common import JobClient
+from pyflink.java_gateway import get_gateway
+from pyflink.table import Table, TableDescriptor, TableEnvironment, TableResult
 
 from processing.session import session
 
 _OPTIONS = {
-    "parallelism.default": "1",
     "state.backend.type": "rocksdb",
     "state.backend.rocksdb.use-bloom-filter": "true",
     # Checkpoints while rows flow: what is in memory only shows.
     "execution.checkpointing.interval": "1 s",
+    # A refusal of the kernel ends the job and is told; Flink would try again for ever.
+    "restart-strategy.type": "none",
     "taskmanager.memory.managed.size": "256m",
-    "taskmanager.numberOfTaskSlots": "1",
 }
+_PATIENCE_S = 240
 
 
-def through(environment: TableEnvironment, run: dict[str, Any]) -> Table:
-    """The run's rows after all its steps."""
+def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") -> Table:
+    """The run's rows after all its steps; `more` are further options of its source."""
     name = run["name"]
     columns = ", ".join(f"`{column}` {kind}" for column, kind in run["columns"])
     environment.execute_sql(
         f"CREATE TEMPORARY TABLE `{name}_in` ({columns}) "
-        f"WITH ('connector' = 'filesystem', 'path' = 'file://{run['input']}', 'format' = 'json')"
+        f"WITH ('connector' = 'filesystem', 'path' = 'file://{run['input']}', 'format' = 'json'{more})"
     )
     computed = "".join(f", {sql} AS `{column}`" for column, sql in run.get("computed", []))
     table = environment.sql_query(f"SELECT *{computed} FROM `{name}_in`")
@@ -53,17 +61,68 @@ def through(environment: TableEnvironment, run: dict[str, Any]) -> Table:
     return environment.sql_query(f"SELECT {', '.join(run['select'])} FROM `{name}_out`")
 
 
-def main(job_file: str) -> None:
-    """Run every run of the job file in one Flink job, and wait for its end."""
-    job = json.loads(Path(job_file).read_text())
+def start(job: dict[str, Any], parallelism: int, options: dict[str, str], more: str = "") -> TableResult:
+    """Submit one Flink job of all the job's runs."""
     environment = session("rolling-specification")
-    for key, value in _OPTIONS.items():
+    slots = {"parallelism.default": str(parallelism), "taskmanager.numberOfTaskSlots": str(parallelism)}
+    for key, value in {**_OPTIONS, **slots, **options}.items():
         environment.get_config().set(key, value)
     statements = environment.create_statement_set()
     for run in job["runs"]:
         sink = TableDescriptor.for_connector("filesystem").option("path", f"file://{run['output']}").format("json")
-        statements.add_insert(sink.build(), through(environment, run))
-    statements.execute().wait()
+        statements.add_insert(sink.build(), through(environment, run, more))
+    return statements.execute()
+
+
+def half(job: dict[str, Any], at: int, savepoint: str) -> str:
+    """Run from a savepoint, or '' for none, until `lines[at]` lines are there; stop with the savepoint returned.
+
+    Raises the job's exception if it fails and TimeoutError if the lines do not come.
+    """
+    # Operators are found again by what they are chained to, and that changes with the parallelism.
+    options = {"pipeline.operator-chaining.enabled": "false"}
+    if savepoint:
+        options["execution.state-recovery.path"] = savepoint
+    parallelism = job["resumed"] if savepoint else job["parallelism"]
+    client = start(job, parallelism, options, ", 'source.monitor-interval' = '200 ms'").get_job_client()
+    assert client is not None
+    for run in job["runs"]:
+        _await(client, run, run["lines"][at])
+    form = get_gateway().jvm.org.apache.flink.core.execution.SavepointFormatType.NATIVE
+    # The end drained: files that are still being written are closed then.
+    stopped = client._j_job_client.stopWithSavepoint(at == 1, job["savepoints"], form)
+    return str(stopped.get())
+
+
+def _await(client: JobClient, run: dict[str, Any], lines: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while (there := _lines(Path(run["output"]))) < lines:
+        if client._j_job_client.getJobStatus().get().isGloballyTerminalState():
+            client.get_job_execution_result().result()
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{run['name']}: {there} of {lines} rows came out")
+        time.sleep(0.1)
+
+
+def _lines(output: Path) -> int:
+    return sum(part.read_bytes().count(b"\n") for part in output.rglob("*") if part.is_file())
+
+
+def halves(job: dict[str, Any]) -> None:
+    """The first half of the rows, a savepoint, and the second half from there."""
+    savepoint = half(job, 0, "")
+    for run in job["runs"]:
+        Path(run["later"]).rename(Path(run["input"]) / "later.json")
+    half(job, 1, savepoint)
+
+
+def main(jobs_file: str) -> None:
+    """Run every job of the file to its end."""
+    for job in json.loads(Path(jobs_file).read_text())["jobs"]:
+        if "resumed" in job:
+            halves(job)
+        else:
+            start(job, job["parallelism"], {}).wait()
 
 
 if __name__ == "__main__":
