@@ -157,7 +157,7 @@ def test_services_may_start_again_after_apt_was_interrupted(sandbox: Path, sent:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(process.pid, sent)  # as a terminal does: to all
-        process.wait(10)
+        process.wait(60)
         while (sandbox / "policy-rc.d").exists():  # a shell may end before the one that cleans up
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -200,7 +200,7 @@ def test_sudo_may_ask_for_its_password_where_there_is_a_terminal(sandbox: Path, 
     try:
         os.write(ours, f"{word}\n".encode())
         line = ("bash", "-c", f"{HEAD}as_root=(sudo)\nmay_install maven")
-        done = subprocess.run(line, cwd=sandbox, env=_environment(sandbox), stdin=theirs, check=False, timeout=10)
+        done = subprocess.run(line, cwd=sandbox, env=_environment(sandbox), stdin=theirs, check=False, timeout=60)
     finally:
         os.close(ours)
         os.close(theirs)
