@@ -62,7 +62,8 @@ def worker(case: Case, seed: int, count: int, ready: Any, answers: Any) -> None:
         encoder = Codec(registry).encoder("transactions")
     events = transactions(seed) if case.simulated else cycle(list(islice(transactions(seed), POOL)))
     next(events)
-    with KafkaSink(loaded.kafka_bootstrap, client_id=f"bench-{seed}", **{"linger.ms": 50}) as sink:
+    patient: dict[str, Any] = {"linger.ms": 50}
+    with KafkaSink(loaded.kafka_bootstrap, client_id=f"bench-{seed}", **patient) as sink:
         ready.wait()
         before = time.process_time()
         produce(sink, encoder, islice(events, count))
@@ -74,7 +75,8 @@ def broker(loaded: Settings) -> psutil.Process | None:
     """The process that listens on the broker's port, where it is on this machine and may be looked at."""
     port = int(loaded.kafka_bootstrap.rsplit(":", 1)[1])
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+        address = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
             return psutil.Process(connection.pid)
     return None
 

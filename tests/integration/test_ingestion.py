@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from config.topics import Topic, topics
-from ingestion import schema, topics_admin
+from ingestion import schema
 from ingestion.avro import Codec
 from ingestion.producer import KafkaSink
 from ingestion.registry import FULL_TRANSITIVE, IncompatibleSchemaError, Registry
@@ -113,7 +113,7 @@ class TestTopics:
         until("the topic is known", lambda: topic.name in topics_of.found([topic]))
         changed = schema.load("Transaction")
         changed["fields"].append({"name": "color", "type": "string", "doc": "No default."})
-        monkeypatch.setattr(topics_admin.schema, "text", lambda name: json.dumps(changed))
+        monkeypatch.setattr(schema, "text", lambda name: json.dumps(changed))
 
         with pytest.raises(UserError, match=r"Transaction\.avsc does not fit"):
             topics_of.apply({topic.name: replace(topic, partitions=2)})
@@ -176,12 +176,14 @@ class TestKafkaSink(SinkConformance):
         kafka.create_topics([NewTopic(topic.name, 2, 1)])[topic.name].result(30)
         until("the topic is known", lambda: topic.name in kafka.list_topics(timeout=10).topics)
         # The client waits half a minute for a new topic to become known; not in a test.
-        sink = KafkaSink(stack.kafka_bootstrap, **{"topic.metadata.propagation.max.ms": 500})
+        hasty: dict[str, Any] = {"topic.metadata.propagation.max.ms": 500}
+        sink = KafkaSink(stack.kafka_bootstrap, **hasty)
         yield KafkaBench(sink, topic.name, f"it-none-{uuid4()}", stack)
         sink.close()
 
     def test_a_full_queue_holds_back_and_loses_nothing(self, bench: KafkaBench) -> None:
-        with KafkaSink(bench.stack.kafka_bootstrap, **{"queue.buffering.max.messages": 50}) as sink:
+        short: dict[str, Any] = {"queue.buffering.max.messages": 50}
+        with KafkaSink(bench.stack.kafka_bootstrap, **short) as sink:
             for number in range(5000):
                 sink.send(bench.topic, str(number), b"v")
         assert sink.delivered == len(bench.arrived()) == 5000

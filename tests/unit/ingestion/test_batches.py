@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 import pytest
@@ -25,7 +25,7 @@ def codec() -> Codec:
 
 
 def decoded(codec: Codec, batches: Iterable[Batch]) -> list[list[Transaction | FraudLabel]]:
-    kinds = {TRANSACTIONS: Transaction, LABELS: FraudLabel}
+    kinds: dict[str, Callable[..., Transaction | FraudLabel]] = {TRANSACTIONS: Transaction, LABELS: FraudLabel}
     return [
         [kinds[record.topic](**codec.decode(record.topic, record.value)) for record in batch.records]
         for batch in batches
@@ -114,8 +114,9 @@ def test_short_delays_put_the_verdict_after_its_payment(codec: Codec, delay: int
 
     for number in range(4):
         places = [place for place, event in enumerate(batch) if event.transaction_id == f"t{number}"]
-        kinds = [type(batch[place]) for place in places]
-        assert kinds == [Transaction, FraudLabel]
+        first, second = (batch[place] for place in places)
+        assert isinstance(first, Transaction)
+        assert isinstance(second, FraudLabel)
 
 
 def test_payments_out_of_order_stay_as_they_come(codec: Codec) -> None:
@@ -134,7 +135,12 @@ def test_without_labels_there_are_none() -> None:
 
 
 def test_rows_that_can_not_be_encoded_are_kept_aside_and_have_no_verdict() -> None:
-    rows = [payment(0, 0), payment(1, 1, amount=math.nan), Rejected(2, "unreadable", "x"), payment(3, 3 * DAY_MS)]
+    rows: list[Payment | Rejected] = [
+        payment(0, 0),
+        payment(1, 1, amount=math.nan),
+        Rejected(2, "unreadable", "x"),
+        payment(3, 3 * DAY_MS),
+    ]
 
     first, second = PaymentBatches(ENCODERS, DAY_MS).of(rows)
 
@@ -145,7 +151,7 @@ def test_rows_that_can_not_be_encoded_are_kept_aside_and_have_no_verdict() -> No
 
 
 def test_the_limit_counts_rows() -> None:
-    rows = [payment(0, 0), Rejected(1, "unreadable", "x"), payment(2, 2)]
+    rows: list[Payment | Rejected] = [payment(0, 0), Rejected(1, "unreadable", "x"), payment(2, 2)]
 
     (batch,) = PaymentBatches(ENCODERS).of(rows, limit=2)
 

@@ -30,7 +30,7 @@ class TestMemorySink(SinkConformance):
         return MemoryBench(MemorySink(["known"]))
 
 
-def unreachable(**overrides: object) -> KafkaSink:
+def unreachable(**overrides: Any) -> KafkaSink:
     return KafkaSink(NOBODY, **overrides)
 
 
@@ -74,7 +74,7 @@ class Acknowledged:
         return "topic"
 
 
-def sink_on(producer: RestartingProducer, monkeypatch: pytest.MonkeyPatch, **overrides: object) -> KafkaSink:
+def sink_on(producer: RestartingProducer, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> KafkaSink:
     monkeypatch.setattr("ingestion.producer.Producer", lambda *given, **named: producer)
     return KafkaSink(NOBODY, clock=lambda: producer.now, **overrides)
 

@@ -90,7 +90,7 @@ def cluster() -> FakeAdmin:
 
 @pytest.fixture
 def admin(cluster: FakeAdmin) -> TopicsAdmin:
-    return TopicsAdmin(cluster, FakeRegistry().client())  # type: ignore[arg-type]
+    return TopicsAdmin(cluster, FakeRegistry().client())
 
 
 def whats(admin: TopicsAdmin, *declared: Topic) -> list[tuple[str, str | None, str]]:

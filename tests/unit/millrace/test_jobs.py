@@ -72,8 +72,13 @@ def _overview(state: str, running: int = 2) -> list[dict[str, Any]]:
 
 def _keeper(local: Settings, monkeypatch: pytest.MonkeyPatch, found: list[dict[str, Any]]) -> tuple[Keeper, list[Any]]:
     submitted: list[Any] = []
+
+    def submit(_settings: Settings, job: str, resume: Path | None) -> str:
+        submitted.append((job, resume))
+        return "f" * 32
+
     monkeypatch.setattr(cluster, "overview", lambda _settings: found)
-    monkeypatch.setattr(jobs, "submit", lambda _settings, job, resume: submitted.append((job, resume)) or "f" * 32)
+    monkeypatch.setattr(jobs, "submit", submit)
     return Keeper(local, ("j",)), submitted
 
 

@@ -51,7 +51,7 @@ class Refusing:
 
 
 def parse(answer: str) -> Exception:
-    error = BaseParser.parse_error(answer)
+    error = BaseParser.parse_error(answer)  # type: ignore[no-untyped-call]
     assert isinstance(error, redis.RedisError)
     return error
 
