@@ -1,4 +1,4 @@
-"""Real Flink jobs around `rolling`, for test_rolling_specification.py. Runs in the flink environment.
+"""Real Flink jobs around `rolling`, for the tests of its specification and of upgrades. Runs in the flink environment.
 
     .venv-flink/bin/python tests/integration/rolling_job.py JOBS.json
 
@@ -10,7 +10,8 @@ prints them: both ways exact. The kernel's jar is in FLINK_LIB_DIR, as on the cl
 
 A job with "resumed", a parallelism, and "savepoints", a folder, is stopped with a savepoint when each of its runs has
 written `lines[0]` lines, and resumed from it. Its runs' `input` is a folder, to which `later` is added in between; the
-end is at `lines[1]` lines.
+end is at `lines[1]` lines. "changed" of a run has its "steps" and "select" from then on, "options" of the job more of
+Flink's.
 """
 # ruff: noqa: S608 - a test's own names
 
@@ -61,14 +62,14 @@ def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") 
     return environment.sql_query(f"SELECT {', '.join(run['select'])} FROM `{name}_out`")
 
 
-def start(job: dict[str, Any], parallelism: int, options: dict[str, str], more: str = "") -> TableResult:
-    """Submit one Flink job of all the job's runs."""
+def start(runs: list[dict[str, Any]], parallelism: int, options: dict[str, str], more: str = "") -> TableResult:
+    """Submit one Flink job of all the runs."""
     environment = session("rolling-specification")
     slots = {"parallelism.default": str(parallelism), "taskmanager.numberOfTaskSlots": str(parallelism)}
     for key, value in {**_OPTIONS, **slots, **options}.items():
         environment.get_config().set(key, value)
     statements = environment.create_statement_set()
-    for run in job["runs"]:
+    for run in runs:
         sink = TableDescriptor.for_connector("filesystem").option("path", f"file://{run['output']}").format("json")
         statements.add_insert(sink.build(), through(environment, run, more))
     return statements.execute()
@@ -80,11 +81,12 @@ def half(job: dict[str, Any], at: int, savepoint: str) -> str:
     Raises the job's exception if it fails and TimeoutError if the lines do not come.
     """
     # Operators are found again by what they are chained to, and that changes with the parallelism.
-    options = {"pipeline.operator-chaining.enabled": "false"}
+    options = {"pipeline.operator-chaining.enabled": "false", **job.get("options", {})}
+    runs, parallelism = job["runs"], job["parallelism"]
     if savepoint:
         options["execution.state-recovery.path"] = savepoint
-    parallelism = job["resumed"] if savepoint else job["parallelism"]
-    client = start(job, parallelism, options, ", 'source.monitor-interval' = '200 ms'").get_job_client()
+        runs, parallelism = [run | run.get("changed", {}) for run in runs], job["resumed"]
+    client = start(runs, parallelism, options, ", 'source.monitor-interval' = '200 ms'").get_job_client()
     assert client is not None
     for run in job["runs"]:
         _await(client, run, run["lines"][at])
@@ -122,7 +124,7 @@ def main(jobs_file: str) -> None:
         if "resumed" in job:
             halves(job)
         else:
-            start(job, job["parallelism"], {}).wait()
+            start(job["runs"], job["parallelism"], {}).wait()
 
 
 if __name__ == "__main__":

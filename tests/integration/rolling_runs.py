@@ -63,7 +63,7 @@ class Run:
 
     def job(self, folder: Path) -> dict[str, Any]:
         """The run for rolling_job.py; writes its input below `folder`."""
-        return self._run(folder) | {"input": str(self._write(folder / f"{self.name}.json", self.rows))}
+        return self._fed(folder) | {"input": str(self._write(folder / f"{self.name}.json", self.rows))}
 
     def job_in_halves(self, folder: Path) -> dict[str, Any]:
         """The same, fed in two halves; writes the first below the run's own folder and the second beside it."""
@@ -74,15 +74,16 @@ class Run:
         self._write(folder_in / "first.json", self.rows[:middle])
         later = self._write(folder / f"{self.name}.later", self.rows[middle:])
         lines = [before, len(self.expected)]
-        return self._run(folder) | {"input": str(folder_in), "later": str(later), "lines": lines}
+        return self._fed(folder) | {"input": str(folder_in), "later": str(later), "lines": lines}
 
-    def _run(self, folder: Path) -> dict[str, Any]:
+    def _fed(self, folder: Path) -> dict[str, Any]:
+        output = str(folder / f"{self.name}.out")
+        return {"name": self.name, "output": output, "columns": self.columns, "computed": self.computed, **self.made()}
+
+    def made(self) -> dict[str, Any]:
+        """What rolling_job.py makes of the rows, whatever they are and wherever it goes."""
         drop = len(self.sets) > 1
         return {
-            "name": self.name,
-            "output": str(folder / f"{self.name}.out"),
-            "columns": self.columns,
-            "computed": self.computed,
             "steps": [
                 {"spec": s.spec(), "key": s.key, "where": f"WHERE NOT `{s.duplicate}`" if drop else ""}
                 for s in self.sets
@@ -95,6 +96,20 @@ class Run:
         lines = (json.dumps({name: _written(row[name]) for name in given}, ensure_ascii=False) for row in rows)
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
+
+
+def outputs(folder: Path, run: Run) -> Rows:
+    """What rolling_job.py wrote of a run below `folder`."""
+    lines = (line for part in parts(folder, run) for line in part.read_text(encoding="utf-8").splitlines())
+    read = [json.loads(line) for line in lines]
+    assert len({row["n"] for row in read}) == len(read), f"{run.name}: a row came out twice"
+    return {row["n"]: row for row in read}
+
+
+def parts(folder: Path, run: Run) -> list[Path]:
+    """The files that hold a run's output."""
+    found = (folder / f"{run.name}.out").rglob("*")
+    return [part for part in found if part.is_file() and not part.name.startswith((".", "_"))]
 
 
 def _written(value: Any) -> Any:

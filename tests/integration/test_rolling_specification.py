@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.integration.flink_home import run_script
-from tests.integration.rolling_runs import SEEDS, Rows, Run, bits, differences, drawn, many, seeds
+from tests.integration.rolling_runs import SEEDS, Run, bits, differences, drawn, many, outputs, parts, seeds
 
 MOST_SHOWN = 20
 # Of the last seed only: where 0 stands beside a fresh one, the fresh one.
@@ -56,20 +56,8 @@ def _flink(jobs: Sequence[dict[str, Any]], folder: Path, *java: str) -> None:
     run_script("rolling_job.py", folder, folder / "jobs.json", heap="1g", java=java, timeout=500)
 
 
-def _parts(folder: Path, run: Run) -> list[Path]:
-    found = (folder / f"{run.name}.out").rglob("*")
-    return [part for part in found if part.is_file() and not part.name.startswith((".", "_"))]
-
-
-def _from_flink(folder: Path, run: Run) -> Rows:
-    lines = (line for part in _parts(folder, run) for line in part.read_text(encoding="utf-8").splitlines())
-    read = [json.loads(line) for line in lines]
-    assert len({row["n"] for row in read}) == len(read), f"{run.name}: a row came out twice"
-    return {row["n"]: row for row in read}
-
-
 def _agree(runs: Sequence[Run], folder: Path) -> None:
-    got = {run.name: _from_flink(folder, run) for run in runs}
+    got = {run.name: outputs(folder, run) for run in runs}
     for run in runs:  # a random spec may emit nothing
         assert got[run.name] or run.kind.startswith("random"), f"{run.name}: nothing came out"
     found = [difference for run in runs for difference in differences(run, got[run.name])]
@@ -83,7 +71,7 @@ def test_every_bit_agrees(runs: list[Run], warm: Path) -> None:
 def test_two_subtasks_share_the_keys_and_not_the_state(runs: list[Run], warm: Path) -> None:
     shared = _of(runs, AT_TWO)
     _agree(shared, warm / "two")
-    subtasks = {part.name.split("-")[-2] for part in _parts(warm / "two", shared[0])}
+    subtasks = {part.name.split("-")[-2] for part in parts(warm / "two", shared[0])}
     assert subtasks == {"0", "1"}
 
 
