@@ -12,10 +12,9 @@ from rich.table import Table
 from config.errors import UserError
 from domain.features.declaration import Comparison
 from domain.features.registry import feature_sets, tables
+from millrace.options import AsJson
 
 app = typer.Typer(help="The features declared in domain/features.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def declared() -> list[dict[str, Any]]:

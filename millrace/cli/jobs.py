@@ -11,11 +11,11 @@ import typer
 
 from config.settings import Settings, settings
 from millrace import jobs
+from millrace.options import AsJson
 from millrace.stack import cluster
 
 app = typer.Typer(help="Flink jobs: submit, stop with a savepoint, list.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="processing/jobs/<name>.py")]
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 @app.command(epilog="Example: millrace jobs submit fraud_features --from-savepoint latest")

@@ -21,10 +21,10 @@ from ingestion.avro import Codec, UnreadableError
 from ingestion.quarantine import Entry, Position, Quarantine
 from ingestion.registry import Registry
 from millrace import streaming
+from millrace.options import AsJson
 
 app = typer.Typer(help="Records that could not be read: list, show, replay.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 Reason = Annotated[str, typer.Option(help="only this reason, e.g. unknown_schema")]
 Topic = Annotated[str, typer.Option(help="only this source topic")]
 WIDTH = 16

@@ -13,13 +13,12 @@ import typer
 
 from config.errors import UserError
 from config.settings import settings
+from millrace.options import AsJson
 from millrace.stack import lifecycle
 from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.status import status as read_status
-
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 def register(app: typer.Typer) -> None:

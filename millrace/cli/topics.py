@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,10 +14,9 @@ from config.settings import settings
 from config.topics import topics
 from ingestion.registry import Registry
 from ingestion.topics_admin import Change, TopicsAdmin, admin
+from millrace.options import AsJson
 
 app = typer.Typer(help="Topics, their schemas and compatibility: list, check, apply.", no_args_is_help=True)
-
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.settings import settings
+from millrace.stack.layout import Layout
 
 app = typer.Typer(help="Train models.", no_args_is_help=True)
 
@@ -50,7 +51,7 @@ def fraud(
     with _bars(quiet=as_json) as bar:
         trained = train(
             source,
-            settings().state_dir / "models" / "fraud",
+            Layout.of(settings()).current_model("fraud").parent,
             seed=seed,
             progress=bar("features", len(source.transactions)),
             report=bar("trees", None),

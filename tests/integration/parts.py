@@ -18,6 +18,8 @@ from ingestion.avro import Codec
 from ingestion.producer import KafkaSink, Sink
 from ingestion.registry import Registry
 
+JOB_GROUP, CONSUMER_GROUP = "millrace-fraud_features", "millrace-fraud"
+
 
 def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: float = 0.2) -> Any:
     """Wait for a truthy answer and return it; fail with `what` and the last answer after `timeout` seconds."""
@@ -79,6 +81,12 @@ def caught_up(stack: Settings, group: str, topic: str) -> bool:
         return all(max(one.offset, 0) >= end[one.partition] for one in committed)
     finally:
         consumer.close()
+
+
+def payments_are_through(stack: Settings) -> None:
+    """Wait until the job has read all payments there are now, and the consumer the features made of them."""
+    until("the job has read the payments", lambda: caught_up(stack, JOB_GROUP, "transactions"))
+    until("the consumer has read their features", lambda: caught_up(stack, CONSUMER_GROUP, "fraud-features"))
 
 
 def read(stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import json
 import os
 import random
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,11 @@ def differences(run: Run, got: Rows) -> list[str]:
         keys = ", ".join(f"{declared.key} {row[declared.key]!r}" for declared in run.sets)
         return f"MILLRACE_SEED={run.seed}, {run.kind}: key {keys}, row {n}"
 
-    expected = run.expected
+    return compared(run.expected, got, where)
+
+
+def compared(expected: Rows, got: Rows, where: Callable[[int], str]) -> list[str]:
+    """The same of any rows; `where` names a row by its number. Only the features expected of a row are looked at."""
     found = [f"{where(n)}: emitted by the reference alone" for n in sorted(expected.keys() - got.keys())]
     found += [f"{where(n)}: emitted by the kernel alone" for n in sorted(got.keys() - expected.keys())]
     for n in sorted(expected.keys() & got.keys()):

@@ -30,7 +30,7 @@ from ingestion.producer import KafkaSink
 from ingestion.registry import FULL_TRANSITIVE, IncompatibleSchemaError, Registry
 from ingestion.topics_admin import Found, TopicsAdmin, admin
 from millrace.stack.harness import Stack
-from tests.integration.parts import caught_up, decisions, ends, read, stored, until
+from tests.integration.parts import decisions, ends, payments_are_through, read, stored, until
 from tests.unit.ingestion.sinks import SinkConformance
 
 # A shell ignores SIGINT in what it runs in the background, and the tests' children would inherit that.
@@ -303,8 +303,7 @@ class TestReplay:
             def replayed() -> dict[str, object]:
                 done = json.loads(harness.cli("replay", "transactions", str(days.path), "--json"))
                 assert (done["resumed_at"], done["rows"]) == (0, 480)
-                for topic, group in (("transactions", "fraud_features"), ("fraud-features", "fraud")):
-                    until(f"{topic} is read", lambda: caught_up(stack, f"millrace-{group}", topic))  # noqa: B023
+                payments_are_through(stack)
                 return decisions(client, good, [f"{mark}-c{number}" for number in range(7)])
 
             first = replayed()

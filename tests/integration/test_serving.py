@@ -18,7 +18,7 @@ from ingestion.registry import Registry
 from millrace.stack.harness import Stack
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored, StoreRestartedError
-from tests.integration.parts import caught_up, read, until
+from tests.integration.parts import CONSUMER_GROUP, caught_up, read, until
 from tests.unit.serving.store_conformance import StoreConformance, payment
 
 
@@ -125,7 +125,7 @@ def test_poison_among_features_is_quarantined_and_scoring_goes_on(
     (record,) = until("it is in quarantine", found)
     assert (record["reason"], record["source_topic"]) == ("bad_magic", "fraud-features")
     assert (record["key"], record["job"]) == (b"c", "consumer/fraud")
-    until("offsets are committed", lambda: caught_up(configured, "millrace-fraud", "fraud-features"))
+    until("offsets are committed", lambda: caught_up(configured, CONSUMER_GROUP, "fraud-features"))
 
 
 def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, harness: Stack) -> None:

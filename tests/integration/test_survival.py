@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,10 +29,23 @@ from domain.fraud_pipeline import feature_rows
 from ingestion.avro import Codec
 from ingestion.producer import KafkaSink
 from millrace.stack.harness import Stack
+from millrace.stack.layout import Layout
 from serving.models import Model, load
-from tests.integration.parts import caught_up, decisions, ends, plug, read, restarts, send, stored, until
+from tests.integration.parts import (
+    CONSUMER_GROUP,
+    JOB_GROUP,
+    caught_up,
+    decisions,
+    ends,
+    payments_are_through,
+    plug,
+    read,
+    restarts,
+    send,
+    stored,
+    until,
+)
 
-JOB_GROUP = "millrace-fraud_features"
 RATE = 250  # transactions a second
 VICTIMS = ("taskmanager", "consumer-fraud", "redis", "registry", "kafka")
 CALM_S = 6.0  # before each kill: longer than from one checkpoint to the next
@@ -118,8 +130,8 @@ class Flow:
 
 
 def _current(stack: Settings) -> Model:
-    shelf = stack.state_dir / "models" / "fraud"
-    return load(shelf / Path(shelf / "current").read_text(encoding="utf-8").strip())
+    current = Layout.of(stack).current_model("fraud")
+    return load(current.parent / current.read_text(encoding="utf-8").strip())
 
 
 @pytest.fixture
@@ -244,7 +256,7 @@ def _every_feature_is_the_specified_one(features: list[dict[str, Any]], expected
 
 
 def _published_once(stack: Settings, codec: Codec, start: dict[int, int], expected: dict[str, dict[str, Any]]) -> None:
-    until("the scores are published", lambda: caught_up(stack, "millrace-fraud", "fraud-features"))
+    until("the scores are published", lambda: caught_up(stack, CONSUMER_GROUP, "fraud-features"))
     published = defaultdict(set)
     for record in read(stack, "fraud-scores", codec, start):
         published[record["transaction_id"]].add((record["score"], record["decision"]))
@@ -264,6 +276,5 @@ def _nothing_changes_by_a_replay(
     for row in reversed([row for row in features if row["transaction_id"] in mine]):
         sink.send("fraud-features", row["customer_id"], codec.encode("fraud-features", row))
     sink.flush(120)
-    until("the job has read the replay", lambda: caught_up(stack, JOB_GROUP, "transactions"))
-    until("the consumer has read its features", lambda: caught_up(stack, "millrace-fraud", "fraud-features"))
+    payments_are_through(stack)
     assert decisions(client, identities, customers) == before

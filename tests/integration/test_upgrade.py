@@ -14,7 +14,7 @@ from domain.features.declaration import HOUR, MINUTE, SECOND, Comparison, Featur
 from domain.reference import Rolling
 from tests.integration import rolling_streams as streams
 from tests.integration.flink_home import run_script
-from tests.integration.rolling_runs import Run, bits, outputs
+from tests.integration.rolling_runs import Run, compared, outputs
 
 LABEL = (Comparison("kind", "eq", "label"),)
 BEFORE = FeatureSet(
@@ -113,10 +113,5 @@ def test_added_features_and_windows_keep_what_was_there(tmp_path: Path) -> None:
     for n in whole.keys() - old.keys():
         begun = anew.get(n, dict.fromkeys(BEGINS))
         expected[n] = {name: whole[n][name] for name in GOES_ON} | {name: begun[name] for name in BEGINS}
-    wrong = [
-        f"key {numbered[n]['stream']!r}, row {n}, feature {name}: reference {value!r}, kernel {got[n][name]!r}"
-        for n, row in sorted(expected.items())
-        for name, value in row.items()
-        if bits(value) != bits(got[n][name])
-    ]
+    wrong = compared(expected, got, lambda n: f"key {numbered[n]['stream']!r}, row {n}")
     assert not wrong, "\n".join([f"{len(wrong)} differences", *wrong[:20]])
