@@ -1,1 +1,4 @@
-"""What the README's figures come from: each module measures one thing, `python -m benchmarks.run` all of them."""
+"""What the README's figures come from.
+
+Each module measures one thing, `python -m benchmarks.run` all of them.
+"""

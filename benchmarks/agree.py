@@ -20,7 +20,10 @@ class DisagreementError(Exception):
 
 
 def by_transaction(name: str, values: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Avro bodies by transaction id. Raises DisagreementError, which says `name`, if an id comes twice."""
+    """Avro bodies by transaction id.
+
+    Raises DisagreementError, which says `name`, if an id comes twice.
+    """
     found: dict[bytes, bytes] = {}
     for value in values:
         identity = _identity(value)
@@ -31,10 +34,13 @@ def by_transaction(name: str, values: Iterable[bytes]) -> dict[bytes, bytes]:
 
 
 def compare(whole: Mapping[bytes, bytes], name: str, values: Iterable[bytes]) -> int:
-    """How many events of the contestant `name` agree with `whole`: all of them, each with exactly one result.
+    """How many events of the contestant `name` agree with `whole`.
 
-    `values` are records with header, taken one at a time: a contestant's millions are not in memory beside another's.
-    Raises DisagreementError, which says `name` and an event, at the first difference.
+    All of them, each with exactly one result.
+
+    `values` are records with header, taken one at a time: a contestant's millions are not in memory
+    beside another's. Raises DisagreementError, which says `name` and an event, at the first
+    difference.
     """
     missing = set(whole)
     for value in values:
@@ -46,10 +52,14 @@ def compare(whole: Mapping[bytes, bytes], name: str, values: Iterable[bytes]) ->
         missing.remove(identity)
         ours = whole[identity]
         if ours != body and _values(ours) != _values(body):
-            raise DisagreementError(f"{identity.decode()}:\nwhole: {_read(ours)}\n{name}: {_read(body)}")
+            raise DisagreementError(
+                f"{identity.decode()}:\nwhole: {_read(ours)}\n{name}: {_read(body)}"
+            )
     if missing:
         example = min(missing).decode()
-        raise DisagreementError(f"{name} lacks {len(missing)} of {len(whole)} events, {example} for instance")
+        raise DisagreementError(
+            f"{name} lacks {len(missing)} of {len(whole)} events, {example} for instance"
+        )
     return len(whole)
 
 
@@ -64,4 +74,7 @@ def _read(body: bytes) -> dict[str, Any]:
 
 
 def _values(body: bytes) -> list[Any]:
-    return [struct.pack(">d", value) if isinstance(value, float) else value for value in _read(body).values()]
+    return [
+        struct.pack(">d", value) if isinstance(value, float) else value
+        for value in _read(body).values()
+    ]

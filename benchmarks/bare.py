@@ -26,7 +26,13 @@ def main(host: str, port: str, url: str) -> None:
 
     app = Starlette(routes=[Route("/v1/fraud/transactions/{id}", look_up)])
     config = uvicorn.Config(
-        app, host=host, port=int(port), loop="uvloop", http="httptools", access_log=False, log_level="warning"
+        app,
+        host=host,
+        port=int(port),
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
     )
     gc.collect()
     gc.freeze()

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 
 from config.settings import ROOT, Settings
-from millrace.stack import flink
 from millrace.stack.layout import Layout
+from millrace.stack.parts import flink
 
 
 class Cluster:
@@ -34,7 +34,10 @@ class Cluster:
         return json.loads(body) if body.strip() else None
 
     def taskmanager(self) -> psutil.Process:
-        """The TaskManager's process, found by its configuration folder. Raises RuntimeError if none runs."""
+        """The TaskManager's process, found by its configuration folder.
+
+        Raises RuntimeError if none runs.
+        """
         return self._process("TaskManagerRunner")
 
     def jobmanager(self) -> psutil.Process:
@@ -50,7 +53,10 @@ class Cluster:
         raise RuntimeError(f"no {main} of {folder}: type `millrace up`")
 
     def submit(self, job: Path, *arguments: str, options: dict[str, str] | None = None) -> str:
-        """Submit a Python job, detached; returns its id. `options` are Flink settings of this job alone."""
+        """Submit a Python job, detached; returns its id.
+
+        `options` are Flink settings of this job alone.
+        """
         home = self._layout.flink_home
         defines = [f"-D{key}={value}" for key, value in (options or {}).items()]
         address = self._settings.flink_rest.removeprefix("http://")
@@ -67,7 +73,9 @@ class Cluster:
         done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
         found = re.search(r"JobID ([0-9a-f]{32})", done.stdout)
         if found is None:
-            raise RuntimeError(f"{job.name} was not submitted:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
+            raise RuntimeError(
+                f"{job.name} was not submitted:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+            )
         return found.group(1)
 
     def state(self, job: str) -> str:
@@ -104,10 +112,17 @@ class Cluster:
         }
 
     def state_on_disk(self) -> int:
-        """Bytes of RocksDB's working folders. Raises RuntimeError if there are none: a job that runs has one."""
+        """Bytes of RocksDB's working folders.
+
+        Raises RuntimeError if there are none: a job that runs has one.
+        """
         scratch = self._layout.scratch("taskmanager")
         # walk, not rglob: that raises when a folder of a checkpoint goes away under it.
-        folders = [(Path(folder), names) for folder, _, names in os.walk(scratch) if Path(folder).name == "db"]
+        folders = [
+            (Path(folder), names)
+            for folder, _, names in os.walk(scratch)
+            if Path(folder).name == "db"
+        ]
         total = sum(_size(folder / name) for folder, names in folders for name in names)
         if not total:
             raise RuntimeError(f"no state of RocksDB below {scratch}")

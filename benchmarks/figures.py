@@ -1,6 +1,9 @@
-"""What the figures must be. One is met when its number is and nothing failed in the run that measured it.
+"""What the figures must be.
 
-A percentile over the requests that were answered, or a rate of results that are wrong, says nothing.
+One is met when its number is and nothing failed in the run that measured it.
+
+A percentile over the requests that were answered, or a rate of results that are wrong, says
+nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +16,15 @@ Row = dict[str, Any]
 
 
 def figures(results: Mapping[str, Result]) -> list[Row]:
-    """A row a figure of the benchmarks that have a result: what, measured, target, met, and what failed ("": nothing).
+    """A row a figure of the benchmarks that have a result.
+
+    What, measured, target, met, and what failed ("": nothing).
 
     Raises KeyError for a result that lacks what its figures are judged by.
     """
-    return [row for name, judge in JUDGES.items() if name in results for row in judge(results[name])]
+    return [
+        row for name, judge in JUDGES.items() if name in results for row in judge(results[name])
+    ]
 
 
 def _at_least(what: str, measured: float | None, target: float, failed: str = "") -> Row:
@@ -30,16 +37,26 @@ def _at_most(what: str, measured: float | None, target: float, failed: str = "")
 
 def _row(what: str, measured: float | None, target: float, reached: bool, failed: str) -> Row:
     met = reached and not failed
-    return {"what": what, "measured": measured, "target": f"{target:,}", "met": met, "failed": failed}
+    return {
+        "what": what,
+        "measured": measured,
+        "target": f"{target:,}",
+        "met": met,
+        "failed": failed,
+    }
 
 
 def _rolling(result: Result) -> list[Row]:
     agreed, events = result["events_that_agree"], result["events"]
     others = sum(len(turns) for turns in result["turns"].values()) - 1
     alike = sum(count == events for count in agreed.values())
-    failed = "" if alike == others else f"{alike} of {others} outputs agree on all {events:,} events"
+    failed = (
+        "" if alike == others else f"{alike} of {others} outputs agree on all {events:,} events"
+    )
     return [
-        _at_least("rolling, events per CPU-second", result["events_per_cpu_second"], 60_000, failed),
+        _at_least(
+            "rolling, events per CPU-second", result["events_per_cpu_second"], 60_000, failed
+        ),
         _at_least("rolling, times the better peer", result["times_the_better_peer"], 5, failed),
     ]
 
@@ -60,7 +77,9 @@ def _latency(result: Result) -> list[Row]:
 
 def _lookup(result: Result) -> list[Row]:
     api, bare = result["servers"]
-    failed = ", ".join(f"{row['failed']:,} requests to {row['server']}" for row in (api, bare) if row["failed"])
+    failed = ", ".join(
+        f"{row['failed']:,} requests to {row['server']}" for row in (api, bare) if row["failed"]
+    )
     return [
         _at_most("look-up, p99 ms", api["p99_ms"], 5, failed),
         _at_most("look-up, p99 over a bare server's", result["p99_ratio"], 1.3, failed),

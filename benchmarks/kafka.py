@@ -36,8 +36,14 @@ class Topics:
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
 
     def create(self, name: str, partitions: int, **config: str) -> None:
-        """An empty topic without retention; one of that name must not exist. `config`: dots as underscores."""
-        options = {"retention.ms": "-1", **{key.replace("_", "."): value for key, value in config.items()}}
+        """An empty topic without retention; one of that name must not exist.
+
+        `config`: dots as underscores.
+        """
+        options = {
+            "retention.ms": "-1",
+            **{key.replace("_", "."): value for key, value in config.items()},
+        }
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=options)
         self._admin.create_topics([new])[name].result(30)
         deadline = time.monotonic() + 30
@@ -45,12 +51,15 @@ class Topics:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} has no leader")
             time.sleep(0.1)
-        # A client that has once seen a topic without leader may go on believing it ("No leaders found").
+        # A client that has once seen a topic without leader may go on believing it ("No leaders
+        # found").
         self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
 
     def _led(self, name: str, partitions: int) -> bool:
         found = self._admin.list_topics(name, timeout=10).topics[name].partitions
-        return len(found) == partitions and all(partition.leader >= 0 for partition in found.values())
+        return len(found) == partitions and all(
+            partition.leader >= 0 for partition in found.values()
+        )
 
     def delete(self, *names: str) -> None:
         """Remove topics; those that do not exist are passed over."""
@@ -59,7 +68,10 @@ class Topics:
             future.result(30)
 
     def count(self, name: str) -> int:
-        """Records in the topic (its end offsets less its begin offsets); -1 if there is no such topic."""
+        """Records in the topic (its end offsets less its begin offsets).
+
+        -1 if there is no such topic.
+        """
         topic = self._admin.list_topics(name, timeout=10).topics[name]
         return -1 if topic.error is not None else sum(self.ends(name, topic.partitions).values())
 
@@ -67,12 +79,21 @@ class Topics:
         """Records in each of the partitions. Raises KafkaException when the broker does not say."""
         low = {TopicPartition(name, partition): OffsetSpec.earliest() for partition in partitions}
         high = dict.fromkeys(low, OffsetSpec.latest())
-        first = {key.partition: value.result(30).offset for key, value in self._admin.list_offsets(low).items()}
-        last = {key.partition: value.result(30).offset for key, value in self._admin.list_offsets(high).items()}
+        first = {
+            key.partition: value.result(30).offset
+            for key, value in self._admin.list_offsets(low).items()
+        }
+        last = {
+            key.partition: value.result(30).offset
+            for key, value in self._admin.list_offsets(high).items()
+        }
         return {partition: last[partition] - first[partition] for partition in last}
 
     def fill(self, name: str, partitions: int, workload: Encoded, schema_id: int) -> None:
-        """Make the topic hold exactly the workload; one that already does (by its count) is left as it is."""
+        """Make the topic hold exactly the workload.
+
+        One that already does (by its count) is left as it is.
+        """
         if self.count(name) == len(workload):
             return
         self.delete(name)
@@ -89,25 +110,41 @@ class Topics:
         messages = ({"key": key, "value": header + body} for key, body in workload.records())
         while batch := list(itertools.islice(messages, BATCH)):
             while producer.produce_batch(name, batch) < len(batch):
-                batch = [message for message in batch if message.pop("_error", None) is not None]  # the queue was full
+                batch = [
+                    message for message in batch if message.pop("_error", None) is not None
+                ]  # the queue was full
                 producer.poll(0.2)
             producer.poll(0)
         producer.flush()
         if self.count(name) != len(workload):
-            raise RuntimeError(f"{name} holds {self.count(name)} records, not the {len(workload)} produced")
+            raise RuntimeError(
+                f"{name} holds {self.count(name)} records, not the {len(workload)} produced"
+            )
 
     def position(self, name: str) -> dict[int, int]:
-        """Where each partition of a topic ends now (its records are numbered from 0: nothing was deleted)."""
+        """Where each partition of a topic ends now (its records are numbered from 0.
+
+        Nothing was deleted).
+        """
         return self.ends(name, self._admin.list_topics(name, timeout=10).topics[name].partitions)
 
     def read(self, name: str, since: dict[int, int] | None = None) -> Iterator[tuple[bytes, int]]:
         """Every (value, Kafka's timestamp in ms) that the topic holds now, from the position `since` on."""
         begin = since or {}
-        left = {partition: end - begin.get(partition, 0) for partition, end in self.position(name).items()}
+        left = {
+            partition: end - begin.get(partition, 0)
+            for partition, end in self.position(name).items()
+        }
         consumer = Consumer(
-            {"bootstrap.servers": self._bootstrap, "group.id": "bench-read", "enable.auto.commit": False}
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": "bench-read",
+                "enable.auto.commit": False,
+            }
         )
-        consumer.assign([TopicPartition(name, part, begin.get(part, 0)) for part in left if left[part]])
+        consumer.assign(
+            [TopicPartition(name, part, begin.get(part, 0)) for part in left if left[part]]
+        )
         total = sum(left.values())
         while total:
             for message in consumer.consume(BATCH, 1.0):

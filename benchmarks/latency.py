@@ -1,14 +1,17 @@
-"""From event to Redis through the real fraud pipeline, at a fixed rate; and Kafka to Kafka beside quixstreams.
+"""From event to Redis through the real fraud pipeline, at a fixed rate.
 
-The producer is open-loop: events have a due time, which is also their Kafka timestamp, and are sent then whatever comes
-back, so that time lost by a stalled producer counts. The pipeline is producer → Kafka → fraud_features → Kafka →
-scorer → Redis → fraud-scores. The scorer makes a fraud-scores record right after the Redis write and the record's
-Kafka timestamp is that moment: its difference from the due time is the latency, in whole milliseconds, a little on the
-high side. Customers have a month of history, loaded before the clock starts. Every payment after that counts; a row of
-its own leaves out the first minute, in which the JVMs still compile what a single payment runs.
-Kafka to Kafka: the broker's append time of the result less the due time, for the rolling job here and in quixstreams;
-there the first 20 s are left out, of both.
-Run: python -m benchmarks.latency [--seconds 240] [--only fraud|kafka] [--quick]; needs the stack with a model.
+And Kafka to Kafka beside quixstreams.
+
+The producer is open-loop: events have a due time, which is also their Kafka timestamp, and are sent
+then whatever comes back, so that time lost by a stalled producer counts. The pipeline is producer →
+Kafka → fraud_features → Kafka → scorer → Redis → fraud-scores. The scorer makes a fraud-scores
+record right after the Redis write and the record's Kafka timestamp is that moment: its difference
+from the due time is the latency, in whole milliseconds, a little on the high side. Customers have a
+month of history, loaded before the clock starts. Every payment after that counts; a row of its own
+leaves out the first minute, in which the JVMs still compile what a single payment runs. Kafka to
+Kafka: the broker's append time of the result less the due time, for the rolling job here and in
+quixstreams; there the first 20 s are left out, of both. Run: python -m benchmarks.latency
+[--seconds 240] [--only fraud|kafka] [--quick]; needs the stack with a model.
 """
 
 from __future__ import annotations
@@ -49,7 +52,11 @@ class Pace:
 
     def __init__(self, config: Settings, schema_id: int, seed: int = 11) -> None:
         self._producer = Producer(
-            {"bootstrap.servers": config.kafka_bootstrap, "enable.idempotence": True, "linger.ms": 2}
+            {
+                "bootstrap.servers": config.kafka_bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 2,
+            }
         )
         self._schema = fastavro.parse_schema({**load("Transaction")})
         self._header = struct.pack(">bI", 0, schema_id)
@@ -78,7 +85,9 @@ class Pace:
         total, sent = int(rate * seconds), 0
         began = time.time() + 0.1 + total * MAKING_S
         times = [int((began + number / rate) * 1000) for number in range(total)]
-        messages = [(*self.message(f"{prefix}{number:08d}", at), at) for number, at in enumerate(times)]
+        messages = [
+            (*self.message(f"{prefix}{number:08d}", at), at) for number, at in enumerate(times)
+        ]
         while sent < total:
             now = time.time()
             due = min(total, int((now - began) * rate) + 1) if now >= began else 0
@@ -107,15 +116,26 @@ class Pace:
 
 def percentiles(latencies: list[float]) -> dict[str, float]:
     """p50, p90, p99, p99.9 and the largest, in milliseconds."""
-    found = np.percentile(np.asarray(latencies), [50, 90, 99, 99.9, 100]) if latencies else [float("nan")] * 5
+    found = (
+        np.percentile(np.asarray(latencies), [50, 90, 99, 99.9, 100])
+        if latencies
+        else [float("nan")] * 5
+    )
     return {
         name: round(float(value), 1)
-        for name, value in zip(("p50_ms", "p90_ms", "p99_ms", "p99.9_ms", "max_ms"), found, strict=True)
+        for name, value in zip(
+            ("p50_ms", "p90_ms", "p99_ms", "p99.9_ms", "max_ms"), found, strict=True
+        )
     }
 
 
-def fraud(config: Settings, rate: float, seconds: float, drop: float, history: int) -> dict[str, Any]:
-    """The fraud pipeline at `rate` payments a second; one row of the result leaves out the first `drop` seconds."""
+def fraud(
+    config: Settings, rate: float, seconds: float, drop: float, history: int
+) -> dict[str, Any]:
+    """The fraud pipeline at `rate` payments a second.
+
+    One row of the result leaves out the first `drop` seconds.
+    """
     topics = Topics(config.kafka_bootstrap)
     pace = Pace(config, register(config.registry_url, "transactions-value", text("Transaction")))
     begin = topics.count("fraud-scores")
@@ -126,7 +146,9 @@ def fraud(config: Settings, rate: float, seconds: float, drop: float, history: i
     sent = pace.send("transactions", rate, seconds, run)
     _wait(lambda: topics.count("fraud-scores") >= begin + history + sent, "payments have no score")
     whole, warm = "event to Redis", f"event to Redis after {drop:g} s"
-    hops: dict[str, list[float]] = {name: [] for name in (whole, "to features", "to score", "to Redis", warm)}
+    hops: dict[str, list[float]] = {
+        name: [] for name in (whole, "to features", "to score", "to Redis", warm)
+    }
     late: Counter[int] = Counter()
     for number, stored, score in scored(topics.read("fraud-scores", since), run):
         second, latency = int(number / rate), stored - score["produced_at"]
@@ -137,13 +159,17 @@ def fraud(config: Settings, rate: float, seconds: float, drop: float, history: i
         hops["to features"].append(score["features_at"] - score["produced_at"])
         hops["to score"].append(score["scored_at"] - score["features_at"])
         hops["to Redis"].append(stored - score["scored_at"])
-    rows = [{"hop": name, "events": len(values), **percentiles(values)} for name, values in hops.items()]
+    rows = [
+        {"hop": name, "events": len(values), **percentiles(values)} for name, values in hops.items()
+    ]
     return {
         "rate": rate,
         "seconds": seconds,
         "history": history,
         "hops": rows,
-        f"over_{BUDGET_MS}_ms_in_second": {str(second): count for second, count in sorted(late.items()) if count},
+        f"over_{BUDGET_MS}_ms_in_second": {
+            str(second): count for second, count in sorted(late.items()) if count
+        },
     }
 
 
@@ -164,8 +190,13 @@ def scored(values: Iterable[tuple[bytes, int]], run: str) -> Iterator[tuple[int,
 
 
 def past(config: Settings, events: int, run: str) -> Iterator[tuple[str, bytes]]:
-    """A month of payments that ends now, as values without header. Ids of their own: the run is part of them."""
-    records = encoded(Workload(CUSTOMERS, events, HISTORY_DAYS), config.build_dir / "bench").records()
+    """A month of payments that ends now, as values without header.
+
+    Ids of their own: the run is part of them.
+    """
+    records = encoded(
+        Workload(CUSTOMERS, events, HISTORY_DAYS), config.build_dir / "bench"
+    ).records()
     schema = fastavro.parse_schema(_plain(load("Transaction")))
     shift = int(time.time() * 1000) - START_MS - HISTORY_DAYS * 86_400_000
     for key, body in records:
@@ -177,14 +208,18 @@ def past(config: Settings, events: int, run: str) -> Iterator[tuple[str, bytes]]
         yield key, out.getvalue()
 
 
-def kafka_to_kafka(config: Settings, name: str, rate: float, seconds: float, drop: float) -> dict[str, Any]:
+def kafka_to_kafka(
+    config: Settings, name: str, rate: float, seconds: float, drop: float
+) -> dict[str, Any]:
     """The rolling job of `name` ("millrace" or "quix") at `rate` events a second."""
     topics = Topics(config.kafka_bootstrap)
     source, sink = (f"bench-lat-{name}-{end}-{int(time.time())}" for end in ("in", "out"))
     topics.create(source, PARTITIONS)
     topics.create(sink, PARTITIONS, message_timestamp_type="LogAppendTime")
     out_id = register(config.registry_url, "bench-rolling-value", OUT_SCHEMA.read_text())
-    pace = Pace(config, register(config.registry_url, "bench-transactions-value", text("Transaction")))
+    pace = Pace(
+        config, register(config.registry_url, "bench-transactions-value", text("Transaction"))
+    )
     place = Stage(config, topics, source, out_id)
     stop = _millrace(config, source, sink) if name == "millrace" else _quix(place, sink)
     try:
@@ -250,18 +285,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--drop", type=float, default=60)
     parser.add_argument("--history", type=int, default=200_000)
-    parser.add_argument("--only", choices=["fraud", "kafka"], help="the pipeline, or Kafka to Kafka")
+    parser.add_argument(
+        "--only", choices=["fraud", "kafka"], help="the pipeline, or Kafka to Kafka"
+    )
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     if options.quick:
         options.seconds, options.drop, options.history = 20.0, 5.0, 20_000
     result: dict[str, Any] = {}
     if options.only != "kafka":
-        result["fraud"] = fraud(settings(), options.rate, options.seconds, options.drop, options.history)
+        result["fraud"] = fraud(
+            settings(), options.rate, options.seconds, options.drop, options.history
+        )
         show(f"event to Redis at {options.rate:g} events/s", result["fraud"]["hops"])
     if options.only != "fraud":
         seconds, drop = min(options.seconds, 60.0), min(options.drop, 20.0)
-        rows = [kafka_to_kafka(settings(), name, 500, seconds, drop) for name in ("millrace", "quix")]
+        rows = [
+            kafka_to_kafka(settings(), name, 500, seconds, drop) for name in ("millrace", "quix")
+        ]
         result["kafka_to_kafka"] = rows
         show("rolling, Kafka to Kafka at 500 events/s", rows)
     print(keep("latency-quick" if options.quick else "latency", result))

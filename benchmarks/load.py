@@ -1,8 +1,11 @@
-"""An open-loop HTTP load: requests leave when their time has come, whether or not earlier ones were answered.
+"""An open-loop HTTP load.
 
-Latency counts from the time a request was due, not from when it could be sent: a stalled server is charged for all that
-waited (no coordinated omission; Tene, "How NOT to Measure Latency"). Two threads and blocking sockets: a timer of an
-event loop is a millisecond coarse, a sleep of a thread 0.1.
+Requests leave when their time has come, whether or not earlier ones were answered.
+
+Latency counts from the time a request was due, not from when it could be sent: a stalled server is
+charged for all that waited (no coordinated omission; Tene, "How NOT to Measure Latency"). Two
+threads and blocking sockets: a timer of an event loop is a millisecond coarse, a sleep of a thread
+0.1.
 """
 
 from __future__ import annotations
@@ -28,14 +31,18 @@ class Outcome:
     unanswered: int = 0
 
     def milliseconds(self, *percentiles: float) -> list[float]:
-        """Percentiles of the latency in ms, by nearest rank; a request without answer counts as infinitely late.
+        """Percentiles of the latency in ms, by nearest rank.
+
+        A request without answer counts as infinitely late.
 
         Raises ValueError if none was due.
         """
         if not self.requests:
             raise ValueError("no requests, so no percentiles")
         ordered = [*sorted(self.latencies), *itertools.repeat(math.inf, self.unanswered)]
-        return [ordered[max(0, math.ceil(len(ordered) * rank / 100) - 1)] * 1000 for rank in percentiles]
+        return [
+            ordered[max(0, math.ceil(len(ordered) * rank / 100) - 1)] * 1000 for rank in percentiles
+        ]
 
     @property
     def requests(self) -> int:
@@ -104,7 +111,10 @@ def run(
     connections: int = 64,
     patience: float = 5.0,
 ) -> Outcome:
-    """Send `rate` requests a second for `seconds`; `make(i)` gives the i-th as bytes, keep-alive."""
+    """Send `rate` requests a second for `seconds`.
+
+    `make(i)` gives the i-th as bytes, keep-alive.
+    """
     total = int(rate * seconds)
     requests = [make(number) for number in range(total)]
     idle: queue.SimpleQueue[_Connection] = queue.SimpleQueue()

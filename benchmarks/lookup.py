@@ -2,10 +2,11 @@
 
     python -m benchmarks.lookup [--rate 500] [--seconds 2] [--rounds 20]
 
-Needs Redis, Kafka and the registry; starts an API and a bare server of its own and asks them in turns, so that what
-else the machine does hits both. `p99_ratio` is the median over the rounds of API over bare: a burst of something else
-falls into one round and then moves it little, where it would move the p99 of all requests of one server
-(`p99_ratio_of_all`) much. Targets: p99 5 ms, and 1.3 times the bare server.
+Needs Redis, Kafka and the registry; starts an API and a bare server of its own and asks them in
+turns, so that what else the machine does hits both. `p99_ratio` is the median over the rounds of
+API over bare: a burst of something else falls into one round and then moves it little, where it
+would move the p99 of all requests of one server (`p99_ratio_of_all`) much. Targets: p99 5 ms, and
+1.3 times the bare server.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ def seeded(client: redis.Redis) -> Iterator[list[str]]:
 @contextmanager
 def server(command: list[str], environment: dict[str, str], url: str) -> Iterator[psutil.Process]:
     """A server process that answers at `url`."""
-    process = subprocess.Popen([sys.executable, *command], env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *command], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+    )
     try:
         for _ in range(200):
             if process.poll() is not None:
@@ -86,14 +89,22 @@ def server(command: list[str], environment: dict[str, str], url: str) -> Iterato
         process.wait(20)
 
 
-def measured(process: psutil.Process, port: int, ids: list[str], options: argparse.Namespace) -> dict[str, Any]:
+def measured(
+    process: psutil.Process, port: int, ids: list[str], options: argparse.Namespace
+) -> dict[str, Any]:
     """One round against one server."""
     host, order = settings().host, random.Random(1)
     requests = [
-        get(host, f"/v1/fraud/transactions/{order.choice(ids)}", f"X-API-Key: {API_KEY}\r\n") for _ in range(4096)
+        get(host, f"/v1/fraud/transactions/{order.choice(ids)}", f"X-API-Key: {API_KEY}\r\n")
+        for _ in range(4096)
     ]
     before, began = process.cpu_times(), time.perf_counter()
-    outcome = run((host, port), lambda number: requests[number % 4096], rate=options.rate, seconds=options.seconds)
+    outcome = run(
+        (host, port),
+        lambda number: requests[number % 4096],
+        rate=options.rate,
+        seconds=options.seconds,
+    )
     after, wall = process.cpu_times(), time.perf_counter() - began
     cpu = (after.user + after.system) - (before.user + before.system)
     return {"outcome": outcome, "cpu": cpu, "wall": wall}
@@ -140,7 +151,9 @@ def compare(configured: Settings, options: argparse.Namespace) -> list[dict[str,
     bare = ["-m", "benchmarks.bare", host, str(bare_port), configured.redis_url]
     with (
         seeded(redis.Redis.from_url(configured.redis_url)) as ids,
-        server(["-m", "serving.api"], api_environment, f"http://{host}:{api_port}/healthz") as api_process,
+        server(
+            ["-m", "serving.api"], api_environment, f"http://{host}:{api_port}/healthz"
+        ) as api_process,
         server(bare, {}, f"http://{host}:{bare_port}/") as bare_process,
     ):
         targets = {"api": (api_process, api_port), "bare": (bare_process, bare_port)}
@@ -165,7 +178,10 @@ def main() -> None:
     over = ratios(*rows)
     show(
         f"look-up at {options.rate:g} requests/s",
-        [{name: value for name, value in row.items() if not isinstance(value, list)} for row in rows],
+        [
+            {name: value for name, value in row.items() if not isinstance(value, list)}
+            for row in rows
+        ],
     )
     print(f"API over bare: p99 {over['p99_ratio']}, CPU {over['cpu_ratio']} (target 1.3; p99 5 ms)")
     print(keep("lookup", {"rate": options.rate, "servers": rows, **over}))

@@ -12,7 +12,10 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What was measured between `warm` and `done` outputs. Times in seconds; `whole_*` counts from `since` on."""
+    """What was measured between `warm` and `done` outputs.
+
+    Times in seconds; `whole_*` counts from `since` on.
+    """
 
     events: int
     cpu: float
@@ -72,9 +75,9 @@ def watch(
 ) -> Rate:
     """Wait until `progress` (a growing count) passes `warm`, then `done`.
 
-    `since`: monotonic time and CPU-seconds at the start, if that was before this call.
-    Raises RuntimeError if what is measured ends before or passes both between two looks, TimeoutError if it takes
-    longer than `timeout` seconds.
+    `since`: monotonic time and CPU-seconds at the start, if that was before this call. Raises
+    RuntimeError if what is measured ends before or passes both between two looks, TimeoutError if
+    it takes longer than `timeout` seconds.
     """
     began, cpu_began = since or (time.monotonic(), cpu())
     at_warm: tuple[int, float, float] | None = None
@@ -84,7 +87,9 @@ def watch(
             at_warm = count, now, used
         if at_warm is not None and count >= done:
             if now == at_warm[1]:
-                raise RuntimeError(f"from {warm} to {done} events between two looks: more are needed to measure that")
+                raise RuntimeError(
+                    f"from {warm} to {done} events between two looks: more are needed to measure that"
+                )
             events, wall, spent = count - at_warm[0], now - at_warm[1], used - at_warm[2]
             return Rate(events, spent, wall, count, used - cpu_began, now - began)
         if turn % 20 == 0 and not alive():

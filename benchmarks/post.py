@@ -1,4 +1,6 @@
-"""`POST /v1/fraud/transactions` at a fixed rate: the whole path through Kafka, Flink, the consumer and back.
+"""`POST /v1/fraud/transactions` at a fixed rate.
+
+The whole path through Kafka, Flink, the consumer and back.
 
     python -m benchmarks.post [--rate 100] [--seconds 30]
 

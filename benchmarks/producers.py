@@ -1,10 +1,12 @@
-"""Avro transactions into Kafka: encoded here, idempotent, acks=all, lz4, each delivery counted, the real partitioner.
+"""Avro transactions into Kafka.
+
+Encoded here, idempotent, acks=all, lz4, each delivery counted, the real partitioner.
 
     python -m benchmarks.producers [--events 1500000] [--quick]
 
-Needs Kafka and the registry. One process, then one a core, then one a core that also makes the events up (the
-simulator). The broker shares the machine; its CPU is in the table. The count in the topic is checked each time.
-Target: 150,000 events/s with all cores.
+Needs Kafka and the registry. One process, then one a core, then one a core that also makes the
+events up (the simulator). The broker shares the machine; its CPU is in the table. The count in the
+topic is checked each time. Target: 150,000 events/s with all cores.
 """
 
 from __future__ import annotations
@@ -24,11 +26,11 @@ from benchmarks.kafka import Topics
 from benchmarks.report import keep, show
 from config.settings import Settings, settings
 from domain.events import Transaction
-from ingestion.avro import Codec
-from ingestion.encoders import RecordEncoder
-from ingestion.producer import KafkaSink
-from ingestion.registry import Registry
-from ingestion.simulator import simulation
+from ingestion.fraud.simulator import simulation
+from ingestion.kafka.producer import KafkaSink
+from ingestion.wire.codec import Codec
+from ingestion.wire.encode import RecordEncoder
+from ingestion.wire.registry import Registry
 
 TOPIC = "bench-producers"
 PARTITIONS = 2
@@ -37,7 +39,10 @@ POOL = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`processes` producers at once; `simulated`: each makes its events as it goes, else they lie in memory."""
+    """`processes` producers at once; `simulated`.
+
+    Each makes its events as it goes, else they lie in memory.
+    """
 
     name: str
     processes: int
@@ -56,7 +61,10 @@ def produce(sink: KafkaSink, encoder: RecordEncoder, events: Iterable[Transactio
 
 
 def worker(case: Case, seed: int, count: int, ready: Any, answers: Any) -> None:
-    """One producer process: waits for the others, sends `count` events, answers (seconds of CPU, acknowledged)."""
+    """One producer process.
+
+    Waits for the others, sends `count` events, answers (seconds of CPU, acknowledged).
+    """
     loaded = settings()
     with Registry(loaded.registry_url) as registry:
         encoder = Codec(registry).encoder("transactions")
@@ -76,7 +84,12 @@ def broker(loaded: Settings) -> psutil.Process | None:
     port = int(loaded.kafka_bootstrap.rsplit(":", 1)[1])
     for connection in psutil.net_connections("tcp"):
         address = connection.laddr
-        if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and address
+            and address.port == port
+            and connection.pid
+        ):
             return psutil.Process(connection.pid)
     return None
 
@@ -98,7 +111,8 @@ def measure(case: Case, events: int, loaded: Settings) -> dict[str, Any]:
     context = mp.get_context("spawn")
     ready, answers = context.Barrier(case.processes + 1), context.Queue()
     workers = [
-        context.Process(target=worker, args=(case, seed, share, ready, answers)) for seed in range(case.processes)
+        context.Process(target=worker, args=(case, seed, share, ready, answers))
+        for seed in range(case.processes)
     ]
     for process in workers:
         process.start()
@@ -126,9 +140,13 @@ def measure(case: Case, events: int, loaded: Settings) -> dict[str, Any]:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, default=1_500_000, help="per row of the table")
-    parser.add_argument("--quick", action="store_true", help="60,000 events: shows that it works, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="60,000 events: shows that it works, not how fast"
+    )
     options = parser.parse_args()
     events = 60_000 if options.quick else options.events
     cores = os.cpu_count() or 1
@@ -140,7 +158,12 @@ def main() -> None:
     rows = [measure(case, events, settings()) for case in cases]
     show("producers into Kafka", rows)
     name = "producers-quick" if options.quick else "producers"
-    print(keep(name, {"events_per_second": rows[1]["events_per_second"], "target": 150_000, "rows": rows}))
+    print(
+        keep(
+            name,
+            {"events_per_second": rows[1]["events_per_second"], "target": 150_000, "rows": rows},
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Where the TaskManager's time goes: CPU by thread (from /proc) and hot methods by thread (Java Flight Recorder).
+"""Where the TaskManager's time goes.
 
-Flight Recorder samples Java frames every 10 ms and, apart, threads inside native methods every 20 ms: of these only
-RocksDB's are kept, for the others wait rather than work. Weights are milliseconds.
-Run: python -m benchmarks.profile [--seconds 20] [--quick] while a job runs, or with --rolling [--events 2000000] to run
-the rolling benchmark's job.
+CPU by thread (from /proc) and hot methods by thread (Java Flight Recorder).
+
+Flight Recorder samples Java frames every 10 ms and, apart, threads inside native methods every 20
+ms: of these only RocksDB's are kept, for the others wait rather than work. Weights are
+milliseconds. Run: python -m benchmarks.profile [--seconds 20] [--quick] while a job runs, or with
+--rolling [--events 2000000] to run the rolling benchmark's job.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from benchmarks.report import keep, show
 from benchmarks.rolling import millrace, stage
 from benchmarks.workload import Workload
 from config.settings import settings
-from millrace.stack.jvm import java
+from millrace.stack.parts.jvm import java
 
 EVENTS = {"jdk.ExecutionSample": 10, "jdk.NativeMethodSample": 20}
 # What a frame belongs to: the first that matches, from the innermost frame outwards.
@@ -36,9 +38,15 @@ AREAS = (
     ("RocksDB", r"^org\.(forst)?rocksdb\.|^org\.rocksdb\."),
     ("state access", r"MapStore|state\.rocksdb|runtime\.state"),
     ("Kafka producer", r"kafka\.clients\.producer|KafkaWriter|kafka\.sink"),
-    ("Kafka consumer", r"kafka\.clients\.consumer|connector\.kafka\.source|connector\.base\.source"),
+    (
+        "Kafka consumer",
+        r"kafka\.clients\.consumer|connector\.kafka\.source|connector\.base\.source",
+    ),
     ("shuffle", r"runtime\.io|network|BinaryRowDataSerializer|RowDataSerializer|netty"),
-    ("generated code and operators", r"ProcessTableFunction|ProcessTableRunner|Calc\$|StreamExec|table\.runtime"),
+    (
+        "generated code and operators",
+        r"ProcessTableFunction|ProcessTableRunner|Calc\$|StreamExec|table\.runtime",
+    ),
 )
 _AREAS = tuple((name, re.compile(pattern)) for name, pattern in AREAS)
 
@@ -51,19 +59,28 @@ def threads(pid: int) -> dict[str, tuple[str, float]]:
             line = (task / "stat").read_text()
         except FileNotFoundError:
             continue
-        name, rest = line[line.index("(") + 1 : line.rindex(")")], line[line.rindex(")") + 2 :].split()
+        name, rest = (
+            line[line.index("(") + 1 : line.rindex(")")],
+            line[line.rindex(")") + 2 :].split(),
+        )
         found[task.name] = name, (int(rest[11]) + int(rest[12])) / 100
     return found
 
 
-def by_thread(before: dict[str, tuple[str, float]], after: dict[str, tuple[str, float]]) -> list[dict[str, Any]]:
+def by_thread(
+    before: dict[str, tuple[str, float]], after: dict[str, tuple[str, float]]
+) -> list[dict[str, Any]]:
     """CPU-seconds by kind of thread (numbers at the end of names left out), largest first."""
     spent: Counter[str] = Counter()
     for identity, (name, seconds) in after.items():
         spent[re.sub(r"[\s#/0-9-]+$", "", name)] += seconds - before.get(identity, ("", 0.0))[1]  # type: ignore[assignment]
     total = sum(spent.values()) or 1.0
     return [
-        {"thread": name, "cpu_seconds": round(seconds, 2), "share_percent": round(100 * seconds / total, 1)}
+        {
+            "thread": name,
+            "cpu_seconds": round(seconds, 2),
+            "share_percent": round(100 * seconds / total, 1),
+        }
         for name, seconds in spent.most_common(14)
     ]
 
@@ -78,7 +95,9 @@ def record(pid: int, work: Callable[[], None], to: Path) -> None:
 
 
 def _jcmd(pid: int, *command: str) -> None:
-    done = subprocess.run([_jdk("jcmd"), str(pid), *command], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [_jdk("jcmd"), str(pid), *command], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"jcmd {command[0]}: {done.stdout}{done.stderr}")
 
@@ -90,13 +109,27 @@ def _jdk(tool: str) -> str:
 
 def samples(recording: Path) -> Iterator[tuple[str, list[str], int]]:
     """Thread, frames (innermost first) and weight of each sample."""
-    line = [_jdk("jfr"), "print", "--json", "--stack-depth", "64", "--events", ",".join(EVENTS), str(recording)]
+    line = [
+        _jdk("jfr"),
+        "print",
+        "--json",
+        "--stack-depth",
+        "64",
+        "--events",
+        ",".join(EVENTS),
+        str(recording),
+    ]
     done = subprocess.run(line, capture_output=True, check=True)
     for event in json.loads(done.stdout)["recording"]["events"]:
         values = event["values"]
         trace = (values.get("stackTrace") or {}).get("frames") or []
-        frames = [f"{frame['method']['type']['name'].replace('/', '.')}.{frame['method']['name']}" for frame in trace]
-        if frames and (event["type"] == "jdk.ExecutionSample" or frames[0].startswith("org.rocksdb")):
+        frames = [
+            f"{frame['method']['type']['name'].replace('/', '.')}.{frame['method']['name']}"
+            for frame in trace
+        ]
+        if frames and (
+            event["type"] == "jdk.ExecutionSample" or frames[0].startswith("org.rocksdb")
+        ):
             thread = (values.get("sampledThread") or {}).get("javaName") or "?"
             yield thread, frames, EVENTS[event["type"]]
 
@@ -171,10 +204,16 @@ def _until(holds: Callable[[], bool]) -> None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rolling", action="store_true", help="run the rolling job and profile that")
+    parser.add_argument(
+        "--rolling", action="store_true", help="run the rolling job and profile that"
+    )
     parser.add_argument("--events", type=int, default=2_000_000, help="of the rolling job")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long a running job is profiled")
-    parser.add_argument("--quick", action="store_true", help="5 s, or 500,000 events: shows that it works")
+    parser.add_argument(
+        "--seconds", type=float, default=20.0, help="how long a running job is profiled"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="5 s, or 500,000 events: shows that it works"
+    )
     arguments = parser.parse_args()
     seconds, events = (5.0, 500_000) if arguments.quick else (arguments.seconds, arguments.events)
     result = rolling(events) if arguments.rolling else profile(lambda: time.sleep(seconds))

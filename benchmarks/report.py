@@ -32,13 +32,16 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 def keep(name: str, result: Mapping[str, Any]) -> Path:
     """Write `results/<name>.json` with the machine and the time; returns the file.
 
-    In a quick run of all the name says so (`MILLRACE_BENCH_SUFFIX` is `-quick`): it replaces no real result. A number
-    that is infinite or none (a percentile among requests without answer) becomes null: JSON has no word for it.
+    In a quick run of all the name says so (`MILLRACE_BENCH_SUFFIX` is `-quick`): it replaces no
+    real result. A number that is infinite or none (a percentile among requests without answer)
+    becomes null: JSON has no word for it.
     """
     RESULTS.mkdir(exist_ok=True)
     suffix = os.environ.get("MILLRACE_BENCH_SUFFIX", "")
     path = RESULTS / f"{name.removesuffix(suffix)}{suffix}.json"
-    path.write_text(json.dumps(_finite({"benchmark": name, **machine(), **result}), indent=2) + "\n")
+    path.write_text(
+        json.dumps(_finite({"benchmark": name, **machine(), **result}), indent=2) + "\n"
+    )
     return path
 
 

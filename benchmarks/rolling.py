@@ -1,11 +1,14 @@
-"""`rolling` against quixstreams and bytewax: the same events, the same 12 values, events per CPU-second.
+"""`rolling` against quixstreams and bytewax.
 
-CPU-seconds are user and system time of the TaskManager, or of the peer's process, between two counts of the output
-topic. What counts is the second half of the events: during the first the windows fill and the JVM compiles what runs,
-and a shorter warm-up counts the compiler, which in a job of days is nothing. The broker is left out in every case.
-The machine's speed changes, so all take turns, ours around the peers': our median counts, and of a peer's two turns the
-better one. `ratio_of_turns` is our slowest and our fastest turn over the better peer.
-Run: python -m benchmarks.rolling [--quick] (the stack of the settings must be up).
+The same events, the same 12 values, events per CPU-second.
+
+CPU-seconds are user and system time of the TaskManager, or of the peer's process, between two
+counts of the output topic. What counts is the second half of the events: during the first the
+windows fill and the JVM compiles what runs, and a shorter warm-up counts the compiler, which in a
+job of days is nothing. The broker is left out in every case. The machine's speed changes, so all
+take turns, ours around the peers': our median counts, and of a peer's two turns the better one.
+`ratio_of_turns` is our slowest and our fastest turn over the better peer. Run: python -m
+benchmarks.rolling [--quick] (the stack of the settings must be up).
 """
 
 from __future__ import annotations
@@ -62,8 +65,18 @@ def stage(workload: Workload) -> Stage:
     topics = Topics(config.kafka_bootstrap)
     source = f"bench-{workload.name}"
     records = encoded(workload, config.build_dir / "bench")
-    topics.fill(source, PARTITIONS, records, register(config.registry_url, f"{source}-value", text("Transaction")))
-    return Stage(config, topics, source, register(config.registry_url, "bench-rolling-value", OUT_SCHEMA.read_text()))
+    topics.fill(
+        source,
+        PARTITIONS,
+        records,
+        register(config.registry_url, f"{source}-value", text("Transaction")),
+    )
+    return Stage(
+        config,
+        topics,
+        source,
+        register(config.registry_url, "bench-rolling-value", OUT_SCHEMA.read_text()),
+    )
 
 
 def millrace(
@@ -117,12 +130,17 @@ def warm_up(events: int) -> None:
 
 
 def peer(place: Stage, name: str, events: int, warm: float = WARM) -> tuple[Rate, str]:
-    """A peer in a process of its own, stopped once `events` results are out; returns its rate and output topic."""
+    """A peer in a process of its own, stopped once `events` results are out.
+
+    Returns its rate and output topic.
+    """
     sink = place.sink(name)
     state = place.settings.build_dir / "bench" / f"state-{name}"
     shutil.rmtree(state, ignore_errors=True)
     with (place.settings.build_dir / "bench" / f"{name}.log").open("w") as log:
-        process = subprocess.Popen(peer_command(place, name, sink, state), cwd=ROOT, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            peer_command(place, name, sink, state), cwd=ROOT, stdout=log, stderr=log
+        )
         try:
             rate = watch(
                 lambda: place.topics.count(sink),
@@ -151,11 +169,18 @@ def peer_command(place: Stage, name: str, sink: str, state: Path, *more: str) ->
         "interval": INTERVAL_S,
     }
     line = [str(ROOT / ".venv-peers" / "bin" / "python"), "-m", f"benchmarks.peers.{name}_rolling"]
-    return [*line, *(word for key, value in arguments.items() for word in (f"--{key}", str(value))), *more]
+    return [
+        *line,
+        *(word for key, value in arguments.items() for word in (f"--{key}", str(value))),
+        *more,
+    ]
 
 
 def run(workload: Workload) -> dict[str, Any]:
-    """Every turn over the whole workload, outputs compared. Raises DisagreementError if they differ."""
+    """Every turn over the whole workload, outputs compared.
+
+    Raises DisagreementError if they differ.
+    """
     place = stage(workload)
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in dict.fromkeys(TURNS)}
     outputs: dict[str, str] = {}
@@ -167,7 +192,12 @@ def run(workload: Workload) -> dict[str, Any]:
         print(f"{name}: {row['events_per_cpu_second']:,} events per CPU-second", flush=True)
     agreed = agreement(place.topics, outputs)
     place.topics.delete(*outputs.values())
-    return {"workload": workload.name, "events": workload.events, **summary(turns), "events_that_agree": agreed}
+    return {
+        "workload": workload.name,
+        "events": workload.events,
+        **summary(turns),
+        "events_that_agree": agreed,
+    }
 
 
 def turn(place: Stage, name: str, events: int) -> tuple[dict[str, Any], str]:
@@ -180,10 +210,16 @@ def turn(place: Stage, name: str, events: int) -> tuple[dict[str, Any], str]:
 
 
 def agreement(topics: Topics, outputs: dict[str, str]) -> dict[str, int]:
-    """How many events of each other output agree with the first's. Raises DisagreementError unless all do."""
+    """How many events of each other output agree with the first's.
+
+    Raises DisagreementError unless all do.
+    """
     (first, topic), *others = outputs.items()
     whole = agree.by_transaction(first, (value for value, _ in topics.read(topic)))
-    return {name: agree.compare(whole, name, (value for value, _ in topics.read(topic))) for name, topic in others}
+    return {
+        name: agree.compare(whole, name, (value for value, _ in topics.read(topic)))
+        for name, topic in others
+    }
 
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -210,10 +246,15 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="100,000 events: shows that it works, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="100,000 events: shows that it works, not how fast"
+    )
     quick = parser.parse_args().quick
     result = run(Workload(events=100_000 if quick else 2_000_000))
-    show("rolling", [{"contestant": name, **figures} for name, figures in result["contestants"].items()])
+    show(
+        "rolling",
+        [{"contestant": name, **figures} for name, figures in result["contestants"].items()],
+    )
     lowest, highest = result["ratio_of_turns"]
     print(f"events that agree: {result['events_that_agree']}")
     print(f"{result['times_the_better_peer']} times the better peer, {lowest} to {highest} by turn")

@@ -2,13 +2,15 @@
 
     python -m benchmarks.run [--quick] [--only rolling,scaling,…]
 
-The stack lies in `.millrace-bench`, ports 9000 above the usual ones, unless MILLRACE_BENCH_STATE_DIR or
-MILLRACE_BENCH_PORT_OFFSET say otherwise; it begins empty and is removed afterwards (`--keep` leaves it up). Other
-variables MILLRACE_… are the caller's own stack's and are left aside, so that neither that stack is touched nor the
-figures are. Each benchmark is its own process: one that fails is reported and the others go on.
+The stack lies in `.millrace-bench`, ports 9000 above the usual ones, unless
+MILLRACE_BENCH_STATE_DIR or MILLRACE_BENCH_PORT_OFFSET say otherwise; it begins empty and is removed
+afterwards (`--keep` leaves it up). Other variables MILLRACE_… are the caller's own stack's and are
+left aside, so that neither that stack is touched nor the figures are. Each benchmark is its own
+process: one that fails is reported and the others go on.
 
-Exit code: 1 when a benchmark failed or a figure was missed, else 0. What a figure must be is in `benchmarks.figures`;
-none is met when something failed in the run that measured it. A quick run shows its figures but judges none.
+Exit code: 1 when a benchmark failed or a figure was missed, else 0. What a figure must be is in
+`benchmarks.figures`; none is met when something failed in the run that measured it. A quick run
+shows its figures but judges none.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ KEPT = {"MILLRACE_BUILD_DIR"}  # where the jars are, whosever stack they run
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One benchmark: its module, arguments, what a quick run adds to them, and the parts of the stack it needs.
+    """One benchmark.
+
+    Its module, arguments, what a quick run adds to them, and the parts of the stack it needs.
 
     `keeps` names its result where that is not called as the module is.
     """
@@ -60,8 +64,13 @@ PARTS = (
 
 
 def environment(caller: Mapping[str, str]) -> dict[str, str]:
-    """What this run's stack is started with: never the caller's stack, which `reset` would remove."""
-    kept = {name: value for name, value in caller.items() if not name.startswith(PREFIX) or name in KEPT}
+    """What this run's stack is started with.
+
+    Never the caller's stack, which `reset` would remove.
+    """
+    kept = {
+        name: value for name, value in caller.items() if not name.startswith(PREFIX) or name in KEPT
+    }
     return {
         **kept,
         f"{PREFIX}STATE_DIR": caller.get(f"{PREFIX}BENCH_STATE_DIR") or ".millrace-bench",
@@ -89,7 +98,13 @@ def measure(part: Part, quick: bool, environ: dict[str, str]) -> Result:
     if not part.only:
         model(environ)
     subprocess.run(up, cwd=ROOT, env=environ, check=True)
-    line = [str(PYTHON), "-m", f"benchmarks.{part.name}", *part.arguments, *(part.quick if quick else ())]
+    line = [
+        str(PYTHON),
+        "-m",
+        f"benchmarks.{part.name}",
+        *part.arguments,
+        *(part.quick if quick else ()),
+    ]
     print(f"\n== {part.name}", flush=True)
     path = RESULTS / f"{part.keeps or part.name}{'-quick' if quick else ''}.json"
     before = _modified(path)
@@ -105,7 +120,9 @@ def _modified(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
-def measure_all(parts: Sequence[Part], quick: bool, environ: dict[str, str]) -> tuple[dict[str, Result], list[str]]:
+def measure_all(
+    parts: Sequence[Part], quick: bool, environ: dict[str, str]
+) -> tuple[dict[str, Result], list[str]]:
     """The results by name, and the names of those that failed."""
     results: dict[str, Result] = {}
     for part in parts:
@@ -120,7 +137,9 @@ def model(environ: dict[str, str]) -> None:
     """A model to score with, if there is none yet."""
     state = ROOT / environ["MILLRACE_STATE_DIR"]
     if not (state / "models" / "fraud" / "current").exists():
-        subprocess.run([str(MILLRACE), "train", "fraud", "--simulate"], cwd=ROOT, env=environ, check=True)
+        subprocess.run(
+            [str(MILLRACE), "train", "fraud", "--simulate"], cwd=ROOT, env=environ, check=True
+        )
 
 
 def exit_code(rows: Sequence[Row], failed: Sequence[str], quick: bool) -> int:
@@ -132,21 +151,35 @@ def exit_code(rows: Sequence[Row], failed: Sequence[str], quick: bool) -> int:
 
 
 def select(names: str) -> list[Part]:
-    """The parts of comma-separated names, in order of running. Raises ArgumentTypeError for a name that is none."""
+    """The parts of comma-separated names, in order of running.
+
+    Raises ArgumentTypeError for a name that is none.
+    """
     asked, known = set(names.split(",")), [part.name for part in PARTS]
     if unknown := asked.difference(known):
-        raise argparse.ArgumentTypeError(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+        raise argparse.ArgumentTypeError(
+            f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(known)}"
+        )
     return [part for part in PARTS if part.name in asked]
 
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast")
-    parser.add_argument("--only", default=[*PARTS], type=select, metavar="NAMES", help="comma-separated")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: shows that it works, not how fast"
+    )
+    parser.add_argument(
+        "--only", default=[*PARTS], type=select, metavar="NAMES", help="comma-separated"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the stack up")
     options = parser.parse_args()
-    environ = {**environment(os.environ), "MILLRACE_BENCH_SUFFIX": "-quick" if options.quick else ""}
+    environ = {
+        **environment(os.environ),
+        "MILLRACE_BENCH_SUFFIX": "-quick" if options.quick else "",
+    }
     peers(environ)
     subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=True)
     try:
@@ -156,8 +189,17 @@ def main() -> int:
             subprocess.run([str(MILLRACE), "reset", "--yes"], cwd=ROOT, env=environ, check=False)
     rows = figures(results)
     if rows:
-        show("figures of a quick run: they say that it works, not how fast" if options.quick else "figures", rows)
-        print(keep("figures-quick" if options.quick else "figures", {"figures": rows, "failed": failed}))
+        show(
+            "figures of a quick run: they say that it works, not how fast"
+            if options.quick
+            else "figures",
+            rows,
+        )
+        print(
+            keep(
+                "figures-quick" if options.quick else "figures", {"figures": rows, "failed": failed}
+            )
+        )
     return exit_code(rows, failed, options.quick)
 
 

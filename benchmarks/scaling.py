@@ -1,8 +1,11 @@
-"""State that grows: the rolling job over 10 thousand, 100 thousand and 1 million keys, with and without bloom filter.
+"""State that grows.
 
-Every run reads as many events of as many days; more keys means fewer events a key and more of them cold. The first
-half of the events fills the state and warms the JVM. The sizes take turns for some rounds, so that what else the
-machine does hits all of them. Run: python -m benchmarks.scaling [--quick] [--without-bloom]
+The rolling job over 10 thousand, 100 thousand and 1 million keys, with and without bloom filter.
+
+Every run reads as many events of as many days; more keys means fewer events a key and more of them
+cold. The first half of the events fills the state and warms the JVM. The sizes take turns for some
+rounds, so that what else the machine does hits all of them. Run: python -m benchmarks.scaling
+[--quick] [--without-bloom]
 """
 
 from __future__ import annotations
@@ -47,18 +50,25 @@ def measure(customers: int, events: int, bloom: bool) -> dict[str, Any]:
 def run(sizes: list[int], events: int, rounds: int, without: bool) -> dict[str, Any]:
     """All sizes with the bloom filter; the largest also without it if `without`."""
     warm_up(events // 5)
-    variants = [(customers, True) for customers in sizes] + ([(sizes[-1], False)] if without else [])
-    rows = [measure(customers, events, bloom) for _ in range(rounds) for customers, bloom in variants]
+    variants = [(customers, True) for customers in sizes] + (
+        [(sizes[-1], False)] if without else []
+    )
+    rows = [
+        measure(customers, events, bloom) for _ in range(rounds) for customers, bloom in variants
+    ]
     speeds = {
         variant: statistics.mean(
-            row["events_per_second"] for row in rows if (row["keys"], row["bloom_filter"]) == variant
+            row["events_per_second"]
+            for row in rows
+            if (row["keys"], row["bloom_filter"]) == variant
         )
         for variant in variants
     }
     return {
         "runs": rows,
         "events_per_second": [
-            {"keys": keys, "bloom_filter": bloom, "mean": round(speed)} for (keys, bloom), speed in speeds.items()
+            {"keys": keys, "bloom_filter": bloom, "mean": round(speed)}
+            for (keys, bloom), speed in speeds.items()
         ],
         "largest_over_smallest": round(speeds[sizes[-1], True] / speeds[sizes[0], True], 2),
     }
@@ -67,14 +77,20 @@ def run(sizes: list[int], events: int, rounds: int, without: bool) -> dict[str, 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1, 10 and 100 thousand keys, 300,000 events")
-    parser.add_argument("--without-bloom", action="store_true", help="the largest size also without bloom filter")
+    parser.add_argument(
+        "--quick", action="store_true", help="1, 10 and 100 thousand keys, 300,000 events"
+    )
+    parser.add_argument(
+        "--without-bloom", action="store_true", help="the largest size also without bloom filter"
+    )
     arguments = parser.parse_args()
     sizes = [1_000, 10_000, 100_000] if arguments.quick else [10_000, 100_000, 1_000_000]
     events, rounds = (300_000, 1) if arguments.quick else (3_000_000, 2)
     result = run(sizes, events, rounds, arguments.without_bloom)
     show(f"state of {settings().state_dir.name}", result["runs"])
-    print(f"throughput at {sizes[-1]:,} keys over that at {sizes[0]:,}: {result['largest_over_smallest']}")
+    print(
+        f"throughput at {sizes[-1]:,} keys over that at {sizes[0]:,}: {result['largest_over_smallest']}"
+    )
     print(keep("scaling-quick" if arguments.quick else "scaling", result))
 
 

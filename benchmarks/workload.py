@@ -1,9 +1,12 @@
-"""The events every contestant gets: seeded card payments, encoded once to a file, produced before the clock starts.
+"""The events every contestant gets.
 
-Customers differ in how often they pay (weights from a gamma distribution of shape 2) and pay at uniform times over
-`days` days. Records arrive in event-time order, except that 2 % are delayed by up to ten minutes: that is the disorder.
-Amounts are log-normal, in cents; 1 % are refunds (negative). Nothing is late and nothing is a duplicate: those paths
-are the property test's business, here every contestant must do the full work for every event.
+Seeded card payments, encoded once to a file, produced before the clock starts.
+
+Customers differ in how often they pay (weights from a gamma distribution of shape 2) and pay at
+uniform times over `days` days. Records arrive in event-time order, except that 2 % are delayed by
+up to ten minutes: that is the disorder. Amounts are log-normal, in cents; 1 % are refunds
+(negative). Nothing is late and nothing is a duplicate: those paths are the property test's
+business, here every contestant must do the full work for every event.
 """
 
 from __future__ import annotations
@@ -43,7 +46,10 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Avro bodies (no wire-format header: the schema's id is the registry's) and whose key each one has."""
+    """Avro bodies (no wire-format header.
+
+    The schema's id is the registry's) and whose key each one has.
+    """
 
     bodies: bytes
     ends: NDArray[np.int64]
@@ -60,11 +66,15 @@ class Encoded:
             start = end
 
 
-def _columns(workload: Workload) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+def _columns(
+    workload: Workload,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
     """Customer, terminal, event time (ms) and amount of each event, in order of arrival."""
     rng = np.random.default_rng(workload.seed)
     weights = rng.gamma(2.0, size=workload.customers)
-    customers = rng.choice(workload.customers, size=workload.events, p=weights / weights.sum()).astype(np.int32)
+    customers = rng.choice(
+        workload.customers, size=workload.events, p=weights / weights.sum()
+    ).astype(np.int32)
     terminals = rng.integers(TERMINALS, size=workload.events, dtype=np.int32)
     times = START_MS + np.sort(rng.integers(workload.days * 86_400_000, size=workload.events))
     amounts = np.maximum(np.round(rng.lognormal(3.5, 0.8, workload.events), 2), 0.01)
@@ -79,7 +89,9 @@ def _encode(workload: Workload) -> Encoded:
     schema = fastavro.parse_schema({**load("Transaction")})
     customers, terminals, times, amounts = _columns(workload)
     out, ends = io.BytesIO(), np.empty(workload.events, np.int64)
-    rows = zip(customers.tolist(), terminals.tolist(), times.tolist(), amounts.tolist(), strict=True)
+    rows = zip(
+        customers.tolist(), terminals.tolist(), times.tolist(), amounts.tolist(), strict=True
+    )
     for index, (customer, terminal, time, amount) in enumerate(rows):
         record = {
             "transaction_id": f"t{index:010d}",
@@ -102,7 +114,11 @@ def encoded(workload: Workload, cache: Path) -> Encoded:
         (folder / "bodies.bin").write_bytes(made.bodies)
         np.save(folder / "ends.npy", made.ends)
         np.save(folder / "customers.npy", made.customers)
-        (folder / "workload.json").write_text(json.dumps(asdict(workload)))  # last: marks the folder complete
+        (folder / "workload.json").write_text(
+            json.dumps(asdict(workload))
+        )  # last: marks the folder complete
     return Encoded(
-        (folder / "bodies.bin").read_bytes(), np.load(folder / "ends.npy"), np.load(folder / "customers.npy")
+        (folder / "bodies.bin").read_bytes(),
+        np.load(folder / "ends.npy"),
+        np.load(folder / "customers.npy"),
     )

@@ -6,7 +6,10 @@ import re
 
 
 class UserError(Exception):
-    """Bad input or a bad environment: the CLI prints the message on one line and exits with code 2."""
+    """Bad input or a bad environment.
+
+    The CLI prints the message on one line and exits with code 2.
+    """
 
 
 class RetryableError(Exception):
@@ -14,5 +17,8 @@ class RetryableError(Exception):
 
 
 def without_credentials(text: str) -> str:
-    """The text without the user and password of its URLs: errors end up in logs and on pages that are open to all."""
+    """The text without the user and password of its URLs.
+
+    Errors end up in logs and on pages that are open to all.
+    """
     return re.sub(r"//[^/@\s]*@", "//", text)

@@ -1,4 +1,7 @@
-"""Structured logs: one JSON object a line (or plain lines for people) on stdout, where Supervisor picks them up."""
+"""Structured logs.
+
+One JSON object a line (or plain lines for people) on stdout, where Supervisor picks them up.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from config.settings import LEVELS, Settings
 def configure(process: str, settings: Settings) -> None:
     """Set up structlog and the standard library's logging alike; every line names the process.
 
-    `settings.log_level` is the least severe level written, `settings.log_json` chooses JSON or plain lines. Raises
-    UserError for a level that is none.
+    `settings.log_level` is the least severe level written, `settings.log_json` chooses JSON or
+    plain lines. Raises UserError for a level that is none.
     """
     level = _level(settings.log_level)
     shared: list[structlog.typing.Processor] = [
@@ -25,7 +28,9 @@ def configure(process: str, settings: Settings) -> None:
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if settings.log_json
+        else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
         processors=[*shared, renderer],
@@ -36,7 +41,8 @@ def configure(process: str, settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)

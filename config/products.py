@@ -13,7 +13,7 @@ FILE = Path(__file__).parent / "products.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`processing/jobs/<job>.py`, `serving/consumers/<consumer>.py` and `serving/api/routes/<consumer>.py`."""
+    """`processing/jobs/<job>.py`, `serving/<consumer>/consumer.py` and `serving/<consumer>/routes.py`."""
 
     job: str
     consumer: str

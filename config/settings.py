@@ -19,18 +19,30 @@ LEVELS: tuple[str, ...] = get_args(LogLevel)
 
 
 class Settings(BaseSettings):
-    """What a deployment may change. Ports are local; `port_offset` moves all of them at once (a second stack)."""
+    """What a deployment may change.
+
+    Ports are local; `port_offset` moves all of them at once (a second stack).
+    """
 
     # An empty variable is one that is not set: as a folder it would be the project's own.
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=ROOT / ".env", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix=PREFIX,
+        env_file=ROOT / ".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
     )
 
     state_dir: Path = Field(
-        default=ROOT / ".millrace", description="everything the local stack keeps: data, logs, models, pids"
+        default=ROOT / ".millrace",
+        description="everything the local stack keeps: data, logs, models, pids",
     )
-    build_dir: Path = Field(default=ROOT / ".build", description="jars and tools that set-up fetched or built")
-    host: str = Field(default="127.0.0.1", description="address every local process binds and is reached at")
+    build_dir: Path = Field(
+        default=ROOT / ".build", description="jars and tools that set-up fetched or built"
+    )
+    host: str = Field(
+        default="127.0.0.1", description="address every local process binds and is reached at"
+    )
     port_offset: int = Field(default=0, ge=0, le=40000, description="added to every port below")
 
     kafka_base_port: int = 19092
@@ -44,7 +56,9 @@ class Settings(BaseSettings):
     flink_data_base_port: int = 19086
     flink_jobmanager_metrics_base_port: int = 19087
     flink_taskmanager_metrics_base_port: int = 19088
-    jobs_base_port: int = Field(default=19089, description="health of the keeper that holds the Flink jobs running")
+    jobs_base_port: int = Field(
+        default=19089, description="health of the keeper that holds the Flink jobs running"
+    )
     api_base_port: int = 19080
     consumer_metrics_base_port: int = Field(
         default=19100, description="one port a consumer from here on, in products.yaml's order"
@@ -56,34 +70,60 @@ class Settings(BaseSettings):
     registry_url_override: str | None = Field(
         default=None, description="Confluent-compatible registry, where not the local one"
     )
-    redis_url_override: SecretStr | None = Field(default=None, description="redis:// URL, may hold a password")
-    flink_rest_override: str | None = Field(default=None, description="JobManager REST URL, where not the local one")
+    redis_url_override: SecretStr | None = Field(
+        default=None, description="redis:// URL, may hold a password"
+    )
+    flink_rest_override: str | None = Field(
+        default=None, description="JobManager REST URL, where not the local one"
+    )
 
-    flink_parallelism: int = Field(default=1, ge=1, description="of each job; more needs more partitions")
-    flink_task_slots: int = Field(default=4, ge=1, description="of the TaskManager; each job takes its parallelism")
+    flink_parallelism: int = Field(
+        default=1, ge=1, description="of each job; more needs more partitions"
+    )
+    flink_task_slots: int = Field(
+        default=4, ge=1, description="of the TaskManager; each job takes its parallelism"
+    )
     flink_jobmanager_memory: str = Field(
-        default="768m", description="the JobManager's whole process: a number and m or g, at least 512m"
+        default="768m",
+        description="the JobManager's whole process: a number and m or g, at least 512m",
     )
     flink_taskmanager_memory: str = Field(
-        default="2048m", description="the TaskManager's whole process: a number and m or g, at least 896m"
+        default="2048m",
+        description="the TaskManager's whole process: a number and m or g, at least 896m",
     )
     flink_checkpoint_interval_ms: int = Field(
-        default=60_000, ge=100, description="after a TaskManager's death up to this much is read again"
+        default=60_000,
+        ge=100,
+        description="after a TaskManager's death up to this much is read again",
     )
     flink_buffer_timeout_ms: int = Field(
-        default=0, ge=0, description="longest a record waits in a network buffer; 0: each is sent at once"
+        default=0,
+        ge=0,
+        description="longest a record waits in a network buffer; 0: each is sent at once",
     )
-    kafka_heap: str = Field(default="512m", description="the broker's heap, as Java's -Xmx takes it")
-    registry_heap: str = Field(default="256m", description="the registry's heap, as Java's -Xmx takes it")
+    kafka_heap: str = Field(
+        default="512m", description="the broker's heap, as Java's -Xmx takes it"
+    )
+    registry_heap: str = Field(
+        default="256m", description="the registry's heap, as Java's -Xmx takes it"
+    )
 
     api_keys: SecretStr = Field(
-        default=SecretStr(""), description="comma-separated keys; empty: the stack makes one, in state_dir"
+        default=SecretStr(""),
+        description="comma-separated keys; empty: the stack makes one, in state_dir",
     )
-    api_requests_per_second: int = Field(default=2000, ge=1, description="that each key may make of an API process")
-    api_max_body_bytes: int = Field(default=16_384, ge=256, description="of a POST; a longer one is answered 413")
-    score_deadline_ms: int = Field(default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions")
+    api_requests_per_second: int = Field(
+        default=2000, ge=1, description="that each key may make of an API process"
+    )
+    api_max_body_bytes: int = Field(
+        default=16_384, ge=256, description="of a POST; a longer one is answered 413"
+    )
+    score_deadline_ms: int = Field(
+        default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions"
+    )
     log_level: LogLevel = Field(
-        default="INFO", description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL"
+        default="INFO",
+        description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL",
     )
     log_json: bool = Field(default=True, description="log JSON lines; false: text for a person")
 
@@ -96,7 +136,9 @@ class Settings(BaseSettings):
     @classmethod
     def _apart(cls, value: Path) -> Path:
         if ROOT.is_relative_to(value):
-            raise ValueError("it holds the project itself, which `millrace reset` would remove with it")
+            raise ValueError(
+                "it holds the project itself, which `millrace reset` would remove with it"
+            )
         return value
 
     @field_validator("log_level", mode="before")
@@ -118,7 +160,10 @@ class Settings(BaseSettings):
     @property
     def registry_url(self) -> str:
         """Confluent-compatible schema registry URL (Apicurio's ccompat path locally)."""
-        return self.registry_url_override or f"http://{self.host}:{self.port('registry')}/apis/ccompat/v7"
+        return (
+            self.registry_url_override
+            or f"http://{self.host}:{self.port('registry')}/apis/ccompat/v7"
+        )
 
     @property
     def redis_url(self) -> str:
@@ -136,12 +181,18 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings, loaded once. Raises `UserError` naming each variable that cannot be used, and why."""
+    """The process's settings, loaded once.
+
+    Raises `UserError` naming each variable that cannot be used, and why.
+    """
     try:
         return Settings()
     except ValidationError as error:
         # The reasons alone: what was given may be a secret.
-        wrong = (f"{PREFIX}{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors())
+        wrong = (
+            f"{PREFIX}{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}"
+            for one in error.errors()
+        )
         raise UserError("; ".join(wrong)) from None
     except UnicodeDecodeError as error:
         raise UserError(f"{ROOT / '.env'} is no UTF-8 text: {error.reason}") from None

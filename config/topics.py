@@ -16,9 +16,12 @@ _ENVELOPE_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic: `schema` names ingestion/schema/<schema>.avsc, `key` the field whose text is the record key.
+    """One topic.
 
-    `max_message_bytes`: the largest message it takes, as Kafka counts; None: whatever the broker takes.
+    `schema` names ingestion/schema/<schema>.avsc, `key` the field whose text is the record key.
+
+    `max_message_bytes`: the largest message it takes, as Kafka counts; None: whatever the broker
+    takes.
     """
 
     name: str
@@ -49,9 +52,15 @@ class Topic:
 def topics() -> dict[str, Topic]:
     """Every topic by name, in the file's order."""
     declared = yaml.safe_load((Path(__file__).parent / "topics.yaml").read_text())
-    return {name: Topic(name=name, **{**declared["defaults"], **body}) for name, body in declared["topics"].items()}
+    return {
+        name: Topic(name=name, **{**declared["defaults"], **body})
+        for name, body in declared["topics"].items()
+    }
 
 
 def largest_message() -> int:
-    """Bytes of the largest message that any topic takes: a producer that lets less through is the bottleneck."""
+    """Bytes of the largest message that any topic takes.
+
+    A producer that lets less through is the bottleneck.
+    """
     return max(topic.most_bytes for topic in topics().values())

@@ -1,1 +1,4 @@
-"""What the business means: events, feature declarations, the reference engine, rules, errors. Standard library only."""
+"""What the business means: events, feature declarations, the reference engine, rules, errors.
+
+Standard library only.
+"""

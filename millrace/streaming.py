@@ -1,4 +1,7 @@
-"""What the commands share that read or write streams: the sink, progress on the terminal, the summary."""
+"""What the commands share that read or write streams.
+
+The sink, progress on the terminal, the summary.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,21 @@ from typing import Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from config.errors import UserError
 from config.settings import settings
-from ingestion.avro import Codec
-from ingestion.producer import KafkaSink
-from ingestion.registry import Registry
-from ingestion.replay import Report, Summary
+from ingestion.kafka.producer import KafkaSink
+from ingestion.replay.run import Report, Summary
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 
 T = TypeVar("T")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -77,8 +87,14 @@ def bar(what: str, total: int | None, *, quiet: bool) -> Iterator[Report]:
 def counted(what: str, values: Iterable[T], *, quiet: bool) -> Iterator[T]:
     """The values; on a terminal standard error shows meanwhile how many went by, until they end."""
     console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,.0f}"))
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,.0f}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=quiet or not console.is_terminal
+    ) as progress:
         yield from progress.track(values, description=what)
 
 
@@ -87,7 +103,15 @@ def show(summary: Summary, seconds: float, *, as_json: bool) -> None:
     sent = sum(summary.produced.values())
     rate = sent / seconds if seconds else 0.0
     if as_json:
-        typer.echo(json.dumps({**summary.as_dict(), "seconds": round(seconds, 3), "events_per_second": round(rate)}))
+        typer.echo(
+            json.dumps(
+                {
+                    **summary.as_dict(),
+                    "seconds": round(seconds, 3),
+                    "events_per_second": round(rate),
+                }
+            )
+        )
         return
     for topic, count in summary.produced.items():
         typer.echo(f"{topic}: {count:,}")

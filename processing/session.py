@@ -1,4 +1,7 @@
-"""What every job sets up the same way; memory, checkpoints and RocksDB belong to the cluster (millrace.stack.flink)."""
+"""What every job sets up the same way.
+
+Memory, checkpoints and RocksDB belong to the cluster (millrace.stack.parts.flink).
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,19 @@ _OPTIONS = {
     "pipeline.object-reuse": "true",
     # Instants everywhere: HOUR(event_time) means the hour in UTC.
     "table.local-time-zone": "UTC",
-    # State ends by its own rules (tiles that roll, windows that close), never by a clock of its own.
+    # State ends by its own rules (tiles that roll, windows that close), never by a clock of its
+    # own.
     "table.exec.state.ttl": "0 ms",
 }
-_ROLLING = "CREATE TEMPORARY SYSTEM FUNCTION rolling AS 'millrace.kernel.rolling.Rolling' LANGUAGE JAVA"
+_ROLLING = (
+    "CREATE TEMPORARY SYSTEM FUNCTION rolling AS 'millrace.kernel.rolling.Rolling' LANGUAGE JAVA"
+)
 
 
 def session(job: str) -> TableEnvironment:
     """A streaming TableEnvironment for the job named `job`, with the kernel's functions."""
-    # Here, not above: only the flink environment has pyflink, and what a job says can be read without it.
+    # Here, not above: only the flink environment has pyflink, and what a job says can be read
+    # without it.
     from pyflink.table import EnvironmentSettings, TableEnvironment
 
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())

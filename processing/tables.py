@@ -1,6 +1,7 @@
 """Flink tables derived from the contracts: no column is written by hand.
 
-A source table holds the record's fields, all of them NULL where the record can't be read, and beside them:
+A source table holds the record's fields, all of them NULL where the record can't be read, and
+beside them:
 
 | column | type | what |
 |---|---|---|
@@ -11,7 +12,8 @@ A source table holds the record's fields, all of them NULL where the record can'
 | `unreadable_detail` | STRING | the same in words |
 | `unreadable_raw` | BYTES | then its value as it is, of one longer than 2 MiB the beginning |
 
-A sink table holds the record's fields only; its key is made from the field that `topics.yaml` names.
+A sink table holds the record's fields only; its key is made from the field that `topics.yaml`
+names.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any
 from config.settings import Settings, settings
 from config.topics import Topic, largest_message, topics
 from ingestion import schema as contracts
-from ingestion.encoders import EARLIEST_MS, LATEST_MS
+from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
 
 _PRIMITIVES = {
     "boolean": "BOOLEAN",
@@ -60,14 +62,15 @@ _CONSUMER = {
 _PRODUCER = {
     "acks": "all",
     "enable.idempotence": "true",
-    # For every batch the client's LZ4 makes 130 KB of buffers, and at a thousand events a second a batch is one record:
-    # 85 MB of garbage a second, and a collector that stops the task every six.
+    # For every batch the client's LZ4 makes 130 KB of buffers, and at a thousand events a second a
+    # batch is one record: 85 MB of garbage a second, and a collector that stops the task every six.
     "compression.type": "none",
     # A request for each row keeps the broker and the consumer behind it busier than the wait costs.
     "linger.ms": 2,
     "batch.size": 131_072,
     "buffer.memory": 67_108_864,
-    # The client's own limit is Kafka's 1 MiB: a row that the topic takes and the client does not would stop the job.
+    # The client's own limit is Kafka's 1 MiB: a row that the topic takes and the client does not
+    # would stop the job.
     "max.request.size": largest_message(),
     "delivery.timeout.ms": _PATIENCE_MS,
     "max.block.ms": _PATIENCE_MS,
@@ -78,7 +81,9 @@ _PRODUCER = {
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """Event time of a source: `column` minus `delay_ms`; a partition silent for `idle_ms` holds nobody back.
+    """Event time of a source: `column` minus `delay_ms`.
+
+    A partition silent for `idle_ms` holds nobody back.
 
     An event from the future never closes today's windows: the wall clock bounds the watermark.
     With `align_group`, sources of that group wait for each other once `align_drift_ms` apart.
@@ -92,7 +97,10 @@ class Watermark:
 
 
 def sql_type(avro: Any) -> str:
-    """The SQL type of an Avro type, nullability left out: unions are of null and one other. Raises ValueError."""
+    """The SQL type of an Avro type, nullability left out: unions are of null and one other.
+
+    Raises ValueError.
+    """
     if isinstance(avro, list):
         others = [branch for branch in avro if branch != "null"]
         avro = others[0] if len(others) == 1 else avro
@@ -102,7 +110,9 @@ def sql_type(avro: Any) -> str:
         return f"ARRAY<{sql_type(parts['items'])}>"
     if kind == "map":
         return f"MAP<STRING, {sql_type(parts['values'])}>"
-    known = _LOGICAL.get(parts.get("logicalType", "")) or (_PRIMITIVES.get(kind) if isinstance(kind, str) else None)
+    known = _LOGICAL.get(parts.get("logicalType", "")) or (
+        _PRIMITIVES.get(kind) if isinstance(kind, str) else None
+    )
     if known is None:
         raise ValueError(f"no SQL type for Avro's {avro!r}")
     return known
@@ -118,8 +128,12 @@ def table_name(topic: str) -> str:
     return topic.replace("-", "_")
 
 
-def source_ddl(topic: str, *, group: str, watermark: Watermark | None = None, config: Settings | None = None) -> str:
-    """CREATE TABLE of a topic to read, under consumer group `group`: from its committed offsets, else from the start.
+def source_ddl(
+    topic: str, *, group: str, watermark: Watermark | None = None, config: Settings | None = None
+) -> str:
+    """CREATE TABLE of a topic to read, under consumer group `group`.
+
+    From its committed offsets, else from the start.
 
     Raises KeyError for a topic that `topics.yaml` does not name.
     """
@@ -196,7 +210,10 @@ def _connection(topic: Topic, config: Settings) -> dict[str, Any]:
 
 
 def _watermark(watermark: Watermark) -> str:
-    """The newest event time less the delay; an event from the future moves it no further than the wall clock."""
+    """The newest event time less the delay.
+
+    An event from the future moves it no further than the wall clock.
+    """
     newest = f"LEAST(`{watermark.column}`, CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)))"
     return f"{newest} - {_interval(watermark.delay_ms)}"
 
@@ -219,6 +236,10 @@ def _interval(ms: int) -> str:
 
 
 def _create(topic: str, lines: list[str], options: Mapping[str, Any]) -> str:
-    settings_text = ",\n  ".join(f"{literal(key)} = {literal(str(value))}" for key, value in options.items())
+    settings_text = ",\n  ".join(
+        f"{literal(key)} = {literal(str(value))}" for key, value in options.items()
+    )
     body = ",\n  ".join(lines)
-    return f"CREATE TEMPORARY TABLE `{table_name(topic)}` (\n  {body}\n) WITH (\n  {settings_text}\n)"
+    return (
+        f"CREATE TEMPORARY TABLE `{table_name(topic)}` (\n  {body}\n) WITH (\n  {settings_text}\n)"
+    )

@@ -1,9 +1,13 @@
-"""Holds ingestion/schema/*.avsc against the rules: documented, and FULL_TRANSITIVE with what main has ever had.
+"""Holds ingestion/schema/*.avsc against the rules.
 
-python scripts/check_schemas.py [--root FOLDER]     one line a problem; exit code 1 when there is any
+Documented, and FULL_TRANSITIVE with what main has ever had.
 
-Compared with: every version of the file in the first-parent history of main (origin/main where there is no main,
-HEAD where there is neither). A shallow clone has less history, so less is compared; the last line says with what.
+python scripts/check_schemas.py [--root FOLDER]     one line a problem; exit code 1 when there is
+any
+
+Compared with: every version of the file in the first-parent history of main (origin/main where
+there is no main, HEAD where there is neither). A shallow clone has less history, so less is
+compared; the last line says with what.
 """
 
 from __future__ import annotations
@@ -43,14 +47,20 @@ class History:
     @classmethod
     def of(cls, root: Path) -> History:
         """The history to compare with: the first of REFS that exists."""
-        found = (ref for ref in REFS if _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"))
+        found = (
+            ref
+            for ref in REFS
+            if _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        )
         return cls(root, next(found, None))
 
     def versions(self, path: Path) -> list[Version]:
         """Every distinct text of the file, newest first; empty for a new one."""
         if self.ref is None:
             return []
-        commits = (_git(self.root, "log", "--first-parent", "--format=%h", self.ref, "--", str(path)) or "").split()
+        commits = (
+            _git(self.root, "log", "--first-parent", "--format=%h", self.ref, "--", str(path)) or ""
+        ).split()
         texts: dict[str, str] = {}
         for commit in commits:
             # `./`: the path counts from `root`, also where that is a folder inside the repository.
@@ -67,7 +77,9 @@ class History:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    answer = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
+    )
     return answer.stdout if answer.returncode == 0 else None
 
 
@@ -95,12 +107,17 @@ def undocumented(name: str, schema: Schema) -> Iterator[str]:
 
 def incompatible(new: Schema, old: Schema) -> Iterator[str]:
     """Why not every record of the one schema can be read with the other, both ways."""
-    for reader, writer, words in ((new, old, "cannot read its records"), (old, new, "its readers cannot read the new")):
+    for reader, writer, words in (
+        (new, old, "cannot read its records"),
+        (old, new, "its readers cannot read the new"),
+    ):
         # A fresh checker: it remembers answers by the schemas' equality, which leaves out defaults.
         checker = ReaderWriterCompatibilityChecker()  # type: ignore[no-untyped-call]
         answer = checker.get_compatibility(reader, writer)
         if answer.compatibility != SchemaCompatibilityType.compatible:
-            reasons = "; ".join(sorted(str(message) for message in answer.messages)) or "incompatible"
+            reasons = (
+                "; ".join(sorted(str(message) for message in answer.messages)) or "incompatible"
+            )
             yield f"{words}: {' '.join(reasons.split())}"
 
 

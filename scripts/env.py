@@ -26,7 +26,9 @@ def render() -> str:
     for name, field in Settings.model_fields.items():
         if field.description:
             lines.append(f"# {field.description}\n")
-        lines.append(f"#{Settings.model_config['env_prefix']}{name.upper()}={_text(field.default)}\n")
+        lines.append(
+            f"#{Settings.model_config['env_prefix']}{name.upper()}={_text(field.default)}\n"
+        )
     return "".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Writes what follows from declarations: feature schemas, event types, the features' documentation.
 
-python scripts/generate.py            write domain/events.py, ingestion/schema/<record>.avsc, docs/features.md
-python scripts/generate.py --check    write nothing; list what differs and exit with 1
+python scripts/generate.py            write domain/events.py, ingestion/schema/<record>.avsc,
+docs/features.md python scripts/generate.py --check    write nothing; list what differs and exit
+with 1
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ def feature_schema(table: FeatureTable) -> dict[str, Any]:
     carried = {field["name"] for field in table.carried}
     types, descriptions = table.computed(), table.descriptions()
     computed = [
-        {"name": name, "type": ["null", _AVRO[types[name]]], "default": None, "doc": descriptions[name]}
+        {
+            "name": name,
+            "type": ["null", _AVRO[types[name]]],
+            "default": None,
+            "doc": descriptions[name],
+        }
         for name in table.model
         if name not in carried
     ]
@@ -55,15 +61,22 @@ def feature_schema(table: FeatureTable) -> dict[str, Any]:
 
 def schema_text(schema: Mapping[str, Any]) -> str:
     """The schema with one line a field, as the hand-written ones are laid out."""
-    head = [f"  {json.dumps(key)}: {json.dumps(schema[key])}," for key in ("type", "name", "namespace", "doc")]
-    fields = ",\n".join(f"    {json.dumps(field, ensure_ascii=False)}" for field in schema["fields"])
+    head = [
+        f"  {json.dumps(key)}: {json.dumps(schema[key])},"
+        for key in ("type", "name", "namespace", "doc")
+    ]
+    fields = ",\n".join(
+        f"    {json.dumps(field, ensure_ascii=False)}" for field in schema["fields"]
+    )
     return "\n".join(["{", *head, '  "fields": [', fields, "  ]", "}"]) + "\n"
 
 
 def python_type(avro: Any) -> str:
     """The Python annotation of an Avro type; a named enum gives its own name."""
     if isinstance(avro, list):
-        return " | ".join(python_type(branch) for branch in sorted(avro, key=lambda branch: branch == "null"))
+        return " | ".join(
+            python_type(branch) for branch in sorted(avro, key=lambda branch: branch == "null")
+        )
     if isinstance(avro, dict):
         if avro["type"] == "enum":
             return str(avro["name"])
@@ -139,7 +152,9 @@ def page(table: FeatureTable) -> Iterator[str]:
         yield f"| `{row.name}` | {row.type} | `{row.sql}` | {row.description} |"
     for feature_set in table.sets:
         yield f"\n### Per {feature_set.entity} (`{feature_set.key}`): `{feature_set.version}`\n"
-        windows = (f"{w.name} = {w.tiles} tiles of {w.tile_ms // 60_000} min" for w in feature_set.windows)
+        windows = (
+            f"{w.name} = {w.tiles} tiles of {w.tile_ms // 60_000} min" for w in feature_set.windows
+        )
         yield f"Windows: {'; '.join(windows)}.\n"
         yield "| feature | type | aggregate | window | rows | meaning |\n|---|---|---|---|---|---|"
         types = feature_set.columns()
@@ -161,7 +176,9 @@ def outputs() -> dict[Path, str]:
     """Every generated file with its content, schemas first: events.py follows from them."""
     generated = {table.record: feature_schema(table) for table in tables()}
     written = {path.stem: path for path in SCHEMAS.glob("*.avsc") if path.stem not in generated}
-    schemas = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in written.items()} | generated
+    schemas = {
+        name: json.loads(path.read_text(encoding="utf-8")) for name, path in written.items()
+    } | generated
     files = {SCHEMAS / f"{name}.avsc": schema_text(schema) for name, schema in generated.items()}
     files[ROOT / "domain" / "events.py"] = events_text([schemas[name] for name in sorted(schemas)])
     files[ROOT / "docs" / "features.md"] = features_text()
@@ -171,9 +188,15 @@ def outputs() -> dict[Path, str]:
 def main() -> int:
     """Write, or with --check only compare. Exit code 1: something differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, fail when a file differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing, fail when a file differs"
+    )
     check = parser.parse_args().check
-    stale = [path for path, text in outputs().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        path
+        for path, text in outputs().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     for path in stale:
         sys.stdout.write(f"{'differs' if check else 'wrote'}: {path.relative_to(ROOT)}\n")
         if not check:

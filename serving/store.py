@@ -1,6 +1,9 @@
-"""What consumers write, order-proof: whichever order and however often records arrive, the same values end up stored.
+"""What consumers write, order-proof.
 
-A value is a Redis hash: `v`, its version `event_time:sequence`, and `d`, the bytes that the API returns as they are.
+Whichever order and however often records arrive, the same values end up stored.
+
+A value is a Redis hash: `v`, its version `event_time:sequence`, and `d`, the bytes that the API
+returns as they are.
 """
 
 from __future__ import annotations
@@ -28,8 +31,8 @@ class Rule(Enum):
 class Index:
     """A sorted set by event time that the value enters; the oldest beyond `keep` leave.
 
-    `member` None: the stored bytes themselves are the member. Otherwise the member names the value, and with `evict` a
-    member that leaves takes the key `evict + member` with it.
+    `member` None: the stored bytes themselves are the member. Otherwise the member names the value,
+    and with `evict` a member that leaves takes the key `evict + member` with it.
     """
 
     key: str
@@ -40,7 +43,10 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One value. `latest` names a second key that keeps the newest of all values written with it."""
+    """One value.
+
+    `latest` names a second key that keeps the newest of all values written with it.
+    """
 
     key: str
     event_time: int
@@ -61,22 +67,30 @@ class Stored:
 
 
 class StoreRestartedError(Exception):
-    """The store may have forgotten what it answered in its last seconds: that is to be applied again first."""
+    """The store may have forgotten what it answered in its last seconds.
+
+    That is to be applied again first.
+    """
 
 
 class Store(Protocol):
     """The writing side, and as much of reading as tests need."""
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in order. For each write None when its value stays, else the value that stays instead.
+        """Apply in order.
 
-        Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store away, or full).
-        Raises `StoreRestartedError` as `check` does.
+        For each write None when its value stays, else the value that stays instead.
+
+        Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store
+        away, or full). Raises `StoreRestartedError` as `check` does.
         """
         ...
 
     def check(self) -> None:
-        """Raise `StoreRestartedError` unless what answered so far still runs; `RetryableError` when nothing answers."""
+        """Raise `StoreRestartedError` unless what answered so far still runs.
+
+        `RetryableError` when nothing answers.
+        """
         ...
 
     def get(self, key: str) -> Stored | None:
@@ -94,9 +108,10 @@ def parse_version(text: str) -> tuple[int, int]:
     return int(event_time), int(sequence)
 
 
-# One round trip a batch, one atomic step a value. A write that loses touches neither latest nor index: the value that
-# stays entered those of its own write, in the same step as itself, and the loser's may be another customer's (a reused
-# id). Numbers stay below 2^53, so Lua's doubles hold them exactly.
+# One round trip a batch, one atomic step a value. A write that loses touches neither latest nor
+# index: the value that stays entered those of its own write, in the same step as itself, and the
+# loser's may be another customer's (a reused id). Numbers stay below 2^53, so Lua's doubles hold
+# them exactly.
 SCRIPT = """
 local key, latest, index = KEYS[1], KEYS[2], KEYS[3]
 local rule, version, data, member, keep, evict = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
@@ -138,8 +153,8 @@ end
 return false
 """
 
-# Away, still loading, memory full, a replica, disk full, a long script: a later try may succeed. redis-py has no class
-# for those named by the answer's first word.
+# Away, still loading, memory full, a replica, disk full, a long script: a later try may succeed.
+# redis-py has no class for those named by the answer's first word.
 PASSING = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -155,15 +170,21 @@ class RedisStore:
     """The store on a real Redis (one node: a write's keys lie in several slots)."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client: Any = client  # redis-py's return types are unions over its protocols and modes
-        # Scripts live as long as the server does. One of its own tells each store that the server is still the same.
+        self._client: Any = (
+            client  # redis-py's return types are unions over its protocols and modes
+        )
+        # Scripts live as long as the server does. One of its own tells each store that the server
+        # is still the same.
         self._script = f"-- {uuid.uuid4()}\n{SCRIPT}"
         self._sha = ""
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in one pipeline. Raises `RetryableError` when Redis is away, still loading, or cannot write now.
+        """Apply in one pipeline.
 
-        Raises `StoreRestartedError` once Redis has started anew, and from then on: whoever goes on takes a new store.
+        Raises `RetryableError` when Redis is away, still loading, or cannot write now.
+
+        Raises `StoreRestartedError` once Redis has started anew, and from then on: whoever goes on
+        takes a new store.
         """
         if not writes:
             return []
@@ -194,7 +215,10 @@ class RedisStore:
         return list(self._client.zrevrange(index, 0, count - 1))
 
     def check(self) -> None:
-        """Ask whether the script is still known; before the first batch there is nothing to forget."""
+        """Ask whether the script is still known.
+
+        Before the first batch there is nothing to forget.
+        """
         try:
             same = not self._sha or self._client.script_exists(self._sha)[0]
         except redis.RedisError as error:
@@ -214,7 +238,15 @@ def _call(write: Write) -> tuple[Any, ...]:
     version = f"{write.event_time}:{write.sequence}"
     return (
         *(write.key, write.latest, index.key),
-        *(write.rule.value, version, write.data, index.member or "", index.keep, index.evict, "1" if named else "0"),
+        *(
+            write.rule.value,
+            version,
+            write.data,
+            index.member or "",
+            index.keep,
+            index.evict,
+            "1" if named else "0",
+        ),
     )
 
 
@@ -227,7 +259,10 @@ def _stored(answer: Any) -> Stored | None:
 
 
 class MemoryStore:
-    """The same rules in a dict, for tests and examples; held equal to Redis by one conformance suite."""
+    """The same rules in a dict, for tests and examples.
+
+    Held equal to Redis by one conformance suite.
+    """
 
     def __init__(self) -> None:
         self.values: dict[str, Stored] = {}

@@ -35,4 +35,7 @@ def document_of(record: Mapping[str, Any], times: Iterable[str]) -> dict[str, An
 
 def record_of(document: Mapping[str, Any], times: Iterable[str]) -> dict[str, Any]:
     """`document_of`'s inverse; a time that an older release did not write is absent."""
-    return {**document, **{name: milliseconds(document[name]) for name in times if name in document}}
+    return {
+        **document,
+        **{name: milliseconds(document[name]) for name in times if name in document},
+    }

@@ -30,13 +30,25 @@ def spec() -> str:
         features.append({"name": f"count_{window}", "aggregate": "count", "window": window})
         for aggregate in ("sum", "max", "ratio"):
             name = f"{aggregate}_{window}"
-            features.append({"name": name, "aggregate": aggregate, "window": window, "column": "amount"})
-    return json.dumps({"version": 1, "name": "bench", "time": "event_time", "windows": WINDOWS, "features": features})
+            features.append(
+                {"name": name, "aggregate": aggregate, "window": window, "column": "amount"}
+            )
+    return json.dumps(
+        {
+            "version": 1,
+            "name": "bench",
+            "time": "event_time",
+            "windows": WINDOWS,
+            "features": features,
+        }
+    )
 
 
 def columns(schema: str) -> str:
     """Column list of a record without nested types."""
-    return ", ".join(f"`{field['name']}` {sql_type(field['type'])}" for field in json.loads(schema)["fields"])
+    return ", ".join(
+        f"`{field['name']}` {sql_type(field['type'])}" for field in json.loads(schema)["fields"]
+    )
 
 
 def table(name: str, topic: str, schema: str, more: dict[str, str], metadata: str = "") -> str:
@@ -59,13 +71,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--source", required=True)
     parser.add_argument("--sink", required=True)
-    parser.add_argument("--startup", default="earliest-offset", choices=["earliest-offset", "latest-offset"])
+    parser.add_argument(
+        "--startup", default="earliest-offset", choices=["earliest-offset", "latest-offset"]
+    )
     parser.add_argument("--linger", default="50", help="ms the producer waits for a fuller batch")
     arguments = parser.parse_args()
     environment = session(arguments.sink)
     start = {"scan.startup.mode": arguments.startup, "properties.group.id": arguments.sink}
     reason = ", reason STRING METADATA FROM 'value.reason' VIRTUAL"
-    environment.execute_sql(table("transactions", arguments.source, text("Transaction"), start, reason))
+    environment.execute_sql(
+        table("transactions", arguments.source, text("Transaction"), start, reason)
+    )
     result = (SCHEMAS / "RollingResult.avsc").read_text()
     end = {
         "key.format": "millrace-text",

@@ -16,7 +16,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out-schema", type=Path, required=True)
     parser.add_argument("--out-id", type=int, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
-    parser.add_argument("--interval", type=float, default=10.0, help="seconds between commits or snapshots")
+    parser.add_argument(
+        "--interval", type=float, default=10.0, help="seconds between commits or snapshots"
+    )
     parser.add_argument("--low-latency", action="store_true", help="no lingering, small batches")
     parser.add_argument("--reset", default="earliest", choices=["earliest", "latest"])
     return parser.parse_args()

@@ -1,7 +1,8 @@
 """The rolling job for bytewax: decode by batch, a StatefulBatchLogic a key, Kafka in and out.
 
-On: recovery (the state of every key touched and the offsets go into its SQLite partitions every `--interval` seconds),
-at-least-once output. State itself lives in the process's memory: bytewax has no state store on disk.
+On: recovery (the state of every key touched and the offsets go into its SQLite partitions every
+`--interval` seconds), at-least-once output. State itself lives in the process's memory: bytewax has
+no state store on disk.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Confluent wire format through fastavro, for the peers: schemas parsed once, one reusable header."""
+"""Confluent wire format through fastavro, for the peers.
+
+Schemas parsed once, one reusable header.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,19 @@ from typing import Any
 import fastavro
 from fastavro.schema import load_schema
 
-NAMES = [f"{name}_{window}" for window in ("1d", "7d", "30d") for name in ("count", "sum", "max", "ratio")]
+NAMES = [
+    f"{name}_{window}"
+    for window in ("1d", "7d", "30d")
+    for name in ("count", "sum", "max", "ratio")
+]
 
 
 class Codec:
     """Reads Transaction, writes RollingResult under the registry id `out_id`."""
 
     def __init__(self, in_schema: Path, out_schema: Path, out_id: int) -> None:
-        # Times stay numbers: without the logical type fastavro makes no datetime of each (twice the time).
+        # Times stay numbers: without the logical type fastavro makes no datetime of each (twice the
+        # time).
         self._in: Any = fastavro.parse_schema(_plain(load_schema(str(in_schema))))
         self._out: Any = fastavro.parse_schema(_plain(load_schema(str(out_schema))))
         self._header = struct.pack(">bI", 0, out_id)

@@ -1,9 +1,10 @@
 """The rolling job for quixstreams: a StreamingDataFrame with state in its RocksDB store.
 
-On: at-least-once; RocksDB state written and flushed at the commit every `--interval` seconds, offsets committed with it
-(its defaults but for the interval). Off: changelog topics, which would write every state to Kafka once more: what
-counts here is durable state on local disk. State is stored as bytes through `marshal`, the fastest serialiser of the
-standard library, in place of quixstreams' JSON.
+On: at-least-once; RocksDB state written and flushed at the commit every `--interval` seconds,
+offsets committed with it (its defaults but for the interval). Off: changelog topics, which would
+write every state to Kafka once more: what counts here is durable state on local disk. State is
+stored as bytes through `marshal`, the fastest serialiser of the standard library, in place of
+quixstreams' JSON.
 """
 
 from __future__ import annotations
@@ -31,11 +32,17 @@ def main() -> None:
         state_dir=arguments.state_dir,
         use_changelog_topics=False,
         auto_create_topics=False,
-        producer_extra_config={"linger.ms": linger, "compression.type": "lz4", "batch.num.messages": 10_000},
+        producer_extra_config={
+            "linger.ms": linger,
+            "compression.type": "lz4",
+            "batch.num.messages": 10_000,
+        },
         consumer_extra_config={"queued.min.messages": 100_000},
         loglevel="WARNING",
     )
-    source = application.topic(arguments.source, key_deserializer="bytes", value_deserializer="bytes")
+    source = application.topic(
+        arguments.source, key_deserializer="bytes", value_deserializer="bytes"
+    )
     sink = application.topic(arguments.sink, key_serializer="bytes", value_serializer="bytes")
 
     def rolling(value: bytes, state: State) -> bytes:

@@ -1,8 +1,9 @@
 """The rolling job's arithmetic as a good Python program would do it, shared by the peers.
 
-Per key a plain nested list (every state store can serialise it): the newest event time, then for each ring four
-parallel lists of its non-empty tiles in ascending order: tile number, count, sum, max. Folding a window is
-then a built-in over a list (`sum` of CPython 3.11 adds left to right, as docs/rolling.md wants): no loop in Python.
+Per key a plain nested list (every state store can serialise it): the newest event time, then for
+each ring four parallel lists of its non-empty tiles in ascending order: tile number, count, sum,
+max. Folding a window is then a built-in over a list (`sum` of CPython 3.11 adds left to right, as
+docs/rolling.md wants): no loop in Python.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ def empty() -> State:
 
 
 def apply(state: State, time: int, amount: float) -> tuple[Any, ...]:
-    """Put one event into `state` (in place) and return its 12 values: count, sum, max, ratio for each ring."""
+    """Put one event into `state` (in place) and return its 12 values.
+
+    Count, sum, max, ratio for each ring.
+    """
     amount += 0.0
     newest = state[0]
     if newest is None:
@@ -37,7 +41,9 @@ def apply(state: State, time: int, amount: float) -> tuple[Any, ...]:
     return values
 
 
-def _ring(ring: list[list[Any]], tile: int, floor: int, kept: int, amount: float) -> tuple[Any, ...]:
+def _ring(
+    ring: list[list[Any]], tile: int, floor: int, kept: int, amount: float
+) -> tuple[Any, ...]:
     tiles, counts, sums, maxima = ring
     if tiles and tiles[0] < floor:
         gone = bisect_left(tiles, floor)

@@ -1,7 +1,7 @@
 """What a feature is: data, declared once.
 
-The kernel's argument, the feature topic's schema, the training frame and the documentation all come from these objects;
-what they compute is written in docs/rolling.md.
+The kernel's argument, the feature topic's schema, the training frame and the documentation all come
+from these objects; what they compute is written in docs/rolling.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,18 @@ DAY = 24 * HOUR
 Scalar = str | int | float | bool
 Op = Literal["eq", "ne", "lt", "le", "gt", "ge", "in", "null", "notnull"]
 AggregateName = Literal[
-    "count", "sum", "mean", "min", "max", "std", "zscore", "ratio", "distinct", "last", "seconds_since", "share"
+    "count",
+    "sum",
+    "mean",
+    "min",
+    "max",
+    "std",
+    "zscore",
+    "ratio",
+    "distinct",
+    "last",
+    "seconds_since",
+    "share",
 ]
 Type = Literal["BIGINT", "DOUBLE", "STRING", "BOOLEAN", "TIMESTAMP"]
 """Column types, by their SQL names; TIMESTAMP is ms since 1970 in Python."""
@@ -43,7 +54,10 @@ def _require(holds: bool, message: str) -> None:
 
 
 def _require_name(what: str, name: str) -> None:
-    _require(bool(_NAME.fullmatch(name)), f"{what} {name!r}: lower-case letters, digits and _, a letter first")
+    _require(
+        bool(_NAME.fullmatch(name)),
+        f"{what} {name!r}: lower-case letters, digits and _, a letter first",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +71,21 @@ class Comparison:
     def __post_init__(self) -> None:
         """Refuse an unknown op or a value that does not fit it."""
         what = f"comparison on {self.column!r}"
-        _require(self.op in get_args(Op), f"{what}: unknown op {self.op!r}, know {', '.join(get_args(Op))}")
+        _require(
+            self.op in get_args(Op),
+            f"{what}: unknown op {self.op!r}, know {', '.join(get_args(Op))}",
+        )
         if self.op in ("null", "notnull"):
             _require(self.value is None, f"{what}: {self.op} takes no value")
         elif self.op == "in":
-            _require(isinstance(self.value, tuple) and len(self.value) > 0, f"{what}: in takes a non-empty tuple")
+            _require(
+                isinstance(self.value, tuple) and len(self.value) > 0,
+                f"{what}: in takes a non-empty tuple",
+            )
         else:
-            _require(isinstance(self.value, str | int | float), f"{what}: {self.op} takes one value")
+            _require(
+                isinstance(self.value, str | int | float), f"{what}: {self.op} takes one value"
+            )
         if self.op in ("lt", "le", "gt", "ge"):
             _require(not isinstance(self.value, str | bool), f"{what}: {self.op} takes a number")
 
@@ -79,7 +101,9 @@ class Comparison:
 
     def text(self) -> str:
         """The comparison for a person: `kind = 'label'`."""
-        sign = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥", "in": "in"}.get(self.op)
+        sign = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥", "in": "in"}.get(
+            self.op
+        )
         return f"{self.column} {sign} {self.value!r}" if sign else f"{self.column} is {self.op}"
 
     def check(self, inputs: Mapping[str, Type], what: str) -> None:
@@ -90,10 +114,18 @@ class Comparison:
         fitting: Mapping[Type, type | tuple[type, ...]]
         fitting = {"STRING": str, "BOOLEAN": bool, "BIGINT": (int, float), "DOUBLE": (int, float)}
         kind = inputs[self.column]
-        _require(kind in fitting, f"{what}: column {self.column!r} is {kind}, which only null and notnull take")
-        _require(kind in _NUMERIC or self.op in ("eq", "ne", "in"), f"{what}: {self.op} is for numbers, not {kind}")
+        _require(
+            kind in fitting,
+            f"{what}: column {self.column!r} is {kind}, which only null and notnull take",
+        )
+        _require(
+            kind in _NUMERIC or self.op in ("eq", "ne", "in"),
+            f"{what}: {self.op} is for numbers, not {kind}",
+        )
         for value in self.value if isinstance(self.value, tuple) else (self.value,):
-            fits = isinstance(value, fitting[kind]) and (kind == "BOOLEAN" or not isinstance(value, bool))
+            fits = isinstance(value, fitting[kind]) and (
+                kind == "BOOLEAN" or not isinstance(value, bool)
+            )
             _require(fits, f"{what}: column {self.column!r} is {kind}, {value!r} is not")
 
 
@@ -107,8 +139,14 @@ class Window:
 
     def __post_init__(self) -> None:
         """Refuse an odd name and empty windows."""
-        _require(bool(_WINDOW_NAME.fullmatch(self.name)), f"window {self.name!r}: lower-case letters, digits and _")
-        _require(self.tile_ms >= 1 and self.tiles >= 1, f"window {self.name!r}: tile_ms and tiles are at least 1")
+        _require(
+            bool(_WINDOW_NAME.fullmatch(self.name)),
+            f"window {self.name!r}: lower-case letters, digits and _",
+        )
+        _require(
+            self.tile_ms >= 1 and self.tiles >= 1,
+            f"window {self.name!r}: tile_ms and tiles are at least 1",
+        )
 
     @property
     def length_ms(self) -> int:
@@ -133,9 +171,14 @@ class Feature:
         """Refuse arguments that the aggregate does not take, or lacks."""
         what = f"feature {self.name!r}"
         _require_name("feature", self.name)
-        _require(self.aggregate in get_args(AggregateName), f"{what}: unknown aggregate {self.aggregate!r}")
+        _require(
+            self.aggregate in get_args(AggregateName),
+            f"{what}: unknown aggregate {self.aggregate!r}",
+        )
         needs_column = self.aggregate in _NEEDS_NUMBER | _NEEDS_NUMBER_OR_STRING
-        _require(self.column is not None or not needs_column, f"{what}: {self.aggregate} needs a column")
+        _require(
+            self.column is not None or not needs_column, f"{what}: {self.aggregate} needs a column"
+        )
         if self.aggregate == "share":
             _require(self.column is None, f"{what}: share takes a condition, no column")
             _require(len(self.condition) > 0, f"{what}: share needs a condition")
@@ -146,7 +189,11 @@ class Feature:
 
     def spec(self) -> dict[str, Any]:
         """The feature as docs/rolling.md writes it; what is absent is left out."""
-        parts: dict[str, Any] = {"name": self.name, "aggregate": self.aggregate, "window": self.window}
+        parts: dict[str, Any] = {
+            "name": self.name,
+            "aggregate": self.aggregate,
+            "window": self.window,
+        }
         if self.column is not None:
             parts["column"] = self.column
         if self.filter:
@@ -175,17 +222,26 @@ class Feature:
         _require(self.column in inputs, f"{what}: unknown column {self.column!r}")
         kind = inputs[self.column]
         if self.aggregate in _NEEDS_NUMBER:
-            _require(kind in _NUMERIC, f"{what}: {self.aggregate} takes a number, column {self.column!r} is {kind}")
+            _require(
+                kind in _NUMERIC,
+                f"{what}: {self.aggregate} takes a number, column {self.column!r} is {kind}",
+            )
         if self.aggregate in _NEEDS_NUMBER_OR_STRING:
             fits = kind in _NUMERIC or kind == "STRING"
-            _require(fits, f"{what}: {self.aggregate} takes a number or string, column {self.column!r} is {kind}")
+            _require(
+                fits,
+                f"{what}: {self.aggregate} takes a number or string, column {self.column!r} is {kind}",
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class RowFeature:
-    """A value of the row alone, with both its meanings: `sql` for the job, `python` for the training frame.
+    """A value of the row alone, with both its meanings.
 
-    `python` takes the row (event_time in ms) and gives what `sql` gives, of `type`. A test holds them equal.
+    `sql` for the job, `python` for the training frame.
+
+    `python` takes the row (event_time in ms) and gives what `sql` gives, of `type`. A test holds
+    them equal.
     """
 
     name: str
@@ -201,7 +257,10 @@ class RowFeature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureSet:
-    """The features of one entity: one call of `rolling`, keyed by `key`; `inputs` are the columns of its rows."""
+    """The features of one entity: one call of `rolling`, keyed by `key`.
+
+    `inputs` are the columns of its rows.
+    """
 
     name: str
     entity: str
@@ -227,12 +286,21 @@ class FeatureSet:
         _require(len(windows) == len(self.windows), f"{what}: two windows have the same name")
         _require(len(self.features) > 0, f"{what}: declares no feature")
         _require(self.key in inputs, f"{what}: unknown key {self.key!r}")
-        _require(inputs.get(self.time) in ("TIMESTAMP", "BIGINT"), f"{what}: time {self.time!r} is no time column")
-        _require(self.id is None or inputs.get(self.id) == "STRING", f"{what}: id {self.id!r} is no STRING column")
+        _require(
+            inputs.get(self.time) in ("TIMESTAMP", "BIGINT"),
+            f"{what}: time {self.time!r} is no time column",
+        )
+        _require(
+            self.id is None or inputs.get(self.id) == "STRING",
+            f"{what}: id {self.id!r} is no STRING column",
+        )
         for comparison in self.emit:
             comparison.check(inputs, f"{what}, emit")
         for feature in self.features:
-            _require(feature.window in windows, f"feature {feature.name!r}: unknown window {feature.window!r}")
+            _require(
+                feature.window in windows,
+                f"feature {feature.name!r}: unknown window {feature.window!r}",
+            )
             feature.check(inputs)
 
     @property
@@ -262,6 +330,9 @@ class FeatureSet:
             parts["id"] = self.id
         if self.emit:
             parts["emit"] = [comparison.spec() for comparison in self.emit]
-        parts["windows"] = {window.name: {"tile_ms": window.tile_ms, "tiles": window.tiles} for window in self.windows}
+        parts["windows"] = {
+            window.name: {"tile_ms": window.tile_ms, "tiles": window.tiles}
+            for window in self.windows
+        }
         parts["features"] = [feature.spec() for feature in self.features]
         return parts

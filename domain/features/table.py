@@ -11,9 +11,12 @@ from domain.features.declaration import DeclarationError, FeatureSet, RowFeature
 
 @dataclass(frozen=True, slots=True)
 class FeatureTable:
-    """A product's feature topic: what it carries beside the features, and which of them a model reads, in order.
+    """A product's feature topic.
 
-    `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading Avro fields.
+    What it carries beside the features, and which of them a model reads, in order.
+
+    `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading
+    Avro fields.
     """
 
     name: str

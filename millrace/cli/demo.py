@@ -20,7 +20,10 @@ def demo(
     rate: Annotated[float, typer.Option(min=1, help="payments a second")] = 500,
     keep: Annotated[bool, typer.Option("--keep", help="leave the stack up afterwards")] = False,
 ) -> None:
-    """From nothing to scored transactions: start the stack, train, stream simulated payments, show what happens."""
+    """From nothing to scored transactions.
+
+    Start the stack, train, stream simulated payments, show what happens.
+    """
     from millrace.demo.show import demo as run
     from millrace.demo.signals import interruptible
 

@@ -25,15 +25,31 @@ def declared() -> list[dict[str, Any]]:
         for row in table.rows:
             found.append(
                 common
-                | {"name": row.name, "entity": "row", "aggregate": "row", "window": None, "column": None, "filter": []}
-                | {"condition": [], "type": row.type, "description": row.description, "sql": row.sql}
+                | {
+                    "name": row.name,
+                    "entity": "row",
+                    "aggregate": "row",
+                    "window": None,
+                    "column": None,
+                    "filter": [],
+                }
+                | {
+                    "condition": [],
+                    "type": row.type,
+                    "description": row.description,
+                    "sql": row.sql,
+                }
             )
         for feature_set in table.sets:
             types = feature_set.columns()
             for feature in feature_set.features:
                 found.append(
                     common
-                    | {"name": feature.name, "entity": feature_set.entity, "aggregate": feature.aggregate}
+                    | {
+                        "name": feature.name,
+                        "entity": feature_set.entity,
+                        "aggregate": feature.aggregate,
+                    }
                     | {"window": feature.window, "column": feature.column}
                     | {"filter": [comparison.spec() for comparison in feature.filter]}
                     | {"condition": [comparison.spec() for comparison in feature.condition]}
@@ -46,7 +62,11 @@ def _text(comparisons: list[dict[str, Any]]) -> str:
     parts = []
     for item in comparisons:
         value = item.get("value")
-        parts.append(Comparison(item["column"], item["op"], tuple(value) if isinstance(value, list) else value).text())
+        parts.append(
+            Comparison(
+                item["column"], item["op"], tuple(value) if isinstance(value, list) else value
+            ).text()
+        )
     return " and ".join(parts)
 
 
@@ -62,14 +82,27 @@ def list_features(as_json: AsJson = False) -> None:
         shown.add_column(heading, no_wrap=True)
     shown.add_column("meaning", min_width=30)
     for feature in found:
-        what = f"{feature['aggregate']}({feature['column']})" if feature["column"] else feature["aggregate"]
+        what = (
+            f"{feature['aggregate']}({feature['column']})"
+            if feature["column"]
+            else feature["aggregate"]
+        )
         rows = _text(feature["filter"]) or "all"
-        shown.add_row(feature["name"], feature["entity"], what, feature["window"] or "", rows, feature["description"])
+        shown.add_row(
+            feature["name"],
+            feature["entity"],
+            what,
+            feature["window"] or "",
+            rows,
+            feature["description"],
+        )
     Console().print(shown)
 
 
 @app.command(epilog="Example: millrace features show customer_ratio_30d")
-def show(name: Annotated[str, typer.Argument(help="a feature's name")], as_json: AsJson = False) -> None:
+def show(
+    name: Annotated[str, typer.Argument(help="a feature's name")], as_json: AsJson = False
+) -> None:
     """Show all that is declared of one feature."""
     found = [feature for feature in declared() if feature["name"] == name]
     if not found:

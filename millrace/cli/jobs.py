@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from config.settings import Settings, settings
-from millrace import jobs
+from millrace.flink import jobs
+from millrace.flink import rest as cluster
 from millrace.options import AsJson
-from millrace.stack import cluster
 
 app = typer.Typer(help="Flink jobs: submit, stop with a savepoint, list.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="processing/jobs/<name>.py")]
@@ -21,8 +21,12 @@ Name = Annotated[str, typer.Argument(help="processing/jobs/<name>.py")]
 @app.command(epilog="Example: millrace jobs submit fraud_features --from-savepoint latest")
 def submit(
     name: Name,
-    from_savepoint: Annotated[str, typer.Option(help="a checkpoint's or savepoint's folder, or `latest`")] = "latest",
-    fresh: Annotated[bool, typer.Option("--fresh", help="begin without state, whatever there is")] = False,
+    from_savepoint: Annotated[
+        str, typer.Option(help="a checkpoint's or savepoint's folder, or `latest`")
+    ] = "latest",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="begin without state, whatever there is")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job; it resumes from its newest checkpoint or savepoint when it has one."""
@@ -32,7 +36,11 @@ def submit(
         resume = None if fresh else _resume(loaded, name, from_savepoint)
         job_id = jobs.submit(loaded, name, resume)
     if as_json:
-        typer.echo(json.dumps({"name": name, "id": job_id, "resumed_from": str(resume) if resume else None}))
+        typer.echo(
+            json.dumps(
+                {"name": name, "id": job_id, "resumed_from": str(resume) if resume else None}
+            )
+        )
     else:
         typer.echo(f"{name} {job_id}" + (f" resumed from {resume}" if resume else " started fresh"))
 

@@ -28,16 +28,25 @@ def _millrace() -> None:
 
 
 def build(command: str | None = None) -> typer.Typer:
-    """The whole application, or what is needed for the one command: the other groups' libraries take seconds to load.
+    """The whole application, or what is needed for the one command.
 
-    A module beside this one exports `register(app)` (commands of its own) or `app` (a group named like the module).
+    The other groups' libraries take seconds to load.
+
+    A module beside this one exports `register(app)` (commands of its own) or `app` (a group named
+    like the module).
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(millrace.cli.__path__) if module.name != "main")
+    names = sorted(
+        module.name
+        for module in pkgutil.iter_modules(millrace.cli.__path__)
+        if module.name != "main"
+    )
     if command in names:
         names = [command]
     elif command is not None:
         _load("stack")
-        if command in {one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands}:
+        if command in {
+            one.name or getattr(one.callback, "__name__", "") for one in app.registered_commands
+        }:
             return app
         names.remove("stack")
     for name in names:
@@ -54,7 +63,10 @@ def _load(name: str) -> None:
 
 
 def main() -> None:
-    """Run a command. Errors that a person can act on end with one line on stderr and exit code 2."""
+    """Run a command.
+
+    Errors that a person can act on end with one line on stderr and exit code 2.
+    """
     command = sys.argv[1] if len(sys.argv) > 1 and not sys.argv[1].startswith("-") else None
     try:
         # What is wrong with the line itself Typer would tell in a frame of six.
@@ -69,7 +81,10 @@ def main() -> None:
 
 
 def _misuse(error: typer.TyperException) -> str:
-    """What is wrong with the command line, and where its help is; empty when the help was the answer."""
+    """What is wrong with the command line, and where its help is.
+
+    Empty when the help was the answer.
+    """
     words = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     return f"{words} (`{context.command_path} --help`)" if words and context is not None else words

@@ -16,10 +16,10 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.settings import settings
-from ingestion import quarantine, quarantine_replay
-from ingestion.avro import Codec, UnreadableError
-from ingestion.quarantine import Entry, Position, Quarantine
-from ingestion.registry import Registry
+from ingestion.kafka import quarantine, quarantine_replay
+from ingestion.kafka.quarantine import Entry, Position, Quarantine
+from ingestion.wire.codec import Codec, UnreadableError
+from ingestion.wire.registry import Registry
 from millrace import streaming
 from millrace.options import AsJson
 
@@ -38,7 +38,9 @@ def _codec() -> Iterator[Codec]:
 
 def _read(codec: Codec, *, quiet: bool) -> Quarantine:
     values = quarantine.read(settings().kafka_bootstrap)
-    return quarantine.fold(streaming.counted(f"reading {quarantine.TOPIC}", values, quiet=quiet), codec)
+    return quarantine.fold(
+        streaming.counted(f"reading {quarantine.TOPIC}", values, quiet=quiet), codec
+    )
 
 
 @app.command(name="list", epilog="Example: millrace quarantine list --reason unknown_schema --json")
@@ -47,7 +49,9 @@ def list_entries(
     limit: Annotated[int, typer.Option(min=0, help="show the newest so many; 0: all")] = 50,
     reason: Reason = "",
     topic: Topic = "",
-    replayed: Annotated[bool, typer.Option("--replayed", help="also what was produced again already")] = False,
+    replayed: Annotated[
+        bool, typer.Option("--replayed", help="also what was produced again already")
+    ] = False,
 ) -> None:
     """What is aside, by reason, and the newest of it."""
     with _codec() as codec:
@@ -59,7 +63,14 @@ def list_entries(
         counts = {"open": len(found.open()), "replayed": len(found.entries) - len(found.open())}
         records = [summary(entry) for entry in shown]
         typer.echo(
-            json.dumps({**counts, "unreadable": found.unreadable, "reasons": found.reasons(), "records": records})
+            json.dumps(
+                {
+                    **counts,
+                    "unreadable": found.unreadable,
+                    "reasons": found.reasons(),
+                    "records": records,
+                }
+            )
         )
         return
     if shown:
@@ -69,14 +80,20 @@ def list_entries(
     if len(shown) < len(entries):
         typer.echo(f"the newest {len(shown)} of {len(entries)} shown: --limit 0 shows all")
     if found.unreadable:
-        typer.echo(f"{found.unreadable} records in {quarantine.TOPIC} are unreadable themselves and left out")
+        typer.echo(
+            f"{found.unreadable} records in {quarantine.TOPIC} are unreadable themselves and left out"
+        )
 
 
 @app.command(epilog="Example: millrace quarantine show transactions/0/12345")
 def show(
-    position: Annotated[str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="as `list` prints it")],
+    position: Annotated[
+        str, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="as `list` prints it")
+    ],
     as_json: AsJson = False,
-    limit: Annotated[int, typer.Option("--bytes", min=0, help="bytes of the value shown; 0: all")] = 1024,
+    limit: Annotated[
+        int, typer.Option("--bytes", min=0, help="bytes of the value shown; 0: all")
+    ] = 1024,
 ) -> None:
     """One record: its key, its bytes, why it is here, and whether it can be read now."""
     with _codec() as codec:
@@ -97,22 +114,32 @@ def show(
         typer.echo(f"  {line}")
     if limit and len(raw) > limit:
         typer.echo(f"  … {len(raw) - limit} bytes more: --bytes 0 shows all")
-    typer.echo(f"unreadable now: {problem}" if problem else f"readable now: {json.dumps(now, default=text)}")
+    typer.echo(
+        f"unreadable now: {problem}"
+        if problem
+        else f"readable now: {json.dumps(now, default=text)}"
+    )
 
 
 @app.command(epilog="Example: millrace quarantine replay --all")
 def replay(  # noqa: PLR0917 - options of a command
-    positions: Annotated[list[str] | None, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="these")] = None,
+    positions: Annotated[
+        list[str] | None, typer.Argument(metavar="TOPIC/PARTITION/OFFSET", help="these")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="all that is aside")] = False,
     reason: Reason = "",
     force: Annotated[bool, typer.Option("--force", help="also what still cannot be read")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be produced")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only say what would be produced")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Produce again, key and bytes as they were, what can be read by now. Exit code 1 when something stays.
+    """Produce again, key and bytes as they were, what can be read by now.
 
-    Nothing is replayed twice. A replay that was interrupted, or two at once, may produce some bytes a second time;
-    readers recognise them by their ids.
+    Exit code 1 when something stays.
+
+    Nothing is replayed twice. A replay that was interrupted, or two at once, may produce some bytes
+    a second time; readers recognise them by their ids.
     """
     if sum((bool(positions), everything, bool(reason))) != 1:
         raise UserError("say which: --all, --reason REASON, or TOPIC/PARTITION/OFFSET")
@@ -140,7 +167,9 @@ def replay(  # noqa: PLR0917 - options of a command
         for position in done.before:
             typer.echo(f"already replayed {position}")
         words = "would be replayed" if dry_run else "replayed"
-        typer.echo(f"{len(done.sent)} {words}, {len(done.stayed)} stay, {len(done.before)} were replayed before")
+        typer.echo(
+            f"{len(done.sent)} {words}, {len(done.stayed)} stay, {len(done.before)} were replayed before"
+        )
     if done.stayed:
         raise typer.Exit(1)
 
@@ -191,13 +220,27 @@ def _matches(entry: Entry, reason: str, topic: str) -> bool:
 
 def _table(entries: list[Entry], with_replayed: bool) -> None:
     table = Table()
-    table.add_column("id", no_wrap=True, min_width=max(len(str(entry.position)) for entry in entries))  # to be copied
-    for heading in ("reason", "key", "bytes", "when", "jobs", "detail", *(["replayed"] if with_replayed else [])):
+    table.add_column(
+        "id", no_wrap=True, min_width=max(len(str(entry.position)) for entry in entries)
+    )  # to be copied
+    for heading in (
+        "reason",
+        "key",
+        "bytes",
+        "when",
+        "jobs",
+        "detail",
+        *(["replayed"] if with_replayed else []),
+    ):
         table.add_column(heading, overflow="fold")
     for entry in entries:
         facts = summary(entry)
         row = [facts["id"], facts["reason"], facts["key"], facts["bytes"], facts["quarantined_at"]]
-        row += [", ".join(entry.jobs), entry.detail, *(["yes" if entry.replayed else "no"] if with_replayed else [])]
+        row += [
+            ", ".join(entry.jobs),
+            entry.detail,
+            *(["yes" if entry.replayed else "no"] if with_replayed else []),
+        ]
         table.add_row(*("-" if cell is None else str(cell) for cell in row))
     Console(markup=False).print(table)
 

@@ -1,4 +1,7 @@
-"""`millrace replay`: public data sets into Kafka, as fast as they happened, faster, or as fast as it goes."""
+"""`millrace replay`.
+
+Public data sets into Kafka, as fast as they happened, faster, or as fast as it goes.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ import typer
 
 from config.errors import UserError
 from config.settings import settings
-from ingestion.avro import Codec
-from ingestion.batches import LABELS, TRANSACTIONS, Batch, FraudEncoders, PaymentBatches
-from ingestion.pacing import pacer
-from ingestion.progress import Progress, fingerprint
-from ingestion.replay import Summary, run
-from ingestion.sources import retail_rocket
-from ingestion.sources.handbook import Handbook
+from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
+from ingestion.fraud.handbook import Handbook
+from ingestion.replay.batches import Batch
+from ingestion.replay.pacing import pacer
+from ingestion.replay.progress import Progress, fingerprint
+from ingestion.replay.run import Summary, run
+from ingestion.shop import retail_rocket
+from ingestion.wire.codec import Codec
 from millrace import streaming
 
 app = typer.Typer(
@@ -31,18 +35,27 @@ Restart = Annotated[bool, typer.Option("--restart", help="begin anew, also after
 AsJson = Annotated[bool, typer.Option("--json", help="the summary as JSON")]
 
 
-@app.command(epilog="Example: millrace replay transactions transactions.parquet --speed max --events 100000")
+@app.command(
+    epilog="Example: millrace replay transactions transactions.parquet --speed max --events 100000"
+)
 def transactions(
-    path: Annotated[Path, typer.Argument(help="a parquet file, a daily pickle, or a folder of them")],
+    path: Annotated[
+        Path, typer.Argument(help="a parquet file, a daily pickle, or a folder of them")
+    ],
     *,
     speed: Speed = "max",
     events: Events = None,
-    label_delay: Annotated[str, typer.Option(help="a verdict becomes known so long after the payment")] = "7d",
+    label_delay: Annotated[
+        str, typer.Option(help="a verdict becomes known so long after the payment")
+    ] = "7d",
     labels: Annotated[bool, typer.Option(help="send verdicts, where the data have them")] = True,
     restart: Restart = False,
     as_json: AsJson = False,
 ) -> None:
-    """The Fraud Detection Handbook's data: payments to `transactions`, verdicts to `transaction-labels`."""
+    """The Fraud Detection Handbook's data.
+
+    Payments to `transactions`, verdicts to `transaction-labels`.
+    """
     source = Handbook(path)
     delay = streaming.duration_ms(label_delay)
     with_labels = labels and source.labelled
@@ -55,19 +68,25 @@ def transactions(
     _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
 
 
-@app.command(name="retail-rocket", epilog="Example: millrace replay retail-rocket events.csv --speed x1000")
+@app.command(
+    name="retail-rocket", epilog="Example: millrace replay retail-rocket events.csv --speed x1000"
+)
 def retail_rocket_events(
     path: Annotated[Path, typer.Argument(help="events.csv")],
     *,
     item_properties: Annotated[
-        list[Path] | None, typer.Option(help="item_properties_part1.csv, … for prices; may be given several times")
+        list[Path] | None,
+        typer.Option(help="item_properties_part1.csv, … for prices; may be given several times"),
     ] = None,
     speed: Speed = "max",
     events: Events = None,
     restart: Restart = False,
     as_json: AsJson = False,
 ) -> None:
-    """Retail Rocket's events.csv to `shop-events`, in order of time; prices are null without item properties."""
+    """Retail Rocket's events.csv to `shop-events`, in order of time.
+
+    Prices are null without item properties.
+    """
     files = [path, *(item_properties or [])]
     for file in files:
         if not file.is_file():
@@ -111,7 +130,9 @@ def _replay(
         def work() -> Summary:
             return run(batches(codec), sink, pace, progress, report)
 
-        summary = streaming.interruptible(work, "the same command goes on from the last finished batch")
+        summary = streaming.interruptible(
+            work, "the same command goes on from the last finished batch"
+        )
     streaming.show(summary, time.monotonic() - started, as_json=as_json)
     if not summary.produced and summary.rejected and not summary.resumed_at:
         raise UserError(f"no row of {path} could be used: {summary.rejected_file} says why")

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from ingestion.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
-from ingestion.pacing import RatePacer, pacer
-from ingestion.replay import Summary, run
-from ingestion.simulator import HANDBOOK_START_MS, Payment, simulation
+from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
+from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, simulation
+from ingestion.replay.pacing import RatePacer, pacer
+from ingestion.replay.run import Summary, run
 from millrace import streaming
 
 # The handbook's setting: 10,000 terminals within reach of a radius of 5.
@@ -31,15 +31,23 @@ def simulate(
     customers: Annotated[int, typer.Option(min=1)] = 5000,
     terminals: Annotated[int, typer.Option(min=1)] = 10_000,
     days: Annotated[
-        int | None, typer.Option(min=1, help="how many days of payments (until stopped if not given)")
+        int | None,
+        typer.Option(min=1, help="how many days of payments (until stopped if not given)"),
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="only the first N payments")] = None,
-    rate: Annotated[float | None, typer.Option(help="payments a second (as fast as it goes if not given)")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same payments, ids included")] = 1,
-    start: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="the first day, UTC (2018-04-01 if not given)")
+    rate: Annotated[
+        float | None, typer.Option(help="payments a second (as fast as it goes if not given)")
     ] = None,
-    label_delay: Annotated[str, typer.Option(help="a verdict becomes known so long after the payment")] = "7d",
+    seed: Annotated[
+        int, typer.Option(min=0, help="the same seed makes the same payments, ids included")
+    ] = 1,
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="the first day, UTC (2018-04-01 if not given)"),
+    ] = None,
+    label_delay: Annotated[
+        str, typer.Option(help="a verdict becomes known so long after the payment")
+    ] = "7d",
     as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
 ) -> None:
     """Card payments in the manner of the Fraud Detection Handbook, and their verdicts, into Kafka.
@@ -48,7 +56,9 @@ def simulate(
     """
     start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else HANDBOOK_START_MS
     radius = _HANDBOOK_RADIUS * math.sqrt(_HANDBOOK_TERMINALS / terminals)
-    simulator = simulation(seed, customers=customers, terminals=terminals, radius=radius, start_ms=start_ms)
+    simulator = simulation(
+        seed, customers=customers, terminals=terminals, radius=radius, start_ms=start_ms
+    )
     delay = streaming.duration_ms(label_delay)
     pace = RatePacer(rate) if rate is not None else pacer("max")
 
@@ -64,7 +74,9 @@ def simulate(
         encoders = FraudEncoders(codec.encoder(TRANSACTIONS), codec.encoder(LABELS))
 
         def work() -> Summary:
-            return run(PaymentBatches(encoders, delay).of(payments(), events), sink, pace, None, report)
+            return run(
+                PaymentBatches(encoders, delay).of(payments(), events), sink, pace, None, report
+            )
 
         summary = streaming.interruptible(work, "the same seed makes the same payments again")
     streaming.show(summary, time.monotonic() - started, as_json=as_json)

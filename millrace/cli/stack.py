@@ -36,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    only: Annotated[str, typer.Option(help="comma-separated process names; what they depend on starts too")] = "",
+    only: Annotated[
+        str, typer.Option(help="comma-separated process names; what they depend on starts too")
+    ] = "",
     timeout: Annotated[float, typer.Option(help="seconds until everything must be ready")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +59,10 @@ def restart(
     names: Annotated[list[str], typer.Argument(help="processes of the stack")],
     timeout: Annotated[float, typer.Option(help="seconds until they must be ready")] = 120.0,
 ) -> None:
-    """Stop processes and start them again, with the code and the settings of now. Nothing is lost meanwhile."""
+    """Stop processes and start them again, with the code and the settings of now.
+
+    Nothing is lost meanwhile.
+    """
     lifecycle.restart(settings(), typer.echo, tuple(names), timeout)
 
 
@@ -71,7 +76,9 @@ def status(as_json: AsJson = False) -> None:
         ports = " ".join(str(port) for port in one["ports"].values())
         mark = "ready" if one["ready"] else one["state"].lower()
         pid, uptime = one["pid"] or "-", f"{one['uptime_s']:.0f} s"
-        typer.echo(f"{one['name']:18} {mark:9} {pid:>8} {uptime:>9}  {ports:24} {one['detail']}".rstrip())
+        typer.echo(
+            f"{one['name']:18} {mark:9} {pid:>8} {uptime:>9}  {ports:24} {one['detail']}".rstrip()
+        )
     for job in found["jobs"]:
         facts = (
             f"{job['tasks_running']}/{job['tasks']} tasks",

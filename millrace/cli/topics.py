@@ -12,11 +12,13 @@ from rich.table import Table
 
 from config.settings import settings
 from config.topics import topics
-from ingestion.registry import Registry
-from ingestion.topics_admin import Change, TopicsAdmin, admin
+from ingestion.kafka.topics import Change, TopicsAdmin, admin
+from ingestion.wire.registry import Registry
 from millrace.options import AsJson
 
-app = typer.Typer(help="Topics, their schemas and compatibility: list, check, apply.", no_args_is_help=True)
+app = typer.Typer(
+    help="Topics, their schemas and compatibility: list, check, apply.", no_args_is_help=True
+)
 
 
 @contextmanager
@@ -39,7 +41,10 @@ def _show(changes: list[Change], as_json: bool, done: str, none: str) -> None:
 
 @app.command(epilog="Example: millrace topics apply --json")
 def apply(as_json: AsJson = False) -> None:
-    """Create and extend topics, set retention, register schemas, set FULL_TRANSITIVE. Twice changes nothing."""
+    """Create and extend topics, set retention, register schemas, set FULL_TRANSITIVE.
+
+    Twice changes nothing.
+    """
     with _admin() as topics_admin:
         _show(topics_admin.apply(topics()), as_json, "changed", "nothing to change")
 

@@ -30,13 +30,21 @@ def fraud(
     *,
     data: Annotated[
         Path | None,
-        typer.Option(help="parquet with the Fraud Detection Handbook's columns", exists=True, dir_okay=False),
+        typer.Option(
+            help="parquet with the Fraud Detection Handbook's columns", exists=True, dir_okay=False
+        ),
     ] = None,
-    rows: Annotated[int | None, typer.Option(min=1, help="with --data: a trial on about so many rows")] = None,
-    simulate: Annotated[bool, typer.Option("--simulate", help="train on simulated payments")] = False,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="with --data: a trial on about so many rows")
+    ] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="train on simulated payments")
+    ] = False,
     days: Annotated[int, typer.Option(min=16, help="with --simulate")] = 40,
     customers: Annotated[int, typer.Option(min=10, help="with --simulate")] = 200,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the simulation and of the training")] = 7,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="of the simulation and of the training")
+    ] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="the model's card as JSON")] = False,
 ) -> None:
     """Train the fraud model and make it current: a running consumer takes it up within a second."""
@@ -65,8 +73,15 @@ def fraud(
 @contextmanager
 def _bars(*, quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
     """Progress on standard error, so that standard output stays the result's."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=Console(stderr=True), disable=quiet, transient=True
+    ) as progress:
 
         def bar(name: str, total: int | None) -> Callable[[int], None]:
             task = progress.add_task(name, total=total)
@@ -80,12 +95,17 @@ def _bars(*, quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int]
 
 
 def _show(card: Any, folder: Path) -> None:
-    table = Table(title=f"{card['version']}: {card['trees']} trees on {card['data']['source']}", title_justify="left")
+    table = Table(
+        title=f"{card['version']}: {card['trees']} trees on {card['data']['source']}",
+        title_justify="left",
+    )
     table.add_column("")
     for part in card["metrics"]:
         table.add_column(part, justify="right")
     for name in card["metrics"]["test"]:
-        table.add_row(name.replace("_", " "), *(f"{part[name]:,.4g}" for part in card["metrics"].values()))
+        table.add_row(
+            name.replace("_", " "), *(f"{part[name]:,.4g}" for part in card["metrics"].values())
+        )
     console = Console()
     console.print(table)
     thresholds = card["thresholds"]

@@ -1,4 +1,7 @@
-"""The demo's course: set up, train and load a past while the cluster starts, stream, sum up, take down."""
+"""The demo's course.
+
+Set up, train and load a past while the cluster starts, stream, sum up, take down.
+"""
 
 from __future__ import annotations
 
@@ -39,10 +42,14 @@ def demo(settings: Settings, console: Console, seconds: float, rate: float, *, k
         for text in summary(figures):
             console.print(text, highlight=False, soft_wrap=True)
         if not figures.scored:
-            raise UserError(f"no score arrived: `millrace doctor`, and the logs in {Layout.of(settings).logs}")
+            raise UserError(
+                f"no score arrived: `millrace doctor`, and the logs in {Layout.of(settings).logs}"
+            )
         _show_look_up(settings, console, last)
         if keep:
-            console.print("The stack stays up: `millrace status`, `millrace down`.", highlight=False)
+            console.print(
+                "The stack stays up: `millrace status`, `millrace down`.", highlight=False
+            )
 
 
 @contextmanager
@@ -102,7 +109,9 @@ def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
     if sender.error is not None:
         raise sender.error
     if not done:
-        raise UserError(f"the payments are not scored: `millrace doctor`, and the logs in {Layout.of(settings).logs}")
+        raise UserError(
+            f"the payments are not scored: `millrace doctor`, and the logs in {Layout.of(settings).logs}"
+        )
 
 
 class _Training:
@@ -118,9 +127,19 @@ class _Training:
             say("training a first model on simulated payments, while the stack starts")
             self._log = layout.logs / "train.log"
             self._log.parent.mkdir(parents=True, exist_ok=True)
-            line = (sys.executable, "-m", "millrace.cli.main", "train", "fraud", "--simulate", "--json")
+            line = (
+                sys.executable,
+                "-m",
+                "millrace.cli.main",
+                "train",
+                "fraud",
+                "--simulate",
+                "--json",
+            )
             with self._log.open("wb") as log:
-                self._process = subprocess.Popen(line, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+                self._process = subprocess.Popen(
+                    line, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+                )
 
     def look(self) -> None:
         """Say when it is done. Raises `UserError` when it failed."""
@@ -138,7 +157,9 @@ class _Training:
             self._process.wait()
 
 
-def _stream(settings: Settings, console: Console, seconds: float, sender: Sender) -> tuple[Figures, str | None]:
+def _stream(
+    settings: Settings, console: Console, seconds: float, sender: Sender
+) -> tuple[Figures, str | None]:
     started = time.monotonic()
     tally = Tally(started, warm_up_s=min(15.0, seconds / 3))
     stop_reading = threading.Event()
@@ -147,7 +168,9 @@ def _stream(settings: Settings, console: Console, seconds: float, sender: Sender
     sender.go(tally)
     try:
         with view(console, seconds, look_up(settings, sender.lead_in[-1])) as shown:
-            while time.monotonic() - started < seconds and sender.is_alive() and receiver.is_alive():
+            while (
+                time.monotonic() - started < seconds and sender.is_alive() and receiver.is_alive()
+            ):
                 shown.show(tally.figures(time.monotonic()))
                 time.sleep(0.25)
             sender.stop(DRAIN_S)
@@ -164,7 +187,10 @@ def _stream(settings: Settings, console: Console, seconds: float, sender: Sender
 
 
 def look_up(settings: Settings, transaction_id: str) -> str:
-    """The command that asks the API for a decision, to paste: in two lines, for no terminal breaks it elsewhere."""
+    """The command that asks the API for a decision, to paste.
+
+    In two lines, for no terminal breaks it elsewhere.
+    """
     own = not settings.api_keys.get_secret_value()
     key = f"$(cat {Layout.of(settings).api_key})" if own else "<one of MILLRACE_API_KEYS>"
     return f'curl -H "X-API-Key: {key}" \\\n  {_url(settings, transaction_id)}'

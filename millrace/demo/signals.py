@@ -39,7 +39,9 @@ def undisturbed(answer: Callable[[], None]) -> Iterator[None]:
 
 def _handle(handler: Handler) -> None:
     for one in ENDING:
-        if signal.getsignal(one) is not signal.SIG_IGN:  # `nohup`, or a shell's background: it stays so
+        if (
+            signal.getsignal(one) is not signal.SIG_IGN
+        ):  # `nohup`, or a shell's background: it stays so
             signal.signal(one, handler)
 
 

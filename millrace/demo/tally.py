@@ -1,4 +1,7 @@
-"""What the demo counts. Pure: times are passed in, in seconds for rates and milliseconds for latencies."""
+"""What the demo counts.
+
+Pure: times are passed in, in seconds for rates and milliseconds for latencies.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ ALARMS = ("block", "review")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One decision as the view shows it; `fraud` is the simulator's truth, None when it is not known here."""
+    """One decision as the view shows it.
+
+    `fraud` is the simulator's truth, None when it is not known here.
+    """
 
     transaction_id: str
     customer_id: str
@@ -28,7 +34,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A moment's figures. Rates per second over the last five seconds, latencies in ms, None while there are none."""
+    """A moment's figures.
+
+    Rates per second over the last five seconds, latencies in ms, None while there are none.
+    """
 
     elapsed_s: float
     sent: int
@@ -57,7 +66,10 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 class Tally:
-    """Counts what was sent and what came back; one thread sends, another receives, a third looks."""
+    """Counts what was sent and what came back.
+
+    One thread sends, another receives, a third looks.
+    """
 
     def __init__(self, started: float, warm_up_s: float) -> None:
         self._lock = threading.Lock()
@@ -79,7 +91,10 @@ class Tally:
             self._sent_at.append(now)
 
     def scored(self, record: Mapping[str, Any], stored_ms: int, now: float) -> None:
-        """A decision came back; others' transactions are not counted. `stored_ms`: when it was in Redis."""
+        """A decision came back; others' transactions are not counted.
+
+        `stored_ms`: when it was in Redis.
+        """
         name = record["transaction_id"]
         with self._lock:
             fraud = self._truth.get(name)

@@ -1,4 +1,7 @@
-"""What the demo sends and receives: simulated payments with their verdicts into Kafka, decisions out of it."""
+"""What the demo sends and receives.
+
+Simulated payments with their verdicts into Kafka, decisions out of it.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,38 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from config.errors import UserError
 from config.settings import Settings
-from ingestion.avro import Codec
-from ingestion.batches import LABELS, TRANSACTIONS
-from ingestion.pacing import RatePacer
-from ingestion.producer import KafkaSink
-from ingestion.registry import Registry
-from ingestion.simulator import DAY_MS, HANDBOOK_START_MS, WEEK_MS, Payment, Population, Simulator
+from ingestion.fraud.batches import LABELS, TRANSACTIONS
+from ingestion.fraud.simulator import (
+    DAY_MS,
+    HANDBOOK_START_MS,
+    WEEK_MS,
+    Payment,
+    Population,
+    Simulator,
+)
+from ingestion.kafka.producer import KafkaSink
+from ingestion.replay.pacing import RatePacer
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 from millrace.demo.tally import Tally
 from millrace.stack.files import write
 
 SCORES = "fraud-scores"
-CUSTOMERS = 200  # as `millrace train fraud --simulate` trains on: about 400 payments a simulated day
+CUSTOMERS = (
+    200  # as `millrace train fraud --simulate` trains on: about 400 payments a simulated day
+)
 LEAD_IN_DAYS = 30  # the longest window of a feature
 SEED = 11
 PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo is about latency, not about the fullest batches
 
 
 class Story:
-    """The simulated world over several demos: each goes on a day after the last ended, with ids of its own.
+    """The simulated world over several demos.
 
-    A stack keeps its state between demos, and to it a payment from before the last one would be late. Raises
-    `UserError` when the file that remembers it cannot be understood.
+    Each goes on a day after the last ended, with ids of its own.
+
+    A stack keeps its state between demos, and to it a payment from before the last one would be
+    late. Raises `UserError` when the file that remembers it cannot be understood.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,14 +89,19 @@ class Story:
 class Sender(threading.Thread):
     """Sends a story's payments, and each one's verdict once the simulated time has come to it.
 
-    The first `LEAD_IN_DAYS` go as fast as they go, so that customers and terminals have a past and the JVMs have
-    compiled what a payment runs; then it waits for `go`, and from there sends at the rate it was told.
+    The first `LEAD_IN_DAYS` go as fast as they go, so that customers and terminals have a past and
+    the JVMs have compiled what a payment runs; then it waits for `go`, and from there sends at the
+    rate it was told.
     """
 
     def __init__(self, settings: Settings, story: Story, rate: float) -> None:
         super().__init__(name="sender", daemon=True)
         self._settings, self._story, self._rate = settings, story, rate
-        self._loaded, self._live, self._halt = threading.Event(), threading.Event(), threading.Event()
+        self._loaded, self._live, self._halt = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         self._tally: Tally | None = None
         self.lead_in: list[str] = []
         self.error: Exception | None = None
@@ -109,7 +128,9 @@ class Sender(threading.Thread):
         try:
             with (
                 Registry(self._settings.registry_url) as registry,
-                KafkaSink(self._settings.kafka_bootstrap, client_id="millrace-demo", **PROMPT) as sink,
+                KafkaSink(
+                    self._settings.kafka_bootstrap, client_id="millrace-demo", **PROMPT
+                ) as sink,
             ):
                 self._send(Codec(registry), sink)
         except Exception as error:  # the main thread raises it
@@ -132,20 +153,28 @@ class Sender(threading.Thread):
             else:
                 pacer.wait(one.event_time)
                 self._tally.sent(one.transaction_id, payment.is_fraud, time.monotonic())
-            # Verdicts run a day ahead of the payments, as in the replay: no order of reading can show in a feature.
-            while verdicts and verdicts[0].transaction.event_time + WEEK_MS <= one.event_time + DAY_MS:
+            # Verdicts run a day ahead of the payments, as in the replay: no order of reading can
+            # show in a feature.
+            while (
+                verdicts and verdicts[0].transaction.event_time + WEEK_MS <= one.event_time + DAY_MS
+            ):
                 known = verdicts.popleft().label(WEEK_MS)
                 sink.send(LABELS, known.terminal_id, label.object(known))
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
             verdicts.append(payment)
-            if one.event_time // DAY_MS > until // DAY_MS:  # a demo that is killed has told at least the day
+            if (
+                one.event_time // DAY_MS > until // DAY_MS
+            ):  # a demo that is killed has told at least the day
                 self._story.reached(one.event_time)
             until = one.event_time
         self._story.reached(until)
 
 
 class Receiver(threading.Thread):
-    """Reads the decisions. The consumer writes Redis first, then produces: so a record's time is when Redis had it."""
+    """Reads the decisions.
+
+    The consumer writes Redis first, then produces: so a record's time is when Redis had it.
+    """
 
     def __init__(self, settings: Settings, tally: Tally, stop: threading.Event) -> None:
         super().__init__(name="receiver", daemon=True)

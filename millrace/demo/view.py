@@ -79,7 +79,10 @@ def page(figures: Figures, seconds: float, look_up: str) -> RenderableType:
     """The live page."""
     rates = Table.grid(padding=(0, 4))
     rates.add_row(
-        "payments in", f"[bold]{figures.rate_in:,.0f}[/]/s", "scores out", f"[bold]{figures.rate_out:,.0f}[/]/s"
+        "payments in",
+        f"[bold]{figures.rate_in:,.0f}[/]/s",
+        "scores out",
+        f"[bold]{figures.rate_out:,.0f}[/]/s",
     )
     rates.add_row(
         "event to Redis",
@@ -94,7 +97,9 @@ def page(figures: Figures, seconds: float, look_up: str) -> RenderableType:
         f"{figures.false_alarms:,} false alarms",
     )
     title = f"Millrace · {figures.elapsed_s:.0f} of {seconds:.0f} s · {figures.scored:,} of {figures.sent:,} scored"
-    return Group(Panel(rates, title=title), _latest(figures), Text(look_up, style="cyan", overflow="fold"))
+    return Group(
+        Panel(rates, title=title), _latest(figures), Text(look_up, style="cyan", overflow="fold")
+    )
 
 
 def _latest(figures: Figures) -> Table:
@@ -110,7 +115,13 @@ def _latest(figures: Figures) -> Table:
         decision = f"[{COLOURS.get(one.decision, 'white')}]{one.decision}[/]"
         reasons = ", ".join(one.reasons[:2])
         table.add_row(
-            one.transaction_id, one.customer_id, f"{one.amount:,.2f}", f"{one.score:.3f}", decision, truth, reasons
+            one.transaction_id,
+            one.customer_id,
+            f"{one.amount:,.2f}",
+            f"{one.score:.3f}",
+            decision,
+            truth,
+            reasons,
         )
     return table
 

@@ -15,17 +15,19 @@ import psutil
 from config.errors import RetryableError, UserError
 from config.products import products
 from config.settings import Settings
-from millrace.jobs import stopped_on_purpose
-from millrace.stack import cluster, orphans, ports
-from millrace.stack.jvm import OLDEST, java
+from millrace.flink import rest as cluster
+from millrace.flink.jobs import stopped_on_purpose
+from millrace.stack import orphans, ports
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
+from millrace.stack.parts.jvm import OLDEST, java
 from millrace.stack.processes import Process, processes
 from millrace.stack.supervisor import Info, Supervisor
 
 SETUP = "make setup"
 LEAST_FREE_DISK = 2 * 1024**3
-# As many intervals without a checkpoint: a slow one, or one that failed and was tried again, is no finding yet.
+# As many intervals without a checkpoint: a slow one, or one that failed and was tried again, is no
+# finding yet.
 LATE_INTERVALS = 20
 
 
@@ -43,10 +45,16 @@ def examine(settings: Settings) -> list[Check]:
     """Every check; those of running parts only when the stack runs."""
     layout = Layout.of(settings)
     info = Supervisor(layout).info()
-    checks = [*_tools(layout), *_machine(settings, layout, running=bool(info)), *_ports(settings, info)]
+    checks = [
+        *_tools(layout),
+        *_machine(settings, layout, running=bool(info)),
+        *_ports(settings, info),
+    ]
     checks += _left_over(layout, info)
     return checks + (
-        _running(settings, info) if info else [Check("stack", True, "not running; `millrace up` starts it")]
+        _running(settings, info)
+        if info
+        else [Check("stack", True, "not running; `millrace up` starts it")]
     )
 
 
@@ -68,7 +76,9 @@ def _tools(layout: Layout) -> Iterator[Check]:
 def _java() -> Check:
     try:
         path = java()
-        words = subprocess.run((path, "-version"), capture_output=True, text=True, check=True).stderr
+        words = subprocess.run(
+            (path, "-version"), capture_output=True, text=True, check=True
+        ).stderr
     except (UserError, OSError, subprocess.CalledProcessError) as error:
         return Check("java", False, str(error), SETUP)
     version = re.search(r'version "(\d+)', words)
@@ -80,9 +90,13 @@ def _kernel(layout: Layout) -> Check:
     jar, sources = layout.kernel_jar, layout.root / "processing" / "kernel"
     if not jar.exists():
         return Check("kernel", False, f"{jar} is not built", SETUP)
-    newest = max((path.stat().st_mtime for path in (sources / "src" / "main").rglob("*.java")), default=0.0)
+    newest = max(
+        (path.stat().st_mtime for path in (sources / "src" / "main").rglob("*.java")), default=0.0
+    )
     stale = newest > jar.stat().st_mtime
-    return Check("kernel", not stale, "older than its sources" if stale else "built", SETUP if stale else "")
+    return Check(
+        "kernel", not stale, "older than its sources" if stale else "built", SETUP if stale else ""
+    )
 
 
 def _locked(layout: Layout) -> Check:
@@ -92,8 +106,16 @@ def _locked(layout: Layout) -> Check:
     identity = digest.hexdigest()[:16]
     stamps = layout.build / "stamps"
     have = {path.name: path.read_text().strip() for path in stamps.glob("venv-*")}
-    ok = have.get("venv-flink") == identity and identity in (have.get("venv-test"), have.get("venv-demo"))
-    return Check("environments", ok, "as uv.lock says" if ok else "not synced from uv.lock", "" if ok else SETUP)
+    ok = have.get("venv-flink") == identity and identity in (
+        have.get("venv-test"),
+        have.get("venv-demo"),
+    )
+    return Check(
+        "environments",
+        ok,
+        "as uv.lock says" if ok else "not synced from uv.lock",
+        "" if ok else SETUP,
+    )
 
 
 def _machine(settings: Settings, layout: Layout, *, running: bool) -> Iterator[Check]:
@@ -101,30 +123,49 @@ def _machine(settings: Settings, layout: Layout, *, running: bool) -> Iterator[C
     while not folder.exists():
         folder = folder.parent
     unfit = layout.unfit()
-    yield Check("folders", unfit is None, unfit or "of plain names", "choose another folder" if unfit else "")
+    yield Check(
+        "folders",
+        unfit is None,
+        unfit or "of plain names",
+        "choose another folder" if unfit else "",
+    )
     writable = os.access(folder, os.W_OK)
-    yield Check("state folder", writable, str(layout.state), "" if writable else f"chown $USER {folder}")
+    yield Check(
+        "state folder", writable, str(layout.state), "" if writable else f"chown $USER {folder}"
+    )
     free = shutil.disk_usage(folder).free
     enough = free >= LEAST_FREE_DISK
     yield Check(
-        "disk", enough, f"{free / 1024**3:.1f} GiB free", "" if enough else "millrace reset, or free some space"
+        "disk",
+        enough,
+        f"{free / 1024**3:.1f} GiB free",
+        "" if enough else "millrace reset, or free some space",
     )
     if not running:
         need = sum(process.memory for process in processes(settings).values()) * 1024**2
         have = psutil.virtual_memory().available
         fix = "" if have >= need else "free memory, or lower MILLRACE_FLINK_TASKMANAGER_MEMORY"
-        yield Check("memory", have >= need, f"{have / 1024**3:.1f} GiB, at most {need / 1024**3:.1f} needed", fix)
+        yield Check(
+            "memory",
+            have >= need,
+            f"{have / 1024**3:.1f} GiB, at most {need / 1024**3:.1f} needed",
+            fix,
+        )
 
 
 def _ports(settings: Settings, info: dict[str, Info]) -> Iterator[Check]:
     idle = [
-        process for process in processes(settings).values() if not (info.get(process.name) and info[process.name].pid)
+        process
+        for process in processes(settings).values()
+        if not (info.get(process.name) and info[process.name].pid)
     ]
     found = ports.taken(idle, settings.host)
     for one in found:
         kill = f"kill {one.pid}" if one.pid else "free it"
         detail = f"{one.port} ({one.process} {one.purpose}) is taken by {one.holder}"
-        yield Check(f"port {one.port}", False, detail, f"{kill}, or export MILLRACE_PORT_OFFSET=1000")
+        yield Check(
+            f"port {one.port}", False, detail, f"{kill}, or export MILLRACE_PORT_OFFSET=1000"
+        )
     if not found:
         yield Check("ports", True, "free" if not info else "free, or held by the stack")
 
@@ -137,19 +178,27 @@ def _left_over(layout: Layout, info: dict[str, Info]) -> list[Check]:
 
 
 def _running(settings: Settings, info: dict[str, Info]) -> list[Check]:
-    checks = [_process(settings, process, info.get(process.name)) for process in processes(settings).values()]
+    checks = [
+        _process(settings, process, info.get(process.name))
+        for process in processes(settings).values()
+    ]
     keeper = info.get("jobs")
     return checks + (_jobs(settings) if keeper and keeper.state == "RUNNING" else [])
 
 
 def _process(settings: Settings, process: Process, info: Info | None) -> Check:
-    # What `up --only` left out was never started; what was started and stopped is missed by those that go on.
+    # What `up --only` left out was never started; what was started and stopped is missed by those
+    # that go on.
     if info is None or (info.state == "STOPPED" and not info.started):
         return Check(process.name, True, "not started: `up --only` left it out")
     if info.state == "STOPPED":
-        return Check(process.name, False, "stopped while others run", f"millrace up --only {process.name}")
+        return Check(
+            process.name, False, "stopped while others run", f"millrace up --only {process.name}"
+        )
     why = missing(process, settings, info)
-    return Check(process.name, why is None, why or "ready", f"millrace logs {process.name}" if why else "")
+    return Check(
+        process.name, why is None, why or "ready", f"millrace logs {process.name}" if why else ""
+    )
 
 
 def _jobs(settings: Settings) -> list[Check]:
@@ -158,7 +207,9 @@ def _jobs(settings: Settings) -> list[Check]:
     except RetryableError as error:
         return [Check("jobs of the cluster", False, str(error), "millrace logs jobmanager")]
     living = {job.name: job for job in cluster.listing(settings)}
-    return [_job(settings, name, living.get(name)) for name in (product.job for product in products())]
+    return [
+        _job(settings, name, living.get(name)) for name in (product.job for product in products())
+    ]
 
 
 def _job(settings: Settings, name: str, job: cluster.Job | None) -> Check:
@@ -168,7 +219,12 @@ def _job(settings: Settings, name: str, job: cluster.Job | None) -> Check:
     if job is None:
         return Check(label, False, "not submitted", "millrace logs jobs")
     if not job.running:
-        return Check(label, False, f"{job.state}, {job.tasks_running} of {job.tasks} tasks run", "millrace logs jobs")
+        return Check(
+            label,
+            False,
+            f"{job.state}, {job.tasks_running} of {job.tasks} tasks run",
+            "millrace logs jobs",
+        )
     return _checkpoints(settings, label, job)
 
 
@@ -176,6 +232,12 @@ def _checkpoints(settings: Settings, label: str, job: cluster.Job) -> Check:
     never = job.checkpoint_age_s is None
     age_s = job.age_s if job.checkpoint_age_s is None else job.checkpoint_age_s
     late = age_s * 1000 > LATE_INTERVALS * settings.flink_checkpoint_interval_ms
-    found = f"no checkpoint since its start {age_s:.0f} s ago" if never else f"last checkpoint {age_s:.0f} s ago"
+    found = (
+        f"no checkpoint since its start {age_s:.0f} s ago"
+        if never
+        else f"last checkpoint {age_s:.0f} s ago"
+    )
     failed = f", {job.checkpoints_failed} failed" if job.checkpoints_failed else ""
-    return Check(label, not late, f"running, {found}{failed}", "millrace logs taskmanager" if late else "")
+    return Check(
+        label, not late, f"running, {found}{failed}", "millrace logs taskmanager" if late else ""
+    )

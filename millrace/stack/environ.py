@@ -1,8 +1,8 @@
 """The settings of whoever starts a process, kept beside its pid file.
 
-Supervisor gives its children the environment that it was itself started with, by the first `up`. So `up` and `restart`
-leave their own here, and the process takes it up, also when Supervisor starts it again. Readable by its owner alone:
-keys and passwords are among the settings.
+Supervisor gives its children the environment that it was itself started with, by the first `up`. So
+`up` and `restart` leave their own here, and the process takes it up, also when Supervisor starts it
+again. Readable by its owner alone: keys and passwords are among the settings.
 """
 
 from __future__ import annotations
@@ -25,13 +25,18 @@ def file(layout: Layout, name: str) -> Path:
 
 def keep(layout: Layout, names: Iterable[str]) -> None:
     """Leave this process's settings to the named ones."""
-    text = json.dumps({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
+    text = json.dumps(
+        {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    )
     for name in names:
         write(file(layout, name), text, mode=0o600)
 
 
 def adopt(path: Path) -> None:
-    """Make the settings kept there this process's own, in place of what it inherited; without a file it keeps that."""
+    """Make the settings kept there this process's own, in place of what it inherited.
+
+    Without a file it keeps that.
+    """
     with suppress(FileNotFoundError):
         kept = json.loads(path.read_text())
         for name in [name for name in os.environ if name.startswith(PREFIX)]:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Replace `path` atomically; its folder is made when missing. Raises `OSError`, and leaves nothing behind then."""
+    """Replace `path` atomically; its folder is made when missing.
+
+    Raises `OSError`, and leaves nothing behind then.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own each time: threads of one process write the same file at once.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -1,6 +1,9 @@
-"""A stack of its own on shifted ports, for tests and benchmarks: started, looked at, hurt, and always taken down.
+"""A stack of its own on shifted ports, for tests and benchmarks.
 
-`python -m millrace.stack.harness` says before any test whether the ports of the tests' stacks are free.
+Started, looked at, hurt, and always taken down.
+
+`python -m millrace.stack.harness` says before any test whether the ports of the tests' stacks are
+free.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, processes
 from millrace.stack.supervisor import Info, Supervisor
 
-# The tests' stack lies so far above the stack that may run meanwhile, a second one beside it so far above that.
+# The tests' stack lies so far above the stack that may run meanwhile, a second one beside it so far
+# above that.
 OFFSET, SECOND_OFFSET = 10_000, 1000
 
 
@@ -35,7 +39,10 @@ class Stack:
         self._supervisor = Supervisor(self.layout)
 
     def up(self, *names: str, timeout: float = 240.0) -> None:
-        """Start the named processes and what they need (all when none is named); returns when they are ready."""
+        """Start the named processes and what they need (all when none is named).
+
+        Returns when they are ready.
+        """
         lifecycle.up(self.settings, _say, names, timeout)
 
     def down(self) -> None:
@@ -47,7 +54,10 @@ class Stack:
         return self._supervisor.info()[name]
 
     def kill(self, name: str) -> int:
-        """SIGKILL; Supervisor starts it again. Returns the killed pid. Raises `UserError` when it does not run."""
+        """SIGKILL; Supervisor starts it again. Returns the killed pid.
+
+        Raises `UserError` when it does not run.
+        """
         pid = self.info(name).pid
         if not pid:
             raise UserError(f"{name} does not run")
@@ -81,20 +91,28 @@ class Stack:
         Raises `CalledProcessError` (which holds both outputs) when it fails.
         """
         line = (sys.executable, "-m", "millrace.cli.main", *arguments)
-        return subprocess.run(line, check=True, capture_output=True, text=True, timeout=timeout, cwd=ROOT).stdout
+        return subprocess.run(
+            line, check=True, capture_output=True, text=True, timeout=timeout, cwd=ROOT
+        ).stdout
 
     def wait(self, condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
         """Poll until `condition` holds. Raises `TimeoutError`."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"waited {timeout:.0f} s for {what}; logs are in {self.layout.logs}")
+                raise TimeoutError(
+                    f"waited {timeout:.0f} s for {what}; logs are in {self.layout.logs}"
+                )
             time.sleep(0.1)
 
 
 @contextmanager
-def shifted(state_dir: Path, offset: int = OFFSET, environ: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """The environment's settings with other ports and another state folder; everything started in it goes down after.
+def shifted(
+    state_dir: Path, offset: int = OFFSET, environ: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """The environment's settings with other ports and another state folder.
+
+    Everything started in it goes down after.
 
     This process's and its children's settings are these, and what `environ` adds, while it lasts.
     """

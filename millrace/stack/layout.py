@@ -1,4 +1,7 @@
-"""Where things lie: folders of the state, the built parts and the tools, derived from the settings."""
+"""Where things lie.
+
+Folders of the state, the built parts and the tools, derived from the settings.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +30,15 @@ class Layout:
     def unfit(self) -> str | None:
         """Why the stack cannot run in these folders; None when it can.
 
-        Class paths, Flink's lists of folders and its scripts cut a path at spaces, colons, commas and the like, each at
-        others; Java reads other alphabets by the locale. So a stack would come up and, say, not find its checkpoints.
+        Class paths, Flink's lists of folders and its scripts cut a path at spaces, colons, commas
+        and the like, each at others; Java reads other alphabets by the locale. So a stack would
+        come up and, say, not find its checkpoints.
         """
-        folders = {"MILLRACE_STATE_DIR": self.state, "MILLRACE_BUILD_DIR": self.build, "the project": self.root}
+        folders = {
+            "MILLRACE_STATE_DIR": self.state,
+            "MILLRACE_BUILD_DIR": self.build,
+            "the project": self.root,
+        }
         for name, folder in folders.items():
             if wrong := FIT.sub("", str(folder)):
                 return (
@@ -50,7 +58,10 @@ class Layout:
         return self.state / "run"
 
     def scratch(self, name: str) -> Path:
-        """A process's temporary files; what a killed JVM leaves of them goes when it starts again."""
+        """A process's temporary files.
+
+        What a killed JVM leaves of them goes when it starts again.
+        """
         return self.state / "tmp" / name
 
     @property

@@ -27,9 +27,9 @@ def up(
 ) -> None:
     """Start the processes, each as soon as what it depends on is ready, and wait until all are.
 
-    `meanwhile` is called a few times a second with the names of what is ready, and may raise to give up.
-    Raises `UserError` when a folder's path is unfit, when a port is taken, or when something is not ready in time: it
-    names what and why.
+    `meanwhile` is called a few times a second with the names of what is ready, and may raise to
+    give up. Raises `UserError` when a folder's path is unfit, when a port is taken, or when
+    something is not ready in time: it names what and why.
     """
     layout, wanted = Layout.of(settings), selected(settings, only)
     if unfit := layout.unfit():
@@ -40,8 +40,12 @@ def up(
     if left:
         say(f"stopping what outlived its Supervisor: {', '.join(orphan.name for orphan in left)}")
         orphans.stop(left)
-    ports.refuse_taken([process for process in wanted.values() if not _runs(known.get(process.name))], settings.host)
-    # One that waits to be started again takes the settings of now then; one that runs keeps those it runs with.
+    ports.refuse_taken(
+        [process for process in wanted.values() if not _runs(known.get(process.name))],
+        settings.host,
+    )
+    # One that waits to be started again takes the settings of now then; one that runs keeps those
+    # it runs with.
     environ.keep(layout, [name for name in wanted if not (name in known and known[name].pid)])
     supervisor.start(processes(settings).values())
     began = time.monotonic()
@@ -51,18 +55,29 @@ def up(
     started: set[str] = set()
     while waiting:
         meanwhile(ready)
-        for name in [name for name in waiting if name not in started and ready.issuperset(wanted[name].depends_on)]:
+        for name in [
+            name
+            for name in waiting
+            if name not in started and ready.issuperset(wanted[name].depends_on)
+        ]:
             supervisor.start_process(name)
             started.add(name)
         info = supervisor.info()
-        why = {name: missing(process, settings, info.get(name)) for name, process in waiting.items() if name in started}
+        why = {
+            name: missing(process, settings, info.get(name))
+            for name, process in waiting.items()
+            if name in started
+        }
         for name in [name for name, reason in why.items() if reason is None]:
             if not _runs(known.get(name)):
                 say(f"{name} ready after {time.monotonic() - began:.1f} s")
             ready.add(name)
             del waiting[name]
         if waiting and time.monotonic() >= patient_until:
-            say("waiting for " + "; ".join(f"{name}: {why[name]}" for name in waiting if name in why))
+            say(
+                "waiting for "
+                + "; ".join(f"{name}: {why[name]}" for name in waiting if name in why)
+            )
             patient_until += TELL_EVERY_S
         if waiting and time.monotonic() - began > timeout:
             raise UserError(_late(layout, why, waiting, timeout))
@@ -70,7 +85,10 @@ def up(
 
 
 def restart(settings: Settings, say: Say, names: tuple[str, ...], timeout: float = 120.0) -> None:
-    """Stop these processes and start them again. Raises `UserError` for an unknown name, and as `up` does."""
+    """Stop these processes and start them again.
+
+    Raises `UserError` for an unknown name, and as `up` does.
+    """
     selected(settings, names)
     _stop_stage(Supervisor(Layout.of(settings)), set(names), timeout)
     up(settings, say, names, timeout)
@@ -83,7 +101,9 @@ def missing(process: Process, settings: Settings, info: Info | None) -> str | No
     if process.oneshot:
         if info.state == "EXITED" and info.exit_status == 0:
             return None
-        return f"exited with {info.exit_status}" if info.state in {"EXITED", "FATAL"} else info.state
+        return (
+            f"exited with {info.exit_status}" if info.state in {"EXITED", "FATAL"} else info.state
+        )
     return probes.missing(process, settings) if info.state == "RUNNING" else info.state
 
 
@@ -91,7 +111,9 @@ def _runs(info: Info | None) -> bool:
     return info is not None and info.state in ALIVE
 
 
-def _late(layout: Layout, why: dict[str, str | None], waiting: dict[str, Process], timeout: float) -> str:
+def _late(
+    layout: Layout, why: dict[str, str | None], waiting: dict[str, Process], timeout: float
+) -> str:
     stuck = "; ".join(f"{name}: {reason}" for name, reason in why.items() if name in waiting)
     behind = [name for name in waiting if name not in why]
     after = f"; not started, as they wait for these: {', '.join(behind)}" if behind else ""
@@ -125,7 +147,10 @@ def _stages(settings: Settings) -> list[set[str]]:
     depth: dict[str, int] = {}
     for name, process in every.items():
         depth[name] = 1 + max((depth[other] for other in process.depends_on), default=-1)
-    return [{name for name in every if depth[name] == level} for level in range(max(depth.values()), -1, -1)]
+    return [
+        {name for name in every if depth[name] == level}
+        for level in range(max(depth.values()), -1, -1)
+    ]
 
 
 def _stop_stage(supervisor: Supervisor, stage: set[str], timeout: float) -> None:

@@ -1,4 +1,7 @@
-"""Whether a process lives. A zombie does not: where a container's first process reaps none, it stays one for ever."""
+"""Whether a process lives.
+
+A zombie does not: where a container's first process reaps none, it stays one for ever.
+"""
 
 from __future__ import annotations
 

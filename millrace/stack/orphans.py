@@ -22,7 +22,10 @@ class Orphan:
 
 
 def recorded(layout: Layout) -> dict[str, int]:
-    """Name and pid of each process that was started here and still lives. A reused pid is told apart by its start."""
+    """Name and pid of each process that was started here and still lives.
+
+    A reused pid is told apart by its start.
+    """
     living = {}
     for path in sorted(layout.run.glob("*.pid")):
         if path.name == "supervisord.pid":

@@ -14,7 +14,10 @@ from millrace.stack.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A port that somebody else holds; `holder` is "pid 12 (java …)", or "unknown" when the system does not tell."""
+    """A port that somebody else holds.
+
+    `holder` is "pid 12 (java …)", or "unknown" when the system does not tell.
+    """
 
     process: str
     purpose: str
@@ -35,7 +38,10 @@ def taken(wanted: Iterable[Process], host: str) -> list[Taken]:
 
 
 def bindable(host: str, port: int) -> bool:
-    """Whether a server could listen there. `SO_REUSEADDR`: connections of a server that is gone do not count."""
+    """Whether a server could listen there.
+
+    `SO_REUSEADDR`: connections of a server that is gone do not count.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -50,7 +56,12 @@ def _holder(port: int) -> tuple[str, int | None]:
     try:
         for connection in psutil.net_connections(kind="tcp"):
             address = connection.laddr
-            if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
+            if (
+                connection.status == psutil.CONN_LISTEN
+                and address
+                and address.port == port
+                and connection.pid
+            ):
                 return f"pid {connection.pid} ({_command(connection.pid)})", connection.pid
     except psutil.AccessDenied:
         pass
@@ -71,7 +82,11 @@ def refuse_taken(wanted: Iterable[Process], host: str) -> None:
     found = taken(wanted, host)
     if not found:
         return
-    lines = [f"port {one.port} ({one.process} {one.purpose}) is taken by {one.holder}" for one in found]
+    lines = [
+        f"port {one.port} ({one.process} {one.purpose}) is taken by {one.holder}" for one in found
+    ]
     pids = sorted({str(one.pid) for one in found if one.pid})
     free = f"free it (`kill {' '.join(pids)}`)" if pids else "free it"
-    raise UserError(f"{'; '.join(lines)}. Either {free}, or move all ports: `export MILLRACE_PORT_OFFSET=1000`")
+    raise UserError(
+        f"{'; '.join(lines)}. Either {free}, or move all ports: `export MILLRACE_PORT_OFFSET=1000`"
+    )

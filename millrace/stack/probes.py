@@ -16,7 +16,10 @@ TIMEOUT = 2.0
 
 
 def missing(process: Process, settings: Settings) -> str | None:
-    """None when the process is ready, else why not, in a few words. Never raises for an unreachable part."""
+    """None when the process is ready, else why not, in a few words.
+
+    Never raises for an unreachable part.
+    """
     return PROBES[process.ready.kind](process, settings)
 
 
@@ -40,7 +43,10 @@ def _http(process: Process, _settings: Settings) -> str | None:
 
 
 def _told(body: bytes) -> str:
-    """What a health page says is wrong: `{"missing": {name: why}}` or `{"problems": …}` as words, else its text."""
+    """What a health page says is wrong: `{"missing": {name: why}}` or `{"problems".
+
+    …}` as words, else its text.
+    """
     try:
         page = json.loads(body)
         wrong = page.get("missing") or page.get("problems")
@@ -66,7 +72,9 @@ def _kafka(process: Process, settings: Settings) -> str | None:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    client = AdminClient({"bootstrap.servers": process.ready.target, "log_level": 0, "socket.timeout.ms": 2000})
+    client = AdminClient(
+        {"bootstrap.servers": process.ready.target, "log_level": 0, "socket.timeout.ms": 2000}
+    )
     try:
         client.list_topics(timeout=TIMEOUT)
     except KafkaException as error:

@@ -1,4 +1,7 @@
-"""Every process of the stack, once, as data: Supervisor, docker-compose, `status` and `doctor` all read this."""
+"""Every process of the stack, once, as data.
+
+Supervisor, docker-compose, `status` and `doctor` all read this.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from functools import partial
 from config.errors import UserError
 from config.products import Product, products
 from config.settings import Settings
-from millrace.stack import flink, kafka, redis, registry
+from millrace.stack.parts import flink, kafka, redis, registry
 
 
 def _nothing(_settings: Settings) -> None:
@@ -19,7 +22,10 @@ def _nothing(_settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How to see that a process is ready: `kind` names a function of `millrace.stack.probes`, `target` its argument."""
+    """How to see that a process is ready.
+
+    `kind` names a function of `millrace.stack.probes`, `target` its argument.
+    """
 
     kind: str
     target: str = ""
@@ -29,9 +35,9 @@ class Probe:
 class Process:
     """One process.
 
-    `command` is what runs in the end; `python -m millrace.stack.run <name>` prepares (configuration, storage) and
-    becomes it. `ports` by purpose. `memory` is the most it should need, in MiB. `oneshot` processes are ready when
-    they have exited with 0.
+    `command` is what runs in the end; `python -m millrace.stack.run <name>` prepares
+    (configuration, storage) and becomes it. `ports` by purpose. `memory` is the most it should
+    need, in MiB. `oneshot` processes are ready when they have exited with 0.
     """
 
     name: str
@@ -98,7 +104,8 @@ def _infrastructure(settings: Settings) -> list[Process]:
             name="taskmanager",
             command=flink.taskmanager(settings),
             prepare=partial(flink.prepare, name="taskmanager"),
-            # RocksDB's allocations, in an arena for every thread, would leave the process larger with each job.
+            # RocksDB's allocations, in an arena for every thread, would leave the process larger
+            # with each job.
             env={**flink.environment(settings), "MALLOC_ARENA_MAX": "1"},
             ports={
                 "rpc": port("flink_taskmanager"),
@@ -117,7 +124,7 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
     consumers = [
         Process(
             name=f"consumer-{product.consumer}",
-            command=_python(f"serving.consumers.{product.consumer}"),
+            command=_python(f"serving.{product.consumer}.consumer"),
             ports={"metrics": base + index},
             depends_on=("topics", "redis"),
             ready=Probe("http", f"http://{settings.host}:{base + index}/readyz"),
@@ -136,7 +143,7 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
         ),
         Process(
             name="jobs",
-            command=_python("millrace.stack.keeper"),
+            command=_python("millrace.flink.keeper"),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
             ready=Probe("http", f"http://{settings.host}:{settings.port('jobs')}/healthz"),

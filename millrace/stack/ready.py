@@ -1,4 +1,7 @@
-"""`python -m millrace.stack.ready NAME`: exit with 0 when a process is ready, else say why. Containers use it."""
+"""`python -m millrace.stack.ready NAME`: exit with 0 when a process is ready, else say why.
+
+Containers use it.
+"""
 
 from __future__ import annotations
 

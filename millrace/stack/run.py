@@ -1,7 +1,7 @@
 """`python -m millrace.stack.run NAME [ENVIRONMENT]`: prepare a process's files, then become it.
 
-What Supervisor and compose start. Supervisor names the file with the settings of whoever typed `up` or `restart`; a
-container's are its own environment.
+What Supervisor and compose start. Supervisor names the file with the settings of whoever typed `up`
+or `restart`; a container's are its own environment.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ from millrace.stack.processes import Process, processes
 
 def environment(process: Process, loaded: Settings) -> dict[str, str]:
     """The process's whole environment."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")
+    }
     extra = {"MILLRACE_API_KEYS": secrets.api_keys(loaded)} if process.name == "api" else {}
     path = os.pathsep.join(part for part in (str(ROOT), inherited.get("PYTHONPATH", "")) if part)
     return {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **process.env, **extra}
 
 
 def main() -> None:
-    """Become the process; one line on stderr and exit code 2 when it cannot be prepared or started."""
+    """Become the process.
+
+    One line on stderr and exit code 2 when it cannot be prepared or started.
+    """
     name, *given = sys.argv[1:]
     try:
         if given:
@@ -43,7 +48,10 @@ def main() -> None:
 
 
 def become(name: str) -> None:
-    """Write the pid file and become the process. Raises `UserError` for bad settings, `OSError` for files."""
+    """Write the pid file and become the process.
+
+    Raises `UserError` for bad settings, `OSError` for files.
+    """
     loaded = settings()
     process = processes(loaded)[name]
     process.prepare(loaded)

@@ -10,7 +10,10 @@ from millrace.stack.layout import Layout
 
 
 def api_keys(settings: Settings) -> str:
-    """The keys the API accepts, comma-separated: the settings', else one made once, readable by its owner alone."""
+    """The keys the API accepts, comma-separated.
+
+    The settings', else one made once, readable by its owner alone.
+    """
     given = settings.api_keys.get_secret_value()
     if given:
         return given

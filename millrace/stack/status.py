@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from config.settings import Settings
-from millrace.stack import cluster
+from millrace.flink import rest as cluster
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.processes import Process, processes
@@ -17,7 +17,10 @@ from millrace.stack.supervisor import Info, Supervisor
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One process. `detail` says what is missing when it is not ready; `uptime_s` is 0 when it does not run."""
+    """One process.
+
+    `detail` says what is missing when it is not ready; `uptime_s` is 0 when it does not run.
+    """
 
     name: str
     state: str
@@ -33,7 +36,11 @@ def status(settings: Settings) -> dict[str, Any]:
     info = Supervisor(Layout.of(settings)).info()
     declared = processes(settings)
     with ThreadPoolExecutor(max_workers=len(declared)) as pool:
-        states = list(pool.map(lambda process: _state(process, settings, info.get(process.name)), declared.values()))
+        states = list(
+            pool.map(
+                lambda process: _state(process, settings, info.get(process.name)), declared.values()
+            )
+        )
     reachable = any(state.name == "jobmanager" and state.ready for state in states)
     return {
         "running": bool(info),

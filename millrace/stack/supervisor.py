@@ -1,4 +1,7 @@
-"""Supervisor (supervisord.org): its configuration rendered from the processes, and a client for its XML-RPC socket."""
+"""Supervisor (supervisord.org).
+
+Its configuration rendered from the processes, and a client for its XML-RPC socket.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,17 @@ def socket_path(layout: Layout) -> Path:
     path = layout.run / "supervisor.sock"
     if len(str(path)) <= LONGEST_SOCKET_PATH:
         return path
-    return Path(tempfile.gettempdir()) / f"millrace-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+    return (
+        Path(tempfile.gettempdir())
+        / f"millrace-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+    )
 
 
 def render(layout: Layout, declared: Iterable[Process], python: str = sys.executable) -> str:
-    """`supervisord.conf`. Programs do not start by themselves: `up` starts them in the order of their readiness."""
+    """`supervisord.conf`.
+
+    Programs do not start by themselves: `up` starts them in the order of their readiness.
+    """
     socket = socket_path(layout)
     head = f"""\
 [supervisord]
@@ -57,7 +66,9 @@ serverurl=unix://{socket}
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
     # '%' starts an expansion in Supervisor's configuration.
-    return head.replace("%", "%%") + "".join(_program(layout, process, python) for process in declared)
+    return head.replace("%", "%%") + "".join(
+        _program(layout, process, python) for process in declared
+    )
 
 
 def _program(layout: Layout, process: Process, python: str) -> str:
@@ -67,7 +78,8 @@ def _program(layout: Layout, process: Process, python: str) -> str:
         "autostart": "false",
         "autorestart": "false" if process.oneshot else "true",
         "startsecs": "0" if process.oneshot else "1",
-        # It backs off a second longer each time; a part that is away for minutes must not be given up.
+        # It backs off a second longer each time; a part that is away for minutes must not be given
+        # up.
         "startretries": "0" if process.oneshot else "1000",
         "stopsignal": "TERM",
         "stopwaitsecs": "15",
@@ -84,7 +96,10 @@ def _program(layout: Layout, process: Process, python: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What Supervisor knows of a process. `state` is its word: RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL."""
+    """What Supervisor knows of a process.
+
+    `state` is its word: RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL.
+    """
 
     name: str
     state: str
@@ -108,7 +123,10 @@ class Supervisor:
         return True
 
     def start(self, declared: Iterable[Process]) -> None:
-        """Start the daemon, or tell the running one about processes that it does not know. Raises `UserError`."""
+        """Start the daemon, or tell the running one about processes that it does not know.
+
+        Raises `UserError`.
+        """
         path = self._layout.run / "supervisord.conf"
         write(path, render(self._layout, declared))
         self._layout.logs.mkdir(parents=True, exist_ok=True)
@@ -116,17 +134,24 @@ class Supervisor:
             self._update()
             return
         daemon = Path(sys.executable).with_name("supervisord")
-        done = subprocess.run((str(daemon), "-c", str(path)), capture_output=True, text=True, check=False, cwd=ROOT)
+        done = subprocess.run(
+            (str(daemon), "-c", str(path)), capture_output=True, text=True, check=False, cwd=ROOT
+        )
         if done.returncode:
             raise UserError(f"supervisord does not start: {(done.stderr or done.stdout).strip()}")
         deadline = time.monotonic() + 10
         while not self.running():
             if time.monotonic() > deadline:
-                raise UserError(f"supervisord does not answer: see {self._layout.logs / 'supervisord.log'}")
+                raise UserError(
+                    f"supervisord does not answer: see {self._layout.logs / 'supervisord.log'}"
+                )
             time.sleep(0.05)
 
     def _update(self) -> None:
-        """What `supervisorctl update` does: changed programs are stopped and replaced, new ones added."""
+        """What `supervisorctl update` does.
+
+        Changed programs are stopped and replaced, new ones added.
+        """
         added, changed, removed = self._call("reloadConfig")[0]
         for name in (*changed, *removed):
             self._call("stopProcessGroup", name)
@@ -139,7 +164,9 @@ class Supervisor:
         if not self.running():
             return {}
         return {
-            one["name"]: Info(one["name"], one["statename"], one["pid"], float(one["start"]), one["exitstatus"])
+            one["name"]: Info(
+                one["name"], one["statename"], one["pid"], float(one["start"]), one["exitstatus"]
+            )
             for one in self._call("getAllProcessInfo")
         }
 
@@ -172,8 +199,12 @@ class Supervisor:
         except Fault as fault:
             if fault.faultCode in allowed:
                 return None
-            raise UserError(f"Supervisor refuses {method}{arguments}: {fault.faultString}") from fault
+            raise UserError(
+                f"Supervisor refuses {method}{arguments}: {fault.faultString}"
+            ) from fault
         except (OSError, HTTPException) as error:
-            raise UserError(f"the stack's Supervisor does not answer ({error}): type `millrace up`") from error
+            raise UserError(
+                f"the stack's Supervisor does not answer ({error}): type `millrace up`"
+            ) from error
         finally:
             transport.close()

@@ -1,4 +1,7 @@
-"""The training frame: a product's feature rows, computed by the engine that specifies what the job computes."""
+"""The training frame.
+
+A product's feature rows, computed by the engine that specifies what the job computes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Rows in order of event time: `x` (rows by features, NaN: unknown), `y` fraud or not, times in ms, customers."""
+    """Rows in order of event time: `x` (rows by features, NaN.
+
+    Unknown), `y` fraud or not, times in ms, customers.
+    """
 
     features: tuple[str, ...]
     x: Floats
@@ -29,7 +35,9 @@ class Frame:
 
     def part(self, mask: npt.NDArray[np.bool_]) -> Frame:
         """The rows where `mask` holds."""
-        return Frame(self.features, self.x[mask], self.y[mask], self.event_time[mask], self.customer[mask])
+        return Frame(
+            self.features, self.x[mask], self.y[mask], self.event_time[mask], self.customer[mask]
+        )
 
     def digest(self) -> str:
         """SHA-256 over names and values: equal frames, equal digests."""
@@ -46,7 +54,10 @@ def collect(
     features: Sequence[str],
     progress: Progress = lambda _: None,
 ) -> Frame:
-    """Feature rows with the verdict on each. `fraud`: by transaction id; `progress` is told how many rows are done."""
+    """Feature rows with the verdict on each.
+
+    `fraud`: by transaction id; `progress` is told how many rows are done.
+    """
     x: list[list[float | None]] = []
     y: list[bool] = []
     times: list[int] = []

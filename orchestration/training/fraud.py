@@ -1,4 +1,7 @@
-"""Trains the fraud model: feature table, split, boosting, thresholds, report, and the model made current."""
+"""Trains the fraud model.
+
+Feature table, split, boosting, thresholds, report, and the model made current.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ import lightgbm
 import numpy as np
 
 from domain.events import FraudLabel, Transaction
-from domain.features.fraud import FRAUD
-from domain.fraud_pipeline import feature_rows
-from domain.rules import Thresholds
+from domain.fraud.features import FRAUD
+from domain.fraud.pipeline import feature_rows
+from domain.fraud.policy import Thresholds
 from orchestration.training.frame import Floats, Frame, Progress, collect
 from orchestration.training.metrics import measure
 from orchestration.training.split import Split, by_time
@@ -25,8 +28,8 @@ from orchestration.training.thresholds import Targets, choose
 
 ROUNDS = 300
 PATIENCE = 40
-# Small trees and strong regularisation: frauds are few. One thread and `deterministic`: the same data gives the same
-# model, on every machine.
+# Small trees and strong regularisation: frauds are few. One thread and `deterministic`: the same
+# data gives the same model, on every machine.
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "metric": "average_precision",
@@ -73,7 +76,9 @@ def frame_of(data: Data, progress: Progress = lambda _: None) -> Frame:
     return collect(feature_rows(data.transactions, data.labels), fraud, FRAUD.model, progress)
 
 
-def fit(split: Split, seed: int, report: Callable[[int], None] = lambda _: None) -> lightgbm.Booster:
+def fit(
+    split: Split, seed: int, report: Callable[[int], None] = lambda _: None
+) -> lightgbm.Booster:
     """Boost on `train`, stop when `validation` no longer gains (average precision)."""
 
     def told(environment: Any) -> None:
@@ -81,7 +86,9 @@ def fit(split: Split, seed: int, report: Callable[[int], None] = lambda _: None)
 
     names = list(split.train.features)
     train = lightgbm.Dataset(split.train.x, split.train.y.astype(np.int8), feature_name=names)
-    validation = lightgbm.Dataset(split.validation.x, split.validation.y.astype(np.int8), reference=train)
+    validation = lightgbm.Dataset(
+        split.validation.x, split.validation.y.astype(np.int8), reference=train
+    )
     return lightgbm.train(
         {**PARAMETERS, "seed": seed},
         train,
@@ -102,7 +109,8 @@ def train(
 ) -> Trained:
     """Train, measure on the test part, write to `folder` and make current.
 
-    Deterministic: the same data and seed give the same files. Raises `UserError` when the data do not allow it.
+    Deterministic: the same data and seed give the same files. Raises `UserError` when the data do
+    not allow it.
     """
     targets = targets or Targets()
     frame = frame_of(data, progress)
@@ -119,7 +127,10 @@ def train(
         "features": list(frame.features),
         "thresholds": asdict(thresholds),
         "targets": asdict(targets),
-        "metrics": {name: _measured(booster, getattr(split, name), thresholds) for name in ("validation", "test")},
+        "metrics": {
+            name: _measured(booster, getattr(split, name), thresholds)
+            for name in ("validation", "test")
+        },
         "trees": booster.best_iteration,
         "importance": _importance(booster),
         "parameters": PARAMETERS,
@@ -148,7 +159,9 @@ def _measured(booster: lightgbm.Booster, frame: Frame, thresholds: Thresholds) -
 def _importance(booster: lightgbm.Booster) -> dict[str, float]:
     gains = booster.feature_importance("gain")
     total = max(float(gains.sum()), 1e-12)
-    ranked = sorted(zip(booster.feature_name(), gains, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    ranked = sorted(
+        zip(booster.feature_name(), gains, strict=True), key=lambda pair: (-pair[1], pair[0])
+    )
     return {name: round(float(gain) / total, 6) for name, gain in ranked}
 
 

@@ -1,4 +1,7 @@
-"""How good a model is: AUC, average precision, and what an investigator sees: the day's 100 most suspect cards."""
+"""How good a model is: AUC, average precision, and what an investigator sees.
+
+The day's 100 most suspect cards.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ DAY_MS = 86_400_000
 def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
     """Share of compromised cards among the k with the highest score of each day, averaged over the days.
 
-    A card that was found once is not counted again. Fraud Detection Handbook, chapter 4.4, "Card Precision top-k".
+    A card that was found once is not counted again. Fraud Detection Handbook, chapter 4.4, "Card
+    Precision top-k".
     """
     found: set[str] = set()
     precisions: list[float] = []

@@ -1,4 +1,7 @@
-"""Where training data come from: the Fraud Detection Handbook's public files, or the simulator made after it."""
+"""Where training data come from.
+
+The Fraud Detection Handbook's public files, or the simulator made after it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 
 from config.errors import UserError
-from ingestion.batches import Rejected
-from ingestion.simulator import Payment, simulation
-from ingestion.sources.handbook import Handbook
+from ingestion.fraud.handbook import Handbook
+from ingestion.fraud.simulator import Payment, simulation
+from ingestion.replay.batches import Rejected
 from orchestration.training.fraud import Data
 
 log = logging.getLogger(__name__)
@@ -23,11 +26,14 @@ HANDBOOK_DELAY_MS = 7 * DAY_MS
 
 
 def handbook(path: Path, rows: int | None = None, delay_ms: int = HANDBOOK_DELAY_MS) -> Data:
-    """The handbook's files, row by row as `millrace replay` reads them; verdicts are known `delay_ms` after payments.
+    """The handbook's files, row by row as `millrace replay` reads them.
 
-    `rows`: a trial on about so many. Whole customers are taken, over the whole time, so their histories stay complete;
-    terminals see fewer payments than they would. Rows that a replay would reject are left out, counted, and told in
-    the log. Raises UserError for files that cannot be read or hold no verdicts.
+    Verdicts are known `delay_ms` after payments.
+
+    `rows`: a trial on about so many. Whole customers are taken, over the whole time, so their
+    histories stay complete; terminals see fewer payments than they would. Rows that a replay would
+    reject are left out, counted, and told in the log. Raises UserError for files that cannot be
+    read or hold no verdicts.
     """
     source = Handbook(path)
     if not source.labelled:
@@ -43,17 +49,24 @@ def handbook(path: Path, rows: int | None = None, delay_ms: int = HANDBOOK_DELAY
 
 
 def simulated(days: int, customers: int, seed: int, delay_ms: int = HANDBOOK_DELAY_MS) -> Data:
-    """The simulator's payments: two terminals a customer, as many of them in reach as in the handbook's own setting."""
+    """The simulator's payments.
+
+    Two terminals a customer, as many of them in reach as in the handbook's own setting.
+    """
     terminals = 2 * customers
     radius = 5.0 * math.sqrt(10_000 / terminals)
     simulator = simulation(seed, customers=customers, terminals=terminals, radius=radius)
     payments = list(chain.from_iterable(simulator.day() for _ in range(days)))
-    return _data(payments, delay_ms, f"simulation of {days} days, {customers} customers, seed {seed}")
+    return _data(
+        payments, delay_ms, f"simulation of {days} days, {customers} customers, seed {seed}"
+    )
 
 
 def _data(payments: list[Payment], delay_ms: int, source: str, rejected: int = 0) -> Data:
     transactions = [payment.transaction for payment in payments]
-    return Data(transactions, [payment.label(delay_ms) for payment in payments], delay_ms, source, rejected)
+    return Data(
+        transactions, [payment.label(delay_ms) for payment in payments], delay_ms, source, rejected
+    )
 
 
 @dataclass(slots=True)
@@ -79,4 +92,8 @@ def _some(payments: Iterable[Payment], source: Handbook, rows: int | None) -> It
         return payments
     total = source.count() or sum(1 for _ in source)
     bound = rows / max(total, 1) * 2**32
-    return (payment for payment in payments if zlib.crc32(payment.transaction.customer_id.encode()) < bound)
+    return (
+        payment
+        for payment in payments
+        if zlib.crc32(payment.transaction.customer_id.encode()) < bound
+    )

@@ -1,7 +1,7 @@
 """Train, validation and test, in time order, with the delay of the verdicts as a gap between them.
 
-A model that is used from day d was trained on verdicts known by d: on payments a delay earlier. A split without that
-gap would promise what nobody can have.
+A model that is used from day d was trained on verdicts known by d: on payments a delay earlier. A
+split without that gap would promise what nobody can have.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def by_time(frame: Frame, gap_ms: int) -> Split:
     validation_end = validation_start + int(usable * VALIDATION)
     parts = {
         "train": frame.part(frame.event_time < train_end),
-        "validation": frame.part((frame.event_time >= validation_start) & (frame.event_time < validation_end)),
+        "validation": frame.part(
+            (frame.event_time >= validation_start) & (frame.event_time < validation_end)
+        ),
         "test": frame.part(frame.event_time >= validation_end + gap_ms),
     }
     for name, part in parts.items():

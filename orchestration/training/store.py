@@ -1,4 +1,7 @@
-"""Where models go: `<folder>/<version>/{model.txt,model.json}`, and `<folder>/current`, replaced in one step."""
+"""Where models go.
+
+`<folder>/<version>/{model.txt,model.json}`, and `<folder>/current`, replaced in one step.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,12 @@ from typing import Any
 
 
 def publish(folder: Path, version: str, booster: str, card: Mapping[str, Any]) -> Path:
-    """Write a model whole, then make it current: a reader sees the old one or the new one, never half of one.
+    """Write a model whole, then make it current.
 
-    `booster` is LightGBM's text, `card` becomes model.json. A version that exists is left as it is: equal versions are
-    equal models. Returns the model's folder.
+    A reader sees the old one or the new one, never half of one.
+
+    `booster` is LightGBM's text, `card` becomes model.json. A version that exists is left as it is:
+    equal versions are equal models. Returns the model's folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / version

@@ -1,4 +1,7 @@
-"""Where a score becomes a decision: chosen on validation data by what people can bear, not by the score's own scale."""
+"""Where a score becomes a decision.
+
+Chosen on validation data by what people can bear, not by the score's own scale.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from domain.rules import Thresholds
+from domain.fraud.policy import Thresholds
 from orchestration.training.frame import Floats
 
 
@@ -15,8 +18,8 @@ from orchestration.training.frame import Floats
 class Targets:
     """What the decisions shall be worth.
 
-    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more than `review_rate` of
-    all payments, and at least `review_precision` of those is fraud.
+    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more
+    than `review_rate` of all payments, and at least `review_precision` of those is fraud.
     """
 
     block_precision: float = 0.9
@@ -25,7 +28,9 @@ class Targets:
 
 
 def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresholds:
-    """The lowest thresholds that meet the targets: they catch the most. Where none does, the decision is never made.
+    """The lowest thresholds that meet the targets: they catch the most.
+
+    Where none does, the decision is never made.
 
     `scores` and `y`: one a row, of validation data that the model was not trained on.
     """
@@ -36,7 +41,11 @@ def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresh
     cuts = np.append(ranked[1:] != ranked[:-1], True)
     blocked = _last(cuts & (hits / count >= targets.block_precision))
     more, frauds = count - blocked, hits - (hits[blocked - 1] if blocked else 0)
-    bearable = (more > 0) & (more <= len(ranked) * targets.review_rate) & (frauds >= targets.review_precision * more)
+    bearable = (
+        (more > 0)
+        & (more <= len(ranked) * targets.review_rate)
+        & (frauds >= targets.review_precision * more)
+    )
     flagged = max(_last(cuts & bearable), blocked)
     return Thresholds(review=_from(ranked, flagged), block=_from(ranked, blocked))
 

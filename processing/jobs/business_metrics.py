@@ -1,7 +1,10 @@
-"""business-metrics: orders, GMV, active visitors and conversion of the shop, by the minute of event time.
+"""business-metrics.
 
-Plain Flink SQL. An event that comes twice within its minute counts once (same id, same time: the same window); one that
-comes after its minute was closed (see `WATERMARK`) is dropped and counted in the operator's numLateRecordsDropped.
+Orders, GMV, active visitors and conversion of the shop, by the minute of event time.
+
+Plain Flink SQL. An event that comes twice within its minute counts once (same id, same time: the
+same window); one that comes after its minute was closed (see `WATERMARK`) is dropped and counted in
+the operator's numLateRecordsDropped.
 """
 
 from __future__ import annotations
@@ -19,14 +22,16 @@ SOURCE = "shop-events"
 SINKS = ("business-metrics", "quarantine")
 WATERMARK = Watermark("event_time", delay_ms=5_000, idle_ms=10_000)
 
-# ROW_NUMBER over a window's rows is a window deduplication: append-only, and its state goes when the window closes.
+# ROW_NUMBER over a window's rows is a window deduplication: append-only, and its state goes when
+# the window closes.
 _EVENTS = """
     SELECT * FROM (
         SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, event_id ORDER BY event_time) AS nth
         FROM TUMBLE(TABLE readable, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)
     ) WHERE nth = 1"""
 
-# A sum of them would not be finite, and a minute without a finite GMV is no minute: such a line counts as unpriced.
+# A sum of them would not be finite, and a minute without a finite GMV is no minute: such a line
+# counts as unpriced.
 _MOST = "1E15"
 _AMOUNT = f"CASE WHEN ABS(price * quantity) <= {_MOST} THEN price * quantity END"
 
@@ -50,7 +55,9 @@ _METRICS = {
 
 def metrics() -> str:
     """The columns of `business-metrics`, one row a minute that had an event."""
-    selected = ", ".join(f"{_METRICS.get(name, name)} AS {name}" for name in columns("BusinessMetrics"))
+    selected = ", ".join(
+        f"{_METRICS.get(name, name)} AS {name}" for name in columns("BusinessMetrics")
+    )
     return f"SELECT {selected} FROM minutes"
 
 

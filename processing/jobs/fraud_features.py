@@ -1,11 +1,13 @@
-"""fraud-features: every card payment with what was known of its customer and terminal when it was made.
+"""fraud-features.
+
+Every card payment with what was known of its customer and terminal when it was made.
 
     transactions ─────── rolling(customer) ──┐
                                              ├── rolling(terminal) ── fraud-features
     transaction-labels ──────────────────────┘
     what can't be read of both ── quarantine
 
-Which features, and over which windows, is declared in `domain/features/fraud.py`.
+Which features, and over which windows, is declared in `domain/fraud/features.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import json
 from typing import TYPE_CHECKING
 
 from domain.features.declaration import FeatureSet
-from domain.features.fraud import CUSTOMER, FRAUD, TERMINAL
+from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL
 from processing.session import session
 from processing.tables import columns, literal, sink_ddl, source_ddl, unreadable
 
@@ -38,7 +40,10 @@ def payments() -> str:
 
 
 def rolling(features: FeatureSet, table: str, uid: str) -> str:
-    """`table` with the declared features added by the kernel; `uid` keeps the state's place in savepoints."""
+    """`table` with the declared features added by the kernel.
+
+    `uid` keeps the state's place in savepoints.
+    """
     spec = literal(json.dumps(features.spec(), ensure_ascii=False))
     return f"""
         SELECT * FROM rolling(
@@ -67,7 +72,10 @@ def payments_and_verdicts() -> str:
 
 
 def features() -> str:
-    """The columns of `fraud-features`; a late payment comes with `late` set and NULL for what can't be known."""
+    """The columns of `fraud-features`.
+
+    A late payment comes with `late` set and NULL for what can't be known.
+    """
     special = {
         "late": f"{CUSTOMER.late} OR {TERMINAL.late}",
         "feature_set_version": literal(FRAUD.version),
@@ -89,7 +97,8 @@ def topology(environment: TableEnvironment) -> StatementSet:
         "terminals": rolling(TERMINAL, "payments_and_verdicts", uid="fraud-terminal"),
     }
     for name, query in views.items():
-        # Tables, not SQL views: a view over a call of a process table function does not parse when it is expanded.
+        # Tables, not SQL views: a view over a call of a process table function does not parse when
+        # it is expanded.
         environment.create_temporary_view(name, environment.sql_query(query))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO fraud_features {features()}")

@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from config.errors import UserError
 from config.logging import configure
 from config.settings import Settings, settings
-from ingestion.avro import Codec
-from ingestion.registry import Registry
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 from serving.api.app import create
 from serving.api.context import Context, RedisValues
 from serving.process import freeze
@@ -24,15 +24,24 @@ log = structlog.get_logger(__name__)
 
 
 def context(configured: Settings) -> Context:
-    """Clients from settings. Nothing is connected yet: the API starts without its parts and says so in /readyz."""
+    """Clients from settings.
+
+    Nothing is connected yet: the API starts without its parts and says so in /readyz.
+    """
     client = redis.asyncio.Redis.from_url(
         configured.redis_url,
         socket_timeout=2,
         socket_connect_timeout=1,
-        retry=Retry(NoBackoff(), 1),  # once: a connection that died with an old Redis is no reason for a 503
+        retry=Retry(
+            NoBackoff(), 1
+        ),  # once: a connection that died with an old Redis is no reason for a 503
         max_connections=256,
     )
-    return Context(configured, RedisValues(client), Codec(Registry(configured.registry_url, attempts=1, timeout=2)))
+    return Context(
+        configured,
+        RedisValues(client),
+        Codec(Registry(configured.registry_url, attempts=1, timeout=2)),
+    )
 
 
 class Server(uvicorn.Server):

@@ -1,7 +1,7 @@
-"""The app: frame here, products in serving/api/routes/, mounted by config/products.yaml.
+"""The app: frame here, products in serving/<consumer>/routes.py, mounted by config/products.yaml.
 
-A product's module exports `routers` and, if it needs parts of its own while the app runs, `lifespan(context)`: an
-asynchronous context manager.
+A product's module exports `routers` and, if it needs parts of its own while the app runs,
+`lifespan(context)`: an asynchronous context manager.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ _key = APIKeyHeader(name="X-API-Key", auto_error=False, description=KEY)  # chec
 
 def modules() -> list[ModuleType]:
     """The routes of every product."""
-    return [import_module(f"serving.api.routes.{product.consumer}") for product in products()]
+    return [import_module(f"serving.{product.consumer}.routes") for product in products()]
 
 
 def create(context: Context, routes: Iterable[ModuleType] | None = None) -> FastAPI:
-    """The app. Raises `UserError` when no API key is configured: an API open to all is nobody's intention."""
+    """The app.
+
+    Raises `UserError` when no API key is configured: an API open to all is nobody's intention.
+    """
     keys = Keys(context.settings.api_keys.get_secret_value().split(","))
     if not keys:
         raise UserError("no API key: set MILLRACE_API_KEYS to one or more keys, comma-separated")
@@ -113,7 +116,11 @@ async def readyz(request: Request) -> Response:
     answers = await asyncio.gather(*(_within(check()) for check in checks.values()))
     missing = {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
     status = HTTPStatus.SERVICE_UNAVAILABLE if missing else HTTPStatus.OK
-    return Response(orjson.dumps({"ready": not missing, "missing": missing}), status, media_type="application/json")
+    return Response(
+        orjson.dumps({"ready": not missing, "missing": missing}),
+        status,
+        media_type="application/json",
+    )
 
 
 async def _within(check: Any) -> str | None:
@@ -127,4 +134,6 @@ async def _within(check: Any) -> str | None:
 @_operations.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Request times, memory, collections."""
-    return Response(generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(
+        generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST
+    )

@@ -10,13 +10,16 @@ import redis.asyncio
 from starlette.requests import Request
 
 from config.settings import Settings
-from ingestion.avro import Codec
+from ingestion.wire.codec import Codec
 
 Check = Callable[[], Awaitable[str | None]]
 
 
 class Values(Protocol):
-    """The reading side of serving/store.py. Every method raises redis.RedisError when the store is away."""
+    """The reading side of serving/store.py.
+
+    Every method raises redis.RedisError when the store is away.
+    """
 
     async def get(self, key: str) -> bytes | None:
         """The stored bytes of a key."""
@@ -63,7 +66,10 @@ class RedisValues:
 
 @dataclass(slots=True)
 class Context:
-    """Shared parts. A product's `lifespan` may add to `checks` (by name, what /readyz asks) and to `parts`."""
+    """Shared parts.
+
+    A product's `lifespan` may add to `checks` (by name, what /readyz asks) and to `parts`.
+    """
 
     settings: Settings
     values: Values

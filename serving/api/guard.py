@@ -1,4 +1,7 @@
-"""What every request passes: key, request limit, body size, and its measurement. Plain ASGI: no task, no copy."""
+"""What every request passes: key, request limit, body size, and its measurement.
+
+Plain ASGI: no task, no copy.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,16 @@ PROTECTED = "/v1/"
 class Guard:
     """The middleware. `limiter` is passed in so that tests need no waiting."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, limiter: Limiter, max_body: int, metrics: Metrics) -> None:
-        self._app, self._keys, self._limiter, self._max, self._metrics = app, keys, limiter, max_body, metrics
+    def __init__(
+        self, app: ASGIApp, keys: Keys, limiter: Limiter, max_body: int, metrics: Metrics
+    ) -> None:
+        self._app, self._keys, self._limiter, self._max, self._metrics = (
+            app,
+            keys,
+            limiter,
+            max_body,
+            metrics,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
@@ -59,11 +70,15 @@ class Guard:
         owner = self._keys.owner(key) if key else None
         if owner is None:
             detail = "this API key is not known" if key else "the header X-API-Key is missing"
-            return problems.response(HTTPStatus.UNAUTHORIZED, detail, path, {"WWW-Authenticate": "ApiKey"})
+            return problems.response(
+                HTTPStatus.UNAUTHORIZED, detail, path, {"WWW-Authenticate": "ApiKey"}
+            )
         wait = self._limiter.wait(owner)
         if wait > 0:
             headers = {"Retry-After": str(int(wait) + 1)}
-            return problems.response(HTTPStatus.TOO_MANY_REQUESTS, "request limit of this key reached", path, headers)
+            return problems.response(
+                HTTPStatus.TOO_MANY_REQUESTS, "request limit of this key reached", path, headers
+            )
         if length.isdigit() and int(length) > self._max:
             return problems.response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _at_most(self._max), path)
         return None

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 
 def digest(key: bytes) -> bytes:
-    """What is kept of a key. Keys are long random strings, so a plain SHA-256 will do (no dictionary to try)."""
+    """What is kept of a key.
+
+    Keys are long random strings, so a plain SHA-256 will do (no dictionary to try).
+    """
     return hashlib.sha256(key).digest()
 
 
@@ -22,7 +25,10 @@ class Keys:
         return len(self._known)
 
     def owner(self, presented: bytes) -> str | None:
-        """A name for the key's owner (the start of its hash), or None. Compares with every key, in constant time."""
+        """A name for the key's owner (the start of its hash), or None.
+
+        Compares with every key, in constant time.
+        """
         asked = digest(presented)
         found = False
         for known in self._known:

@@ -1,8 +1,9 @@
 """Routes for look-ups: declared like any other of FastAPI's, served without its machinery.
 
-A look-up has one path parameter and answers stored bytes, so matching through included routers, resolving dependencies
-and serialising a model would be most of its time (docs/decisions/0005). The declaration still makes the OpenAPI page;
-what serves is a plain Starlette route, in front of the others. Path parameters arrive as they are, strings.
+A look-up has one path parameter and answers stored bytes, so matching through included routers,
+resolving dependencies and serialising a model would be most of its time (docs/decisions/0005). The
+declaration still makes the OpenAPI page; what serves is a plain Starlette route, in front of the
+others. Path parameters arrive as they are, strings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from starlette.types import Scope
 
 
 class _Rest(Convertor[str]):
-    """`{name:rest}`: an id that ends a path, whatever it holds. Slashes arrive decoded; `path` stops at a newline."""
+    """`{name:rest}`: an id that ends a path, whatever it holds.
+
+    Slashes arrive decoded; `path` stops at a newline.
+    """
 
     regex = "(?s:.+)"
 
@@ -53,7 +57,10 @@ def plain(router: APIRouter) -> Iterator[Route]:
     for route in router.routes:
         if isinstance(route, LeanRoute):
             yield _Plain(
-                route.path, _bound(route.endpoint), methods=sorted(route.methods or ()), include_in_schema=False
+                route.path,
+                _bound(route.endpoint),
+                methods=sorted(route.methods or ()),
+                include_in_schema=False,
             )
 
 

@@ -13,9 +13,9 @@ from limits.strategies import FixedWindowRateLimiter
 class Windows(Storage):
     """Counts in this process's memory, one window a key.
 
-    The library's own MemoryStorage starts a thread to expire counts, at most every 10 ms: at 500 requests a second that
-    is every fifth request, and dearer than all else a look-up does. There are as many counts here as API keys, so none
-    needs to be expired.
+    The library's own MemoryStorage starts a thread to expire counts, at most every 10 ms: at 500
+    requests a second that is every fifth request, and dearer than all else a look-up does. There
+    are as many counts here as API keys, so none needs to be expired.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,7 +62,10 @@ class Windows(Storage):
 
 
 class Limiter:
-    """Fixed windows of a second. `clock` must never step: a wall clock set back would hold a window open."""
+    """Fixed windows of a second.
+
+    `clock` must never step: a wall clock set back would hold a window open.
+    """
 
     def __init__(self, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._item: RateLimitItem = RateLimitItemPerSecond(per_second)
@@ -73,4 +76,6 @@ class Limiter:
         """Count a request; 0 if it may pass, else the seconds until the next may."""
         if self._strategy.hit(self._item, owner):
             return 0.0
-        return max(0.001, self._strategy.get_window_stats(self._item, owner).reset_time - self._clock())
+        return max(
+            0.001, self._strategy.get_window_stats(self._item, owner).reset_time - self._clock()
+        )

@@ -45,7 +45,9 @@ class ProblemBody(BaseModel):
 class Problem(Exception):  # noqa: N818 - named as in the RFC
     """Answer with this status and detail. `headers` are added to the answer."""
 
-    def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.headers = status, detail, headers
 
@@ -62,7 +64,9 @@ def _body(status: int, detail: str, path: str) -> dict[str, Any]:
     }
 
 
-def response(status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+def response(
+    status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
     """The answer itself; `more` are further members of the body."""
     content = orjson.dumps({**_body(status, detail, path), **more})
     return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
@@ -72,7 +76,11 @@ def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entry of these errors."""
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
-        int(status): {"description": status.phrase, "model": ProblemBody, "content": {MEDIA_TYPE: {"schema": schema}}}
+        int(status): {
+            "description": status.phrase,
+            "model": ProblemBody,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
         for status in statuses
     }
 
@@ -96,7 +104,10 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    found = [{"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])} for one in error.errors()]
+    found = [
+        {"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])}
+        for one in error.errors()
+    ]
     detail = "; ".join(f"{one['where']}: {one['what']}" for one in found)
     return response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request.url.path, errors=found)
 
@@ -104,17 +115,25 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _store_away(request: Request, error: Exception) -> Response:
     log.warning("store away", error=f"{type(error).__name__}: {error}", path=request.url.path)
     return response(
-        HTTPStatus.SERVICE_UNAVAILABLE, "the store is away, try again", request.url.path, {"Retry-After": "1"}
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "the store is away, try again",
+        request.url.path,
+        {"Retry-After": "1"},
     )
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected", exc_info=error, path=request.url.path)
-    return response(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it is logged", request.url.path)
+    return response(
+        HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it is logged", request.url.path
+    )
 
 
 def truthful(page: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI page with errors as they are sent: FastAPI adds `application/json`, and a 422 of its own."""
+    """The OpenAPI page with errors as they are sent.
+
+    FastAPI adds `application/json`, and a 422 of its own.
+    """
     for operation in (operation for path in page["paths"].values() for operation in path.values()):
         for status, answer in list(operation["responses"].items()):
             content = answer.get("content", {})

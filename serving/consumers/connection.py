@@ -14,7 +14,9 @@ _ASK_EVERY_S = _ANSWER_S = 1.0
 
 
 class Connection:
-    """The client says only once that all brokers are gone, and never that one is back: so then they are asked.
+    """The client says only once that all brokers are gone, and never that one is back.
+
+    So then they are asked.
 
     Records that still arrive prove nothing, they may come out of the client's own queue.
     """
@@ -32,7 +34,10 @@ class Connection:
             self._next = self._clock() + _ASK_EVERY_S
 
     def trouble(self, consumer: Consumer) -> str | None:
-        """What is wrong, None if nothing is known. Blocks for a second at most, and only while something is wrong."""
+        """What is wrong, None if nothing is known.
+
+        Blocks for a second at most, and only while something is wrong.
+        """
         if self._trouble and self._clock() >= self._next:
             try:
                 consumer.list_topics(timeout=_ANSWER_S)

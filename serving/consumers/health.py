@@ -59,8 +59,16 @@ def _answer(path: str, health: Health, registry: CollectorRegistry) -> tuple[int
         return (_status(alive), "application/json", orjson.dumps({"alive": alive}))
     if path == "/readyz":
         missing = dict(health.missing)
-        return (_status(not missing), "application/json", orjson.dumps({"ready": not missing, "missing": missing}))
-    return HTTPStatus.NOT_FOUND, "application/json", b'{"detail":"know /healthz, /readyz, /metrics"}'
+        return (
+            _status(not missing),
+            "application/json",
+            orjson.dumps({"ready": not missing, "missing": missing}),
+        )
+    return (
+        HTTPStatus.NOT_FOUND,
+        "application/json",
+        b'{"detail":"know /healthz, /readyz, /metrics"}',
+    )
 
 
 def _status(fine: bool) -> int:

@@ -1,4 +1,7 @@
-"""Which offsets may be committed: those whose batch, and every batch before it, is done and confirmed by the broker."""
+"""Which offsets may be committed.
+
+Those whose batch, and every batch before it, is done and confirmed by the broker.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Entry:
-    """One batch: where each partition stands after it, and how many of its records the broker has yet to confirm.
+    """One batch.
+
+    Where each partition stands after it, and how many of its records the broker has yet to confirm.
 
     `done_at`: when the store had its values, on a clock in seconds; None before.
     """
@@ -45,7 +50,10 @@ class Ledger:
         return bool(self._entries) and self._entries[0].settled(until)
 
     def committable(self, until: float = math.inf) -> dict[int, int]:
-        """Next offset by partition over the confirmed head of the batches done by `until`; this forgets them."""
+        """Next offset by partition over the confirmed head of the batches done by `until`.
+
+        This forgets them.
+        """
         positions: dict[int, int] = {}
         while self.ripe(until):
             positions.update(self._entries.popleft().positions)
@@ -55,4 +63,6 @@ class Ledger:
         """Partitions that are no longer ours: their offsets are their new owner's."""
         gone = set(partitions)
         for entry in self._entries:
-            entry.positions = {place: offset for place, offset in entry.positions.items() if place not in gone}
+            entry.positions = {
+                place: offset for place, offset in entry.positions.items() if place not in gone
+            }

@@ -1,9 +1,10 @@
 """The loop of every consumer: a topic in, values into the store, records out, offsets last.
 
-A batch is as large as the backlog: one record when idle, everything that is there under load. Offsets are committed
-once the store has the batch's values and the broker its records, so a crash at any point repeats work and loses none;
-the store's writes are idempotent, so repeating changes nothing. Commits trail the store, and a store that comes back
-from a restart ends the process: the next one reads again what the store may have forgotten.
+A batch is as large as the backlog: one record when idle, everything that is there under load.
+Offsets are committed once the store has the batch's values and the broker its records, so a crash
+at any point repeats work and loses none; the store's writes are idempotent, so repeating changes
+nothing. Commits trail the store, and a store that comes back from a restart ends the process: the
+next one reads again what the store may have forgotten.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from config.errors import RetryableError
-from ingestion import quarantine
-from ingestion.avro import Codec
+from ingestion.kafka import quarantine
+from ingestion.wire.codec import Codec
 from serving.consumers.connection import Connection
 from serving.consumers.handling import Batch, Handler
 from serving.consumers.health import Health
@@ -35,8 +36,9 @@ log = structlog.get_logger(__name__)
 class Pace:
     """How the loop waits, in seconds.
 
-    `trail`: offsets are committed so long after the store had the values. Redis answers up to two seconds before its
-    file has them (appendfsync everysec, its sync slow); killed then, it comes back without, and they are read again.
+    `trail`: offsets are committed so long after the store had the values. Redis answers up to two
+    seconds before its file has them (appendfsync everysec, its sync slow); killed then, it comes
+    back without, and they are read again.
     """
 
     idle: float = 0.1
@@ -82,9 +84,15 @@ class Loop:
         self._stopping = True
 
     def run(self) -> None:
-        """Run until stopped. Raises what no retry mends; the supervisor starts the process again."""
+        """Run until stopped.
+
+        Raises what no retry mends; the supervisor starts the process again.
+        """
         self._consumer.subscribe(
-            [self._product.topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            [self._product.topic],
+            on_assign=self._assigned,
+            on_revoke=self._revoked,
+            on_lost=self._lost,
         )
         trail = self._pace.trail
         try:
@@ -129,14 +137,17 @@ class Loop:
         self._metrics.ready.set(0 if missing else 1)
 
     def _poll(self) -> list[Message]:
-        # consume(n, timeout) would wait for n records or the whole timeout: so wait for one, then take what is there.
+        # consume(n, timeout) would wait for n records or the whole timeout: so wait for one, then
+        # take what is there.
         first = self._pending or self._read(1, self._pace.idle)
         self._pending = []
         left = self._size - len(first)
         return first + self._read(left, 0) if first and left > 0 else first
 
     def _read(self, count: int, timeout: float) -> list[Message]:
-        return [message for message in self._consumer.consume(count, timeout) if self._readable(message)]
+        return [
+            message for message in self._consumer.consume(count, timeout) if self._readable(message)
+        ]
 
     def _readable(self, message: Message) -> bool:
         error = message.error()
@@ -144,7 +155,9 @@ class Loop:
             return True
         if error.fatal():
             raise KafkaException(error)
-        log.warning("kafka", error=error.str())  # the client mends these itself: broker away, topic not there yet
+        log.warning(
+            "kafka", error=error.str()
+        )  # the client mends these itself: broker away, topic not there yet
         return False
 
     # One batch
@@ -163,7 +176,11 @@ class Loop:
         self._metrics.work.observe(time.perf_counter() - started)
 
     def _positions(self, messages: list[Message]) -> dict[int, int]:
-        return {message.partition(): message.offset() + 1 for message in messages if message.partition() in self._owned}
+        return {
+            message.partition(): message.offset() + 1
+            for message in messages
+            if message.partition() in self._owned
+        }
 
     def _store_batch(self, batch: Batch) -> None:
         winners = self._store.apply([made.result.write for made in batch.made])
@@ -175,7 +192,10 @@ class Loop:
                 self._handler.replace(batch, made, winner.data)
 
     def _outgoing(self, batch: Batch) -> list[tuple[str, bytes, bytes]]:
-        """All to be produced, as topic, key and value, before anything of it is: sending must not be repeated."""
+        """All to be produced, as topic, key and value, before anything of it is.
+
+        Sending must not be repeated.
+        """
         output = self._product.output
         results = [
             (output, made.result.key.encode(), made.output)
@@ -183,15 +203,22 @@ class Loop:
             if output is not None and made.output is not None
         ]
         job, now = f"consumer/{self._product.name}", int(self._now() * 1000)
-        aside = [quarantine.put_aside(self._codec, message, error, job=job, now=now) for message, error in batch.poison]
-        return results + [(quarantine.TOPIC, self._product.topic.encode(), value) for value in aside]
+        aside = [
+            quarantine.put_aside(self._codec, message, error, job=job, now=now)
+            for message, error in batch.poison
+        ]
+        return results + [
+            (quarantine.TOPIC, self._product.topic.encode(), value) for value in aside
+        ]
 
     def _tell(self, batch: Batch) -> None:
         self._metrics.batch.observe(len(batch.made) + len(batch.poison))
         self._metrics.records.inc(len(batch.made))
         for message, error in batch.poison:
             self._metrics.poison.inc()
-            log.error("quarantined", reason=error.reason, detail=error.detail, offset=message.offset())
+            log.error(
+                "quarantined", reason=error.reason, detail=error.detail, offset=message.offset()
+            )
 
     def _send(self, entry: Entry, topic: str, key: bytes, value: bytes) -> None:
         def delivered(error: KafkaError | None, _: Message) -> None:
@@ -234,12 +261,17 @@ class Loop:
                 return result
 
     def _wait(self, seconds: float) -> None:
-        """Serve the group without reading on. What comes through nevertheless is kept for the next batch."""
+        """Serve the group without reading on.
+
+        What comes through nevertheless is kept for the next batch.
+        """
         self._consumer.pause(self._consumer.assignment())
         until = time.monotonic() + seconds
         while not self._stopping and (left := until - time.monotonic()) > 0:
             self._health.beat()
-            came = self._read(1, min(left, self._pace.idle))  # may take partitions away, and what is pending of them
+            came = self._read(
+                1, min(left, self._pace.idle)
+            )  # may take partitions away, and what is pending of them
             self._pending += came
             self._producer.poll(0)
         self._consumer.resume(self._consumer.assignment())
@@ -255,13 +287,19 @@ class Loop:
         except RetryableError:
             return  # what it comes back as decides
         positions = self._ledger.committable(until)
-        offsets = [TopicPartition(self._product.topic, place, offset) for place, offset in positions.items()]
+        offsets = [
+            TopicPartition(self._product.topic, place, offset)
+            for place, offset in positions.items()
+        ]
         if offsets:
             self._consumer.commit(offsets=offsets, asynchronous=asynchronous)
             self._metrics.commits.inc()
 
     def _settle(self, trail: float) -> None:
-        """Wait for outstanding confirmations, then commit and wait for it. What stays uncommitted is read again."""
+        """Wait for outstanding confirmations, then commit and wait for it.
+
+        What stays uncommitted is read again.
+        """
         self._producer.flush(self._pace.stop)
         try:
             self._commit(trail, asynchronous=False)
@@ -289,7 +327,9 @@ class Loop:
         log.info("revoked", partitions=sorted(gone))
 
     def _measure_lag(self) -> None:
-        places = self._consumer.position([TopicPartition(self._product.topic, owned) for owned in self._owned])
+        places = self._consumer.position(
+            [TopicPartition(self._product.topic, owned) for owned in self._owned]
+        )
         begun = [place for place in places if place.offset >= 0]
         for place in begun + self._not_begun([place for place in places if place.offset < 0]):
             low, high = self._consumer.get_watermark_offsets(place, timeout=1, cached=True)
@@ -297,7 +337,10 @@ class Loop:
                 self._metrics.set_lag(place.partition, max(0, high - max(place.offset, low, 0)))
 
     def _not_begun(self, places: list[TopicPartition]) -> list[TopicPartition]:
-        """Where reading will begin in partitions of which nothing was read yet: what the group has committed."""
+        """Where reading will begin in partitions of which nothing was read yet.
+
+        What the group has committed.
+        """
         try:
             return self._consumer.committed(places, timeout=1) if places else []
         except KafkaException:

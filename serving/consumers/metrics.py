@@ -7,7 +7,37 @@ from contextlib import suppress
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 MILLISECONDS = (
-    *(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100),
+    *(
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        12,
+        14,
+        16,
+        18,
+        20,
+        22,
+        24,
+        26,
+        28,
+        30,
+        35,
+        40,
+        45,
+        50,
+        60,
+        70,
+        80,
+        90,
+        100,
+    ),
     *(125, 150, 200, 250, 300, 400, 500, 750, 1000, 2000, 5000, 10_000, 30_000, 60_000),
 )
 SECONDS = tuple(bound / 1000 for bound in MILLISECONDS)
@@ -25,12 +55,20 @@ class Metrics:
             return Counter(name, text, names, registry=self.registry).labels(**label)
 
         self.records = counter("millrace_consumer_records_total", "Records handled.")
-        self.kept = counter("millrace_consumer_kept_total", "Records whose write lost to an earlier or newer value.")
+        self.kept = counter(
+            "millrace_consumer_kept_total", "Records whose write lost to an earlier or newer value."
+        )
         self.poison = counter("millrace_consumer_quarantined_total", "Records put in quarantine.")
-        self.retries = counter("millrace_consumer_retries_total", "Batches tried again because a part was away.")
+        self.retries = counter(
+            "millrace_consumer_retries_total", "Batches tried again because a part was away."
+        )
         self.commits = counter("millrace_consumer_commits_total", "Offset commits.")
         self.batch = Histogram(
-            "millrace_consumer_batch_records", "Records a batch.", names, buckets=BATCHES, registry=self.registry
+            "millrace_consumer_batch_records",
+            "Records a batch.",
+            names,
+            buckets=BATCHES,
+            registry=self.registry,
         ).labels(**label)
         self.latency = Histogram(
             "millrace_event_to_store_seconds",
@@ -40,7 +78,11 @@ class Metrics:
             registry=self.registry,
         ).labels(**label)
         self.work = Histogram(
-            "millrace_consumer_batch_seconds", "Time a batch takes.", names, buckets=SECONDS, registry=self.registry
+            "millrace_consumer_batch_seconds",
+            "Time a batch takes.",
+            names,
+            buckets=SECONDS,
+            registry=self.registry,
         ).labels(**label)
         self.lag = Gauge(
             "millrace_consumer_lag_records",
@@ -48,7 +90,9 @@ class Metrics:
             [*names, "partition"],
             registry=self.registry,
         )
-        ready = Gauge("millrace_consumer_ready", "1 when nothing is missing.", names, registry=self.registry)
+        ready = Gauge(
+            "millrace_consumer_ready", "1 when nothing is missing.", names, registry=self.registry
+        )
         self.ready = ready.labels(**label)
         self._consumer = consumer
 

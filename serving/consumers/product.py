@@ -20,9 +20,12 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What becomes of one record: a write, and (if the product has an output topic) a record to produce under `key`.
+    """What becomes of one record.
 
-    `origin` is when the event that caused it entered the system (ms): the latency metric counts from there.
+    A write, and (if the product has an output topic) a record to produce under `key`.
+
+    `origin` is when the event that caused it entered the system (ms): the latency metric counts
+    from there.
     """
 
     write: Write
@@ -32,21 +35,28 @@ class Result:
 
 
 class Product(Protocol):
-    """A topic in, writes out. `name` names process, group and metrics; `output` a topic to produce to, or None."""
+    """A topic in, writes out.
+
+    `name` names process, group and metrics; `output` a topic to produce to, or None.
+    """
 
     name: str
     topic: str
     output: str | None
 
     def missing(self) -> str | None:
-        """What it lacks to work, for a person; None when it is ready. Asked before each batch, so cheap."""
+        """What it lacks to work, for a person; None when it is ready.
+
+        Asked before each batch, so cheap.
+        """
         ...
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """One result a record, in order, without touching any store.
 
-        Raises `RetryableError` to see the batch again. After anything else it sees the records one by one, and what
-        raises again then is put aside: `UnreadableError` gives the reason, whatever else counts as refused.
+        Raises `RetryableError` to see the batch again. After anything else it sees the records one
+        by one, and what raises again then is put aside: `UnreadableError` gives the reason,
+        whatever else counts as refused.
         """
         ...
 

@@ -18,9 +18,9 @@ from config.logging import configure
 from config.products import products
 from config.settings import Settings
 from config.settings import settings as configured
-from ingestion.avro import Codec
-from ingestion.producer import producer_config
-from ingestion.registry import Registry
+from ingestion.kafka.producer import producer_config
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 from serving.consumers.connection import Connection
 from serving.consumers.health import Health, serve
 from serving.consumers.loop import Loop
@@ -32,7 +32,9 @@ from serving.store import RedisStore, StoreRestartedError
 log = structlog.get_logger(__name__)
 # A decision is never given up: the offsets behind it wait for its confirmation.
 UNHURRIED = {"linger.ms": 2, "delivery.timeout.ms": 0, "socket.nagle.disable": True}
-kafka_log = logging.getLogger("kafka")  # the C library's own lines would go to standard error as they are
+kafka_log = logging.getLogger(
+    "kafka"
+)  # the C library's own lines would go to standard error as they are
 
 
 def consumer_config(settings: Settings, group: str) -> dict[str, str | int | bool]:
@@ -60,7 +62,10 @@ def metrics_port(settings: Settings, consumer: str) -> int:
 
 
 def run(name: str, make: Callable[[Settings], Product]) -> None:
-    """Run the consumer `name` until SIGTERM or SIGINT; `make` builds its product once logging is set up."""
+    """Run the consumer `name` until SIGTERM or SIGINT.
+
+    `make` builds its product once logging is set up.
+    """
     settings = configured()
     configure(f"consumer-{name}", settings)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each call of the registry
@@ -68,7 +73,9 @@ def run(name: str, make: Callable[[Settings], Product]) -> None:
     group = f"millrace-{name}"
     health, metrics = Health(time.monotonic), Metrics(product.name)
     server = serve(settings.host, metrics_port(settings, product.name), health, metrics.registry)
-    store = RedisStore(redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2))
+    store = RedisStore(
+        redis.Redis.from_url(settings.redis_url, socket_timeout=5, socket_connect_timeout=2)
+    )
     kafka = Connection()
     loop = Loop(
         product,
@@ -87,7 +94,9 @@ def run(name: str, make: Callable[[Settings], Product]) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    log.info("started", topic=product.topic, kafka=settings.kafka_bootstrap, port=server.server_port)
+    log.info(
+        "started", topic=product.topic, kafka=settings.kafka_bootstrap, port=server.server_port
+    )
     freeze()
     try:
         loop.run()

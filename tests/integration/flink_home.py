@@ -1,4 +1,7 @@
-"""Scripts run in the flink environment, each a mini cluster of its own: shipped jars, connectors, kernel."""
+"""Scripts run in the flink environment, each a mini cluster of its own.
+
+Shipped jars, connectors, kernel.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,9 @@ def run_script(
         library.mkdir()
         for jar in (*layout.flink_home.glob("lib/*.jar"), *layout.flink_jars.glob("*.jar")):
             (library / jar.name).symlink_to(jar)
-        shutil.copy(layout.kernel_jar, library)  # a rebuild must not change the jar under the running job
+        shutil.copy(
+            layout.kernel_jar, library
+        )  # a rebuild must not change the jar under the running job
     environment = {
         **os.environ,
         "PYTHONPATH": str(layout.root),

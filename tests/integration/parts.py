@@ -1,4 +1,7 @@
-"""Hands for tests that disturb the stack: kill a part, wait for a condition, read what is stored."""
+"""Hands for tests that disturb the stack.
+
+Kill a part, wait for a condition, read what is stored.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,18 @@ from confluent_kafka import Consumer, TopicPartition
 
 from config.settings import Settings
 from domain.events import FraudLabel, Transaction
-from ingestion.avro import Codec
-from ingestion.producer import KafkaSink, Sink
-from ingestion.registry import Registry
+from ingestion.kafka.producer import KafkaSink, Sink
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 
 JOB_GROUP, CONSUMER_GROUP = "millrace-fraud_features", "millrace-fraud"
 
 
 def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: float = 0.2) -> Any:
-    """Wait for a truthy answer and return it; fail with `what` and the last answer after `timeout` seconds."""
+    """Wait for a truthy answer and return it.
+
+    Fail with `what` and the last answer after `timeout` seconds.
+    """
     deadline = time.monotonic() + timeout
     while not (answer := holds()):
         assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what} (last: {answer!r})"
@@ -36,10 +42,14 @@ def restarts(stack: Settings, job: str) -> int:
 
         def metric() -> list[dict[str, str]]:
             jobs = flink.get("/jobs/overview").json()["jobs"]
-            running = [one["jid"] for one in jobs if one["name"] == job and one["state"] == "RUNNING"]
+            running = [
+                one["jid"] for one in jobs if one["name"] == job and one["state"] == "RUNNING"
+            ]
             if not running:
                 return []
-            found: list[dict[str, str]] = flink.get(f"/jobs/{running[0]}/metrics?get=numRestarts").json()
+            found: list[dict[str, str]] = flink.get(
+                f"/jobs/{running[0]}/metrics?get=numRestarts"
+            ).json()
             return found
 
         return int(float(until(f"{job} runs and tells its restarts", metric)[0]["value"]))
@@ -52,13 +62,18 @@ def send(sink: Sink, codec: Codec, records: Iterable[Transaction | FraudLabel]) 
             value = codec.encoder("transaction-labels").object(record)
             sink.send("transaction-labels", record.terminal_id, value)
         else:
-            sink.send("transactions", record.customer_id, codec.encoder("transactions").object(record))
+            sink.send(
+                "transactions", record.customer_id, codec.encoder("transactions").object(record)
+            )
 
 
 @contextmanager
 def plug(stack: Settings) -> Iterator[tuple[KafkaSink, Codec]]:
     """A real sink, flushed at the end, and a codec on the real registry."""
-    with Registry(stack.registry_url) as registry, KafkaSink(stack.kafka_bootstrap, client_id="tests") as sink:
+    with (
+        Registry(stack.registry_url) as registry,
+        KafkaSink(stack.kafka_bootstrap, client_id="tests") as sink,
+    ):
         yield sink, Codec(registry)
 
 
@@ -67,7 +82,10 @@ def ends(stack: Settings, topic: str) -> dict[int, int]:
     consumer = Consumer({"bootstrap.servers": stack.kafka_bootstrap, "group.id": "tests-ends"})
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in partitions}
+        return {
+            p: consumer.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1]
+            for p in partitions
+        }
     finally:
         consumer.close()
 
@@ -75,7 +93,9 @@ def ends(stack: Settings, topic: str) -> dict[int, int]:
 def caught_up(stack: Settings, group: str, topic: str) -> bool:
     """Whether a consumer group has committed everything that a topic holds now."""
     end = ends(stack, topic)
-    consumer = Consumer({"bootstrap.servers": stack.kafka_bootstrap, "group.id": group, "enable.auto.commit": False})
+    consumer = Consumer(
+        {"bootstrap.servers": stack.kafka_bootstrap, "group.id": group, "enable.auto.commit": False}
+    )
     try:
         committed = consumer.committed([TopicPartition(topic, p) for p in end], timeout=10)
         return all(max(one.offset, 0) >= end[one.partition] for one in committed)
@@ -86,14 +106,23 @@ def caught_up(stack: Settings, group: str, topic: str) -> bool:
 def payments_are_through(stack: Settings) -> None:
     """Wait until the job has read all payments there are now, and the consumer the features made of them."""
     until("the job has read the payments", lambda: caught_up(stack, JOB_GROUP, "transactions"))
-    until("the consumer has read their features", lambda: caught_up(stack, CONSUMER_GROUP, "fraud-features"))
+    until(
+        "the consumer has read their features",
+        lambda: caught_up(stack, CONSUMER_GROUP, "fraud-features"),
+    )
 
 
-def read(stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None) -> list[dict[str, Any]]:
+def read(
+    stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None
+) -> list[dict[str, Any]]:
     """Every record of a topic from `start` (default: its beginning) to its present end, decoded."""
     end, records = ends(stack, topic), []
     consumer = Consumer(
-        {"bootstrap.servers": stack.kafka_bootstrap, "group.id": "tests-read", "enable.auto.commit": False}
+        {
+            "bootstrap.servers": stack.kafka_bootstrap,
+            "group.id": "tests-read",
+            "enable.auto.commit": False,
+        }
     )
     try:
         for partition, last in end.items():
@@ -124,9 +153,19 @@ def stored(client: redis.Redis, identities: Iterable[str]) -> dict[str, dict[str
     return found
 
 
-def decisions(client: redis.Redis, identities: Iterable[str], customers: Iterable[str]) -> dict[str, object]:
-    """Every stored byte of transactions and customers: their keys' hashes, and the customers' recent decisions."""
+def decisions(
+    client: redis.Redis, identities: Iterable[str], customers: Iterable[str]
+) -> dict[str, object]:
+    """Every stored byte of transactions and customers.
+
+    Their keys' hashes, and the customers' recent decisions.
+    """
     customers = list(customers)
-    keys = [f"fraud:tx:{identity}" for identity in identities] + [f"fraud:customer:{one}" for one in customers]
+    keys = [f"fraud:tx:{identity}" for identity in identities] + [
+        f"fraud:customer:{one}" for one in customers
+    ]
     found: dict[str, object] = {key: client.hgetall(key) for key in keys}
-    return found | {key: client.zrange(key, 0, -1, withscores=True) for key in (f"fraud:recent:{c}" for c in customers)}
+    return found | {
+        key: client.zrange(key, 0, -1, withscores=True)
+        for key in (f"fraud:recent:{c}" for c in customers)
+    }

@@ -1,17 +1,20 @@
-"""Real Flink jobs around `rolling`, for the tests of its specification and of upgrades. Runs in the flink environment.
+"""Real Flink jobs around `rolling`, for the tests of its specification and of upgrades.
+
+Runs in the flink environment.
 
     .venv-flink/bin/python tests/integration/rolling_job.py JOBS.json
 
-JOBS.json: {"jobs": [{"parallelism", "runs": [{"name", "input", "output", "columns": [[name, SQL type]], "computed":
-[[name, SQL]], "steps": [{"spec": {…}, "key", "where"}], "select": [SQL]}]}]}. Each job in turn; all its runs at once.
-A run reads the JSON lines of `input` in order, adds the computed columns, passes the rows through each step's `rolling`
-and writes `select` as JSON lines below `output`. Doubles go in as strings (NaN and -0.0 too) and come out as Java
-prints them: both ways exact. The kernel's jar is in FLINK_LIB_DIR, as on the cluster.
+JOBS.json: {"jobs": [{"parallelism", "runs": [{"name", "input", "output", "columns": [[name, SQL
+type]], "computed": [[name, SQL]], "steps": [{"spec": {…}, "key", "where"}], "select": [SQL]}]}]}.
+Each job in turn; all its runs at once. A run reads the JSON lines of `input` in order, adds the
+computed columns, passes the rows through each step's `rolling` and writes `select` as JSON lines
+below `output`. Doubles go in as strings (NaN and -0.0 too) and come out as Java prints them: both
+ways exact. The kernel's jar is in FLINK_LIB_DIR, as on the cluster.
 
-A job with "resumed", a parallelism, and "savepoints", a folder, is stopped with a savepoint when each of its runs has
-written `lines[0]` lines, and resumed from it. Its runs' `input` is a folder, to which `later` is added in between; the
-end is at `lines[1]` lines. "changed" of a run has its "steps" and "select" from then on, "options" of the job more of
-Flink's.
+A job with "resumed", a parallelism, and "savepoints", a folder, is stopped with a savepoint when
+each of its runs has written `lines[0]` lines, and resumed from it. Its runs' `input` is a folder,
+to which `later` is added in between; the end is at `lines[1]` lines. "changed" of a run has its
+"steps" and "select" from then on, "options" of the job more of Flink's.
 """
 # ruff: noqa: S608 - a test's own names
 
@@ -62,21 +65,32 @@ def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") 
     return environment.sql_query(f"SELECT {', '.join(run['select'])} FROM `{name}_out`")
 
 
-def start(runs: list[dict[str, Any]], parallelism: int, options: dict[str, str], more: str = "") -> TableResult:
+def start(
+    runs: list[dict[str, Any]], parallelism: int, options: dict[str, str], more: str = ""
+) -> TableResult:
     """Submit one Flink job of all the runs."""
     environment = session("rolling-specification")
-    slots = {"parallelism.default": str(parallelism), "taskmanager.numberOfTaskSlots": str(parallelism)}
+    slots = {
+        "parallelism.default": str(parallelism),
+        "taskmanager.numberOfTaskSlots": str(parallelism),
+    }
     for key, value in {**_OPTIONS, **slots, **options}.items():
         environment.get_config().set(key, value)
     statements = environment.create_statement_set()
     for run in runs:
-        sink = TableDescriptor.for_connector("filesystem").option("path", f"file://{run['output']}").format("json")
+        sink = (
+            TableDescriptor.for_connector("filesystem")
+            .option("path", f"file://{run['output']}")
+            .format("json")
+        )
         statements.add_insert(sink.build(), through(environment, run, more))
     return statements.execute()
 
 
 def half(job: dict[str, Any], at: int, savepoint: str) -> str:
-    """Run from a savepoint, or '' for none, until `lines[at]` lines are there; stop with the savepoint returned.
+    """Run from a savepoint, or '' for none, until `lines[at]` lines are there.
+
+    Stop with the savepoint returned.
 
     Raises the job's exception if it fails and TimeoutError if the lines do not come.
     """
@@ -86,7 +100,9 @@ def half(job: dict[str, Any], at: int, savepoint: str) -> str:
     if savepoint:
         options["execution.state-recovery.path"] = savepoint
         runs, parallelism = [run | run.get("changed", {}) for run in runs], job["resumed"]
-    client = start(runs, parallelism, options, ", 'source.monitor-interval' = '200 ms'").get_job_client()
+    client = start(
+        runs, parallelism, options, ", 'source.monitor-interval' = '200 ms'"
+    ).get_job_client()
     assert client is not None
     for run in job["runs"]:
         _await(client, run, run["lines"][at])

@@ -1,6 +1,9 @@
-"""What test_rolling_specification.py compares: runs of random rows, what the reference makes of them, what differs.
+"""What test_rolling_specification.py compares.
 
-MILLRACE_SEED draws everything anew. Without it there are two seeds, 0 and one that nobody has seen before.
+Runs of random rows, what the reference makes of them, what differs.
+
+MILLRACE_SEED draws everything anew. Without it there are two seeds, 0 and one that nobody has seen
+before.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from domain.features.declaration import DAY, HOUR, Comparison, Feature, FeatureSet, Type, Window
-from domain.features.fraud import CUSTOMER, ROWS, TERMINAL
-from domain.reference import Rolling
+from domain.features.reference import Rolling
+from domain.fraud.features import CUSTOMER, ROWS, TERMINAL
 from tests.integration import rolling_streams as streams
 
 Rows = Mapping[int, Mapping[str, Any]]
@@ -36,7 +39,13 @@ class Run:
     """Rows, how they are fed, and what the reference makes of them."""
 
     def __init__(
-        self, name: str, seed: int, sets: Sequence[FeatureSet], rows: Sequence[streams.Row], columns: Any, computed: Any
+        self,
+        name: str,
+        seed: int,
+        sets: Sequence[FeatureSet],
+        rows: Sequence[streams.Row],
+        columns: Any,
+        computed: Any,
     ) -> None:
         self.kind, self.name, self.seed = name, f"{name}_{seed}", seed
         self.sets, self.columns, self.computed = sets, columns, computed
@@ -44,11 +53,16 @@ class Run:
         self.also: tuple[str, ...] = ()
 
     def features(self) -> list[str]:
-        return [*self.also, *(column for feature_set in self.sets for column in feature_set.columns())]
+        return [
+            *self.also,
+            *(column for feature_set in self.sets for column in feature_set.columns()),
+        ]
 
     @cached_property
     def expected(self) -> dict[int, dict[str, Any]]:
-        rollings = [Rolling(json.loads(json.dumps(feature_set.spec()))) for feature_set in self.sets]
+        rollings = [
+            Rolling(json.loads(json.dumps(feature_set.spec()))) for feature_set in self.sets
+        ]
         out: dict[int, dict[str, Any]] = {}
         for row in self.rows:
             current = row
@@ -63,10 +77,15 @@ class Run:
 
     def job(self, folder: Path) -> dict[str, Any]:
         """The run for rolling_job.py; writes its input below `folder`."""
-        return self._fed(folder) | {"input": str(self._write(folder / f"{self.name}.json", self.rows))}
+        return self._fed(folder) | {
+            "input": str(self._write(folder / f"{self.name}.json", self.rows))
+        }
 
     def job_in_halves(self, folder: Path) -> dict[str, Any]:
-        """The same, fed in two halves; writes the first below the run's own folder and the second beside it."""
+        """The same, fed in two halves.
+
+        Writes the first below the run's own folder and the second beside it.
+        """
         middle = len(self.rows) // 2
         before = sum(n < middle for n in self.expected)
         folder_in = folder / f"{self.name}.in"
@@ -78,14 +97,24 @@ class Run:
 
     def _fed(self, folder: Path) -> dict[str, Any]:
         output = str(folder / f"{self.name}.out")
-        return {"name": self.name, "output": output, "columns": self.columns, "computed": self.computed, **self.made()}
+        return {
+            "name": self.name,
+            "output": output,
+            "columns": self.columns,
+            "computed": self.computed,
+            **self.made(),
+        }
 
     def made(self) -> dict[str, Any]:
         """What rolling_job.py makes of the rows, whatever they are and wherever it goes."""
         drop = len(self.sets) > 1
         return {
             "steps": [
-                {"spec": s.spec(), "key": s.key, "where": f"WHERE NOT `{s.duplicate}`" if drop else ""}
+                {
+                    "spec": s.spec(),
+                    "key": s.key,
+                    "where": f"WHERE NOT `{s.duplicate}`" if drop else "",
+                }
                 for s in self.sets
             ],
             "select": ["`n`", *(f"`{name}`" for name in self.features())],
@@ -93,14 +122,21 @@ class Run:
 
     def _write(self, path: Path, rows: Sequence[streams.Row]) -> Path:
         given = [name for name, _ in self.columns]
-        lines = (json.dumps({name: _written(row[name]) for name in given}, ensure_ascii=False) for row in rows)
+        lines = (
+            json.dumps({name: _written(row[name]) for name in given}, ensure_ascii=False)
+            for row in rows
+        )
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return path
 
 
 def outputs(folder: Path, run: Run) -> Rows:
     """What rolling_job.py wrote of a run below `folder`."""
-    lines = (line for part in parts(folder, run) for line in part.read_text(encoding="utf-8").splitlines())
+    lines = (
+        line
+        for part in parts(folder, run)
+        for line in part.read_text(encoding="utf-8").splitlines()
+    )
     read = [json.loads(line) for line in lines]
     assert len({row["n"] for row in read}) == len(read), f"{run.name}: a row came out twice"
     return {row["n"]: row for row in read}
@@ -113,7 +149,11 @@ def parts(folder: Path, run: Run) -> list[Path]:
 
 
 def _written(value: Any) -> Any:
-    return repr(value).replace("inf", "Infinity").replace("nan", "NaN") if isinstance(value, float) else value
+    return (
+        repr(value).replace("inf", "Infinity").replace("nan", "NaN")
+        if isinstance(value, float)
+        else value
+    )
 
 
 def bits(value: Any) -> Any:
@@ -133,9 +173,16 @@ def differences(run: Run, got: Rows) -> list[str]:
 
 
 def compared(expected: Rows, got: Rows, where: Callable[[int], str]) -> list[str]:
-    """The same of any rows; `where` names a row by its number. Only the features expected of a row are looked at."""
-    found = [f"{where(n)}: emitted by the reference alone" for n in sorted(expected.keys() - got.keys())]
-    found += [f"{where(n)}: emitted by the kernel alone" for n in sorted(got.keys() - expected.keys())]
+    """The same of any rows; `where` names a row by its number.
+
+    Only the features expected of a row are looked at.
+    """
+    found = [
+        f"{where(n)}: emitted by the reference alone" for n in sorted(expected.keys() - got.keys())
+    ]
+    found += [
+        f"{where(n)}: emitted by the kernel alone" for n in sorted(got.keys() - expected.keys())
+    ]
     for n in sorted(expected.keys() & got.keys()):
         found += [
             f"{where(n)}, feature {name}: reference {value!r}, kernel {got[n][name]!r}"
@@ -147,7 +194,10 @@ def compared(expected: Rows, got: Rows, where: Callable[[int], str]) -> list[str
 
 def _mixed(prefix: str, sizes: Sequence[int], seed: int) -> list[streams.Row]:
     """Streams of those sizes, mixed: each keeps its own order."""
-    rows = [streams.stream(seed * 1_000_003 + at, f"{prefix}{at}", size) for at, size in enumerate(sizes)]
+    rows = [
+        streams.stream(seed * 1_000_003 + at, f"{prefix}{at}", size)
+        for at, size in enumerate(sizes)
+    ]
     turns = [at for at, stream in enumerate(rows) for _ in stream]
     random.Random(seed).shuffle(turns)
     heads = [iter(stream) for stream in rows]
@@ -164,10 +214,15 @@ def _full_bucket(seed: int) -> Run:
     ids = [f"id-{i}" for i in range(4200)]
     blank = dict.fromkeys(name for name, _ in streams.INPUTS)
     again = [ids[104], ids[103], ids[-1], *ids[:10]]  # 104 is the oldest of the 4,096 kept
-    rows = [{**blank, "stream": "one", "t": 1_700_000_000_000, "id": identity} for identity in [*ids, *again]]
+    rows = [
+        {**blank, "stream": "one", "t": 1_700_000_000_000, "id": identity}
+        for identity in [*ids, *again]
+    ]
     features = (Feature("rows", "count", "d"),)
     windows = (Window("d", DAY, 2),)
-    bucket = FeatureSet("bucket", "thing", "stream", "t", streams.INPUTS, windows, features, "1", id="id")
+    bucket = FeatureSet(
+        "bucket", "thing", "stream", "t", streams.INPUTS, windows, features, "1", id="id"
+    )
     return _generic("bucket", seed, bucket, rows)
 
 
@@ -180,7 +235,11 @@ def _chained(seed: int) -> Run:
         "at_ltz",
         streams.INPUTS,
         streams.WINDOWS,
-        (Feature("mine", "count", "7d"), Feature("my_mean", "mean", "30d", "x"), Feature("my_last", "last", "7d", "s")),
+        (
+            Feature("mine", "count", "7d"),
+            Feature("my_mean", "mean", "30d", "x"),
+            Feature("my_last", "last", "7d", "s"),
+        ),
         "1",
         id="id",
     )
@@ -225,11 +284,24 @@ def _fraud(seed: int) -> Run:
             "produced_at": None,
         }
         rows.append(fed | {feature.name: feature.python(fed) for feature in ROWS})
-    columns = [("n", "BIGINT"), ("kind", "STRING"), ("event_id", "STRING"), ("transaction_id", "STRING")]
-    columns += [("millis", "BIGINT"), ("customer_id", "STRING"), ("terminal_id", "STRING"), ("amount", "DOUBLE")]
+    columns = [
+        ("n", "BIGINT"),
+        ("kind", "STRING"),
+        ("event_id", "STRING"),
+        ("transaction_id", "STRING"),
+    ]
+    columns += [
+        ("millis", "BIGINT"),
+        ("customer_id", "STRING"),
+        ("terminal_id", "STRING"),
+        ("amount", "DOUBLE"),
+    ]
     columns += [("is_fraud", "BOOLEAN")]
     time = "CAST(TO_TIMESTAMP_LTZ(millis, 3) AS TIMESTAMP(3))"
-    computed = [("event_time", time), *((feature.name, feature.sql.replace("event_time", time)) for feature in ROWS)]
+    computed = [
+        ("event_time", time),
+        *((feature.name, feature.sql.replace("event_time", time)) for feature in ROWS),
+    ]
     run = Run("fraud", seed, [CUSTOMER, TERMINAL], rows, columns, computed)
     run.also = tuple(feature.name for feature in ROWS)
     return run
@@ -238,9 +310,17 @@ def _fraud(seed: int) -> Run:
 def drawn(seed: int) -> list[Run]:
     """Every kind of run but `many`: a few keys each, of a few rows and of many."""
     sizes = [1] * 40 + [15] * 20 + [120] * 8 + [900]
-    made = [_generic(declared.name, seed, declared, _mixed("h", sizes, seed)) for declared in streams.hand_made()]
+    made = [
+        _generic(declared.name, seed, declared, _mixed("h", sizes, seed))
+        for declared in streams.hand_made()
+    ]
     made += [
-        _generic(f"random{i}", seed, streams.random_set(seed * 100 + i), _mixed("r", sizes[20:-1], seed * 100 + i))
+        _generic(
+            f"random{i}",
+            seed,
+            streams.random_set(seed * 100 + i),
+            _mixed("r", sizes[20:-1], seed * 100 + i),
+        )
         for i in range(6)
     ]
     return [*made, _full_bucket(seed), _chained(seed), _fraud(seed)]

@@ -1,4 +1,7 @@
-"""Random streams and specs for test_rolling_specification.py: seeded, with what breaks things made likely."""
+"""Random streams and specs for test_rolling_specification.py.
+
+Seeded, with what breaks things made likely.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ COLUMNS = [
     ("w", "BIGINT"),
     ("s", "STRING"),
 ]
-COMPUTED = [("at_ltz", "TO_TIMESTAMP_LTZ(t, 3)"), ("at_ts", "CAST(TO_TIMESTAMP_LTZ(t, 3) AS TIMESTAMP(3))")]
+COMPUTED = [
+    ("at_ltz", "TO_TIMESTAMP_LTZ(t, 3)"),
+    ("at_ts", "CAST(TO_TIMESTAMP_LTZ(t, 3) AS TIMESTAMP(3))"),
+]
 INPUTS: tuple[tuple[str, Type], ...] = (
     ("n", "BIGINT"),
     ("stream", "STRING"),
@@ -59,7 +65,10 @@ _NUMBER: tuple[AggregateName, ...] = ("sum", "mean", "min", "max", "std", "zscor
 
 
 def stream(seed: int, name: str, rows: int) -> list[Row]:
-    """One key's rows, in the order they arrive; what kind of trouble they hold depends on the seed."""
+    """One key's rows, in the order they arrive.
+
+    What kind of trouble they hold depends on the seed.
+    """
     chance = random.Random(seed)
     now = chance.choice([0, 1_700_000_000_000, -3 * DAY, -20_000 * DAY, 12_345, 4_000 * DAY - 1])
     step = chance.choice([SECOND // 2, MINUTE, 20 * MINUTE, 5 * HOUR, DAY])
@@ -103,7 +112,22 @@ def number(chance: random.Random) -> float | None:
     """Mostly money; sometimes what floats can be."""
     if chance.random() < 0.75:
         return round(chance.lognormvariate(3, 1), 2) * chance.choice([1, 1, 1, -1])
-    odd = [None, math.nan, math.inf, -math.inf, 0.0, -0.0, 5e-324, -5e-324, 1e308, -1.7e308, 1e-300, 0.1, 42.0, 42.0]
+    odd = [
+        None,
+        math.nan,
+        math.inf,
+        -math.inf,
+        0.0,
+        -0.0,
+        5e-324,
+        -5e-324,
+        1e308,
+        -1.7e308,
+        1e-300,
+        0.1,
+        42.0,
+        42.0,
+    ]
     return chance.choice([*odd, chance.uniform(-1e9, 1e9), chance.gauss(1e15, 1.0)])
 
 
@@ -133,17 +157,36 @@ def hand_made() -> list[FeatureSet]:
         Feature("labels", "count", "7d", filter=label),
         Feature("labels_1h", "count", "1h", filter=label),
         Feature("risk", "share", "30d", filter=label, condition=(Comparison("flag", "eq", True),)),
-        Feature("risk_3d", "share", "3d", filter=label, condition=(Comparison("flag", "ne", True),)),
+        Feature(
+            "risk_3d", "share", "3d", filter=label, condition=(Comparison("flag", "ne", True),)
+        ),
         Feature("mean_10s", "mean", "10s", "x", filter=(Comparison("x", "gt", 0),)),
         Feature("since_label", "seconds_since", "7d", filter=label),
-        Feature("std_tile", "std", "tile", "x", filter=(Comparison("s", "notnull"), Comparison("x", "le", 50.5))),
+        Feature(
+            "std_tile",
+            "std",
+            "tile",
+            "x",
+            filter=(Comparison("s", "notnull"), Comparison("x", "le", 50.5)),
+        ),
         Feature("zscore", "zscore", "7d", "x", filter=emit),
         Feature("last_labelled", "last", "30d", "s", filter=label),
         Feature("shops", "distinct", "30d", "s", filter=emit, k=24),
     ]
     return [
         FeatureSet("every", "thing", "stream", "t", INPUTS, WINDOWS, tuple(every), "1", id="id"),
-        FeatureSet("terminal", "thing", "stream", "at_ltz", INPUTS, WINDOWS, tuple(terminal), "1", id="id", emit=emit),
+        FeatureSet(
+            "terminal",
+            "thing",
+            "stream",
+            "at_ltz",
+            INPUTS,
+            WINDOWS,
+            tuple(terminal),
+            "1",
+            id="id",
+            emit=emit,
+        ),
     ]
 
 
@@ -151,7 +194,11 @@ def random_set(seed: int) -> FeatureSet:
     """A spec drawn at random: windows, aggregates, filters, k, with or without emit and id."""
     chance = random.Random(seed)
     windows = [
-        Window(f"w{i}", chance.choice([1, 7, SECOND, MINUTE, 5 * MINUTE, HOUR, 6 * HOUR, DAY]), chance.randint(1, 40))
+        Window(
+            f"w{i}",
+            chance.choice([1, 7, SECOND, MINUTE, 5 * MINUTE, HOUR, 6 * HOUR, DAY]),
+            chance.randint(1, 40),
+        )
         for i in range(chance.randint(1, 5))
     ]
     return FeatureSet(
@@ -198,7 +245,11 @@ def _comparisons(chance: random.Random, likely: float) -> tuple[Comparison, ...]
 def _comparison(chance: random.Random) -> Comparison:
     return chance.choice(
         [
-            Comparison("kind", chance.choice(["eq", "ne"]), chance.choice(["label", "transaction", "nothing"])),
+            Comparison(
+                "kind",
+                chance.choice(["eq", "ne"]),
+                chance.choice(["label", "transaction", "nothing"]),
+            ),
             Comparison("kind", "in", ("transaction", "refund")),
             Comparison("flag", chance.choice(["eq", "ne"]), chance.choice([True, False])),
             Comparison("flag", "in", (True,)),

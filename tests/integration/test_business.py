@@ -20,13 +20,14 @@ from millrace.stack.harness import Stack
 from tests.integration.parts import ends, plug, restarts, until
 
 JOB = "business_metrics"
-# 2023-11-14T22:14:00Z: later than any other test's events of the shop, which would make these late; earlier than any
-# clock, which bounds the watermark.
+# 2023-11-14T22:14:00Z: later than any other test's events of the shop, which would make these late;
+# earlier than any clock, which bounds the watermark.
 START = 1_700_000_040_000
 HEADER = "timestamp,visitorid,event,itemid,transactionid"
-# Seconds after START: not in order, as Retail Rocket's are not. Rows alike are events of their own (20 s), an order may
-# have several lines (10 s) or one without a price (item 103), a buyer several orders (241 s, 242 s). The fourth minute
-# is empty; the seventh closes those before it, and stays open itself.
+# Seconds after START: not in order, as Retail Rocket's are not. Rows alike are events of their own
+# (20 s), an order may have several lines (10 s) or one without a price (item 103), a buyer several
+# orders (241 s, 242 s). The fourth minute is empty; the seventh closes those before it, and stays
+# open itself.
 FIRST = """
 125.000 20 view 101
 10.000  20 transaction 101 900
@@ -85,7 +86,9 @@ OPEN = _minute("22:20:00", "22:21:00", 1, 4.25, 0, 4, 1, 0.25, 5)
 class Shop:
     """Writes files, replays them, and sees what became of them."""
 
-    def __init__(self, harness: Stack, api: httpx.Client, client: redis.Redis, folder: Path) -> None:
+    def __init__(
+        self, harness: Stack, api: httpx.Client, client: redis.Redis, folder: Path
+    ) -> None:
         self._harness, self._api, self._client, self._folder = harness, api, client, folder
         self._prices = folder / "item_properties_part1.csv"
         self._prices.write_text(PRICES)
@@ -95,32 +98,54 @@ class Shop:
         lines = [line.split() for line in rows.strip().splitlines()]
         cells = [(str(START + round(float(seconds) * 1000)), *rest) for seconds, *rest in lines]
         path = self._folder / name
-        path.write_text("\n".join([HEADER, *(",".join([*row, "", ""][:5]) for row in cells)]) + "\n")
-        line = ("replay", "retail-rocket", str(path), "--item-properties", str(self._prices), "--json")
+        path.write_text(
+            "\n".join([HEADER, *(",".join([*row, "", ""][:5]) for row in cells)]) + "\n"
+        )
+        line = (
+            "replay",
+            "retail-rocket",
+            str(path),
+            "--item-properties",
+            str(self._prices),
+            "--json",
+        )
         sent: int = json.loads(self._harness.cli(*line))["produced"]["shop-events"]
         return sent
 
     def minutes(self) -> list[dict[str, Any]]:
         """This test's minutes as the API tells them, newest first."""
-        windows = self._api.get("/v1/metrics/business", params={"limit": 1440}).raise_for_status().json()["windows"]
+        windows = (
+            self._api.get("/v1/metrics/business", params={"limit": 1440})
+            .raise_for_status()
+            .json()["windows"]
+        )
         return [window for window in windows if window["window_start"].startswith("2023-11-14T22:")]
 
     def counted(self, since: str) -> int:
         """Events of all minutes that begin at `since` or later."""
-        windows = self._api.get("/v1/metrics/business", params={"limit": 1440}).raise_for_status().json()["windows"]
+        windows = (
+            self._api.get("/v1/metrics/business", params={"limit": 1440})
+            .raise_for_status()
+            .json()["windows"]
+        )
         return sum(window["events"] for window in windows if window["window_start"] >= since)
 
     def stored(self) -> dict[tuple[bytes, bytes], object]:
         """What every key of the product holds, by key and member or field.
 
-        Without the versions: a minute told twice has another place in the topic, and the same bytes.
+        Without the versions: a minute told twice has another place in the topic, and the same
+        bytes.
         """
         found: dict[tuple[bytes, bytes], object] = {}
         for key in self._client.scan_iter("business:*"):
             if self._client.type(key) == b"zset":
                 found |= {(key, member): score for member, score in self._client.zscan_iter(key)}
             else:
-                found |= {(key, name): value for name, value in self._client.hgetall(key).items() if name != b"v"}
+                found |= {
+                    (key, name): value
+                    for name, value in self._client.hgetall(key).items()
+                    if name != b"v"
+                }
         return found
 
 
@@ -131,7 +156,10 @@ def shop(harness: Stack, api: httpx.Client, tmp_path: Path) -> Iterator[Shop]:
 
 
 def _units(stack: Settings) -> None:
-    """An order of three units and a view, each sent twice: the files know no quantity, and send each row once."""
+    """An order of three units and a view, each sent twice.
+
+    The files know no quantity, and send each row once.
+    """
     order = ShopEvent(
         event_id="business-order",
         event_type="transaction",
@@ -142,7 +170,13 @@ def _units(stack: Settings) -> None:
         price=2.5,
         quantity=3,
     )
-    view = ShopEvent(event_id="business-view", event_type="view", event_time=START + 2000, user_id="34", item_id="109")
+    view = ShopEvent(
+        event_id="business-view",
+        event_type="view",
+        event_time=START + 2000,
+        user_id="34",
+        item_id="109",
+    )
     with plug(stack) as (sink, codec):
         for event in (order, view, order, view):
             sink.send("shop-events", event.user_id, codec.encoder("shop-events").object(event))
@@ -165,20 +199,33 @@ def test_the_shops_minutes_are_those_worked_out_by_hand_and_a_repetition_changes
     # Finished, a replay begins anew; what it sends has the ids of before.
     assert shop.replay("events.csv", FIRST) == 23
     shop.replay("last.csv", LAST)
-    # One partition of results in order: what the repetition changed would have arrived before this minute.
+    # One partition of results in order: what the repetition changed would have arrived before this
+    # minute.
     until("the last minute is closed", lambda: len(shop.minutes()) > len(CLOSED))
 
     assert shop.minutes() == [OPEN, *CLOSED]
     now = shop.stored()
     assert {place: now.get(place) for place in kept} == kept
-    assert len(now) == len(kept) + 2, "the last minute and its place in the index are new, nothing else"
+    assert len(now) == len(kept) + 2, (
+        "the last minute and its place in the index are new, nothing else"
+    )
 
 
 def test_nothing_of_a_replay_at_full_speed_is_late(shop: Shop) -> None:
-    """Six hours of many visitors in a few seconds: no part of them may close the minutes of another."""
+    """Six hours of many visitors in a few seconds.
+
+    No part of them may close the minutes of another.
+    """
     day, seconds, rows = 86_400, 1.08, 20_000
     sent = [(day + round(row * seconds, 3), row % 500) for row in range(rows)]
-    assert shop.replay("day.csv", "\n".join(f"{when} {visitor} view 101" for when, visitor in sent)) == rows
+    assert (
+        shop.replay("day.csv", "\n".join(f"{when} {visitor} view 101" for when, visitor in sent))
+        == rows
+    )
     still_open = int(sent[-1][0]) // 60 * 60
     closed = sum(when < still_open for when, _ in sent)
-    until("all but the last minute is counted", lambda: shop.counted("2023-11-15T22:14:00") == closed, timeout=60)
+    until(
+        "all but the last minute is counted",
+        lambda: shop.counted("2023-11-15T22:14:00") == closed,
+        timeout=60,
+    )

@@ -1,4 +1,7 @@
-"""The demo on a stack that runs already: it streams, scores come back, and the stack is left as it was."""
+"""The demo on a stack that runs already.
+
+It streams, scores come back, and the stack is left as it was.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Ingestion on the real broker and registry: topics, schemas, the sink's contract, replays that are interrupted."""
+"""Ingestion on the real broker and registry.
+
+Topics, schemas, the sink's contract, replays that are interrupted.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,16 @@ from config.errors import UserError
 from config.settings import ROOT, Settings
 from config.topics import Topic, topics
 from ingestion import schema
-from ingestion.avro import Codec
-from ingestion.producer import KafkaSink
-from ingestion.registry import FULL_TRANSITIVE, IncompatibleSchemaError, Registry
-from ingestion.topics_admin import Found, TopicsAdmin, admin
+from ingestion.kafka.producer import KafkaSink
+from ingestion.kafka.topics import Found, TopicsAdmin, admin
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import FULL_TRANSITIVE, IncompatibleSchemaError, Registry
 from millrace.stack.harness import Stack
 from tests.integration.parts import decisions, ends, payments_are_through, read, stored, until
 from tests.unit.ingestion.sinks import SinkConformance
 
-# A shell ignores SIGINT in what it runs in the background, and the tests' children would inherit that.
+# A shell ignores SIGINT in what it runs in the background, and the tests' children would inherit
+# that.
 INTERRUPTIBLE = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
 Arrived = list[tuple[bytes | None, bytes | None]]
 
@@ -52,7 +56,14 @@ def kafka(stack: Settings) -> AdminClient:
 @pytest.fixture
 def topic(kafka: AdminClient) -> Iterator[Topic]:
     """A declaration of a topic that does not exist; what came of it is removed."""
-    declared = Topic(f"it-{uuid4()}", "customer_id", "Transaction", partitions=1, replication=1, retention_hours=1)
+    declared = Topic(
+        f"it-{uuid4()}",
+        "customer_id",
+        "Transaction",
+        partitions=1,
+        replication=1,
+        retention_hours=1,
+    )
     yield declared
     if declared.name in kafka.list_topics(timeout=10).topics:
         kafka.delete_topics([declared.name])[declared.name].result(30)
@@ -61,7 +72,11 @@ def topic(kafka: AdminClient) -> Iterator[Topic]:
 def contents(stack: Settings, name: str) -> Arrived:
     """(key, value) of all records of a topic, partition by partition."""
     found: Arrived = []
-    config = {"bootstrap.servers": stack.kafka_bootstrap, "group.id": f"tests-{uuid4()}", "enable.auto.commit": False}
+    config = {
+        "bootstrap.servers": stack.kafka_bootstrap,
+        "group.id": f"tests-{uuid4()}",
+        "enable.auto.commit": False,
+    }
     consumer = Consumer(config)
     try:
         for partition, last in ends(stack, name).items():
@@ -90,12 +105,17 @@ class TestTopics:
         assert topics_of.apply({topic.name: topic}) == []
 
         grown = replace(topic, partitions=3, retention_hours=2)
-        assert [change.what for change in topics_of.apply({topic.name: grown})] == ["partitions", "retention_ms"]
+        assert [change.what for change in topics_of.apply({topic.name: grown})] == [
+            "partitions",
+            "retention_ms",
+        ]
         wanted = {topic.name: Found(partitions=3, replication=1, retention_ms=7_200_000)}
         until("the topic has grown", lambda: topics_of.found([topic]) == wanted)
         assert topics_of.apply({topic.name: grown}) == []
 
-    def test_partitions_are_never_taken_away(self, kafka: AdminClient, registry: Registry, topic: Topic) -> None:
+    def test_partitions_are_never_taken_away(
+        self, kafka: AdminClient, registry: Registry, topic: Topic
+    ) -> None:
         topics_of = TopicsAdmin(kafka, registry)
         topics_of.apply({topic.name: replace(topic, partitions=2)})
         until("the topic is known", lambda: topic.name in topics_of.found([topic]))
@@ -123,14 +143,18 @@ class TestTopics:
 
     def test_the_stack_is_as_declared(self, harness: Stack) -> None:
         assert json.loads(harness.cli("topics", "check", "--json")) == []
-        assert {one["name"] for one in json.loads(harness.cli("topics", "list", "--json")) if one["exists"]} == set(
-            topics()
-        )
+        assert {
+            one["name"]
+            for one in json.loads(harness.cli("topics", "list", "--json"))
+            if one["exists"]
+        } == set(topics())
 
 
 class TestSchemas:
     @pytest.mark.parametrize("name", schema.names())
-    def test_every_contract_can_grow_and_shrink_by_what_has_a_default(self, registry: Registry, name: str) -> None:
+    def test_every_contract_can_grow_and_shrink_by_what_has_a_default(
+        self, registry: Registry, name: str
+    ) -> None:
         subject = f"it-{uuid4()}-value"
         registry.register(subject, schema.text(name))
         registry.set_compatibility(subject)
@@ -142,13 +166,17 @@ class TestSchemas:
         assert registry.versions(subject) == [1, 2]
 
     @pytest.mark.parametrize("name", schema.names())
-    def test_no_contract_may_lose_or_gain_what_has_none(self, registry: Registry, name: str) -> None:
+    def test_no_contract_may_lose_or_gain_what_has_none(
+        self, registry: Registry, name: str
+    ) -> None:
         subject = f"it-{uuid4()}-value"
         registry.register(subject, schema.text(name))
         registry.set_compatibility(subject)
         gained, lost, retyped = schema.load(name), schema.load(name), schema.load(name)
         gained["fields"].append({"name": "added", "type": "string"})
-        place = next(number for number, field in enumerate(lost["fields"]) if "default" not in field)
+        place = next(
+            number for number, field in enumerate(lost["fields"]) if "default" not in field
+        )
         del lost["fields"][place]
         retyped["fields"][place]["type"] = {"type": "array", "items": "string"}
 
@@ -195,7 +223,9 @@ class TestKafkaSink(SinkConformance):
 
         assert ends(bench.stack, bench.topic)[(-973932308 & 0x7FFFFFFF) % 2] == 1
 
-    def test_a_broker_killed_on_the_way_costs_nothing(self, bench: KafkaBench, harness: Stack) -> None:
+    def test_a_broker_killed_on_the_way_costs_nothing(
+        self, bench: KafkaBench, harness: Stack
+    ) -> None:
         for number in range(2000):
             bench.sink.send(bench.topic, str(number % 10), str(number).encode())
             if number == 1000:
@@ -240,10 +270,14 @@ def days(tmp_path: Path) -> Days:
 
 
 class TestReplay:
-    def test_payments_and_verdicts_arrive_whole(self, stack: Settings, harness: Stack, days: Days) -> None:
+    def test_payments_and_verdicts_arrive_whole(
+        self, stack: Settings, harness: Stack, days: Days
+    ) -> None:
         start = {name: ends(stack, name) for name in ("transactions", "transaction-labels")}
 
-        summary = json.loads(harness.cli("replay", "transactions", str(days.path), "--label-delay", "2d", "--json"))
+        summary = json.loads(
+            harness.cli("replay", "transactions", str(days.path), "--label-delay", "2d", "--json")
+        )
 
         good = [one for one in days.ids if not one.endswith("-100")]
         assert summary["rows"] == 480
@@ -260,12 +294,27 @@ class TestReplay:
         known = [one for one in verdicts if one["transaction_id"] in times]
         # Those known by the end of the last day, less the payments of the last two days.
         assert 380 < len(known) < 432
-        assert all(one["event_time"] == times[one["transaction_id"]] + 2 * 86_400_000 for one in known)
-        assert all(one["is_fraud"] == (int(one["transaction_id"].rsplit("-", 1)[1]) % 10 == 0) for one in known)
+        assert all(
+            one["event_time"] == times[one["transaction_id"]] + 2 * 86_400_000 for one in known
+        )
+        assert all(
+            one["is_fraud"] == (int(one["transaction_id"].rsplit("-", 1)[1]) % 10 == 0)
+            for one in known
+        )
 
-    def test_interrupted_it_goes_on_and_then_begins_anew(self, stack: Settings, harness: Stack, days: Days) -> None:
+    def test_interrupted_it_goes_on_and_then_begins_anew(
+        self, stack: Settings, harness: Stack, days: Days
+    ) -> None:
         start = ends(stack, "transactions")
-        line = [sys.executable, "-m", "millrace.cli.main", "replay", "transactions", str(days.path), "--json"]
+        line = [
+            sys.executable,
+            "-m",
+            "millrace.cli.main",
+            "replay",
+            "transactions",
+            str(days.path),
+            "--json",
+        ]
         # Half an hour of event time in 50 ms: a day takes 2.4 s.
         with subprocess.Popen(
             [*line, "--speed", "x36000"],
@@ -288,7 +337,9 @@ class TestReplay:
         assert third["resumed_at"] == 0
 
         with Registry(stack.registry_url) as registry:
-            sent = [one["transaction_id"] for one in read(stack, "transactions", Codec(registry), start)]
+            sent = [
+                one["transaction_id"] for one in read(stack, "transactions", Codec(registry), start)
+            ]
         counts = [sent.count(one) for one in days.ids if not one.endswith("-100")]
         assert min(counts) == 2
         assert max(counts) <= 3
@@ -313,8 +364,14 @@ class TestReplay:
     def test_shop_events(self, stack: Settings, harness: Stack, tmp_path: Path) -> None:
         start, mark = ends(stack, "shop-events"), str(uuid4())
         path, prices = tmp_path / "events.csv", tmp_path / "item_properties_part1.csv"
-        lines = [f"{1_000_000_000_000 + 1000 * number},{mark},view,{number % 3}," for number in range(50)]
-        path.write_text("\n".join(["timestamp,visitorid,event,itemid,transactionid", *reversed(lines), "x,1,view,1,"]))
+        lines = [
+            f"{1_000_000_000_000 + 1000 * number},{mark},view,{number % 3}," for number in range(50)
+        ]
+        path.write_text(
+            "\n".join(
+                ["timestamp,visitorid,event,itemid,transactionid", *reversed(lines), "x,1,view,1,"]
+            )
+        )
         prices.write_text("timestamp,itemid,property,value\n1,2,790,n10.500\n")
         line = ("replay", "retail-rocket", str(path), "--item-properties", str(prices), "--json")
 
@@ -323,7 +380,11 @@ class TestReplay:
         assert first["produced"] == second["produced"] == {"shop-events": 50}
         assert first["rejected"] == 1
         with Registry(stack.registry_url) as registry:
-            events = [one for one in read(stack, "shop-events", Codec(registry), start) if one["user_id"] == mark]
+            events = [
+                one
+                for one in read(stack, "shop-events", Codec(registry), start)
+                if one["user_id"] == mark
+            ]
         assert len(events) == 100
         assert len({one["event_id"] for one in events}) == 50
         assert {one["price"] for one in events if one["item_id"] == "2"} == {10.5}
@@ -347,10 +408,24 @@ class TestSimulate:
         sizes = ("--customers", "30", "--terminals", "60", "--start", "2001-09-09")
 
         summary = json.loads(
-            harness.cli("simulate", "--seed", str(seed), "--events", "200", "--rate", "2000", *sizes, "--json")
+            harness.cli(
+                "simulate",
+                "--seed",
+                str(seed),
+                "--events",
+                "200",
+                "--rate",
+                "2000",
+                *sizes,
+                "--json",
+            )
         )
 
         assert summary["produced"]["transactions"] == 200
         with Registry(stack.registry_url) as registry:
-            sent = [one["transaction_id"] for one in read(stack, "transactions", Codec(registry), start)]
-        assert [one for one in sent if one.startswith(f"sim-{seed}-")] == [f"sim-{seed}-{n}" for n in range(200)]
+            sent = [
+                one["transaction_id"] for one in read(stack, "transactions", Codec(registry), start)
+            ]
+        assert [one for one in sent if one.startswith(f"sim-{seed}-")] == [
+            f"sim-{seed}-{n}" for n in range(200)
+        ]

@@ -1,4 +1,7 @@
-"""The jobs as Flink plans them, with the real planner and the kernel's jar: nothing runs and no broker is needed."""
+"""The jobs as Flink plans them, with the real planner and the kernel's jar.
+
+Nothing runs and no broker is needed.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,15 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("job", "topics"),
-    [("fraud_features", ["transaction_labels", "transactions"]), ("business_metrics", ["shop_events"])],
+    [
+        ("fraud_features", ["transaction_labels", "transactions"]),
+        ("business_metrics", ["shop_events"]),
+    ],
 )
 def test_each_topic_is_read_once(plans: dict[str, str], job: str, topics: list[str]) -> None:
-    scanned = re.findall(r"TableSourceScan\(table=\[\[default_catalog, default_database, (\w+)", plans[job])
+    scanned = re.findall(
+        r"TableSourceScan\(table=\[\[default_catalog, default_database, (\w+)", plans[job]
+    )
     assert sorted(scanned) == topics
 
 
@@ -41,10 +49,14 @@ def test_nothing_is_taken_back(plans: dict[str, str], job: str) -> None:
 def test_duplicates_within_a_minute_go_with_their_window(plans: dict[str, str]) -> None:
     assert "WindowDeduplicate(" in plans["business_metrics"]
     assert "GlobalWindowAggregate(" in plans["business_metrics"]
-    assert "watermark=[" in plans["business_metrics"].split("TableSourceScan")[1].split("\n")[0], "pushed into Kafka's"
+    assert "watermark=[" in plans["business_metrics"].split("TableSourceScan")[1].split("\n")[0], (
+        "pushed into Kafka's"
+    )
 
 
 def test_payments_pass_customer_then_terminal(plans: dict[str, str]) -> None:
     order = re.findall(r"ProcessTableFunction|hash\[(\w+)\]", plans["fraud_features"])
-    assert [key for key in order if key] == ["terminal_id", "customer_id"], "printed from the sink up"
+    assert [key for key in order if key] == ["terminal_id", "customer_id"], (
+        "printed from the sink up"
+    )
     assert len(order) == 4

@@ -1,4 +1,7 @@
-"""`millrace quarantine` on the real broker and registry: poison is listed, shown, and replayed once it can be read."""
+"""`millrace quarantine` on the real broker and registry.
+
+Poison is listed, shown, and replayed once it can be read.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,28 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from config.settings import Settings
-from ingestion.avro import Codec
-from ingestion.producer import KafkaSink
-from ingestion.registry import Registry
+from ingestion.kafka.producer import KafkaSink
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 from millrace.stack.harness import Stack
 from tests.integration.parts import ends
 
 TOPIC = "sensor-readings"
-READING = {"sensor_id": "s", "event_time": 1_700_000_000_000, "metric": "temperature", "value": 21.5, "unit": None}
+READING = {
+    "sensor_id": "s",
+    "event_time": 1_700_000_000_000,
+    "metric": "temperature",
+    "value": 21.5,
+    "unit": None,
+}
 
 
 def headers_since(settings: Settings, start: dict[int, int]) -> list[tuple[Any, bytes, bytes]]:
     """(headers, key, value) of what the source topic got since `start`."""
     found = []
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": f"tests-{uuid4()}"})
+    consumer = Consumer(
+        {"bootstrap.servers": settings.kafka_bootstrap, "group.id": f"tests-{uuid4()}"}
+    )
     try:
         for partition, last in ends(settings, TOPIC).items():
             position = start[partition]
@@ -42,7 +53,9 @@ def headers_since(settings: Settings, start: dict[int, int]) -> list[tuple[Any, 
     return found
 
 
-def aside(sink: KafkaSink, codec: Codec, partition: int, offset: int, value: bytes, reason: str) -> str:
+def aside(
+    sink: KafkaSink, codec: Codec, partition: int, offset: int, value: bytes, reason: str
+) -> str:
     record = {
         "source_topic": TOPIC,
         "source_partition": partition,
@@ -63,7 +76,10 @@ def aside(sink: KafkaSink, codec: Codec, partition: int, offset: int, value: byt
 def test_list_show_replay(harness: Stack) -> None:
     reason = f"test-{uuid4().hex[:8]}"
     place = time.time_ns() % 1_000_000_000
-    with Registry(harness.settings.registry_url) as registry, KafkaSink(harness.settings.kafka_bootstrap) as sink:
+    with (
+        Registry(harness.settings.registry_url) as registry,
+        KafkaSink(harness.settings.kafka_bootstrap) as sink,
+    ):
         codec = Codec(registry)
         good = codec.encode(TOPIC, READING)
         fine = aside(sink, codec, 7, place, good, reason)
@@ -101,7 +117,9 @@ def test_list_show_replay(harness: Stack) -> None:
     assert [value for _, _, value in headers_since(harness.settings, start)] == [good, b"\x01never"]
 
 
-@pytest.mark.parametrize("arguments", [("replay",), ("replay", "nonsense"), ("show", f"{TOPIC}/99/1"), ("show", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("replay",), ("replay", "nonsense"), ("show", f"{TOPIC}/99/1"), ("show", "x")]
+)
 def test_mistakes_are_one_line_and_exit_code_2(harness: Stack, arguments: tuple[str, ...]) -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         harness.cli("quarantine", *arguments)

@@ -1,7 +1,9 @@
-"""The specification holds the kernel: the same random rows through domain/reference.py and through real Flink jobs.
+"""The specification holds the kernel.
 
-Every value of every feature of every row is compared bit by bit. A failure names the seed, the run, the key, the row
-and the feature; MILLRACE_SEED=<seed> draws the same again.
+The same random rows through domain/features/reference.py and through real Flink jobs.
+
+Every value of every feature of every row is compared bit by bit. A failure names the seed, the run,
+the key, the row and the feature; MILLRACE_SEED=<seed> draws the same again.
 """
 
 from __future__ import annotations
@@ -14,7 +16,17 @@ from typing import Any
 import pytest
 
 from tests.integration.flink_home import run_script
-from tests.integration.rolling_runs import SEEDS, Run, bits, differences, drawn, many, outputs, parts, seeds
+from tests.integration.rolling_runs import (
+    SEEDS,
+    Run,
+    bits,
+    differences,
+    drawn,
+    many,
+    outputs,
+    parts,
+    seeds,
+)
 
 MOST_SHOWN = 20
 # Of the last seed only: where 0 stands beside a fresh one, the fresh one.
@@ -33,7 +45,11 @@ def warm(runs: list[Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the outputs of three jobs, below `one`, `two` and `halves`."""
     folder = tmp_path_factory.mktemp("warm")
     halves = _job(folder / "halves", _of(runs, IN_HALVES), halves=True)
-    jobs = [_job(folder / "one", runs), _job(folder / "two", _of(runs, AT_TWO), parallelism=2), halves]
+    jobs = [
+        _job(folder / "one", runs),
+        _job(folder / "two", _of(runs, AT_TWO), parallelism=2),
+        halves,
+    ]
     _flink(jobs, folder)
     return folder
 
@@ -42,7 +58,9 @@ def _of(runs: Sequence[Run], kinds: Sequence[str]) -> list[Run]:
     return [run for run in runs if run.seed == SEEDS[-1] and run.kind in kinds]
 
 
-def _job(folder: Path, runs: Sequence[Run], parallelism: int = 1, halves: bool = False) -> dict[str, Any]:
+def _job(
+    folder: Path, runs: Sequence[Run], parallelism: int = 1, halves: bool = False
+) -> dict[str, Any]:
     folder.mkdir()
     if not halves:
         return {"parallelism": parallelism, "runs": [run.job(folder) for run in runs]}
@@ -75,7 +93,9 @@ def test_two_subtasks_share_the_keys_and_not_the_state(runs: list[Run], warm: Pa
     assert subtasks == {"0", "1"}
 
 
-def test_a_job_resumed_from_a_savepoint_goes_on_as_if_never_stopped(runs: list[Run], warm: Path) -> None:
+def test_a_job_resumed_from_a_savepoint_goes_on_as_if_never_stopped(
+    runs: list[Run], warm: Path
+) -> None:
     """Stopped at one subtask and resumed at two: the keys' state finds its way too."""
     _agree(_of(runs, IN_HALVES), warm / "halves")
 
@@ -110,7 +130,9 @@ def test_a_difference_names_what_to_repeat_and_where_to_look(runs: list[Run]) ->
     alone, differs = differences(run, got)
     assert alone.startswith(f"MILLRACE_SEED={run.seed}, every: key stream ")
     assert alone.endswith(", row 0: emitted by the reference alone")
-    assert differs.startswith(f"MILLRACE_SEED={run.seed}, every: key stream '{key}', row {n}, feature rows: reference ")
+    assert differs.startswith(
+        f"MILLRACE_SEED={run.seed}, every: key stream '{key}', row {n}, feature rows: reference "
+    )
     assert differs.endswith(", kernel -1")
 
 

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from config.settings import Settings
-from ingestion.avro import Codec
-from ingestion.producer import KafkaSink
-from ingestion.registry import Registry
+from ingestion.kafka.producer import KafkaSink
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import Registry
 from millrace.stack.harness import Stack
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored, StoreRestartedError
@@ -37,7 +37,9 @@ class TestRedisStore(StoreConformance):
     def store(self, client: redis.Redis) -> RedisStore:
         return RedisStore(client)
 
-    def test_a_redis_that_has_started_anew_is_told(self, store: RedisStore, client: redis.Redis) -> None:
+    def test_a_redis_that_has_started_anew_is_told(
+        self, store: RedisStore, client: redis.Redis
+    ) -> None:
         store.apply([payment("a", 1, 1, b"a")])
         client.script_flush()  # as a restart does
         RedisStore(client).apply([payment("c", 1, 1, b"c")])  # another process was there first
@@ -46,7 +48,10 @@ class TestRedisStore(StoreConformance):
                 step()
         after = RedisStore(client)
         after.check()
-        assert after.apply([payment("a", 2, 2, b"no"), payment("b", 3, 3, b"b")]) == [Stored(1, 1, b"a"), None]
+        assert after.apply([payment("a", 2, 2, b"no"), payment("b", 3, 3, b"b")]) == [
+            Stored(1, 1, b"a"),
+            None,
+        ]
         assert after.get("x:latest") == Stored(3, 3, b"b")
         after.check()
 
@@ -69,7 +74,12 @@ def sink(configured: Settings) -> Iterator[KafkaSink]:
 
 
 def pay(name: str, **changes: Any) -> dict[str, Any]:
-    payment = {"transaction_id": name, "customer_id": f"c-{name}", "terminal_id": "m-serving", "amount": 12.5}
+    payment = {
+        "transaction_id": name,
+        "customer_id": f"c-{name}",
+        "terminal_id": "m-serving",
+        "amount": 12.5,
+    }
     return {**payment, "event_time": "2026-05-01T12:00:00Z", **changes}
 
 
@@ -98,10 +108,14 @@ def test_many_at_once_get_each_its_own(api: httpx.Client) -> None:
     assert [answer.json()["transaction_id"] for answer in answers] == names
 
 
-def test_after_the_deadline_the_link_leads_to_the_decision(api: httpx.Client, harness: Stack) -> None:
+def test_after_the_deadline_the_link_leads_to_the_decision(
+    api: httpx.Client, harness: Stack
+) -> None:
     harness.stop("consumer-fraud")
     try:
-        answer = api.post("/v1/fraud/transactions", params={"deadline_ms": 2000}, json=pay("serving/late"))
+        answer = api.post(
+            "/v1/fraud/transactions", params={"deadline_ms": 2000}, json=pay("serving/late")
+        )
         assert answer.status_code == 202, answer.text
         link = answer.headers["location"]
         assert api.get(link).status_code == 404
@@ -144,7 +158,9 @@ def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, harness: S
     assert ask(api, pay("serving-model-1")).json() == before
 
 
-def test_business_metrics_come_newest_first(api: httpx.Client, sink: KafkaSink, codec: Codec) -> None:
+def test_business_metrics_come_newest_first(
+    api: httpx.Client, sink: KafkaSink, codec: Codec
+) -> None:
     start = 4_000_000_020_000  # 2096-10-02T07:07:00Z: later than anything that other tests replay
     record = {
         "window_start": start,
@@ -163,7 +179,9 @@ def test_business_metrics_come_newest_first(api: httpx.Client, sink: KafkaSink, 
     sink.flush()
 
     def newest() -> list[dict[str, Any]]:
-        windows: list[dict[str, Any]] = api.get("/v1/metrics/business", params={"limit": 2}).json()["windows"]
+        windows: list[dict[str, Any]] = api.get("/v1/metrics/business", params={"limit": 2}).json()[
+            "windows"
+        ]
         return [window for window in windows if window["window_start"].startswith("2096-10-02")]
 
     first, second = until("both are there", lambda: found if len(found := newest()) == 2 else [])

@@ -1,4 +1,7 @@
-"""The local stack on real processes: what dies comes back, what was stored stays, what is wrong is said."""
+"""The local stack on real processes.
+
+What dies comes back, what was stored stays, what is wrong is said.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ from redis import Redis
 
 from config.settings import ROOT, Settings
 from config.topics import topics
-from ingestion.registry import Registry
-from millrace import jobs
-from millrace.stack import cluster, orphans
+from ingestion.wire.registry import Registry
+from millrace.flink import jobs
+from millrace.flink import rest as cluster
+from millrace.stack import orphans
 from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
 from millrace.stack.living import alive
 from millrace.stack.processes import processes
@@ -39,7 +43,9 @@ def _runs(stack: Settings) -> bool:
 
 
 def _restored(stack: Settings) -> Path:
-    found = cluster.rest(stack, f"/jobs/{_job(stack).id}/checkpoints")["latest"]["restored"]["external_path"]
+    found = cluster.rest(stack, f"/jobs/{_job(stack).id}/checkpoints")["latest"]["restored"][
+        "external_path"
+    ]
     return Path(found.removeprefix("file:"))
 
 
@@ -50,14 +56,19 @@ def test_status_tells_every_process_and_job(harness: Stack) -> None:
     kafka = next(one for one in found["processes"] if one["name"] == "kafka")
     assert alive(psutil.Process(kafka["pid"]))
     assert kafka["ports"]["broker"] == harness.settings.port("kafka")
-    assert {job["name"]: job["state"] for job in found["jobs"]} == {"fraud_features": "RUNNING", JOB: "RUNNING"}
+    assert {job["name"]: job["state"] for job in found["jobs"]} == {
+        "fraud_features": "RUNNING",
+        JOB: "RUNNING",
+    }
 
 
 def test_doctor_finds_nothing_wrong_with_a_healthy_stack(harness: Stack) -> None:
     harness.wait(lambda: _runs(harness.settings), "the job to run")
     checks = {check["name"]: check for check in json.loads(harness.cli("doctor", "--json"))}
     assert [check for check in checks.values() if not check["ok"]] == []
-    assert {name for name, check in checks.items() if check["detail"] == "ready"} == set(processes(harness.settings))
+    assert {name for name, check in checks.items() if check["detail"] == "ready"} == set(
+        processes(harness.settings)
+    )
     for job in ("fraud_features", JOB):
         assert checks[f"job {job}"]["detail"].startswith("running, ")
 
@@ -82,7 +93,10 @@ def test_a_killed_redis_comes_back_with_what_it_stored(harness: Stack, stack: Se
 def _synced(client: Redis) -> None:
     """Redis 7.0 cannot be asked to wait for the disk: rewriting the file ends with a sync."""
     client.bgrewriteaof()
-    while client.info("persistence")["aof_rewrite_in_progress"] or client.info("persistence")["aof_rewrite_scheduled"]:
+    while (
+        client.info("persistence")["aof_rewrite_in_progress"]
+        or client.info("persistence")["aof_rewrite_scheduled"]
+    ):
         pass
 
 
@@ -96,7 +110,9 @@ def test_a_restarted_process_is_another_one_and_ready(harness: Stack) -> None:
     assert pid() != before
 
 
-def test_jobs_come_back_from_their_checkpoints_after_the_jobmanager(harness: Stack, stack: Settings) -> None:
+def test_jobs_come_back_from_their_checkpoints_after_the_jobmanager(
+    harness: Stack, stack: Settings
+) -> None:
     harness.wait(lambda: _runs(stack) and _job(stack).checkpoints > 0, "a checkpoint")
     before = _job(stack).id
     harness.kill("jobmanager")
@@ -105,11 +121,15 @@ def test_jobs_come_back_from_their_checkpoints_after_the_jobmanager(harness: Sta
     harness.wait_ready("jobs")
 
 
-def test_a_job_stops_with_a_savepoint_stays_stopped_and_resumes(harness: Stack, stack: Settings) -> None:
+def test_a_job_stops_with_a_savepoint_stays_stopped_and_resumes(
+    harness: Stack, stack: Settings
+) -> None:
     savepoint = Path(json.loads(harness.cli("jobs", "stop", JOB, "--json"))["savepoint"])
     assert (savepoint / "_metadata").exists()
     assert jobs.living(stack, JOB) is None
-    harness.wait_ready("jobs")  # the keeper finds nothing wrong with a job that was stopped on purpose
+    harness.wait_ready(
+        "jobs"
+    )  # the keeper finds nothing wrong with a job that was stopped on purpose
     assert jobs.stopped_on_purpose(stack, JOB)
     submitted = json.loads(harness.cli("jobs", "submit", JOB, "--json"))
     harness.wait(lambda: _runs(stack), "the job to run")
@@ -170,7 +190,12 @@ def test_what_was_stopped_is_missed_and_what_was_never_started_is_not(small: Sta
     found = _doctor(small)
     assert found.returncode == 1
     assert [check for check in json.loads(found.stdout) if not check["ok"]] == [
-        {"name": "redis", "ok": False, "detail": "stopped while others run", "fix": "millrace up --only redis"}
+        {
+            "name": "redis",
+            "ok": False,
+            "detail": "stopped while others run",
+            "fix": "millrace up --only redis",
+        }
     ]
 
 
@@ -182,5 +207,8 @@ def test_a_taken_port_is_refused_with_who_holds_it(small: Stack, stack: Settings
         done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     pid = small.info("redis").pid
-    assert f"port {small.settings.port('redis')} (redis redis) is taken by pid {pid} (redis-server" in done.stderr
+    assert (
+        f"port {small.settings.port('redis')} (redis redis) is taken by pid {pid} (redis-server"
+        in done.stderr
+    )
     assert "MILLRACE_PORT_OFFSET" in done.stderr

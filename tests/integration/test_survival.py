@@ -1,8 +1,10 @@
-"""Kill each part under load: every transaction ends up with one score, the one an undisturbed run gives.
+"""Kill each part under load.
 
-The undisturbed run is the specification: features by the reference engine in plain Python (`domain/`), which a property
-test holds equal to the kernel bit for bit, and the same model. So this also shows that the whole path computes what is
-specified.
+Every transaction ends up with one score, the one an undisturbed run gives.
+
+The undisturbed run is the specification: features by the reference engine in plain Python
+(`domain/`), which a property test holds equal to the kernel bit for bit, and the same model. So
+this also shows that the whole path computes what is specified.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ import redis
 
 from config.settings import Settings
 from domain.events import FraudLabel, Transaction
-from domain.features.fraud import FRAUD
-from domain.fraud_pipeline import feature_rows
-from ingestion.avro import Codec
-from ingestion.producer import KafkaSink
+from domain.fraud.features import FRAUD
+from domain.fraud.pipeline import feature_rows
+from ingestion.kafka.producer import KafkaSink
+from ingestion.wire.codec import Codec
 from millrace.stack.harness import Stack
 from millrace.stack.layout import Layout
-from serving.models import Model, load
+from serving.shelf import Model, load
 from tests.integration.parts import (
     CONSUMER_GROUP,
     JOB_GROUP,
@@ -82,7 +84,8 @@ class Flow:
     def stream(self) -> Iterator[Transaction | FraudLabel]:
         """Payments, one a second of event time, and with every tenth a verdict.
 
-        Which of two topics is read first does not show: these verdicts are on terminals without a payment.
+        Which of two topics is read first does not show: these verdicts are on terminals without a
+        payment.
         """
         chance = random.Random(20260)
         for place in range(MOST):
@@ -142,7 +145,9 @@ def client(stack: Settings) -> Iterator[redis.Redis]:
 
 
 @pytest.mark.timeout(420)
-def test_every_part_may_die_under_load(harness: Stack, stack: Settings, client: redis.Redis) -> None:
+def test_every_part_may_die_under_load(
+    harness: Stack, stack: Settings, client: redis.Redis
+) -> None:
     flow = Flow(f"survival-{uuid.uuid4().hex[:8]}")
     start = {topic: ends(stack, topic) for topic in ("fraud-features", "fraud-scores")}
     with plug(stack) as (sink, codec):
@@ -156,8 +161,13 @@ def test_every_part_may_die_under_load(harness: Stack, stack: Settings, client: 
 
 
 @pytest.mark.timeout(180)
-def test_redis_may_forget_what_it_answered_last(stack: Settings, harness: Stack, client: redis.Redis) -> None:
-    """Killed while the disk is slow, its file lacks what it answered for up to two seconds: here, for the last few."""
+def test_redis_may_forget_what_it_answered_last(
+    stack: Settings, harness: Stack, client: redis.Redis
+) -> None:
+    """Killed while the disk is slow, its file lacks what it answered for up to two seconds.
+
+    Here, for the last few.
+    """
     run = f"forgetful-{uuid.uuid4().hex[:8]}"
     payments = [one for one in Flow(run).stream() if isinstance(one, Transaction)][:200]
     identities = [payment.transaction_id for payment in payments]
@@ -188,7 +198,10 @@ def _disturb(harness: Stack, flow: Flow, sink: KafkaSink, codec: Codec) -> None:
             sent = len(flow.payments)
             harness.killed_and_back(name)
             assert len(flow.payments) > sent, f"{name} did not die under load"
-    until("killing the TaskManager has restarted the job", lambda: restarts(stack, "fraud_features") > before)
+    until(
+        "killing the TaskManager has restarted the job",
+        lambda: restarts(stack, "fraud_features") > before,
+    )
     _labels_are_read(stack, sink)
     flow.send(sink, codec, *flow.last_payments())
     sink.flush(120)
@@ -224,24 +237,41 @@ def _load(flow: Flow, sink: KafkaSink, codec: Codec) -> Iterator[None]:
 def _every_score_is_the_undisturbed_one(
     stack: Settings, client: redis.Redis, expected: dict[str, dict[str, Any]]
 ) -> None:
-    until("every transaction has a score", lambda: len(stored(client, expected)) == len(expected), timeout=180)
+    until(
+        "every transaction has a score",
+        lambda: len(stored(client, expected)) == len(expected),
+        timeout=180,
+    )
     model = _current(stack)
-    matrix = np.array([[row[name] for name in model.features] for row in expected.values()], dtype=np.float64)
+    matrix = np.array(
+        [[row[name] for name in model.features] for row in expected.values()], dtype=np.float64
+    )
     scores = dict(zip(expected, map(float, model.predict(matrix)), strict=True))
     told = {
-        identity: (one["score"], one["decision"], one["late"]) for identity, one in stored(client, expected).items()
+        identity: (one["score"], one["decision"], one["late"])
+        for identity, one in stored(client, expected).items()
     }
     right = {
         identity: (score, model.thresholds.decide(score), expected[identity]["late"])
         for identity, score in scores.items()
     }
-    wrong = {identity: (told[identity], right[identity]) for identity in right if told[identity] != right[identity]}
-    assert not wrong, f"{len(wrong)} of {len(right)} differ from the undisturbed run: {list(wrong.items())[:5]}"
-    assert len(set(scores.values())) > 100, "a model that says one thing of all would hide what is lost"
+    wrong = {
+        identity: (told[identity], right[identity])
+        for identity in right
+        if told[identity] != right[identity]
+    }
+    assert not wrong, (
+        f"{len(wrong)} of {len(right)} differ from the undisturbed run: {list(wrong.items())[:5]}"
+    )
+    assert len(set(scores.values())) > 100, (
+        "a model that says one thing of all would hide what is lost"
+    )
     assert {decision for _, decision, _ in right.values()} == {"approve", "review", "block"}
 
 
-def _every_feature_is_the_specified_one(features: list[dict[str, Any]], expected: dict[str, dict[str, Any]]) -> None:
+def _every_feature_is_the_specified_one(
+    features: list[dict[str, Any]], expected: dict[str, dict[str, Any]]
+) -> None:
     """Bit for bit, and each time: after a restart some come again."""
     mine = [row for row in features if row["transaction_id"] in expected]
     assert {row["transaction_id"] for row in mine} == expected.keys()
@@ -255,7 +285,9 @@ def _every_feature_is_the_specified_one(features: list[dict[str, Any]], expected
     assert not wrong, f"{len(wrong)} features are not what is specified: {wrong[:5]}"
 
 
-def _published_once(stack: Settings, codec: Codec, start: dict[int, int], expected: dict[str, dict[str, Any]]) -> None:
+def _published_once(
+    stack: Settings, codec: Codec, start: dict[int, int], expected: dict[str, dict[str, Any]]
+) -> None:
     until("the scores are published", lambda: caught_up(stack, CONSUMER_GROUP, "fraud-features"))
     published = defaultdict(set)
     for record in read(stack, "fraud-scores", codec, start):
@@ -265,9 +297,17 @@ def _published_once(stack: Settings, codec: Codec, start: dict[int, int], expect
 
 
 def _nothing_changes_by_a_replay(
-    stack: Settings, client: redis.Redis, flow: Flow, sink: KafkaSink, codec: Codec, features: list[dict[str, Any]]
+    stack: Settings,
+    client: redis.Redis,
+    flow: Flow,
+    sink: KafkaSink,
+    codec: Codec,
+    features: list[dict[str, Any]],
 ) -> None:
-    """Neither of the events, which the kernel knows, nor of features, which the store must refuse: newest first."""
+    """Neither of the events, which the kernel knows, nor of features, which the store must refuse.
+
+    Newest first.
+    """
     identities = [payment.transaction_id for payment in flow.payments]
     customers = {payment.customer_id for payment in flow.payments}
     before = decisions(client, identities, customers)

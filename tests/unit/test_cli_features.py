@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from config.errors import UserError
-from domain.features.fraud import CUSTOMER, FRAUD
+from domain.fraud.features import CUSTOMER, FRAUD
 from millrace.cli.features import app
 
 runner = CliRunner()

@@ -1,4 +1,7 @@
-"""The frame serves every product alike: it names none, and takes up another by its line in products.yaml alone."""
+"""The frame serves every product alike.
+
+It names none, and takes up another by its line in products.yaml alone.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +17,40 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+import serving
 from config import products as declared
 from config.settings import ROOT, Settings
 from config.topics import topics
-from ingestion.quarantine import TOPIC as QUARANTINE
-from millrace import jobs
+from ingestion.kafka.quarantine import TOPIC as QUARANTINE
+from millrace.flink import jobs
+from millrace.flink.keeper import of_products
 from millrace.stack.files import write
-from millrace.stack.keeper import of_products
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.supervisor import render
-from serving import consumers
-from serving.api import routes
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.run import metrics_port
 from tests.unit.serving.api_parts import KEY, MemoryValues
 
-FOLDERS = ("millrace/stack", "processing", "serving")
-FILES = ("config/products.py", "millrace/jobs.py", "scripts/compose.py")
-# Where a product has modules of its own: its job, and those whose names begin with its consumer's.
-OWN = ("processing/jobs", "serving/consumers", "serving/api/routes")
+FOLDERS = ("millrace/flink", "millrace/stack", "processing", "serving")
+FILES = ("config/products.py", "scripts/compose.py")
 
 
 def _frame() -> list[Path]:
     jobs_of = {product.job for product in declared.products()}
-    begin = tuple(product.consumer for product in declared.products())
-    modules = {path for folder in OWN for path in (ROOT / folder).glob("*.py")}
-    own = {path for path in modules if path.stem in jobs_of or path.stem.partition("_")[0] in begin}
+    own = {ROOT / "processing/jobs" / f"{job}.py" for job in jobs_of}
+    for product in declared.products():
+        own |= set((ROOT / "serving" / product.consumer).rglob("*.py"))
     found = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")} - own
     return sorted({ROOT / name for name in FILES} | found)
 
 
 def _names() -> list[str]:
-    """Patterns of what only products have: their own names anywhere, their topics and records as words."""
+    """Patterns of what only products have.
+
+    Their own names anywhere, their topics and records as words.
+    """
     named = [name for product in declared.products() for name in (product.consumer, product.job)]
     theirs = [topic for topic in topics().values() if topic.name != QUARANTINE]
     words = {rf"\b{re.escape(word)}\b" for topic in theirs for word in (topic.name, topic.schema)}
@@ -66,9 +69,18 @@ def test_the_frame_names_no_product() -> None:
 
 def test_the_frame_is_all_but_the_products_own_modules() -> None:
     frame = {str(path.relative_to(ROOT)) for path in _frame()}
-    assert {"millrace/stack/layout.py", "serving/consumers/loop.py", "serving/api/app.py", "serving/store.py"} <= frame
-    assert {path for path in frame if path.startswith(OWN)} >= {"serving/consumers/handling.py"}
-    own = {"processing/jobs/fraud_features.py", "serving/consumers/fraud.py", "serving/api/routes/fraud_types.py"}
+    assert {
+        "millrace/stack/layout.py",
+        "serving/consumers/loop.py",
+        "serving/api/app.py",
+        "serving/store.py",
+    } <= frame
+    assert {"serving/consumers/handling.py"} <= frame
+    own = {
+        "processing/jobs/fraud_features.py",
+        "serving/fraud/consumer.py",
+        "serving/fraud/types.py",
+    }
     assert not own & frame
 
 
@@ -97,20 +109,18 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     parts = {
         "products.yaml": f"{declared.FILE.read_text()}  - {{job: toys_sold, consumer: toys}}\n",
         "processing/jobs/toys_sold.py": "",
-        "serving/consumers/toys.py": CONSUMER,
-        "serving/api/routes/toys.py": ROUTE,
+        "serving/toys/consumer.py": CONSUMER,
+        "serving/toys/routes.py": ROUTE,
     }
     for name, text in parts.items():
         write(tmp_path / name, text)
-    for package in (consumers, routes):
-        folder = tmp_path / package.__name__.replace(".", "/")
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    monkeypatch.setattr(serving, "__path__", [*serving.__path__, str(tmp_path / "serving")])
     monkeypatch.setattr(jobs, "ROOT", tmp_path)
     monkeypatch.setattr(declared, "FILE", tmp_path / "products.yaml")
     declared.products.cache_clear()
     yield tmp_path
     declared.products.cache_clear()
-    sys.modules.pop("serving.api.routes.toys", None)
+    sys.modules.pop("serving.toys.routes", None)
 
 
 @pytest.fixture
@@ -129,12 +139,14 @@ class TestAThirdProduct:
     def test_its_consumer_is_a_process_with_metrics_of_its_own(self, local: Settings) -> None:
         every = processes(local)
         consumer = every["consumer-toys"]
-        assert consumer.command[-2:] == ("-m", "serving.consumers.toys")
+        assert consumer.command[-2:] == ("-m", "serving.toys.consumer")
         assert importlib.util.find_spec(consumer.command[-1]) is not None
         port = metrics_port(local, "toys")
         assert consumer.ports == {"metrics": port}
         assert consumer.ready.target.endswith(f":{port}/readyz")
-        assert [name for name, one in every.items() if port in one.ports.values()] == ["consumer-toys"]
+        assert [name for name, one in every.items() if port in one.ports.values()] == [
+            "consumer-toys"
+        ]
         assert "[program:consumer-toys]" in render(Layout.of(local), every.values())
 
     def test_its_consumer_is_a_container_like_the_others(self) -> None:
@@ -150,18 +162,24 @@ class TestAThirdProduct:
     def test_its_job_is_kept_and_can_be_submitted(self, local: Settings, toys: Path) -> None:
         assert [kept.name for kept in of_products(local).kept][-1] == "toys_sold"
         jobs.check_name("toys_sold")
-        assert jobs.command(local, "toys_sold", None)[-1] == str(toys / "processing" / "jobs" / "toys_sold.py")
+        assert jobs.command(local, "toys_sold", None)[-1] == str(
+            toys / "processing" / "jobs" / "toys_sold.py"
+        )
 
     async def test_its_routes_are_mounted_and_guarded(self, local: Settings) -> None:
         app = create(Context(local, MemoryValues(), codec=cast("Any", None)))
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://api"
+        ) as client:
             assert (await client.get("/v1/toys/sold")).status_code == 401
             assert (await client.get("/v1/toys/sold", headers=KEY)).json() == {"sold": 3}
             assert "/v1/toys/sold" in (await client.get("/openapi.json")).json()["paths"]
 
 
 def _compose() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scripts_compose", ROOT / "scripts" / "compose.py")
+    spec = importlib.util.spec_from_file_location(
+        "scripts_compose", ROOT / "scripts" / "compose.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -1,6 +1,7 @@
 """What `domain` and `config` may import from outside (docs/architecture.md, Layers).
 
-import-linter holds the directions among our packages; of others it can only forbid those that it is told by name.
+import-linter holds the directions among our packages; of others it can only forbid those that it is
+told by name.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def test_a_lower_layer_imports_no_more_than_it_may(package: str) -> None:
     files = sorted((ROOT / package).rglob("*.py"))
     assert files
     outside = {(str(path.relative_to(ROOT)), name) for path in files for name in _imported(path)}
-    found = {(path, name) for path, name in outside if name not in sys.stdlib_module_names and name != package}
+    found = {
+        (path, name)
+        for path, name in outside
+        if name not in sys.stdlib_module_names and name != package
+    }
     assert {(path, name) for path, name in found if name not in ALLOWED[package]} == set()
     assert {name for _, name in found} == ALLOWED[package], "allowed and not used"

@@ -17,7 +17,11 @@ SCHEMA = fastavro.schema.load_schema(str(OUT_SCHEMA))
 def result(number: int, **values: Any) -> bytes:
     """A record as it lies in the output topic: header and Avro body."""
     out = io.BytesIO()
-    identity = {"transaction_id": f"t{number}", "event_time": 1_767_225_600_000 + number, "customer_id": "c1"}
+    identity = {
+        "transaction_id": f"t{number}",
+        "event_time": 1_767_225_600_000 + number,
+        "customer_id": "c1",
+    }
     fastavro.schemaless_writer(out, SCHEMA, {**identity, "sum_1d": 0.1 + 0.2, **values})
     return b"\0\0\0\0\7" + out.getvalue()
 
@@ -58,7 +62,15 @@ def test_one_event_twice_is_an_error_of_the_first_contestant_too() -> None:
         by_transaction("ours", [*OURS, OURS[1]])
 
 
-@pytest.mark.parametrize("other", [{"sum_1d": 0.3}, {"sum_1d": None}, {"count_1d": 1}, {"max_1d": -0.0}])
-def test_a_value_that_differs_in_one_bit_is_shown(whole: dict[bytes, bytes], other: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "other", [{"sum_1d": 0.3}, {"sum_1d": None}, {"count_1d": 1}, {"max_1d": -0.0}]
+)
+def test_a_value_that_differs_in_one_bit_is_shown(
+    whole: dict[bytes, bytes], other: dict[str, Any]
+) -> None:
     with pytest.raises(DisagreementError, match=r"t1:\n(?s:.*)quix: "):
-        compare({**whole, b"t1": result(1, max_1d=0.0)[5:]}, "quix", [OURS[0], result(1, **{"max_1d": 0.0, **other})])
+        compare(
+            {**whole, b"t1": result(1, max_1d=0.0)[5:]},
+            "quix",
+            [OURS[0], result(1, **{"max_1d": 0.0, **other})],
+        )

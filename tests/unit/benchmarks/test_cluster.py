@@ -8,14 +8,16 @@ import pytest
 
 from benchmarks.cluster import Cluster
 from config.settings import Settings
-from millrace.stack import flink
+from millrace.stack.parts import flink
 
 OPTION = "-Dio.tmp.dirs="
 
 
 def working_folder(settings: Settings, operator: str) -> Path:
     """RocksDB's folder of an operator, made as Flink makes it below the folder that its command line names."""
-    scratch = next(word.removeprefix(OPTION) for word in flink.taskmanager(settings) if word.startswith(OPTION))
+    scratch = next(
+        word.removeprefix(OPTION) for word in flink.taskmanager(settings) if word.startswith(OPTION)
+    )
     folder = Path(scratch) / "tm_taskmanager" / "tmp" / f"job_1_op_{operator}__1_1__uuid_2" / "db"
     folder.mkdir(parents=True)
     return folder

@@ -24,5 +24,7 @@ def test_the_callers_stack_is_never_the_benchmarks() -> None:
 
 
 def test_another_place_is_chosen_by_variables_of_their_own() -> None:
-    found = environment({"MILLRACE_BENCH_STATE_DIR": "/bench", "MILLRACE_BENCH_PORT_OFFSET": "8000"})
+    found = environment(
+        {"MILLRACE_BENCH_STATE_DIR": "/bench", "MILLRACE_BENCH_PORT_OFFSET": "8000"}
+    )
     assert (found["MILLRACE_STATE_DIR"], found["MILLRACE_PORT_OFFSET"]) == ("/bench", "8000")

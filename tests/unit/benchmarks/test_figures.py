@@ -13,14 +13,28 @@ GOOD: dict[str, dict[str, Any]] = {
     "rolling": {
         "events": 2000,
         "turns": {"millrace": [1, 2, 3], "quix": [1, 2]},
-        "events_that_agree": {"quix 1": 2000, "millrace 2": 2000, "quix 2": 2000, "millrace 3": 2000},
+        "events_that_agree": {
+            "quix 1": 2000,
+            "millrace 2": 2000,
+            "quix 2": 2000,
+            "millrace 3": 2000,
+        },
         "events_per_cpu_second": 60_000,
         "times_the_better_peer": 5.0,
     },
     "scaling": {"largest_over_smallest": 0.5},
-    "latency": {"fraud": {"rate": 1000.0, "seconds": 240.0, "hops": [{"events": 240_000, "p50_ms": 10, "p99_ms": 30}]}},
+    "latency": {
+        "fraud": {
+            "rate": 1000.0,
+            "seconds": 240.0,
+            "hops": [{"events": 240_000, "p50_ms": 10, "p99_ms": 30}],
+        }
+    },
     "lookup": {
-        "servers": [{"server": "api", "p99_ms": 5.0, "failed": 0}, {"server": "bare", "p99_ms": 4.0, "failed": 0}],
+        "servers": [
+            {"server": "api", "p99_ms": 5.0, "failed": 0},
+            {"server": "bare", "p99_ms": 4.0, "failed": 0},
+        ],
         "p99_ratio": 1.3,
     },
     "post": {"p99_ms": 60.0, "failed": 0, "pending": 0},
@@ -78,9 +92,19 @@ def test_a_number_beyond_its_limit_or_infinite_misses_that_figure_alone(
 @pytest.mark.parametrize(
     ("name", "path", "value", "failed"),
     [
-        ("rolling", ("events_that_agree", "quix 1"), 1999, "3 of 4 outputs agree on all 2,000 events"),
+        (
+            "rolling",
+            ("events_that_agree", "quix 1"),
+            1999,
+            "3 of 4 outputs agree on all 2,000 events",
+        ),
         ("rolling", ("turns", "bytewax"), [1], "4 of 5 outputs agree on all 2,000 events"),
-        ("latency", ("fraud", "hops", 0, "events"), 239_999, "239,999 of 240,000 payments have a score"),
+        (
+            "latency",
+            ("fraud", "hops", 0, "events"),
+            239_999,
+            "239,999 of 240,000 payments have a score",
+        ),
         ("lookup", ("servers", 0, "failed"), 1, "1 requests to api"),
         ("lookup", ("servers", 1, "failed"), 2, "2 requests to bare"),
         ("post", ("failed",), 3, "3 failed"),

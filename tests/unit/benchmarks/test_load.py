@@ -60,6 +60,8 @@ def test_a_server_that_goes_silent_leaves_the_rest_unanswered() -> None:
         server.start()
         address = listener.getsockname()
         request = get("127.0.0.1", "/")
-        outcome = run(address, lambda _: request, rate=100, seconds=0.1, connections=1, patience=0.5)
+        outcome = run(
+            address, lambda _: request, rate=100, seconds=0.1, connections=1, patience=0.5
+        )
         server.join()
     assert (outcome.statuses, outcome.unanswered, outcome.requests) == (Counter({200: 3}), 7, 10)

@@ -21,7 +21,9 @@ def counts(*values: int) -> Callable[[], int]:
 
 
 def test_what_came_after_the_warm_up_is_measured() -> None:
-    rate = watch(counts(0, 60, 110), steps(1.0, 2.0, 5.0, 9.0), warm=50, done=100, alive=lambda: True)
+    rate = watch(
+        counts(0, 60, 110), steps(1.0, 2.0, 5.0, 9.0), warm=50, done=100, alive=lambda: True
+    )
     assert (rate.events, rate.cpu, rate.whole_events, rate.whole_cpu) == (50, 4.0, 110, 8.0)
 
 

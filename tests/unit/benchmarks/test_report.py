@@ -11,7 +11,9 @@ import pytest
 from benchmarks import report
 
 
-def test_a_number_that_json_has_no_word_for_is_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_that_json_has_no_word_for_is_null(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     monkeypatch.delenv("MILLRACE_BENCH_SUFFIX", raising=False)
     path = report.keep("lookup", {"p99_ms": math.inf, "rounds": [{"ratio": math.nan}, (1.5, 2)]})
@@ -19,7 +21,11 @@ def test_a_number_that_json_has_no_word_for_is_null(tmp_path: Path, monkeypatch:
     assert (found["p99_ms"], found["rounds"]) == (None, [{"ratio": None}, [1.5, 2]])
 
 
-def test_a_quick_runs_result_replaces_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_runs_result_replaces_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     monkeypatch.setenv("MILLRACE_BENCH_SUFFIX", "-quick")
-    assert [report.keep(name, {}).name for name in ("post", "post-quick")] == ["post-quick.json"] * 2
+    assert [report.keep(name, {}).name for name in ("post", "post-quick")] == [
+        "post-quick.json"
+    ] * 2

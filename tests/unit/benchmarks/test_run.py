@@ -46,7 +46,9 @@ def test_the_profile_comes_after_the_job_it_profiles() -> None:
 
 def test_named_benchmarks_run_in_the_order_of_all_and_an_unknown_one_is_refused() -> None:
     assert [part.name for part in select("post,rolling")] == ["rolling", "post"]
-    with pytest.raises(argparse.ArgumentTypeError, match="no benchmark roling: there are rolling, "):
+    with pytest.raises(
+        argparse.ArgumentTypeError, match="no benchmark roling: there are rolling, "
+    ):
         select("roling")
 
 

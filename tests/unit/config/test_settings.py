@@ -52,6 +52,9 @@ def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatc
 
 
 def test_levels_are_known_in_any_case(tmp_path: Path) -> None:
-    assert Settings.model_validate({"state_dir": tmp_path, "log_level": "warning"}).log_level == "WARNING"
+    assert (
+        Settings.model_validate({"state_dir": tmp_path, "log_level": "warning"}).log_level
+        == "WARNING"
+    )
     with pytest.raises(ValidationError):
         Settings.model_validate({"state_dir": tmp_path, "log_level": "loud"})

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from domain.aggregates import STATES, VALUES, Hashes, Moments, hash32, hash64, id_hash
+from domain.features.aggregates import STATES, VALUES, Hashes, Moments, hash32, hash64, id_hash
 from domain.features.declaration import AggregateName
 
-VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "hash.json").read_text(encoding="utf-8"))
+VECTORS = json.loads(
+    (Path(__file__).parents[2] / "vectors" / "hash.json").read_text(encoding="utf-8")
+)
 
 
 def fmix64(h: int) -> int:
@@ -27,7 +29,9 @@ def test_the_hash_is_published_fnv_1a_then_murmur_s_finaliser() -> None:
     assert fmix64(1) == 0xB456BCFC34C2CB2C
 
 
-@pytest.mark.parametrize("vector", VECTORS["strings"] + VECTORS["numbers"], ids=lambda v: repr(v["value"]))
+@pytest.mark.parametrize(
+    "vector", VECTORS["strings"] + VECTORS["numbers"], ids=lambda v: repr(v["value"])
+)
 def test_values_hash_to_the_fixed_vectors(vector: dict[str, str | float | int]) -> None:
     assert hash32(vector["value"]) == vector["hash32"] == int(str(vector["hash64"]), 16) >> 32
 

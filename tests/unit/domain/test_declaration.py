@@ -26,8 +26,22 @@ COUNT = Feature("n", "count", "w")
 
 
 def made(*features: Feature, **changes: Any) -> FeatureSet:
-    defaults = {"name": "s", "entity": "e", "key": "k", "time": "t", "inputs": INPUTS, "version": "1"}
-    return FeatureSet(**{**defaults, "windows": (Window("w", 10, 2),), "features": features or (COUNT,), **changes})
+    defaults = {
+        "name": "s",
+        "entity": "e",
+        "key": "k",
+        "time": "t",
+        "inputs": INPUTS,
+        "version": "1",
+    }
+    return FeatureSet(
+        **{
+            **defaults,
+            "windows": (Window("w", 10, 2),),
+            "features": features or (COUNT,),
+            **changes,
+        }
+    )
 
 
 REFUSED: list[tuple[Callable[[], object], str]] = [
@@ -44,8 +58,14 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Feature("n", "median", "w"), "unknown aggregate 'median'"),  # type: ignore[arg-type]
     (lambda: Feature("n", "mean", "w"), "mean needs a column"),
     (lambda: Feature("n", "share", "w"), "share needs a condition"),
-    (lambda: Feature("n", "share", "w", "x", condition=(Comparison("b", "eq", True),)), "no column"),
-    (lambda: Feature("n", "count", "w", condition=(Comparison("b", "eq", True),)), "only share takes a condition"),
+    (
+        lambda: Feature("n", "share", "w", "x", condition=(Comparison("b", "eq", True),)),
+        "no column",
+    ),
+    (
+        lambda: Feature("n", "count", "w", condition=(Comparison("b", "eq", True),)),
+        "only share takes a condition",
+    ),
     (lambda: Feature("n", "count", "w", k=8), "only distinct takes k"),
     (lambda: Feature("n", "distinct", "w", "k", k=7), "8 to 1024, not 7"),
     (lambda: RowFeature("Is", "BIGINT", "1", lambda row: 1, ""), "row feature 'Is'"),
@@ -53,11 +73,26 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: made(Feature("n", "sum", "w", "z")), "feature 'n': unknown column 'z'"),
     (lambda: made(Feature("n", "sum", "w", "k")), "sum takes a number, column 'k' is STRING"),
     (lambda: made(Feature("n", "distinct", "w", "b")), "a number or string, column 'b' is BOOLEAN"),
-    (lambda: made(Feature("n", "count", "w", filter=(Comparison("q", "null"),))), "unknown column 'q'"),
-    (lambda: made(Feature("n", "count", "w", filter=(Comparison("k", "eq", 1),))), "'k' is STRING, 1 is not"),
-    (lambda: made(Feature("n", "count", "w", filter=(Comparison("x", "eq", True),))), "'x' is DOUBLE, True is not"),
-    (lambda: made(Feature("n", "count", "w", filter=(Comparison("b", "lt", 1),))), "lt is for numbers, not BOOLEAN"),
-    (lambda: made(Feature("n", "count", "w", filter=(Comparison("t", "eq", 1),))), "only null and notnull take"),
+    (
+        lambda: made(Feature("n", "count", "w", filter=(Comparison("q", "null"),))),
+        "unknown column 'q'",
+    ),
+    (
+        lambda: made(Feature("n", "count", "w", filter=(Comparison("k", "eq", 1),))),
+        "'k' is STRING, 1 is not",
+    ),
+    (
+        lambda: made(Feature("n", "count", "w", filter=(Comparison("x", "eq", True),))),
+        "'x' is DOUBLE, True is not",
+    ),
+    (
+        lambda: made(Feature("n", "count", "w", filter=(Comparison("b", "lt", 1),))),
+        "lt is for numbers, not BOOLEAN",
+    ),
+    (
+        lambda: made(Feature("n", "count", "w", filter=(Comparison("t", "eq", 1),))),
+        "only null and notnull take",
+    ),
     (lambda: made(COUNT, COUNT), "names used twice: n"),
     (lambda: made(Feature("x", "count", "w")), "names used twice: x"),
     (lambda: made(Feature("s_late", "count", "w")), "names used twice: s_late"),
@@ -71,7 +106,9 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
 
 
 @pytest.mark.parametrize(("declare", "message"), REFUSED, ids=[message for _, message in REFUSED])
-def test_what_makes_no_sense_is_refused_by_name(declare: Callable[[], object], message: str) -> None:
+def test_what_makes_no_sense_is_refused_by_name(
+    declare: Callable[[], object], message: str
+) -> None:
     with pytest.raises(DeclarationError) as refused:
         declare()
     assert message in str(refused.value)
@@ -129,8 +166,22 @@ def test_columns_have_the_types_of_the_page() -> None:
 
 @pytest.mark.parametrize(
     ("model", "message"),
-    [(("n", "n"), "named twice"), (("m",), "nobody computes 'm'"), (("last_k",), "'last_k' is no number")],
+    [
+        (("n", "n"), "named twice"),
+        (("m",), "nobody computes 'm'"),
+        (("last_k",), "'last_k' is no number"),
+    ],
 )
 def test_a_model_reads_what_is_computed_and_a_number(model: tuple[str, ...], message: str) -> None:
     with pytest.raises(DeclarationError, match=message):
-        FeatureTable("t", "1", "R", "", "k", (), (), (made(COUNT, Feature("last_k", "last", "w", "k")),), model)
+        FeatureTable(
+            "t",
+            "1",
+            "R",
+            "",
+            "k",
+            (),
+            (),
+            (made(COUNT, Feature("last_k", "last", "w", "k")),),
+            model,
+        )

@@ -7,28 +7,40 @@ import pytest
 
 from domain.events import FraudFeatures, FraudLabel, Transaction
 from domain.features.declaration import DAY, HOUR
-from domain.features.fraud import CUSTOMER, FRAUD, ROWS, TERMINAL
 from domain.features.registry import feature_sets, tables
-from domain.fraud_pipeline import FraudPipeline, feature_rows, label_row, transaction_row
+from domain.fraud.features import CUSTOMER, FRAUD, ROWS, TERMINAL
+from domain.fraud.pipeline import FraudPipeline, feature_rows, label_row, transaction_row
 
 NOON = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp() * 1000)
 
 
-def payment(number: int, at: int, customer: str = "c", terminal: str = "t", amount: float = 10.0) -> Transaction:
+def payment(
+    number: int, at: int, customer: str = "c", terminal: str = "t", amount: float = 10.0
+) -> Transaction:
     return Transaction(
-        transaction_id=str(number), event_time=at, customer_id=customer, terminal_id=terminal, amount=amount
+        transaction_id=str(number),
+        event_time=at,
+        customer_id=customer,
+        terminal_id=terminal,
+        amount=amount,
     )
 
 
 def verdict(number: int, at: int, is_fraud: bool, terminal: str = "t") -> FraudLabel:
     return FraudLabel(
-        transaction_id=str(number), event_time=at, customer_id="c", terminal_id=terminal, is_fraud=is_fraud
+        transaction_id=str(number),
+        event_time=at,
+        customer_id="c",
+        terminal_id=terminal,
+        is_fraud=is_fraud,
     )
 
 
 def test_the_registry_finds_fraud_like_any_other_product() -> None:
     assert FRAUD in tables()
-    assert feature_sets() == {feature_set.name: feature_set for table in tables() for feature_set in table.sets}
+    assert feature_sets() == {
+        feature_set.name: feature_set for table in tables() for feature_set in table.sets
+    }
     assert {"customer", "terminal"} <= feature_sets().keys()
 
 
@@ -95,6 +107,8 @@ def test_a_duplicate_gives_no_row_and_changes_nothing() -> None:
 def test_what_is_late_for_the_customer_is_marked_and_still_counted_at_the_terminal() -> None:
     pipeline = FraudPipeline()
     pipeline.transaction(transaction_row(payment(1, NOON)))
-    out: dict[str, Any] | None = pipeline.transaction(transaction_row(payment(2, NOON - 40 * DAY, terminal="other")))
+    out: dict[str, Any] | None = pipeline.transaction(
+        transaction_row(payment(2, NOON - 40 * DAY, terminal="other"))
+    )
     assert out is not None
     assert (out["late"], out["customer_count_30d"], out["terminal_count_30d"]) == (True, None, 1)

@@ -27,11 +27,16 @@ def test_every_record_has_its_type(name: str) -> None:
     assert [field.name for field in fields] == [field["name"] for field in schema["fields"]]
     optional = {field["name"] for field in schema["fields"] if "default" in field}
     missing = dataclasses.MISSING
-    assert {f.name for f in fields if f.default is not missing or f.default_factory is not missing} == optional
+    assert {
+        f.name for f in fields if f.default is not missing or f.default_factory is not missing
+    } == optional
 
 
 def test_the_feature_topic_s_features_are_nullable_so_that_any_version_reads_any() -> None:
     for table in tables():
         carried = {field["name"] for field in table.carried}
         for field in load(table.record)["fields"]:
-            assert field["name"] in carried or (field["type"][0], field["default"]) == ("null", None)
+            assert field["name"] in carried or (field["type"][0], field["default"]) == (
+                "null",
+                None,
+            )

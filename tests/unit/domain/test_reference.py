@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.features.declaration import AggregateName, Comparison, Feature, FeatureSet, Type, Window
-from domain.reference import Rolling
+from domain.features.reference import Rolling
 
 INPUTS: tuple[tuple[str, Type], ...] = (
     ("key", "STRING"),
@@ -25,7 +25,16 @@ INPUTS: tuple[tuple[str, Type], ...] = (
 WINDOWS = (Window("a", 10, 3), Window("b", 10, 6), Window("long", 25, 5))
 LABEL = (Comparison("kind", "eq", "label"),)
 PAYMENT = (Comparison("kind", "eq", "payment"),)
-AGGREGATES: tuple[AggregateName, ...] = ("count", "sum", "mean", "min", "max", "std", "zscore", "ratio")
+AGGREGATES: tuple[AggregateName, ...] = (
+    "count",
+    "sum",
+    "mean",
+    "min",
+    "max",
+    "std",
+    "zscore",
+    "ratio",
+)
 
 
 def feature_set(**changes: Any) -> FeatureSet:
@@ -34,17 +43,38 @@ def feature_set(**changes: Any) -> FeatureSet:
         features += [
             Feature(f"rows_{w.name}", "count", w.name),
             Feature(f"labels_{w.name}", "count", w.name, filter=LABEL),
-            Feature(f"share_{w.name}", "share", w.name, filter=LABEL, condition=(Comparison("bad", "eq", True),)),
+            Feature(
+                f"share_{w.name}",
+                "share",
+                w.name,
+                filter=LABEL,
+                condition=(Comparison("bad", "eq", True),),
+            ),
             Feature(f"distinct_{w.name}", "distinct", w.name, "s", k=8),
             Feature(f"last_{w.name}", "last", w.name, "s"),
             Feature(f"since_{w.name}", "seconds_since", w.name, filter=PAYMENT),
         ]
-    given_ = {"features": tuple(features), "emit": PAYMENT, "id": "id", "windows": WINDOWS} | changes
-    return FeatureSet(name="f", entity="e", key="key", time="t", inputs=INPUTS, version="1", **given_)
+    given_ = {
+        "features": tuple(features),
+        "emit": PAYMENT,
+        "id": "id",
+        "windows": WINDOWS,
+    } | changes
+    return FeatureSet(
+        name="f", entity="e", key="key", time="t", inputs=INPUTS, version="1", **given_
+    )
 
 
 def row(t: int | None, **columns: Any) -> dict[str, Any]:
-    return {"key": "k", "t": t, "id": None, "kind": "payment", "x": None, "s": None, "bad": None} | columns
+    return {
+        "key": "k",
+        "t": t,
+        "id": None,
+        "kind": "payment",
+        "x": None,
+        "s": None,
+        "bad": None,
+    } | columns
 
 
 class Oracle:
@@ -92,7 +122,9 @@ class Oracle:
         self.rows.append(new)
         for w in WINDOWS:
             rows = self.within(w, t)
-            values |= {f"{name}_{w.name}": value for name, value in self.values(rows, new["x"]).items()}
+            values |= {
+                f"{name}_{w.name}": value for name, value in self.values(rows, new["x"]).items()
+            }
         return "fine", values
 
     def values(self, rows: list[dict[str, Any]] | None, x: float | None) -> dict[str, Any]:
@@ -111,7 +143,9 @@ class Oracle:
             "min": min(xs, default=None),
             "max": max(xs, default=None),
             "std": std,
-            "zscore": (x - mean) / std if known and std and mean is not None and x is not None else None,
+            "zscore": (x - mean) / std
+            if known and std and mean is not None and x is not None
+            else None,
             "ratio": x / mean if known and mean and x is not None else None,
             "rows": len(rows),
             "labels": len(labels),
@@ -128,7 +162,9 @@ ROWS = st.lists(
             "kind": st.sampled_from(["payment", "payment", "label"]),
             # Quarters: sums of them are exact, so that zero means zero to both.
             "x": st.one_of(
-                st.none(), st.sampled_from([math.nan, math.inf, -0.0]), st.integers(-4000, 4000).map(lambda q: q / 4)
+                st.none(),
+                st.sampled_from([math.nan, math.inf, -0.0]),
+                st.integers(-4000, 4000).map(lambda q: q / 4),
             ),
             "s": st.sampled_from([None, "a", "b", "c", "d"]),
             "bad": st.sampled_from([None, True, False]),
@@ -158,7 +194,9 @@ def test_every_value_is_what_the_definition_says(start: int, drawn: list[dict[st
         for feature in feature_set().features:
             expected = values.get(feature.name)
             assert out[feature.name] == (
-                pytest.approx(expected, rel=1e-9, abs=1e-9) if isinstance(expected, float) else expected
+                pytest.approx(expected, rel=1e-9, abs=1e-9)
+                if isinstance(expected, float)
+                else expected
             ), feature.name
 
 
@@ -191,7 +229,10 @@ def test_a_full_bucket_forgets_the_id_that_came_first() -> None:
     rolling = Rolling(feature_set())
     for i in range(4097):
         rolling.process("k", row(1000, id=str(i)))
-    first, second = rolling.process("k", row(1000, id="0")), rolling.process("k", row(1000, id="4096"))
+    first, second = (
+        rolling.process("k", row(1000, id="0")),
+        rolling.process("k", row(1000, id="4096")),
+    )
     assert first is not None
     assert second is not None
     assert not first["f_duplicate"]
@@ -225,7 +266,9 @@ def test_keys_do_not_touch_each_other() -> None:
 
 def test_the_longest_ring_among_equals_has_the_larger_tile() -> None:
     windows = (Window("fine", 10, 6), Window("coarse", 30, 2))
-    rolling = Rolling(feature_set(windows=windows, features=(Feature("n", "count", "fine"),), emit=()))
+    rolling = Rolling(
+        feature_set(windows=windows, features=(Feature("n", "count", "fine"),), emit=())
+    )
     rolling.process("k", row(119))
     # Tile 2 of the coarse ring (60 to 89) is kept, tile 6 of the fine one (60 to 69) is not.
     out = rolling.process("k", row(60))
@@ -257,5 +300,8 @@ def test_comparisons(comparison: Comparison, met: list[float | None]) -> None:
     for x in (0.0, -0.0, 1.5, math.nan, None):
         out = Rolling(declared).process("k", row(0, x=x))
         assert out is not None
-        expected = any(x is one or (x == one and math.copysign(1, x or 0) == math.copysign(1, one or 0)) for one in met)
+        expected = any(
+            x is one or (x == one and math.copysign(1, x or 0) == math.copysign(1, one or 0))
+            for one in met
+        )
         assert (out["n"] == 1) == expected, (x, comparison.text())

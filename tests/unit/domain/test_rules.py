@@ -6,12 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.rules import Thresholds, reasons
+from domain.fraud.policy import Thresholds, reasons
 
 
 @pytest.mark.parametrize(
     ("score", "decision"),
-    [(0.0, "approve"), (0.29, "approve"), (0.3, "review"), (0.79, "review"), (0.8, "block"), (1.0, "block")],
+    [
+        (0.0, "approve"),
+        (0.29, "approve"),
+        (0.3, "review"),
+        (0.79, "review"),
+        (0.8, "block"),
+        (1.0, "block"),
+    ],
 )
 def test_a_score_that_equals_a_threshold_has_reached_it(score: float, decision: str) -> None:
     assert Thresholds(review=0.3, block=0.8).decide(score) == decision
@@ -27,7 +34,12 @@ def test_a_higher_score_is_never_judged_milder(values: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("review", "block", "message"),
-    [(-0.1, 0.5, "review is -0.1"), (0.1, 1.5, "block is 1.5"), (math.nan, 0.5, "review"), (0.9, 0.5, "above block")],
+    [
+        (-0.1, 0.5, "review is -0.1"),
+        (0.1, 1.5, "block is 1.5"),
+        (math.nan, 0.5, "review"),
+        (0.9, 0.5, "above block"),
+    ],
 )
 def test_thresholds_are_probabilities_in_order(review: float, block: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -41,7 +53,15 @@ def test_what_is_no_probability_is_not_decided(score: float) -> None:
 
 
 def test_reasons_are_what_pushed_up_most() -> None:
-    pushed = {"b": 1.0, "a": 1.0, "down": -3.0, "most": 2.0, "little": 0.1, "nothing": 0.0, "odd": math.nan}
+    pushed = {
+        "b": 1.0,
+        "a": 1.0,
+        "down": -3.0,
+        "most": 2.0,
+        "little": 0.1,
+        "nothing": 0.0,
+        "odd": math.nan,
+    }
     assert reasons("block", pushed) == ("most", "a", "b")
     assert reasons("review", pushed, most=10) == ("most", "a", "b", "little")
     assert reasons("approve", pushed) == ()

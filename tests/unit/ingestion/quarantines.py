@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.errors import RetryableError
-from ingestion.avro import Codec
-from ingestion.quarantine import Quarantine
-from ingestion.quarantine_replay import Failure, Outgoing
-from ingestion.registry import UnknownSchemaError
+from ingestion.kafka.quarantine import Quarantine
+from ingestion.kafka.quarantine_replay import Failure, Outgoing
+from ingestion.wire.codec import Codec
+from ingestion.wire.registry import UnknownSchemaError
 
-PAYMENT = {"transaction_id": "t1", "event_time": 1, "customer_id": "c", "terminal_id": "t", "amount": 2.5}
+PAYMENT = {
+    "transaction_id": "t1",
+    "event_time": 1,
+    "customer_id": "c",
+    "terminal_id": "t",
+    "amount": 2.5,
+}
 
 
 class DictRegistry:
@@ -55,7 +61,10 @@ class ListOutbox:
     def deliver(self, records: Sequence[Outgoing]) -> list[Failure | None]:
         away = self._deliveries in self._away
         self._deliveries += 1
-        return [Failure("broker gone", final=False) if away else self._take(record) for record in records]
+        return [
+            Failure("broker gone", final=False) if away else self._take(record)
+            for record in records
+        ]
 
     def _take(self, record: Outgoing) -> Failure | None:
         if len(record.value or b"") > self._largest:

@@ -9,11 +9,14 @@ from typing import Any
 
 import httpx
 
-from ingestion.registry import Registry
+from ingestion.wire.registry import Registry
 
 
 class FakeRegistry:
-    """Ids by content, versions by subject. `trouble` answers before anything else, while it returns something."""
+    """Ids by content, versions by subject.
+
+    `trouble` answers before anything else, while it returns something.
+    """
 
     def __init__(self) -> None:
         self.schemas: list[str] = []
@@ -43,12 +46,20 @@ class FakeRegistry:
         body = json.loads(request.content) if request.content else {}
         if match := re.fullmatch(r"/schemas/ids/(\d+)", path):
             number = int(match[1])
-            return _found({"schema": self.schemas[number - 1]}) if number <= len(self.schemas) else _missing()
+            return (
+                _found({"schema": self.schemas[number - 1]})
+                if number <= len(self.schemas)
+                else _missing()
+            )
         if match := re.fullmatch(r"/config/(.+)", path):
             if request.method == "PUT":
                 self.levels[match[1]] = body["compatibility"]
                 return _found(body)
-            return _found({"compatibilityLevel": self.levels[match[1]]}) if match[1] in self.levels else _missing()
+            return (
+                _found({"compatibilityLevel": self.levels[match[1]]})
+                if match[1] in self.levels
+                else _missing()
+            )
         if path == "/subjects":
             return _found(list(self.subjects))
         if match := re.fullmatch(r"/subjects/([^/]+)/versions", path):

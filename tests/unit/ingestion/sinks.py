@@ -1,4 +1,7 @@
-"""A `Sink` in memory, and what every sink must do: the same suite runs on the real one (tests/integration)."""
+"""A `Sink` in memory, and what every sink must do.
+
+The same suite runs on the real one (tests/integration).
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,21 @@ from typing import Protocol
 import pytest
 
 from config.topics import largest_message
-from ingestion.producer import DeliveryError, DeliveryFailure, Sink
+from ingestion.kafka.producer import DeliveryError, DeliveryFailure, Sink
 
 TOO_LARGE = largest_message()
 
 
 class MemorySink:
-    """Keeps records by topic. A record is pending until the next flush, as in a batch; `lost` keys never arrive."""
+    """Keeps records by topic.
+
+    A record is pending until the next flush, as in a batch; `lost` keys never arrive.
+    """
 
     def __init__(self, topics: Iterable[str], lost: Iterable[bytes] = ()) -> None:
-        self.records: dict[str, list[tuple[bytes | None, bytes | None]]] = {topic: [] for topic in topics}
+        self.records: dict[str, list[tuple[bytes | None, bytes | None]]] = {
+            topic: [] for topic in topics
+        }
         self._lost = set(lost)
         self._waiting: list[tuple[str, bytes | None, bytes | None]] = []
         self._delivered = 0
@@ -51,7 +59,9 @@ class MemorySink:
         self._waiting.clear()
         self.flushes.append(self._delivered)
         if failures:
-            raise DeliveryError(f"{len(failures)} records not delivered", len(failures), tuple(failures[:10]))
+            raise DeliveryError(
+                f"{len(failures)} records not delivered", len(failures), tuple(failures[:10])
+            )
 
     def close(self) -> None:
         if not self._closed:
@@ -110,7 +120,9 @@ class SinkConformance:
         bench.sink.flush()
         assert bench.arrived() == [(b"k", b"small")]
 
-    def test_a_failed_delivery_is_raised_by_the_next_flush_and_only_by_that(self, bench: Bench) -> None:
+    def test_a_failed_delivery_is_raised_by_the_next_flush_and_only_by_that(
+        self, bench: Bench
+    ) -> None:
         bench.sink.send(bench.unknown, b"k", b"v")
         with pytest.raises(DeliveryError) as caught:
             bench.sink.flush()

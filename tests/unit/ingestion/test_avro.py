@@ -14,8 +14,8 @@ import pytest
 from config.errors import RetryableError
 from config.topics import topics
 from ingestion import schema
-from ingestion.avro import Codec, UnreadableError, header, plain
-from ingestion.contract import Contract
+from ingestion.wire.codec import Codec, UnreadableError, header, plain
+from ingestion.wire.contract import Contract
 from tests.unit.ingestion.registries import FakeRegistry
 
 PAYMENT = {
@@ -53,8 +53,13 @@ def test_a_round_trip_keeps_times_as_milliseconds(codec: Codec) -> None:
     assert codec.decoded("transactions", value).schema_id == 1
 
 
-def test_the_registry_is_asked_once_a_topic_and_once_a_writer(codec: Codec, fake: FakeRegistry) -> None:
-    values = [codec.encode("transactions", {**PAYMENT, "transaction_id": f"t{number}"}) for number in range(5)]
+def test_the_registry_is_asked_once_a_topic_and_once_a_writer(
+    codec: Codec, fake: FakeRegistry
+) -> None:
+    values = [
+        codec.encode("transactions", {**PAYMENT, "transaction_id": f"t{number}"})
+        for number in range(5)
+    ]
     for value in values:
         codec.decode("transactions", value)
 
@@ -78,12 +83,19 @@ def test_a_grown_schema_is_read_with_ours(codec: Codec, fake: FakeRegistry) -> N
 
 def test_an_older_schema_is_read_with_our_defaults(codec: Codec, fake: FakeRegistry) -> None:
     older = schema.load("ShopEvent")
-    older["fields"] = [field for field in older["fields"] if field["name"] not in ("price", "quantity")]
+    older["fields"] = [
+        field for field in older["fields"] if field["name"] not in ("price", "quantity")
+    ]
     event = {"event_id": "e", "event_type": "view", "event_time": 1, "user_id": "u", "item_id": "i"}
 
     value = written(fake, older, event)
 
-    assert codec.decode("shop-events", value) == {**event, "transaction_id": None, "price": None, "quantity": 1}
+    assert codec.decode("shop-events", value) == {
+        **event,
+        "transaction_id": None,
+        "price": None,
+        "quantity": 1,
+    }
 
 
 def changed(name: str, **attributes: Any) -> Any:
@@ -141,7 +153,9 @@ def test_a_record_cut_anywhere_is_never_read(codec: Codec, cut: int) -> None:
     ],
     ids=["empty", "nan", "inf", "year 10000", "year 0", "microseconds"],
 )
-def test_what_the_contract_forbids_is_refused(codec: Codec, fake: FakeRegistry, wrong: dict[str, Any]) -> None:
+def test_what_the_contract_forbids_is_refused(
+    codec: Codec, fake: FakeRegistry, wrong: dict[str, Any]
+) -> None:
     value = written(fake, plain(schema.load("Transaction")), {**PAYMENT, **wrong})
 
     with pytest.raises(UnreadableError) as caught:
@@ -152,9 +166,13 @@ def test_what_the_contract_forbids_is_refused(codec: Codec, fake: FakeRegistry, 
 
 
 def test_what_is_out_of_range_is_told(codec: Codec, fake: FakeRegistry) -> None:
-    value = written(fake, plain(schema.load("Transaction")), {**PAYMENT, "event_time": 1_760_000_000_000_000})
+    value = written(
+        fake, plain(schema.load("Transaction")), {**PAYMENT, "event_time": 1_760_000_000_000_000}
+    )
 
-    with pytest.raises(UnreadableError, match="refused: event_time is out of range: 1760000000000000"):
+    with pytest.raises(
+        UnreadableError, match="refused: event_time is out of range: 1760000000000000"
+    ):
         codec.decode("transactions", value)
 
 
@@ -172,9 +190,14 @@ def test_a_writer_that_counts_in_another_unit_is_incompatible(
 ) -> None:
     kind = {"type": "long", "logicalType": unit}
     declared = changed("event_time", type=["null", kind] if nullable else kind)
-    value = header(fake.add("elsewhere", json.dumps(declared))) + codec.encode("transactions", PAYMENT)[5:]
+    value = (
+        header(fake.add("elsewhere", json.dumps(declared)))
+        + codec.encode("transactions", PAYMENT)[5:]
+    )
 
-    with pytest.raises(UnreadableError, match=f"event_time is written as {unit}, read as timestamp-millis") as caught:
+    with pytest.raises(
+        UnreadableError, match=f"event_time is written as {unit}, read as timestamp-millis"
+    ) as caught:
         codec.decode("transactions", value)
 
     assert caught.value.reason == "incompatible_schema"
@@ -193,7 +216,10 @@ def test_the_unit_of_a_field_under_its_old_name_counts() -> None:
 
     contract.compare({"event_time": "timestamp-millis"})
     contract.compare({})
-    with pytest.raises(UnreadableError, match="incompatible_schema: field happened_at is written as timestamp-micros"):
+    with pytest.raises(
+        UnreadableError,
+        match="incompatible_schema: field happened_at is written as timestamp-micros",
+    ):
         contract.compare({"event_time": "timestamp-micros"})
 
 
@@ -238,7 +264,9 @@ def test_a_writer_of_another_type_is_incompatible(codec: Codec, fake: FakeRegist
     ],
     ids=lambda text: text[:40],
 )
-def test_a_writer_that_is_no_record_is_incompatible(codec: Codec, fake: FakeRegistry, text: str) -> None:
+def test_a_writer_that_is_no_record_is_incompatible(
+    codec: Codec, fake: FakeRegistry, text: str
+) -> None:
     value = header(fake.add("elsewhere", text)) + b"\x02a"
 
     with pytest.raises(UnreadableError) as caught:

@@ -10,13 +10,16 @@ import pytest
 
 from domain.events import FraudLabel, Transaction
 from ingestion import schema
-from ingestion.avro import Codec
-from ingestion.batches import LABELS, TRANSACTIONS, Batch, FraudEncoders, PaymentBatches, Rejected
-from ingestion.encoders import LATEST_MS, RecordEncoder
-from ingestion.simulator import DAY_MS, WEEK_MS, Payment, simulation
+from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
+from ingestion.fraud.simulator import DAY_MS, WEEK_MS, Payment, simulation
+from ingestion.replay.batches import Batch, Rejected
+from ingestion.wire.codec import Codec
+from ingestion.wire.encode import LATEST_MS, RecordEncoder
 from tests.unit.ingestion.registries import FakeRegistry
 
-ENCODERS = FraudEncoders(RecordEncoder(schema.load("Transaction")), RecordEncoder(schema.load("FraudLabel")))
+ENCODERS = FraudEncoders(
+    RecordEncoder(schema.load("Transaction")), RecordEncoder(schema.load("FraudLabel"))
+)
 
 
 @pytest.fixture
@@ -25,9 +28,15 @@ def codec() -> Codec:
 
 
 def decoded(codec: Codec, batches: Iterable[Batch]) -> list[list[Transaction | FraudLabel]]:
-    kinds: dict[str, Callable[..., Transaction | FraudLabel]] = {TRANSACTIONS: Transaction, LABELS: FraudLabel}
+    kinds: dict[str, Callable[..., Transaction | FraudLabel]] = {
+        TRANSACTIONS: Transaction,
+        LABELS: FraudLabel,
+    }
     return [
-        [kinds[record.topic](**codec.decode(record.topic, record.value)) for record in batch.records]
+        [
+            kinds[record.topic](**codec.decode(record.topic, record.value))
+            for record in batch.records
+        ]
         for batch in batches
     ]
 
@@ -38,7 +47,13 @@ def encoders(codec: Codec) -> FraudEncoders:
 
 def payment(number: int, time: int, amount: float = 1.0, scenario: int = 0) -> Payment:
     return Payment(
-        Transaction(transaction_id=f"t{number}", event_time=time, customer_id="c", terminal_id="m", amount=amount),
+        Transaction(
+            transaction_id=f"t{number}",
+            event_time=time,
+            customer_id="c",
+            terminal_id="m",
+            amount=amount,
+        ),
         scenario,
     )
 
@@ -49,7 +64,9 @@ def test_verdicts_of_a_day_are_all_in_earlier_batches_than_its_payments(codec: C
     batches = decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments))
 
     sent = [event for batch in batches for event in batch]
-    assert [event for event in sent if isinstance(event, Transaction)] == [one.transaction for one in payments]
+    assert [event for event in sent if isinstance(event, Transaction)] == [
+        one.transaction for one in payments
+    ]
     batch_of = {
         ("label" if isinstance(event, FraudLabel) else "payment", event.transaction_id): number
         for number, batch in enumerate(batches)
@@ -74,12 +91,15 @@ def test_verdicts_run_no_more_than_a_day_ahead(codec: Codec) -> None:
 
     now = 0
     for event in (
-        event for batch in decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments)) for event in batch
+        event
+        for batch in decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments))
+        for event in batch
     ):
         if isinstance(event, Transaction):
             now = event.event_time
         else:
-            # Between the last payment of one day and the first of the next no payment tells the time.
+            # Between the last payment of one day and the first of the next no payment tells the
+            # time.
             assert event.event_time - now <= 2 * DAY_MS
 
 
@@ -100,7 +120,10 @@ def test_a_gap_of_months_keeps_the_order(codec: Codec) -> None:
 
     batches = decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments))
 
-    assert [[event.transaction_id for event in batch] for batch in batches] == [["t0", "t0"], ["t1"]]
+    assert [[event.transaction_id for event in batch] for batch in batches] == [
+        ["t0", "t0"],
+        ["t1"],
+    ]
     verdict = batches[0][1]
     assert isinstance(verdict, FraudLabel)
     assert verdict.is_fraud
@@ -113,7 +136,9 @@ def test_short_delays_put_the_verdict_after_its_payment(codec: Codec, delay: int
     (batch,) = decoded(codec, PaymentBatches(encoders(codec), delay).of(payments))
 
     for number in range(4):
-        places = [place for place, event in enumerate(batch) if event.transaction_id == f"t{number}"]
+        places = [
+            place for place, event in enumerate(batch) if event.transaction_id == f"t{number}"
+        ]
         first, second = (batch[place] for place in places)
         assert isinstance(first, Transaction)
         assert isinstance(second, FraudLabel)

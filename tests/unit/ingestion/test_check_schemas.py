@@ -23,7 +23,14 @@ class Repository:
         self.git("init", "-q", "-b", "main")
 
     def git(self, *arguments: str) -> str:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+        identity = [
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "-c",
+            "commit.gpgsign=false",
+        ]
         command = ["git", "-C", str(self.root), *identity, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -85,10 +92,15 @@ def test_removed_field_without_default_breaks_older_readers(repository: Reposito
 
 def test_every_version_counts_not_only_the_last(repository: Repository) -> None:
     size = {"name": "size", "type": "long", "doc": "How big."}
-    first = repository.commit([ID, {"name": "note", "type": ["null", "string"], "default": None, "doc": "Said."}])
+    first = repository.commit(
+        [ID, {"name": "note", "type": ["null", "string"], "default": None, "doc": "Said."}]
+    )
     repository.commit([ID])
-    # Compatible with the version before, which has no note; not with the first, where it was a string.
-    repository.write([ID, {"name": "note", "type": ["null", "long"], "default": None, "doc": "Said."}])
+    # Compatible with the version before, which has no note; not with the first, where it was a
+    # string.
+    repository.write(
+        [ID, {"name": "note", "type": ["null", "long"], "default": None, "doc": "Said."}]
+    )
     assert {problem.split(": ")[1] for problem in repository.problems()} == {first}
     repository.write([ID, size])
     assert len(repository.problems()) == 2
@@ -150,7 +162,9 @@ def test_name_follows_the_file(repository: Repository) -> None:
     repository.write([ID])
     folder = repository.root / check_schemas.FOLDER
     (folder / "Thing.avsc").rename(folder / "Other.avsc")
-    assert repository.problems() == ["ingestion/schema/Other.avsc: holds the record Thing: name the file after it"]
+    assert repository.problems() == [
+        "ingestion/schema/Other.avsc: holds the record Thing: name the file after it"
+    ]
 
 
 @pytest.mark.parametrize("text", ["{", '{"type": "record"}', '{"type": "nonsense"}', "\xff"])

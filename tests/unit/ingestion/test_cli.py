@@ -1,4 +1,7 @@
-"""`millrace replay` and `millrace simulate`: options, summaries, exit codes; into a sink in memory."""
+"""`millrace replay` and `millrace simulate`: options, summaries, exit codes.
+
+Into a sink in memory.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ from typer.testing import CliRunner
 
 from config.errors import UserError
 from config.settings import settings
-from ingestion.avro import Codec
-from ingestion.replay import Summary
+from ingestion.replay.run import Summary
+from ingestion.wire.codec import Codec
 from millrace import streaming
 from millrace.cli import replay, simulate
 from tests.unit.ingestion.registries import FakeRegistry
@@ -137,14 +140,18 @@ def test_a_file_without_one_good_row_is_an_error(commands: Commands, tmp_path: P
         (("simulate", "--days", "1", "--label-delay", "a week"), "is no duration"),
     ],
 )
-def test_what_can_not_be_done_is_told(commands: Commands, line: tuple[str, ...], message: str) -> None:
+def test_what_can_not_be_done_is_told(
+    commands: Commands, line: tuple[str, ...], message: str
+) -> None:
     outcome = commands.run(*line)
 
     assert isinstance(outcome.error, UserError)
     assert message in str(outcome.error)
 
 
-def test_an_unknown_speed_is_refused_before_anything_is_sent(commands: Commands, payments: Path) -> None:
+def test_an_unknown_speed_is_refused_before_anything_is_sent(
+    commands: Commands, payments: Path
+) -> None:
     outcome = commands.run("replay", "transactions", str(payments), "--speed", "fast")
 
     assert isinstance(outcome.error, UserError)
@@ -152,7 +159,9 @@ def test_an_unknown_speed_is_refused_before_anything_is_sent(commands: Commands,
 
 
 @pytest.fixture
-def interrupted(commands: Commands, payments: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+def interrupted(
+    commands: Commands, payments: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, ...]:
     """A replay's command line, after it was interrupted at the 51st payment."""
     line = ("replay", "transactions", str(payments), "--no-labels", "--json")
     send, calls = commands.sink.send, iter(range(1000))
@@ -184,7 +193,18 @@ def test_restart_begins_anew(commands: Commands, interrupted: tuple[str, ...]) -
 
 
 def test_simulated_payments_at_a_rate(commands: Commands) -> None:
-    line = ("simulate", "--customers", "20", "--terminals", "40", "--events", "30", "--rate", "100000", "--json")
+    line = (
+        "simulate",
+        "--customers",
+        "20",
+        "--terminals",
+        "40",
+        "--events",
+        "30",
+        "--rate",
+        "100000",
+        "--json",
+    )
 
     first, again = commands.run(*line), commands.run(*line)
 
@@ -214,7 +234,9 @@ def test_what_is_read_is_counted_on_a_terminal_alone(
     monkeypatch: pytest.MonkeyPatch, terminal: bool, quiet: bool
 ) -> None:
     screen = io.StringIO()
-    monkeypatch.setattr(streaming, "Console", lambda **_: Console(file=screen, force_terminal=terminal))
+    monkeypatch.setattr(
+        streaming, "Console", lambda **_: Console(file=screen, force_terminal=terminal)
+    )
     assert list(streaming.counted("reading", iter(range(1234)), quiet=quiet)) == list(range(1234))
     shown = screen.getvalue()
     assert ("reading" in shown and "1,234" in shown) if terminal and not quiet else shown == ""

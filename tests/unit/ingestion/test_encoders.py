@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 
 from domain import events
 from ingestion import schema
-from ingestion.avro import plain
-from ingestion.encoders import EARLIEST_MS, LATEST_MS, RecordEncoder, RefusedError, write_long, writer
+from ingestion.wire.codec import plain
+from ingestion.wire.encode import (
+    EARLIEST_MS,
+    LATEST_MS,
+    RecordEncoder,
+    RefusedError,
+    write_long,
+    writer,
+)
 
 
 def values(node: Any, attributes: Mapping[str, Any]) -> st.SearchStrategy[Any]:
@@ -51,7 +58,9 @@ def values(node: Any, attributes: Mapping[str, Any]) -> st.SearchStrategy[Any]:
 def test_every_contract_is_encoded_as_fastavro_does(name: str, data: st.DataObject) -> None:
     declared = schema.load(name)
     record = data.draw(
-        st.fixed_dictionaries({field["name"]: values(field["type"], field) for field in declared["fields"]})
+        st.fixed_dictionaries(
+            {field["name"]: values(field["type"], field) for field in declared["fields"]}
+        )
     )
     expected = io.BytesIO()
     fastavro.schemaless_writer(expected, fastavro.parse_schema(plain(declared)), record)
@@ -90,9 +99,17 @@ def test_a_mapping_a_sequence_and_an_object_give_the_same_bytes() -> None:
 
 def test_absent_fields_take_the_schema_s_default() -> None:
     encoder = RecordEncoder(schema.load("ShopEvent"))
-    needed = {"event_id": "e", "event_type": "view", "event_time": 1, "user_id": "u", "item_id": "i"}
+    needed = {
+        "event_id": "e",
+        "event_type": "view",
+        "event_time": 1,
+        "user_id": "u",
+        "item_id": "i",
+    }
 
-    assert encoder.record(needed) == encoder.record({**needed, "transaction_id": None, "price": None, "quantity": 1})
+    assert encoder.record(needed) == encoder.record(
+        {**needed, "transaction_id": None, "price": None, "quantity": 1}
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,9 +122,15 @@ def test_absent_fields_take_the_schema_s_default() -> None:
         ({"event_time": 1.5}, "Transaction.event_time: 1.5 does not fit its type"),
         ({"event_time": True}, "Transaction.event_time: True does not fit its type"),
         ({"event_time": 2**63}, "Transaction.event_time: 9223372036854775808 is out of range"),
-        ({"event_time": 1_760_000_000_000_000}, "Transaction.event_time: 1760000000000000 is out of range"),
+        (
+            {"event_time": 1_760_000_000_000_000},
+            "Transaction.event_time: 1760000000000000 is out of range",
+        ),
         ({"event_time": LATEST_MS + 1}, "Transaction.event_time: 253402300800000 is out of range"),
-        ({"event_time": EARLIEST_MS - 1}, "Transaction.event_time: -62135596800001 is out of range"),
+        (
+            {"event_time": EARLIEST_MS - 1},
+            "Transaction.event_time: -62135596800001 is out of range",
+        ),
         ({"amount": float("nan")}, "Transaction.amount: nan is not finite"),
         ({"amount": float("-inf")}, "Transaction.amount: -inf is not finite"),
         ({"amount": "1.5"}, "Transaction.amount: '1.5' does not fit its type"),
@@ -121,7 +144,9 @@ def test_what_does_not_fit_is_refused_by_field(changed: dict[str, Any], message:
 
 @pytest.mark.parametrize("time", [EARLIEST_MS, -1, 0, LATEST_MS])
 def test_times_that_a_calendar_holds_are_taken(time: int) -> None:
-    assert write_long(time) in RecordEncoder(schema.load("Transaction")).record(payment(event_time=time))
+    assert write_long(time) in RecordEncoder(schema.load("Transaction")).record(
+        payment(event_time=time)
+    )
 
 
 def test_a_nullable_time_is_bounded_as_well() -> None:
@@ -165,7 +190,9 @@ def test_values_out_of_range_are_refused(kind: Any, value: Any, message: str) ->
         writer(kind)(value)
 
 
-@pytest.mark.parametrize(("kind", "value"), [("boolean", 1), ("null", 0), ({"type": "array", "items": "string"}, "ab")])
+@pytest.mark.parametrize(
+    ("kind", "value"), [("boolean", 1), ("null", 0), ({"type": "array", "items": "string"}, "ab")]
+)
 def test_values_of_another_type_are_not_taken(kind: Any, value: Any) -> None:
     with pytest.raises(TypeError):
         writer(kind)(value)
@@ -179,7 +206,9 @@ def test_strings_of_at_least_several_characters() -> None:
         write("éé")
 
 
-@pytest.mark.parametrize("kind", [["null", "int", "string"], {"type": "fixed", "name": "F", "size": 2}])
+@pytest.mark.parametrize(
+    "kind", [["null", "int", "string"], {"type": "fixed", "name": "F", "size": 2}]
+)
 def test_types_no_contract_uses_are_not_supported(kind: Any) -> None:
     with pytest.raises(NotImplementedError):
         writer(kind)

@@ -1,4 +1,7 @@
-"""The handbook's files: parquet, pickles, folders, either case of the columns, rows that are wrong."""
+"""The handbook's files.
+
+Parquet, pickles, folders, either case of the columns, rows that are wrong.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ import pytest
 
 from config.errors import UserError
 from ingestion import schema
-from ingestion.batches import Rejected
-from ingestion.encoders import RecordEncoder
-from ingestion.simulator import Payment
-from ingestion.sources.handbook import Handbook
+from ingestion.fraud.handbook import Handbook
+from ingestion.fraud.simulator import Payment
+from ingestion.replay.batches import Rejected
+from ingestion.wire.encode import RecordEncoder
 
 NOON = datetime(2018, 4, 1, 12, 0, 0, 250_000)
 NOON_MS = 1_522_584_000_250
@@ -116,7 +119,12 @@ def test_a_folder_of_daily_pickles_in_order_of_name(tmp_path: Path) -> None:
     payments = list(source)
 
     assert source.count() is None
-    assert [row.transaction.transaction_id for row in payments if isinstance(row, Payment)] == ["10", "11", "0", "1"]
+    assert [row.transaction.transaction_id for row in payments if isinstance(row, Payment)] == [
+        "10",
+        "11",
+        "0",
+        "1",
+    ]
     assert isinstance(payments[0], Payment)
     assert payments[0].transaction.event_time == NOON_MS
 
@@ -133,19 +141,27 @@ def test_a_folder_of_daily_pickles_in_order_of_name(tmp_path: Path) -> None:
         ("tx_amount", "much", "tx_amount: could not convert"),
         ("tx_amount", float("nan"), "tx_amount: nan is not finite"),
         ("tx_amount", float("inf"), "tx_amount: inf is not finite"),
-        ("tx_datetime", "0001-01-01T00:00:00+01:00", "tx_datetime: -62135600400000 is out of range"),
+        (
+            "tx_datetime",
+            "0001-01-01T00:00:00+01:00",
+            "tx_datetime: -62135600400000 is out of range",
+        ),
         ("tx_fraud", 2, "tx_fraud: 2 is neither 0 nor 1"),
         ("tx_fraud", None, "tx_fraud: None is neither 0 nor 1"),
     ],
 )
-def test_wrong_rows_are_rejected_with_their_number(tmp_path: Path, column: str, value: Any, reason: str) -> None:
+def test_wrong_rows_are_rejected_with_their_number(
+    tmp_path: Path, column: str, value: Any, reason: str
+) -> None:
     good = columns()
     text = isinstance(value, str) and column != "terminal_id"
     fine = [NOON.isoformat()] * 2 if column == "tx_datetime" and text else good[column]
     fine = [str(one) for one in fine] if isinstance(value, str) else fine
     content = {name: [*values, values[0], values[1]] for name, values in good.items()}
 
-    payment, other, wrong, last = rows(parquet(tmp_path / "a.parquet", {**content, column: [*fine, value, fine[1]]}))
+    payment, other, wrong, last = rows(
+        parquet(tmp_path / "a.parquet", {**content, column: [*fine, value, fine[1]]})
+    )
 
     assert isinstance(wrong, Rejected)
     assert wrong.row == 2
@@ -165,7 +181,15 @@ def test_times_that_no_calendar_holds_are_rejected(tmp_path: Path) -> None:
 
 def test_what_is_not_rejected_fits_the_contract(tmp_path: Path) -> None:
     odd = [0.0, -1e308, 1e308, 5e-324, float("nan"), float("-inf"), None]
-    times = [-62_135_596_800_000, 253_402_300_799_999, 253_402_300_800_000, 0, -(1 << 62), 1 << 62, 0]
+    times = [
+        -62_135_596_800_000,
+        253_402_300_799_999,
+        253_402_300_800_000,
+        0,
+        -(1 << 62),
+        1 << 62,
+        0,
+    ]
     path = tmp_path / "a.parquet"
     content = {name: [values[0]] * len(odd) for name, values in columns().items()}
     parquet(path, {**content, "tx_amount": odd, "tx_datetime": pa.array(times, pa.timestamp("ms"))})
@@ -178,9 +202,12 @@ def test_what_is_not_rejected_fits_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "values"), [("customer_id", ["a", 1]), ("customer_id", [1 << 70, 1]), ("tx_amount", [1.5, "x"])]
+    ("column", "values"),
+    [("customer_id", ["a", 1]), ("customer_id", [1 << 70, 1]), ("tx_amount", [1.5, "x"])],
 )
-def test_columns_of_several_kinds_of_values_are_told(tmp_path: Path, column: str, values: list[Any]) -> None:
+def test_columns_of_several_kinds_of_values_are_told(
+    tmp_path: Path, column: str, values: list[Any]
+) -> None:
     frame = pd.DataFrame(columns()).astype({"tx_datetime": "datetime64[ns]"})
     frame[column] = pd.Series(values, dtype=object)
     frame.columns = pd.Index(list(frame.columns), dtype=object)
@@ -191,7 +218,9 @@ def test_columns_of_several_kinds_of_values_are_told(tmp_path: Path, column: str
 
 
 def test_damaged_pages_are_told(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "a.parquet", {name: values * 5000 for name, values in columns().items()})
+    path = parquet(
+        tmp_path / "a.parquet", {name: values * 5000 for name, values in columns().items()}
+    )
     content = bytearray(path.read_bytes())
     content[40:60] = bytes(byte ^ 0x5A for byte in content[40:60])
     path.write_bytes(content)
@@ -217,7 +246,9 @@ def test_integer_times_are_refused_because_their_unit_is_unknown(tmp_path: Path)
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = parquet(tmp_path / "a.parquet", {"transaction_id": [1], "amount": [2]})
 
-    with pytest.raises(UserError, match="no column tx_datetime, customer_id, terminal_id, tx_amount"):
+    with pytest.raises(
+        UserError, match="no column tx_datetime, customer_id, terminal_id, tx_amount"
+    ):
         Handbook(path)
 
 

@@ -1,4 +1,7 @@
-"""Bytes made to hurt: the reasons that the jobs' decoder gives for them, and never anything but a reason."""
+"""Bytes made to hurt.
+
+The reasons that the jobs' decoder gives for them, and never anything but a reason.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ import fastavro
 import pytest
 
 from config.topics import BROKER_BYTES, Topic, topics
-from ingestion import avro, schema
-from ingestion.avro import Codec, UnreadableError, header
-from ingestion.strict import step_over
+from ingestion import schema
+from ingestion.wire import codec as avro
+from ingestion.wire.codec import Codec, UnreadableError, header
+from ingestion.wire.skip import step_over
 from tests.unit.ingestion.registries import FakeRegistry
 
-HOSTILE: dict[str, Any] = json.loads(Path(__file__).with_name("hostile.json").read_text(encoding="utf-8"))
+HOSTILE: dict[str, Any] = json.loads(
+    Path(__file__).with_name("hostile.json").read_text(encoding="utf-8")
+)
 KNOWN = {"truncated", "trailing_bytes", "malformed", "incompatible_schema", "refused"}
 
 
@@ -40,7 +46,9 @@ def verdict(codec: Codec, topic: str, message: bytes, *, strict: bool) -> tuple[
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("record", HOSTILE["records"], ids=lambda record: f"{record['body']} {record['detail']}")
+@pytest.mark.parametrize(
+    "record", HOSTILE["records"], ids=lambda record: f"{record['body']} {record['detail']}"
+)
 def test_the_reason_is_the_jobs(codec: Codec, record: dict[str, Any], strict: bool) -> None:
     reason, detail = verdict(codec, "t", header(1) + bytes.fromhex(record["body"]), strict=strict)
 
@@ -48,7 +56,9 @@ def test_the_reason_is_the_jobs(codec: Codec, record: dict[str, Any], strict: bo
         assert reason == ""
         return
     assert reason == record["reason"]
-    if reason != "refused":  # how a number is written, and the place of wrong UTF-8, is each language's own
+    if (
+        reason != "refused"
+    ):  # how a number is written, and the place of wrong UTF-8, is each language's own
         assert record["detail"].endswith(detail)
 
 
@@ -82,9 +92,14 @@ def value(kind: Any) -> Any:
         if kind["type"] == "map":
             return {"a": value(kind["values"]), "b": value(kind["values"])}
         return value(kind["type"])
-    return {"string": "text", "long": 1_760_000_000_000, "int": 7, "double": 1.5, "boolean": True, "bytes": b"raw"}[
-        kind
-    ]
+    return {
+        "string": "text",
+        "long": 1_760_000_000_000,
+        "int": 7,
+        "double": 1.5,
+        "boolean": True,
+        "bytes": b"raw",
+    }[kind]
 
 
 def noise(rng: random.Random, good: bytes) -> bytes:
@@ -102,7 +117,10 @@ NESTED = {
     "type": "record",
     "name": "N",
     "fields": [
-        {"name": "inner", "type": {"type": "record", "name": "I", "fields": [{"name": "v", "type": "int"}]}},
+        {
+            "name": "inner",
+            "type": {"type": "record", "name": "I", "fields": [{"name": "v", "type": "int"}]},
+        },
         {"name": "again", "type": {"type": "array", "items": "I"}},
         {"name": "mark", "type": {"type": "fixed", "name": "F", "size": 2}},
         {"name": "raw", "type": ["null", "bytes", {"type": "map", "values": "float"}]},
@@ -119,7 +137,10 @@ NESTED = {
         ("02 04 02 04 00 4142 04 02 02 41 00000000 00 06 00", ""),
         ("02 04 02 8080808020 00 4142 00 00", "malformed: again: v: int of value 4294967296"),
         ("02 00 41", "truncated: mark: needs 2 bytes at offset 7, has 1"),
-        ("02 00 4142 04 04 02 41 00000000 00 00", "truncated: raw: needs 10 bytes at offset 11, has 8"),
+        (
+            "02 00 4142 04 04 02 41 00000000 00 00",
+            "truncated: raw: needs 10 bytes at offset 11, has 8",
+        ),
         ("02 00 4142 00 8080A001", "malformed: none: 1310720 items without bytes"),
     ],
 )
@@ -144,5 +165,8 @@ def test_what_is_longer_than_the_jobs_read_is_refused_by_its_length(codec: Codec
 
     reason, detail = verdict(codec, "t", message, strict=True)
 
-    assert (reason, detail) == ("refused", f"{len(message)} bytes, a message has at most {BROKER_BYTES}")
+    assert (reason, detail) == (
+        "refused",
+        f"{len(message)} bytes, a message has at most {BROKER_BYTES}",
+    )
     assert verdict(codec, "t", message, strict=False)[0] != "refused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from config.errors import UserError
-from ingestion.pacing import EventTimePacer, RatePacer, Unpaced, pacer
+from ingestion.replay.pacing import EventTimePacer, RatePacer, Unpaced, pacer
 
 
 class Time:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from config.errors import UserError
-from ingestion.sources.pickles import read_frame
+from ingestion.fraud.pickles import read_frame
 
 OLD = Path(__file__).parent / "handbook-pandas-1.5.pkl.b64"
 
@@ -26,7 +26,9 @@ def frame(rows: int = 4) -> pd.DataFrame:
         "CUSTOMER_ID": np.array(["596"] * rows, dtype=object),
         "TX_AMOUNT": np.linspace(1, 2, rows),
     }
-    made = pd.DataFrame({name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()})
+    made = pd.DataFrame(
+        {name: pd.Series(values, dtype=values.dtype) for name, values in columns.items()}
+    )
     made.columns = pd.Index(list(columns), dtype=object)
     return made
 

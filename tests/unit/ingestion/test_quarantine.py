@@ -9,10 +9,11 @@ import pytest
 
 from config.errors import UserError
 from config.topics import topics
-from ingestion import quarantine, schema
-from ingestion.avro import Codec, UnreadableError
-from ingestion.encoders import LATEST_MS
-from ingestion.quarantine import Position
+from ingestion import schema
+from ingestion.kafka import quarantine
+from ingestion.kafka.quarantine import Position
+from ingestion.wire.codec import Codec, UnreadableError
+from ingestion.wire.encode import LATEST_MS
 from millrace.cli import quarantine as cli
 from tests.unit.ingestion.quarantines import DictRegistry, codec_on, folded, put_aside
 
@@ -25,7 +26,9 @@ def codec() -> Codec:
 class Poison:
     """A message as confluent-kafka hands it over."""
 
-    def __init__(self, key: bytes | None, value: bytes | None, time: int = 1_700_000_000_000) -> None:
+    def __init__(
+        self, key: bytes | None, value: bytes | None, time: int = 1_700_000_000_000
+    ) -> None:
         self._key, self._value, self._time = key, value, time
 
     def topic(self) -> str:
@@ -57,7 +60,11 @@ def aside(codec: Codec, poison: Poison) -> quarantine.Entry:
 def test_a_record_is_put_aside_whole_with_why(codec: Codec) -> None:
     entry = aside(codec, Poison(b"c", b"\x07nonsense"))
     assert (entry.key, entry.value) == (b"c", b"\x07nonsense")
-    assert (entry.reason, entry.detail, entry.jobs) == ("malformed", "no record", ["consumer/fraud"])
+    assert (entry.reason, entry.detail, entry.jobs) == (
+        "malformed",
+        "no record",
+        ["consumer/fraud"],
+    )
     assert (entry.source_time, entry.quarantined_at) == (1_700_000_000_000, 1_700_000_000_500)
     assert aside(codec, Poison(None, None)).value is None
 
@@ -86,7 +93,10 @@ def test_a_key_that_is_too_large_is_cut_as_well(codec: Codec) -> None:
     assert entry.value == b""
     assert entry.key is not None
     assert 4_000_000 < len(entry.key) < 5_000_000
-    assert "of its value's 5000000 bytes the first 0 are kept; too large: of its key's 5000000 bytes" in entry.detail
+    assert (
+        "of its value's 5000000 bytes the first 0 are kept; too large: of its key's 5000000 bytes"
+        in entry.detail
+    )
 
 
 def test_kafka_s_own_time_may_be_any(codec: Codec) -> None:
@@ -94,7 +104,9 @@ def test_kafka_s_own_time_may_be_any(codec: Codec) -> None:
     assert aside(codec, Poison(None, b"x", -1)).source_time == -1
 
 
-@pytest.mark.parametrize("text", ["", "transactions", "transactions/0", "alerts/0/x", "/0/1", "alerts/0/-1"])
+@pytest.mark.parametrize(
+    "text", ["", "transactions", "transactions/0", "alerts/0/x", "/0/1", "alerts/0/-1"]
+)
 def test_position_refuses_what_is_none(text: str) -> None:
     with pytest.raises(UserError, match="TOPIC/PARTITION/OFFSET"):
         Position.parse(text)
@@ -106,7 +118,12 @@ def test_position_reads_what_it_prints() -> None:
 
 
 def test_one_record_put_aside_by_two_jobs_is_one_entry() -> None:
-    made = folded(put_aside(1, b"x"), put_aside(1, b"x", job="business"), put_aside(1, b"x"), put_aside(2, b"y"))
+    made = folded(
+        put_aside(1, b"x"),
+        put_aside(1, b"x", job="business"),
+        put_aside(1, b"x"),
+        put_aside(2, b"y"),
+    )
     assert [(entry.position.offset, entry.jobs) for entry in made.open()] == [
         (1, ["fraud_features", "business"]),
         (2, ["fraud_features"]),
@@ -138,7 +155,9 @@ def test_hexdump_lines_up() -> None:
     assert list(cli.hexdump(b"")) == []
 
 
-@pytest.mark.parametrize(("raw", "shown"), [(b"c1", "c1"), (b"\xff\x00", "0xff00"), (b"a\nb", "0x610a62"), (b"", "")])
+@pytest.mark.parametrize(
+    ("raw", "shown"), [(b"c1", "c1"), (b"\xff\x00", "0xff00"), (b"a\nb", "0x610a62"), (b"", "")]
+)
 def test_keys_are_text_where_they_are_some(raw: bytes, shown: str) -> None:
     assert cli.text(raw) == shown
 
@@ -154,4 +173,6 @@ def test_summary_is_json_whatever_the_bytes() -> None:
 
 
 def test_mark_fits_the_schema(codec: Codec) -> None:
-    assert {field["name"] for field in schema.load("Quarantined")["fields"]} >= set(put_aside(1, b""))
+    assert {field["name"] for field in schema.load("Quarantined")["fields"]} >= set(
+        put_aside(1, b"")
+    )

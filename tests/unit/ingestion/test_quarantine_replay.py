@@ -10,12 +10,20 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from config.errors import RetryableError
-from ingestion import quarantine, quarantine_replay, schema
-from ingestion.avro import Codec, UnreadableError, header
-from ingestion.producer import DeliveryError
-from ingestion.quarantine import Position
-from ingestion.quarantine_replay import Failure, KafkaOutbox, Outgoing, replay
-from tests.unit.ingestion.quarantines import PAYMENT, DictRegistry, ListOutbox, codec_on, folded, put_aside
+from ingestion import schema
+from ingestion.kafka import quarantine, quarantine_replay
+from ingestion.kafka.producer import DeliveryError
+from ingestion.kafka.quarantine import Position
+from ingestion.kafka.quarantine_replay import Failure, KafkaOutbox, Outgoing, replay
+from ingestion.wire.codec import Codec, UnreadableError, header
+from tests.unit.ingestion.quarantines import (
+    PAYMENT,
+    DictRegistry,
+    ListOutbox,
+    codec_on,
+    folded,
+    put_aside,
+)
 
 
 @pytest.fixture
@@ -48,7 +56,10 @@ def test_replay_sends_what_decodes_as_it_was_and_marks_it(codec: Codec) -> None:
 
 
 def test_marks_written_are_marks_read(codec: Codec) -> None:
-    records = [codec.encode("quarantine", put_aside(n, codec.encode("transactions", PAYMENT))) for n in range(3)]
+    records = [
+        codec.encode("quarantine", put_aside(n, codec.encode("transactions", PAYMENT)))
+        for n in range(3)
+    ]
     outbox = ListOutbox()
     made = quarantine.fold(records, codec)
     replay(made.open()[:2], codec, outbox, now)
@@ -74,11 +85,15 @@ def test_nothing_is_marked_that_was_not_acknowledged(codec: Codec, away: int) ->
     with pytest.raises(DeliveryError, match="1 records not delivered, the first: broker gone"):
         replay(made.open(), codec, outbox, now)
     assert outbox.topic("quarantine") == []
-    assert len(outbox.topic("transactions")) == away  # sent before the mark, never the other way round
+    assert (
+        len(outbox.topic("transactions")) == away
+    )  # sent before the mark, never the other way round
     assert len(made.open()) == 1
 
 
-def test_interruption_costs_one_chunk_at_most(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_costs_one_chunk_at_most(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(quarantine_replay, "CHUNK", 2)
     value = codec.encode("transactions", PAYMENT)
     made, outbox = folded(*(put_aside(n, value) for n in range(5))), ListOutbox(away=[3])
@@ -90,8 +105,14 @@ def test_interruption_costs_one_chunk_at_most(codec: Codec, monkeypatch: pytest.
 
 
 def test_what_no_broker_takes_stays_and_holds_nobody_up(codec: Codec) -> None:
-    small, large = (codec.encode("transactions", {**PAYMENT, "customer_id": "c" * size}) for size in (1, 2_000_000))
-    made, outbox = folded(put_aside(1, small), put_aside(2, large), put_aside(3, small)), ListOutbox()
+    small, large = (
+        codec.encode("transactions", {**PAYMENT, "customer_id": "c" * size})
+        for size in (1, 2_000_000)
+    )
+    made, outbox = (
+        folded(put_aside(1, small), put_aside(2, large), put_aside(3, small)),
+        ListOutbox(),
+    )
     done = replay(made.open(), codec, outbox, now, force=True)
     assert [position.offset for position in done.sent] == [1, 3]
     assert done.stayed == [(Position("transactions", 0, 2), "Broker: Message size too large")]
@@ -107,7 +128,10 @@ class HalfOutbox(ListOutbox):
     def deliver(self, records: Any) -> list[Failure | None]:
         lost = Failure("broker gone", final=False)
         first = not self.sent
-        return [lost if first and place % 2 else self._take(record) for place, record in enumerate(records)]
+        return [
+            lost if first and place % 2 else self._take(record)
+            for place, record in enumerate(records)
+        ]
 
 
 def test_a_retry_sends_only_what_was_not_acknowledged(codec: Codec) -> None:
@@ -116,7 +140,10 @@ def test_a_retry_sends_only_what_was_not_acknowledged(codec: Codec) -> None:
     with pytest.raises(DeliveryError, match="2 records not delivered"):
         replay(made.open(), codec, outbox, now)
     assert [entry.position.offset for entry in made.open()] == [1, 3]
-    marked = [codec.decode("quarantine", mark.value)["source_offset"] for mark in outbox.topic("quarantine")]
+    marked = [
+        codec.decode("quarantine", mark.value)["source_offset"]
+        for mark in outbox.topic("quarantine")
+    ]
     assert marked == [0, 2]
 
     replay(made.open(), codec, outbox, now)
@@ -157,14 +184,23 @@ def test_schema_that_appears_makes_a_record_readable(codec: Codec, registry: Dic
 
 def test_what_the_jobs_refuse_stays_too(codec: Codec, registry: DictRegistry) -> None:
     """fastavro reads both; the kernel puts both aside again."""
-    label = {"transaction_id": "t", "event_time": 1, "customer_id": "c", "terminal_id": "m", "is_fraud": True}
+    label = {
+        "transaction_id": "t",
+        "event_time": 1,
+        "customer_id": "c",
+        "terminal_id": "m",
+        "is_fraud": True,
+    }
     odd = codec.encode("transaction-labels", label)[:-1] + b"\x02"
     micros = json.loads(schema.text("Transaction"))
     (field,) = (field for field in micros["fields"] if field["name"] == "event_time")
     field["type"]["logicalType"] = "timestamp-micros"
     written = registry.register("elsewhere", json.dumps(micros))
     other = header(written) + codec.encode("transactions", PAYMENT)[5:]
-    made, outbox = folded(put_aside(1, odd, source_topic="transaction-labels"), put_aside(2, other)), ListOutbox()
+    made, outbox = (
+        folded(put_aside(1, odd, source_topic="transaction-labels"), put_aside(2, other)),
+        ListOutbox(),
+    )
 
     whys = [why for _, why in replay(made.open(), codec, outbox, now).stayed]
 
@@ -184,14 +220,22 @@ def test_registry_away_is_no_verdict(codec: Codec, registry: DictRegistry) -> No
 
 
 class FullProducer:
-    """Full at the first call; refuses or loses what says so; acknowledges the rest when it is flushed."""
+    """Full at the first call; refuses or loses what says so.
+
+    Acknowledges the rest when it is flushed.
+    """
 
     def __init__(self) -> None:
         self.full = True
         self._waiting: list[tuple[bytes, Callable[[Any, Any], None]]] = []
 
     def produce(
-        self, topic: str, value: bytes, key: bytes, headers: Any, on_delivery: Callable[[Any, Any], None]
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes,
+        headers: Any,
+        on_delivery: Callable[[Any, Any], None],
     ) -> None:
         if self.full:
             raise BufferError

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from config.errors import RetryableError, UserError
-from ingestion.registry import IncompatibleSchemaError, Registry, UnknownSchemaError
+from ingestion.wire.registry import IncompatibleSchemaError, Registry, UnknownSchemaError
 from tests.unit.ingestion.registries import FakeRegistry
 
 ONE = '{"type": "record", "name": "R", "fields": []}'
@@ -65,7 +65,9 @@ def test_what_the_registry_says_of_an_incompatible_schema(fake: FakeRegistry) ->
         assert registry.check("s-value", TWO) == "no default"
 
         fake.trouble = lambda request: (
-            httpx.Response(409, json={"error_code": 409, "message": "no default"}) if request.method == "POST" else None
+            httpx.Response(409, json={"error_code": 409, "message": "no default"})
+            if request.method == "POST"
+            else None
         )
         with pytest.raises(IncompatibleSchemaError, match="no default"):
             registry.register("s-value", TWO)
@@ -112,18 +114,29 @@ NO_VERDICTS = [
 ]
 
 
-@pytest.mark.parametrize("answer", NO_VERDICTS, ids=lambda answer: f"{answer.status_code} {answer.text[:20]}")
-def test_only_the_registry_itself_can_say_that_an_id_is_unknown(fake: FakeRegistry, answer: httpx.Response) -> None:
+@pytest.mark.parametrize(
+    "answer", NO_VERDICTS, ids=lambda answer: f"{answer.status_code} {answer.text[:20]}"
+)
+def test_only_the_registry_itself_can_say_that_an_id_is_unknown(
+    fake: FakeRegistry, answer: httpx.Response
+) -> None:
     fake.trouble = lambda request: answer
 
-    with fake.client() as registry, pytest.raises(RetryableError, match="schema registry http://registry answered"):
+    with (
+        fake.client() as registry,
+        pytest.raises(RetryableError, match="schema registry http://registry answered"),
+    ):
         registry.schema(1)
     assert len(fake.requests) == 1, "asked again by who needs it, not at once"
 
 
 @pytest.mark.parametrize("code", [40401, 40402, 40403, 40499])
-def test_its_own_not_found_is_a_verdict_for_the_command_line_too(fake: FakeRegistry, code: int) -> None:
-    fake.trouble = lambda request: httpx.Response(404, json={"error_code": code, "message": "not here"})
+def test_its_own_not_found_is_a_verdict_for_the_command_line_too(
+    fake: FakeRegistry, code: int
+) -> None:
+    fake.trouble = lambda request: httpx.Response(
+        404, json={"error_code": code, "message": "not here"}
+    )
 
     with fake.client() as registry:
         with pytest.raises(UnknownSchemaError, match="not here"):
@@ -133,10 +146,15 @@ def test_its_own_not_found_is_a_verdict_for_the_command_line_too(fake: FakeRegis
 
 
 @pytest.mark.parametrize("answer", NO_VERDICTS[:7], ids=lambda answer: str(answer.status_code))
-def test_a_wrong_address_is_told_and_nothing_is_registered(fake: FakeRegistry, answer: httpx.Response) -> None:
+def test_a_wrong_address_is_told_and_nothing_is_registered(
+    fake: FakeRegistry, answer: httpx.Response
+) -> None:
     fake.trouble = lambda request: answer
 
-    with fake.client() as registry, pytest.raises(RetryableError, match=f"answered {answer.status_code} to GET /subj"):
+    with (
+        fake.client() as registry,
+        pytest.raises(RetryableError, match=f"answered {answer.status_code} to GET /subj"),
+    ):
         registry.register("s-value", ONE)
     assert [method for method, _ in fake.requests] == ["GET"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from config.errors import UserError
-from ingestion.batches import Batch, Record, Rejected
-from ingestion.pacing import Unpaced
-from ingestion.producer import DeliveryError
-from ingestion.progress import Done, Progress, fingerprint
-from ingestion.replay import run
+from ingestion.kafka.producer import DeliveryError
+from ingestion.replay.batches import Batch, Record, Rejected
+from ingestion.replay.pacing import Unpaced
+from ingestion.replay.progress import Done, Progress, fingerprint
+from ingestion.replay.run import run
 from tests.unit.ingestion.sinks import MemorySink
 
 
@@ -66,7 +66,9 @@ def rows_kept(progress: Progress) -> list[int]:
         return [int(line["row"]) for line in csv.DictReader(file)]
 
 
-def test_everything_is_sent_once_with_a_barrier_after_each_batch(sink: MemorySink, progress: Progress) -> None:
+def test_everything_is_sent_once_with_a_barrier_after_each_batch(
+    sink: MemorySink, progress: Progress
+) -> None:
     reports: list[tuple[int, int]] = []
     pace = Remembering()
 
@@ -81,7 +83,9 @@ def test_everything_is_sent_once_with_a_barrier_after_each_batch(sink: MemorySin
     assert summary.as_dict()["rejected_file"] == str(progress.rejected_file)
 
 
-def test_an_interrupted_replay_goes_on_at_the_unfinished_batch(sink: MemorySink, progress: Progress) -> None:
+def test_an_interrupted_replay_goes_on_at_the_unfinished_batch(
+    sink: MemorySink, progress: Progress
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(batches(), sink, Interrupt(7), progress, quiet)
     assert progress.load() == Done(6, 2)

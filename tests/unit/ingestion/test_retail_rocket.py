@@ -1,4 +1,7 @@
-"""Retail Rocket's events.csv: order, ids, prices, and rows that are wrong. The files are made here."""
+"""Retail Rocket's events.csv: order, ids, prices, and rows that are wrong.
+
+The files are made here.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ import pytest
 from config.errors import UserError
 from domain.events import ShopEvent
 from ingestion import schema
-from ingestion.avro import Codec
-from ingestion.batches import Rejected
-from ingestion.encoders import RecordEncoder
-from ingestion.sources.retail_rocket import Prices, RetailRocket, batches
+from ingestion.replay.batches import Rejected
+from ingestion.shop.retail_rocket import Prices, RetailRocket, batches
+from ingestion.wire.codec import Codec
+from ingestion.wire.encode import RecordEncoder
 from tests.unit.ingestion.registries import FakeRegistry
 
 HEADER = "timestamp,visitorid,event,itemid,transactionid"
@@ -29,11 +32,15 @@ def events(tmp_path: Path, *lines: str, header: str = HEADER) -> Path:
 
 def read(path: Path, prices: Prices | None = None) -> tuple[list[ShopEvent], list[Rejected]]:
     rows = list(RetailRocket(path, prices))
-    return [row for row in rows if isinstance(row, ShopEvent)], [row for row in rows if isinstance(row, Rejected)]
+    return [row for row in rows if isinstance(row, ShopEvent)], [
+        row for row in rows if isinstance(row, Rejected)
+    ]
 
 
 def test_rows_come_in_order_of_time_whole(tmp_path: Path) -> None:
-    path = events(tmp_path, f"{T + 5},7,transaction,9,31", f"{T},8,view,10,", f"{T + 1},7,addtocart,9,")
+    path = events(
+        tmp_path, f"{T + 5},7,transaction,9,31", f"{T},8,view,10,", f"{T + 1},7,addtocart,9,"
+    )
 
     found, rejected = read(path)
 
@@ -49,12 +56,16 @@ def test_ids_come_from_content_not_from_place(tmp_path: Path) -> None:
     forward, _ = read(events(tmp_path, *lines))
     backward, _ = read(events(tmp_path, *reversed(lines)))
 
-    assert {event.user_id: event.event_id for event in forward} == {event.user_id: event.event_id for event in backward}
+    assert {event.user_id: event.event_id for event in forward} == {
+        event.user_id: event.event_id for event in backward
+    }
     assert len({event.event_id for event in forward}) == 9
 
 
 def test_equal_rows_are_told_apart_and_counted_alike_each_time(tmp_path: Path) -> None:
-    path = events(tmp_path, f"{T},1,view,2,", f"{T},3,view,2,", f"{T},1,view,2,", f"{T + 1},1,view,2,")
+    path = events(
+        tmp_path, f"{T},1,view,2,", f"{T},3,view,2,", f"{T},1,view,2,", f"{T + 1},1,view,2,"
+    )
 
     first, again = read(path)[0], read(path)[0]
 
@@ -100,11 +111,18 @@ def test_text_that_is_no_utf_8_is_rejected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["timestamp\tuser_id\titem_id\tsession_id", "timestamp,visitorid,event,itemid", "", "1,2,3,4,5"]
+    "header",
+    [
+        "timestamp\tuser_id\titem_id\tsession_id",
+        "timestamp,visitorid,event,itemid",
+        "",
+        "1,2,3,4,5",
+    ],
 )
 def test_other_headers_are_refused(tmp_path: Path, header: str) -> None:
     with pytest.raises(
-        UserError, match=r"is not Retail Rocket's events\.csv: its header is .* expected timestamp,visitorid"
+        UserError,
+        match=r"is not Retail Rocket's events\.csv: its header is .* expected timestamp,visitorid",
     ):
         RetailRocket(events(tmp_path, f"{T},1,view,2,", header=header))
 
@@ -136,8 +154,12 @@ def properties(tmp_path: Path, *lines: str, name: str = "item_properties_part1.c
 
 
 def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
-    first = properties(tmp_path, f"{T},9,790,n277200.000", f"{T},9,888,n1.000 55", f"{T},10,790,what")
-    second = properties(tmp_path, f"{T + 100},9,790,n5.500", "1,9,790", name="item_properties_part2.csv")
+    first = properties(
+        tmp_path, f"{T},9,790,n277200.000", f"{T},9,888,n1.000 55", f"{T},10,790,what"
+    )
+    second = properties(
+        tmp_path, f"{T + 100},9,790,n5.500", "1,9,790", name="item_properties_part2.csv"
+    )
     prices = Prices([second, first])
 
     assert prices.at("9", T + 50) == 277200.0
@@ -152,9 +174,7 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
 
 def test_prices_are_read_whatever_else_is_imported(tmp_path: Path) -> None:
     file = properties(tmp_path, f"{T},9,790,n5.500")
-    program = (
-        f"from pathlib import Path; from ingestion.sources.retail_rocket import Prices; Prices([Path({str(file)!r})])"
-    )
+    program = f"from pathlib import Path; from ingestion.shop.retail_rocket import Prices; Prices([Path({str(file)!r})])"
 
     subprocess.run([sys.executable, "-c", program], check=True)
 
@@ -179,9 +199,19 @@ def test_batches_hold_records_rejected_rows_and_the_position(tmp_path: Path) -> 
     assert codec.decode("shop-events", record.value)["event_time"] == T
 
 
-def test_a_row_that_fits_no_contract_is_rejected_with_its_number_in_the_file(tmp_path: Path) -> None:
-    lines = (f"{T + 3},1,view,2,", f"{T + 2},1,view,9,", f"{T + 1},1,view,2,", f"{T},1,view,2,", f"{T},1,view")
-    source = RetailRocket(events(tmp_path, *lines), Prices([properties(tmp_path, f"{T},9,790,ninf")]))
+def test_a_row_that_fits_no_contract_is_rejected_with_its_number_in_the_file(
+    tmp_path: Path,
+) -> None:
+    lines = (
+        f"{T + 3},1,view,2,",
+        f"{T + 2},1,view,9,",
+        f"{T + 1},1,view,2,",
+        f"{T},1,view,2,",
+        f"{T},1,view",
+    )
+    source = RetailRocket(
+        events(tmp_path, *lines), Prices([properties(tmp_path, f"{T},9,790,ninf")])
+    )
 
     (batch,) = batches(source, RecordEncoder(schema.load("ShopEvent")))
 

@@ -10,8 +10,16 @@ from statistics import mode
 import numpy as np
 import pytest
 
-from ingestion import simulator as simulator_module
-from ingestion.simulator import DAY_MS, HANDBOOK_START_MS, WEEK_MS, Payment, Population, Simulator, simulation
+from ingestion.fraud import simulator as simulator_module
+from ingestion.fraud.simulator import (
+    DAY_MS,
+    HANDBOOK_START_MS,
+    WEEK_MS,
+    Payment,
+    Population,
+    Simulator,
+    simulation,
+)
 
 
 def days(simulator: Simulator, count: int) -> list[list[Payment]]:
@@ -24,10 +32,14 @@ def sixty_days() -> list[list[Payment]]:
 
 
 def test_the_same_seed_gives_the_same_stream_and_another_gives_other_ids() -> None:
-    first, again, other = (list(islice(simulation(seed, customers=50, terminals=100), 500)) for seed in (7, 7, 8))
+    first, again, other = (
+        list(islice(simulation(seed, customers=50, terminals=100), 500)) for seed in (7, 7, 8)
+    )
 
     assert first == again
-    assert not {p.transaction.transaction_id for p in first} & {p.transaction.transaction_id for p in other}
+    assert not {p.transaction.transaction_id for p in first} & {
+        p.transaction.transaction_id for p in other
+    }
 
 
 def test_days_are_days_and_times_ascend(sixty_days: list[list[Payment]]) -> None:
@@ -48,7 +60,9 @@ def test_ids_are_unique(sixty_days: list[list[Payment]]) -> None:
 def test_shapes_are_the_handbook_s(sixty_days: list[list[Payment]]) -> None:
     payments = [payment for day in sixty_days for payment in day]
     hours = np.array([payment.transaction.event_time % DAY_MS / 3_600_000 for payment in payments])
-    genuine = np.array([payment.transaction.amount for payment in payments if payment.scenario != 3])
+    genuine = np.array(
+        [payment.transaction.amount for payment in payments if payment.scenario != 3]
+    )
 
     # 300 customers, 2 payments a day on average, the few outside the day dropped.
     assert 300 * 2 * 60 * 0.8 < len(payments) < 300 * 2 * 60 * 1.2
@@ -57,10 +71,14 @@ def test_shapes_are_the_handbook_s(sixty_days: list[list[Payment]]) -> None:
     assert abs(hours.std() - 5.04) < 0.1
     assert 45 < genuine.mean() < 60
     assert genuine.min() >= 0
-    assert all(round(payment.transaction.amount, 2) == payment.transaction.amount for payment in payments)
+    assert all(
+        round(payment.transaction.amount, 2) == payment.transaction.amount for payment in payments
+    )
 
 
-def test_every_large_payment_is_fraud_and_no_other_of_scenario_1(sixty_days: list[list[Payment]]) -> None:
+def test_every_large_payment_is_fraud_and_no_other_of_scenario_1(
+    sixty_days: list[list[Payment]],
+) -> None:
     for day in sixty_days:
         for payment in day:
             assert payment.is_fraud or payment.transaction.amount <= 220
@@ -73,7 +91,9 @@ def test_every_payment_at_a_compromised_terminal_is_fraud(sixty_days: list[list[
         verdicts: dict[str, set[int]] = {}
         for payment in day:
             verdicts.setdefault(payment.transaction.terminal_id, set()).add(payment.scenario)
-        compromised = {terminal: scenarios for terminal, scenarios in verdicts.items() if 2 in scenarios}
+        compromised = {
+            terminal: scenarios for terminal, scenarios in verdicts.items() if 2 in scenarios
+        }
         assert all(scenarios <= {2, 3} for scenarios in compromised.values())
         struck |= compromised.keys()
 
@@ -82,7 +102,10 @@ def test_every_payment_at_a_compromised_terminal_is_fraud(sixty_days: list[list[
 
 @pytest.fixture(scope="module")
 def busy_days() -> list[list[Payment]]:
-    """45 days: every customer pays, every terminal is paid at, each day; all of a stolen card's payments are fraud."""
+    """45 days: every customer pays, every terminal is paid at, each day.
+
+    All of a stolen card's payments are fraud.
+    """
     people = Population(
         mean_amount=np.full(200, 20.0),
         payments_a_day=np.full(200, 20.0),
@@ -90,7 +113,8 @@ def busy_days() -> list[list[Payment]]:
         terminals=200,
     )
     with pytest.MonkeyPatch.context() as patch:
-        # One in three would miss a day now and then; what is asked of these days is who, and how long.
+        # One in three would miss a day now and then; what is asked of these days is who, and how
+        # long.
         patch.setattr(simulator_module, "_STOLEN_SHARE", 1.0)
         return days(Simulator(people, np.random.default_rng(11)), 45)
 
@@ -109,9 +133,15 @@ def customer_of(payment: Payment) -> str:
     ids=["terminal", "card"],
 )
 def test_so_many_are_struck_each_day_and_stay_so_for_so_long(
-    busy_days: list[list[Payment]], scenario: int, struck: Callable[[Payment], str], a_day: int, lasts: int
+    busy_days: list[list[Payment]],
+    scenario: int,
+    struck: Callable[[Payment], str],
+    a_day: int,
+    lasts: int,
 ) -> None:
-    by_day = [{struck(payment) for payment in day if payment.scenario == scenario} for day in busy_days]
+    by_day = [
+        {struck(payment) for payment in day if payment.scenario == scenario} for day in busy_days
+    ]
 
     begun: dict[str, int] = {}
     streaks: list[int] = []
@@ -166,14 +196,20 @@ def test_customers_without_a_terminal_in_reach_pay_nothing() -> None:
     population = Population.draw(rng, customers=200, terminals=5, radius=5)
     lonely = {str(place) for place, reach in enumerate(population.reach) if not len(reach)}
 
-    payers = {payment.transaction.customer_id for day in days(Simulator(population, rng), 20) for payment in day}
+    payers = {
+        payment.transaction.customer_id
+        for day in days(Simulator(population, rng), 20)
+        for payment in day
+    }
 
     assert lonely
     assert payers
     assert not payers & lonely
 
 
-@pytest.mark.parametrize(("customers", "terminals", "radius"), [(0, 1, 5.0), (1, 0, 5.0), (1, 1, 0.0)])
+@pytest.mark.parametrize(
+    ("customers", "terminals", "radius"), [(0, 1, 5.0), (1, 0, 5.0), (1, 1, 0.0)]
+)
 def test_nobody_is_refused(customers: int, terminals: int, radius: float) -> None:
     with pytest.raises(ValueError, match="nobody to simulate"):
         Population.draw(np.random.default_rng(1), customers, terminals, radius)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingestion.producer import DeliveryError, KafkaSink, producer_config
+from ingestion.kafka.producer import DeliveryError, KafkaSink, producer_config
 from tests.unit.ingestion.sinks import TOO_LARGE, MemorySink, SinkConformance
 
 NOBODY = "127.0.0.1:1"
@@ -38,7 +38,9 @@ def test_a_flush_without_broker_says_how_much_is_open() -> None:
     sink = unreachable()
     sink.send("topic", b"k", b"v")
 
-    with pytest.raises(DeliveryError, match=r"1 records not acknowledged, none for 0\.01 s") as caught:
+    with pytest.raises(
+        DeliveryError, match=r"1 records not acknowledged, none for 0\.01 s"
+    ) as caught:
         sink.flush(0.01)
 
     assert caught.value.count == 1
@@ -52,7 +54,9 @@ class RestartingProducer:
         self.now, self._back_at, self._rate = 0.0, back_at, rate
         self._waiting: list[Callable[[Any, Any], None]] = []
 
-    def produce(self, topic: str, value: Any, key: Any, on_delivery: Callable[[Any, Any], None]) -> None:
+    def produce(
+        self, topic: str, value: Any, key: Any, on_delivery: Callable[[Any, Any], None]
+    ) -> None:
         self._waiting.append(on_delivery)
 
     def poll(self, timeout: float) -> int:
@@ -74,12 +78,16 @@ class Acknowledged:
         return "topic"
 
 
-def sink_on(producer: RestartingProducer, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> KafkaSink:
-    monkeypatch.setattr("ingestion.producer.Producer", lambda *given, **named: producer)
+def sink_on(
+    producer: RestartingProducer, monkeypatch: pytest.MonkeyPatch, **overrides: Any
+) -> KafkaSink:
+    monkeypatch.setattr("ingestion.kafka.producer.Producer", lambda *given, **named: producer)
     return KafkaSink(NOBODY, clock=lambda: producer.now, **overrides)
 
 
-def test_a_flush_survives_a_restart_and_a_backlog_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_survives_a_restart_and_a_backlog_of_any_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     producer = RestartingProducer(back_at=31.0, rate=0.1)
     sink = sink_on(producer, monkeypatch)
     for _ in range(40):
@@ -91,7 +99,9 @@ def test_a_flush_survives_a_restart_and_a_backlog_of_any_length(monkeypatch: pyt
     assert producer.now > 400
 
 
-def test_a_flush_gives_up_when_nothing_moves_for_as_long_as_a_record_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flush_gives_up_when_nothing_moves_for_as_long_as_a_record_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     producer = RestartingProducer(back_at=1e9, rate=1)
     sink = sink_on(producer, monkeypatch, **{"delivery.timeout.ms": 40_000})
     sink.send("topic", b"k", b"v")
@@ -113,7 +123,9 @@ def test_what_an_input_may_hold_is_not_too_large_for_the_client() -> None:
 
 def test_a_full_queue_waits_and_then_gives_up() -> None:
     ticks = iter(range(100))
-    sink = unreachable(queue_timeout=2.0, clock=lambda: float(next(ticks)), **{"queue.buffering.max.messages": 3})
+    sink = unreachable(
+        queue_timeout=2.0, clock=lambda: float(next(ticks)), **{"queue.buffering.max.messages": 3}
+    )
     for _ in range(3):
         sink.send("topic", b"k", b"v")
 
@@ -124,7 +136,9 @@ def test_a_full_queue_waits_and_then_gives_up() -> None:
 
 
 def test_deliveries_that_time_out_are_counted_and_raised() -> None:
-    sink = unreachable(**{"delivery.timeout.ms": 50, "linger.ms": 0, "acks": 1, "enable.idempotence": False})
+    sink = unreachable(
+        **{"delivery.timeout.ms": 50, "linger.ms": 0, "acks": 1, "enable.idempotence": False}
+    )
     for number in range(12):
         sink.send("topic", str(number), b"v")
 
@@ -138,7 +152,9 @@ def test_deliveries_that_time_out_are_counted_and_raised() -> None:
 
 
 def test_the_first_error_is_the_one_to_see() -> None:
-    sink = unreachable(**{"delivery.timeout.ms": 50, "linger.ms": 0, "acks": 1, "enable.idempotence": False})
+    sink = unreachable(
+        **{"delivery.timeout.ms": 50, "linger.ms": 0, "acks": 1, "enable.idempotence": False}
+    )
 
     def use() -> None:
         with sink:

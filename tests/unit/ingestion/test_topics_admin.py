@@ -14,11 +14,13 @@ from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic
 
 from config.errors import RetryableError, UserError
 from config.topics import Topic, largest_message, topics
-from ingestion import topics_admin
-from ingestion.topics_admin import TopicsAdmin
+from ingestion.kafka import topics as topics_admin
+from ingestion.kafka.topics import TopicsAdmin
 from tests.unit.ingestion.registries import FakeRegistry
 
-QUARANTINE = Topic("quarantine", "source_topic", "Quarantined", 1, 1, 720, max_message_bytes=4_000_000)
+QUARANTINE = Topic(
+    "quarantine", "source_topic", "Quarantined", 1, 1, 720, max_message_bytes=4_000_000
+)
 PLAIN = Topic("alerts", "entity", "Alert", 1, 1, 168)
 
 
@@ -44,7 +46,9 @@ class FakeAdmin:
             }
         )
 
-    def create_topics(self, new: list[NewTopic], operation_timeout: float) -> dict[str, Future[Any]]:
+    def create_topics(
+        self, new: list[NewTopic], operation_timeout: float
+    ) -> dict[str, Future[Any]]:
         defaults = {"retention.ms": "604800000", "max.message.bytes": "1048588"}
         for one in new:
             self.topics[one.topic] = Existing(one.num_partitions, {**defaults, **one.config})
@@ -57,11 +61,18 @@ class FakeAdmin:
 
     def describe_configs(self, asked: list[ConfigResource]) -> dict[ConfigResource, Future[Any]]:
         return {
-            one: self.answer({key: SimpleNamespace(value=value) for key, value in self.topics[one.name].config.items()})
+            one: self.answer(
+                {
+                    key: SimpleNamespace(value=value)
+                    for key, value in self.topics[one.name].config.items()
+                }
+            )
             for one in asked
         }
 
-    def incremental_alter_configs(self, changed: list[ConfigResource]) -> dict[ConfigResource, Future[Any]]:
+    def incremental_alter_configs(
+        self, changed: list[ConfigResource]
+    ) -> dict[ConfigResource, Future[Any]]:
         for one in changed:
             for entry in one.incremental_configs:
                 self.topics[one.name].config[entry.name] = entry.value
@@ -94,10 +105,15 @@ def admin(cluster: FakeAdmin) -> TopicsAdmin:
 
 
 def whats(admin: TopicsAdmin, *declared: Topic) -> list[tuple[str, str | None, str]]:
-    return [(change.what, change.before, change.after) for change in admin.apply({one.name: one for one in declared})]
+    return [
+        (change.what, change.before, change.after)
+        for change in admin.apply({one.name: one for one in declared})
+    ]
 
 
-def test_a_topic_takes_messages_as_large_as_declared(admin: TopicsAdmin, cluster: FakeAdmin) -> None:
+def test_a_topic_takes_messages_as_large_as_declared(
+    admin: TopicsAdmin, cluster: FakeAdmin
+) -> None:
     assert [what for what, _, _ in whats(admin, QUARANTINE, PLAIN)][:2] == ["topic", "topic"]
     assert cluster.topics["quarantine"].config["max.message.bytes"] == "4000000"
     assert cluster.topics["alerts"].config["max.message.bytes"] == "1048588"
@@ -112,7 +128,9 @@ def test_a_topic_that_exists_is_made_to_take_them(admin: TopicsAdmin, cluster: F
     assert cluster.topics["quarantine"].config["max.message.bytes"] == "4000000"
     assert whats(admin, QUARANTINE) == []
     assert whats(admin, before) == [], "what is not declared is the brokers' own affair"
-    assert whats(admin, replace(QUARANTINE, retention_hours=1)) == [("retention_ms", "2592000000", "3600000")]
+    assert whats(admin, replace(QUARANTINE, retention_hours=1)) == [
+        ("retention_ms", "2592000000", "3600000")
+    ]
 
 
 def test_the_largest_of_any_input_fits_where_it_goes_from_there() -> None:
@@ -124,7 +142,9 @@ def test_the_largest_of_any_input_fits_where_it_goes_from_there() -> None:
     assert largest_message() == declared["quarantine"].max_message_bytes
 
 
-@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT])
+@pytest.mark.parametrize(
+    "code", [KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError.REQUEST_TIMED_OUT]
+)
 def test_brokers_that_go_away_are_away(admin: TopicsAdmin, cluster: FakeAdmin, code: int) -> None:
     whats(admin, PLAIN)
     cluster.answer = failed(code)
@@ -156,7 +176,9 @@ def test_a_refusal_is_told(admin: TopicsAdmin, cluster: FakeAdmin) -> None:
         admin.differences({"alerts": PLAIN})
 
 
-def test_a_topic_made_by_somebody_else_meanwhile_is_fine(admin: TopicsAdmin, cluster: FakeAdmin) -> None:
+def test_a_topic_made_by_somebody_else_meanwhile_is_fine(
+    admin: TopicsAdmin, cluster: FakeAdmin
+) -> None:
     cluster.answer = failed(KafkaError.TOPIC_ALREADY_EXISTS)
 
     assert whats(admin, PLAIN)[0] == ("topic", None, "1 partitions")

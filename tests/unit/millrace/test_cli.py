@@ -17,16 +17,24 @@ from typer.testing import CliRunner
 
 from config.errors import RetryableError
 from config.settings import ROOT, Settings
-from millrace import jobs
 from millrace.cli import jobs as cli_jobs
 from millrace.cli import main, stack
 from millrace.cli.main import build
 from millrace.errors import told
-from millrace.stack import cluster, lifecycle
+from millrace.flink import jobs
+from millrace.flink import rest as cluster
+from millrace.stack import lifecycle
 
 
-def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "MILLRACE_STATE_DIR": str(tmp_path / "state"), "MILLRACE_PORT_OFFSET": "19000", **environment}
+def _millrace(
+    tmp_path: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    env = {
+        **os.environ,
+        "MILLRACE_STATE_DIR": str(tmp_path / "state"),
+        "MILLRACE_PORT_OFFSET": "19000",
+        **environment,
+    }
     line = (sys.executable, "-m", "millrace.cli.main", *arguments)
     return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
@@ -42,7 +50,9 @@ def _millrace(tmp_path: Path, *arguments: str, **environment: str) -> subprocess
         (("jobs", "submit", "nothing"), "no job named nothing; products.yaml has: fraud_features"),
     ],
 )
-def test_what_a_person_can_mend_is_one_line_and_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_what_a_person_can_mend_is_one_line_and_code_2(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     done = _millrace(tmp_path, *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(f"millrace: {words}")
@@ -56,7 +66,9 @@ def test_what_a_person_can_mend_is_one_line_and_code_2(tmp_path: Path, arguments
         ({"MILLRACE_STATE_DIR": "/dev/null/state"}, "/dev/null/state/flink/jobs: Not a directory"),
     ],
 )
-def test_bad_settings_and_files_are_one_line_and_code_2(tmp_path: Path, given: dict[str, str], words: str) -> None:
+def test_bad_settings_and_files_are_one_line_and_code_2(
+    tmp_path: Path, given: dict[str, str], words: str
+) -> None:
     done = _millrace(tmp_path, "jobs", "submit", "fraud_features", **given)
     assert done.returncode == 2
     assert done.stderr.startswith(f"millrace: {words}")
@@ -94,7 +106,9 @@ def test_up_for_programs_keeps_its_words_out_of_the_status(monkeypatch: pytest.M
         say(f"{names} ready within {timeout:g} s")
 
     monkeypatch.setattr(lifecycle, "up", up)
-    monkeypatch.setattr(stack, "read_status", lambda _: {"running": True, "processes": [], "jobs": []})
+    monkeypatch.setattr(
+        stack, "read_status", lambda _: {"running": True, "processes": [], "jobs": []}
+    )
     app = typer.Typer()
     stack.register(app)
     program = CliRunner().invoke(app, ["up", "--only", "kafka, redis", "--timeout", "9", "--json"])
@@ -105,7 +119,9 @@ def test_up_for_programs_keeps_its_words_out_of_the_status(monkeypatch: pytest.M
 
 
 @pytest.fixture
-def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_settings: None) -> list[Path | None]:
+def submitted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_settings: None
+) -> list[Path | None]:
     """What jobs were told to resume from; each becomes the job f00."""
     del fresh_settings
     resumed: list[Path | None] = []
@@ -124,7 +140,11 @@ def submitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_settings: N
     ("options", "resume", "words"),
     [
         ((), "/state/chk-3", "fraud_features f00 resumed from /state/chk-3\n"),
-        (("--from-savepoint", "/else/where"), "/else/where", "fraud_features f00 resumed from /else/where\n"),
+        (
+            ("--from-savepoint", "/else/where"),
+            "/else/where",
+            "fraud_features f00 resumed from /else/where\n",
+        ),
         (("--fresh",), None, "fraud_features f00 started fresh\n"),
     ],
 )
@@ -146,9 +166,16 @@ def test_a_stop_tells_the_savepoint(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer == {"name": "fraud_features", "savepoint": "/state/fraud_features/savepoint-1"}
 
 
-# Every command whose answer a script would read; the others say only that they did it, or show something for long.
+# Every command whose answer a script would read; the others say only that they did it, or show
+# something for long.
 WITH_JSON = {
-    *("millrace up", "millrace status", "millrace doctor", "millrace simulate", "millrace train fraud"),
+    *(
+        "millrace up",
+        "millrace status",
+        "millrace doctor",
+        "millrace simulate",
+        "millrace train fraud",
+    ),
     *("millrace features list", "millrace features show"),
     *("millrace jobs list", "millrace jobs stop", "millrace jobs submit"),
     *("millrace quarantine list", "millrace quarantine replay", "millrace quarantine show"),
@@ -187,7 +214,10 @@ def test_every_command_refuses_an_unknown_option_in_one_line(
             main.main()
         assert ended.value.code == 2, path
         said = capsys.readouterr()
-        assert (said.out, said.err) == ("", f"millrace: No such option: --no-such-option (`{path} --help`)\n")
+        assert (said.out, said.err) == (
+            "",
+            f"millrace: No such option: --no-such-option (`{path} --help`)\n",
+        )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +228,9 @@ def test_every_command_refuses_an_unknown_option_in_one_line(
         (("status", "more"), "Got unexpected extra argument(s) (more) (`millrace status --help`)"),
     ],
 )
-def test_a_wrong_line_is_one_line_and_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+def test_a_wrong_line_is_one_line_and_code_2(
+    tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
     done = _millrace(tmp_path, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"millrace: {words}\n")
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from config.errors import UserError
 from config.settings import Settings
-from ingestion.simulator import DAY_MS
+from ingestion.fraud.simulator import DAY_MS
 from millrace.demo import show, signals
 from millrace.demo.show import look_up
 from millrace.demo.tally import Figures, Tally, percentile
@@ -27,7 +27,9 @@ from millrace.stack import lifecycle
 from millrace.stack.supervisor import Info, Supervisor
 
 
-def _record(name: str, decision: str, produced_at: int = 1000, amount: float = 10.0) -> dict[str, Any]:
+def _record(
+    name: str, decision: str, produced_at: int = 1000, amount: float = 10.0
+) -> dict[str, Any]:
     return {
         "transaction_id": name,
         "customer_id": "c",
@@ -87,11 +89,15 @@ def test_each_demo_goes_on_after_the_last_with_ids_of_its_own(tmp_path: Path) ->
     later = list(islice(second.payments(), 2000))
     assert later[0].transaction.event_time > payments[-1].transaction.event_time
     assert second.start_ms % DAY_MS == 0
-    assert not {one.transaction.transaction_id for one in payments} & {one.transaction.transaction_id for one in later}
+    assert not {one.transaction.transaction_id for one in payments} & {
+        one.transaction.transaction_id for one in later
+    }
     assert json.loads(path.read_text())["run"] == 1
 
 
-@pytest.mark.parametrize("text", ["", '{"run": 1, "unt', "{}", '{"run": 1, "until_ms": null}', "[]"])
+@pytest.mark.parametrize(
+    "text", ["", '{"run": 1, "unt', "{}", '{"run": 1, "until_ms": null}', "[]"]
+)
 def test_a_story_that_was_cut_off_is_told_not_begun_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / "demo.json").write_text(text)
     with pytest.raises(UserError, match=r"demo\.json does not tell .*`millrace reset`"):
@@ -121,7 +127,10 @@ def _sent_to_itself(sent: signal.Signals) -> None:
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """The test may set handlers: the old ones come back. It begins with the usual ones, which `nohup` takes away."""
+    """The test may set handlers: the old ones come back.
+
+    It begins with the usual ones, which `nohup` takes away.
+    """
     before = {one: signal.getsignal(one) for one in signals.ENDING}
     for one in signals.ENDING:
         signal.signal(one, signal.SIG_DFL)
@@ -143,9 +152,17 @@ class Quiet:
 @pytest.mark.parametrize("keep", [True, False], ids=["keep", "no keep"])
 @pytest.mark.parametrize("before", ["ran before", "stopped before", "nothing before"])
 def test_what_is_stopped_and_what_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handlers: None, before: str, keep: bool, when: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    handlers: None,
+    before: str,
+    keep: bool,
+    when: str,
 ) -> None:
-    """Payments stop always; the stack goes down unless it ran before, or is to stay and all went well."""
+    """Payments stop always.
+
+    The stack goes down unless it ran before, or is to stay and all went well.
+    """
     del handlers
     info = {"ran before": [0, 7], "stopped before": [0, 0], "nothing before": []}[before]
     known = {str(place): Info(str(place), "RUNNING", pid, 0.0, 0) for place, pid in enumerate(info)}
@@ -159,7 +176,9 @@ def test_what_is_stopped_and_what_stays(
 
     monkeypatch.setattr(Supervisor, "info", lambda _: known)
     monkeypatch.setattr(show, "_start", start)
-    monkeypatch.setattr(lifecycle, "down", lambda *_: events.append(f"down, payments stopped: {sender.stopped}"))
+    monkeypatch.setattr(
+        lifecycle, "down", lambda *_: events.append(f"down, payments stopped: {sender.stopped}")
+    )
     with (
         nullcontext() if when == "complete" else pytest.raises(KeyboardInterrupt),
         show._stack(Settings(state_dir=tmp_path), console, sender, keep=keep),  # type: ignore[arg-type]
@@ -221,7 +240,9 @@ def test_the_page_and_the_summary_say_what_was_caught() -> None:
     assert "1 of 2" in shown
     assert "customer_ratio_30d" in shown
     assert "curl it" in shown
-    assert any("fraud caught: 1 of 2 (50%), 1 of them blocked" in line for line in summary(_figures()))
+    assert any(
+        "fraud caught: 1 of 2 (50%), 1 of them blocked" in line for line in summary(_figures())
+    )
 
 
 def test_the_look_up_holds_no_key(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""What `doctor` finds in a stack that runs; Supervisor, the probes and the cluster answer as given."""
+"""What `doctor` finds in a stack that runs.
+
+Supervisor, the probes and the cluster answer as given.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import pytest
 
 from config.errors import RetryableError
 from config.settings import Settings
-from millrace.stack import cluster, doctor, probes
+from millrace.flink import rest as cluster
+from millrace.stack import doctor, probes
 from millrace.stack.doctor import Check
 from millrace.stack.files import write
 from millrace.stack.layout import Layout
@@ -22,12 +26,20 @@ JOB, OTHER = "fraud_features", "business_metrics"
 
 
 class World:
-    """A healthy stack, for a test to break: what Supervisor, the probes and Flink's REST interface say."""
+    """A healthy stack, for a test to break.
+
+    What Supervisor, the probes and Flink's REST interface say.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.info = {
-            name: Info(name, *(("EXITED", 0) if one.oneshot else ("RUNNING", 99)), started=1.0, exit_status=0)
+            name: Info(
+                name,
+                *(("EXITED", 0) if one.oneshot else ("RUNNING", 99)),
+                started=1.0,
+                exit_status=0,
+            )
             for name, one in processes(settings).items()
         }
         self.unready: dict[str, str] = {}
@@ -35,9 +47,17 @@ class World:
         self.jobs = {JOB: self.job(JOB), OTHER: self.job(OTHER)}
         self.checkpoints = {JOB: _checkpoints(age_s=3), OTHER: _checkpoints(age_s=3)}
 
-    def job(self, name: str, state: str = "RUNNING", running: int = 2, age_s: int = 100) -> dict[str, Any]:
+    def job(
+        self, name: str, state: str = "RUNNING", running: int = 2, age_s: int = 100
+    ) -> dict[str, Any]:
         tasks = {"total": 2, "running": running}
-        return {"jid": name, "name": name, "state": state, "start-time": NOW_MS - age_s * 1000, "tasks": tasks}
+        return {
+            "jid": name,
+            "name": name,
+            "state": state,
+            "start-time": NOW_MS - age_s * 1000,
+            "tasks": tasks,
+        }
 
     def rest(self, _settings: Settings, path: str) -> Any:
         if self.away:
@@ -59,14 +79,23 @@ class World:
 
 
 def _checkpoints(age_s: int | None, failed: int = 0) -> dict[str, Any]:
-    completed = None if age_s is None else {"latest_ack_timestamp": NOW_MS - age_s * 1000, "external_path": "file:/c"}
-    return {"counts": {"completed": int(age_s is not None), "failed": failed}, "latest": {"completed": completed}}
+    completed = (
+        None
+        if age_s is None
+        else {"latest_ack_timestamp": NOW_MS - age_s * 1000, "external_path": "file:/c"}
+    )
+    return {
+        "counts": {"completed": int(age_s is not None), "failed": failed},
+        "latest": {"completed": completed},
+    }
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(Settings(state_dir=tmp_path, flink_checkpoint_interval_ms=60_000))
-    monkeypatch.setattr(doctor, "_tools", lambda _: [])  # they take a JVM to look at, and are other tests'
+    monkeypatch.setattr(
+        doctor, "_tools", lambda _: []
+    )  # they take a JVM to look at, and are other tests'
     monkeypatch.setattr(Supervisor, "info", lambda _: made.info)
     monkeypatch.setattr(probes, "missing", made.probe)
     monkeypatch.setattr(cluster, "rest", made.rest)
@@ -83,7 +112,12 @@ def test_a_healthy_stack_has_every_process_and_job_checked(world: World) -> None
 def test_a_consumer_that_does_not_answer_is_found(world: World) -> None:
     world.unready["consumer-fraud"] = "no model: `millrace train fraud`"
     assert world.wrong() == [
-        Check("consumer-fraud", False, "no model: `millrace train fraud`", "millrace logs consumer-fraud")
+        Check(
+            "consumer-fraud",
+            False,
+            "no model: `millrace train fraud`",
+            "millrace logs consumer-fraud",
+        )
     ]
 
 
@@ -99,7 +133,9 @@ def test_what_was_left_out_is_no_finding_but_what_was_stopped_is(world: World) -
     assert world.wrong() == []
     assert world.checks()["api"].detail == "not started: `up --only` left it out"
     world.info["api"] = idle
-    assert world.wrong() == [Check("api", False, "stopped while others run", "millrace up --only api")]
+    assert world.wrong() == [
+        Check("api", False, "stopped while others run", "millrace up --only api")
+    ]
 
 
 def test_a_one_off_that_failed_is_found(world: World) -> None:
@@ -129,11 +165,16 @@ def test_a_job_that_was_stopped_on_purpose_is_no_finding(world: World) -> None:
     world.jobs[JOB] = world.job(JOB, "FINISHED", running=0)
     write(Layout.of(world.settings).jobs / f"{JOB}.stopped", "")
     assert world.wrong() == []
-    assert "stopped on purpose; `millrace jobs submit fraud_features`" in world.checks()[f"job {JOB}"].detail
+    assert (
+        "stopped on purpose; `millrace jobs submit fraud_features`"
+        in world.checks()[f"job {JOB}"].detail
+    )
 
 
 @pytest.mark.parametrize(
-    ("state", "running"), [("RESTARTING", 0), ("FAILED", 0), ("RUNNING", 1)], ids=["restarting", "failed", "partly"]
+    ("state", "running"),
+    [("RESTARTING", 0), ("FAILED", 0), ("RUNNING", 1)],
+    ids=["restarting", "failed", "partly"],
 )
 def test_a_job_that_does_not_run_whole_is_found(world: World, state: str, running: int) -> None:
     world.jobs[JOB] = world.job(JOB, state, running)
@@ -145,12 +186,19 @@ def test_a_job_that_does_not_run_whole_is_found(world: World, state: str, runnin
 @pytest.mark.parametrize(("age_s", "late"), [(1200, False), (1201, True)])
 def test_a_checkpoint_is_late_after_twenty_intervals(world: World, age_s: int, late: bool) -> None:
     world.checkpoints[JOB] = _checkpoints(age_s, failed=4)
-    found = Check(f"job {JOB}", False, f"running, last checkpoint {age_s} s ago, 4 failed", "millrace logs taskmanager")
+    found = Check(
+        f"job {JOB}",
+        False,
+        f"running, last checkpoint {age_s} s ago, 4 failed",
+        "millrace logs taskmanager",
+    )
     assert world.wrong() == ([found] if late else [])
 
 
 @pytest.mark.parametrize(("age_s", "late"), [(1200, False), (1201, True)])
-def test_a_first_checkpoint_that_never_comes_is_late_too(world: World, age_s: int, late: bool) -> None:
+def test_a_first_checkpoint_that_never_comes_is_late_too(
+    world: World, age_s: int, late: bool
+) -> None:
     world.jobs[JOB] = world.job(JOB, age_s=age_s)
     world.checkpoints[JOB] = _checkpoints(None, failed=9)
     found = Check(

@@ -14,7 +14,9 @@ from millrace.stack.processes import processes
 
 
 def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"scripts_{name}", ROOT / "scripts" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(
+        f"scripts_{name}", ROOT / "scripts" / f"{name}.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -69,7 +71,9 @@ def test_containers_take_the_settings_of_env_but_what_is_their_own() -> None:
     for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
         assert service["env_file"] == [{"path": ".env", "required": False}]
         # Whatever else has a value there would hide that of .env: an empty key, the key.
-        assert {name for name, value in service["environment"].items() if value is not None} == local
+        assert {
+            name for name, value in service["environment"].items() if value is not None
+        } == local
         assert service["environment"]["MILLRACE_API_KEYS"] is None
 
 
@@ -86,7 +90,9 @@ def test_the_containers_user_may_make_flinks_folder_of_jars() -> None:
     assert image.index("chown millrace") < image.index("USER millrace")
 
 
-def test_the_example_names_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_the_example_names_every_setting_with_its_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
     lines = [line[1:] for line in env.render().splitlines() if line.startswith("#MILLRACE_")]
     given = dict(line.split("=", 1) for line in lines)
     assert set(given) == {f"MILLRACE_{name.upper()}" for name in Settings.model_fields}

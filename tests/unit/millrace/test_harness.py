@@ -1,4 +1,7 @@
-"""The ports of the tests' stacks, on real sockets: asked for before any test, as `make test` does."""
+"""The ports of the tests' stacks, on real sockets.
+
+Asked for before any test, as `make test` does.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,20 @@ def _free() -> int:
 
 @pytest.fixture
 def wanted(monkeypatch: pytest.MonkeyPatch, fresh_settings: None) -> dict[int, int]:
-    """The port that the stack of each offset wants: of one process, so that no stack on this machine matters."""
+    """The port that the stack of each offset wants.
+
+    Of one process, so that no stack on this machine matters.
+    """
     del fresh_settings
     found = {10_007: _free(), 11_007: _free()}
 
     def processes(loaded: Settings) -> dict[str, Process]:
         ports = {"redis": found[loaded.port_offset]}
-        return {"redis": Process(name="redis", command=("true",), ready=Probe("redis"), memory=1, ports=ports)}
+        return {
+            "redis": Process(
+                name="redis", command=("true",), ready=Probe("redis"), memory=1, ports=ports
+            )
+        }
 
     monkeypatch.setattr(harness, "processes", processes)
     monkeypatch.setenv("MILLRACE_PORT_OFFSET", "7")
@@ -43,9 +53,13 @@ def wanted(monkeypatch: pytest.MonkeyPatch, fresh_settings: None) -> dict[int, i
 
 
 @pytest.mark.parametrize("offset", [10_007, 11_007], ids=["the session's stack", "the second one"])
-def test_a_taken_port_is_refused_before_any_test(offset: int, held: int, wanted: dict[int, int]) -> None:
+def test_a_taken_port_is_refused_before_any_test(
+    offset: int, held: int, wanted: dict[int, int]
+) -> None:
     wanted[offset] = held
-    with pytest.raises(UserError, match=rf"port {held} \(redis redis\) is taken by pid {os.getpid()} "):
+    with pytest.raises(
+        UserError, match=rf"port {held} \(redis redis\) is taken by pid {os.getpid()} "
+    ):
         harness.refuse_taken()
     assert settings().port_offset == 7
 
@@ -61,7 +75,9 @@ def test_an_offset_that_leaves_no_room_is_refused_and_leaves_the_environment_as_
 ) -> None:
     del fresh_settings
     monkeypatch.setenv("MILLRACE_PORT_OFFSET", "39000")
-    with pytest.raises(UserError, match="MILLRACE_PORT_OFFSET: Input should be less than or equal to 40000"):
+    with pytest.raises(
+        UserError, match="MILLRACE_PORT_OFFSET: Input should be less than or equal to 40000"
+    ):
         harness.refuse_taken()
     assert settings().port_offset == 39000
 
@@ -83,7 +99,12 @@ def test_make_is_told_in_one_line_and_code_2(held: int) -> None:
 
 
 def test_make_asks_before_it_lints() -> None:
-    done = subprocess.run(("make", "--dry-run", "test"), cwd=ROOT, capture_output=True, text=True, check=True)
-    steps = [done.stdout.find(step) for step in ("setup.sh", "-m millrace.stack.harness", "ruff check", "pytest")]
+    done = subprocess.run(
+        ("make", "--dry-run", "test"), cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    steps = [
+        done.stdout.find(step)
+        for step in ("setup.sh", "-m millrace.stack.harness", "ruff check", "pytest")
+    ]
     assert -1 not in steps
     assert steps == sorted(steps)

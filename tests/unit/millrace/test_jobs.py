@@ -13,11 +13,12 @@ import pytest
 
 from config.errors import RetryableError, UserError
 from config.settings import Settings
-from millrace import jobs
-from millrace.stack import cluster, flink
+from millrace.flink import jobs
+from millrace.flink import rest as cluster
+from millrace.flink.keeper import Keeper, Kept, serve
 from millrace.stack.files import write
-from millrace.stack.keeper import Keeper, Kept, serve
 from millrace.stack.layout import Layout
+from millrace.stack.parts import flink
 
 
 @pytest.fixture
@@ -45,8 +46,12 @@ def test_the_newest_complete_checkpoint_or_savepoint_is_resumed(local: Settings)
 
 def test_checkpoints_are_claimed_and_savepoints_are_not(local: Settings) -> None:
     layout = Layout.of(local)
-    claimed = jobs.command(local, "fraud_features", layout.checkpoints / "fraud_features" / "a" / "chk-1")
-    kept = jobs.command(local, "fraud_features", layout.savepoints / "fraud_features" / "savepoint-1")
+    claimed = jobs.command(
+        local, "fraud_features", layout.checkpoints / "fraud_features" / "a" / "chk-1"
+    )
+    kept = jobs.command(
+        local, "fraud_features", layout.savepoints / "fraud_features" / "savepoint-1"
+    )
     fresh = jobs.command(local, "fraud_features", None)
     assert claimed[claimed.index("--claimMode") + 1] == "CLAIM"
     assert kept[kept.index("--claimMode") + 1] == "NO_CLAIM"
@@ -67,10 +72,20 @@ def test_the_reason_is_the_innermost_cause() -> None:
 
 
 def _overview(state: str, running: int = 2) -> list[dict[str, Any]]:
-    return [{"jid": "f" * 32, "name": "j", "state": state, "start-time": 1, "tasks": {"total": 2, "running": running}}]
+    return [
+        {
+            "jid": "f" * 32,
+            "name": "j",
+            "state": state,
+            "start-time": 1,
+            "tasks": {"total": 2, "running": running},
+        }
+    ]
 
 
-def _keeper(local: Settings, monkeypatch: pytest.MonkeyPatch, found: list[dict[str, Any]]) -> tuple[Keeper, list[Any]]:
+def _keeper(
+    local: Settings, monkeypatch: pytest.MonkeyPatch, found: list[dict[str, Any]]
+) -> tuple[Keeper, list[Any]]:
     submitted: list[Any] = []
 
     def submit(_settings: Settings, job: str, resume: Path | None) -> str:
@@ -88,7 +103,9 @@ def test_a_running_job_is_left_alone(local: Settings, monkeypatch: pytest.Monkey
     assert (submitted, keeper.health()) == ([], {})
 
 
-def test_a_job_that_restarts_is_unhealthy_but_not_submitted(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_restarts_is_unhealthy_but_not_submitted(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keeper, submitted = _keeper(local, monkeypatch, _overview("RESTARTING", 0))
     keeper.ensure(keeper.kept[0])
     assert (submitted, keeper.health()) == ([], {"j": "RESTARTING, 0 of 2 tasks run"})
@@ -105,14 +122,18 @@ def test_a_job_that_is_gone_is_resumed(
     assert submitted == [("j", checkpoint)]
 
 
-def test_a_job_stopped_on_purpose_stays_stopped(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_stopped_on_purpose_stays_stopped(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(Layout.of(local).jobs / "j.stopped", "")
     keeper, submitted = _keeper(local, monkeypatch, [])
     keeper.ensure(keeper.kept[0])
     assert (submitted, keeper.health()) == ([], {})
 
 
-def test_a_refused_job_is_told_and_tried_later(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_job_is_told_and_tried_later(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keeper, _ = _keeper(local, monkeypatch, [])
 
     def refuse(*_arguments: object) -> str:
@@ -128,7 +149,9 @@ def test_a_refused_job_is_told_and_tried_later(local: Settings, monkeypatch: pyt
     assert kept.failures == before
 
 
-def test_a_file_that_fails_is_a_failed_submission(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_fails_is_a_failed_submission(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keeper, _ = _keeper(local, monkeypatch, [])
 
     def full(*_arguments: object) -> str:
@@ -136,7 +159,9 @@ def test_a_file_that_fails_is_a_failed_submission(local: Settings, monkeypatch: 
 
     monkeypatch.setattr(jobs, "submit", full)
     keeper.ensure(keeper.kept[0])
-    assert keeper.health() == {"j": "/state/flink/conf/config.yaml: No space left on device (tried 1 times)"}
+    assert keeper.health() == {
+        "j": "/state/flink/conf/config.yaml: No space left on device (tried 1 times)"
+    }
     assert keeper.kept[0].not_before > 0
 
 
@@ -155,10 +180,16 @@ def test_a_submission_that_takes_too_long_is_refused_in_one_line(
 
 def _metrics(keeper: Keeper) -> dict[str, float]:
     lines = [line for line in keeper.metrics().decode().splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines) if "_created" not in name}
+    return {
+        name: float(value)
+        for name, value in (line.rsplit(" ", 1) for line in lines)
+        if "_created" not in name
+    }
 
 
-def test_the_keeper_counts_what_it_submits(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keeper_counts_what_it_submits(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keeper, _ = _keeper(local, monkeypatch, [])
     names = ("job_submissions_total", "job_submission_failures_total", "job_not_running")
     submissions, failures, not_running = (f'millrace_{name}{{job="j"}}' for name in names)
@@ -179,7 +210,9 @@ def test_the_keeper_counts_what_it_submits(local: Settings, monkeypatch: pytest.
     assert _metrics(keeper) == {submissions: 1, failures: 1, not_running: 1}
 
 
-def test_a_cluster_that_is_away_is_the_problem_told(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_is_away_is_the_problem_told(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     keeper, submitted = _keeper(local, monkeypatch, [])
 
     def away(_settings: Settings) -> list[dict[str, Any]]:
@@ -218,7 +251,11 @@ def test_the_health_page_is_503_with_the_problems_until_all_run(local: Settings)
 
 def test_a_rebuilt_kernel_is_another_folder_and_the_old_jar_stays(tmp_path: Path) -> None:
     layout = Layout(state=tmp_path / "state", build=tmp_path / "build", root=tmp_path)
-    for jar in (layout.flink_home / "lib" / "flink-dist.jar", layout.flink_jars / "connector.jar", layout.kernel_jar):
+    for jar in (
+        layout.flink_home / "lib" / "flink-dist.jar",
+        layout.flink_jars / "connector.jar",
+        layout.kernel_jar,
+    ):
         write(jar, jar.name)
     first = flink.assemble(layout)
     assert flink.assemble(layout) == first

@@ -1,4 +1,7 @@
-"""Real sockets and real processes of this test: who holds a port, and what outlived its supervisor."""
+"""Real sockets and real processes of this test.
+
+Who holds a port, and what outlived its supervisor.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def held() -> Iterator[int]:
 
 
 def _process(port: int) -> Process:
-    return Process(name="redis", command=("true",), ready=Probe("redis"), memory=1, ports={"redis": port})
+    return Process(
+        name="redis", command=("true",), ready=Probe("redis"), memory=1, ports={"redis": port}
+    )
 
 
 def test_a_taken_port_names_its_holder_and_what_to_type(held: int) -> None:
@@ -60,7 +65,10 @@ def test_doctor_finds_a_taken_port(held: int, tmp_path: Path) -> None:
 
 
 def test_doctor_says_what_set_up_is_missing(tmp_path: Path) -> None:
-    checks = {check.name: check for check in examine(Settings(state_dir=tmp_path, build_dir=tmp_path / "build"))}
+    checks = {
+        check.name: check
+        for check in examine(Settings(state_dir=tmp_path, build_dir=tmp_path / "build"))
+    }
     for name in ("kafka jars", "registry", "flink connector", "environments"):
         assert (checks[name].ok, checks[name].fix) == (False, "make setup")
 
@@ -115,7 +123,9 @@ def test_a_supervisor_that_nobody_reaps_is_down(
     zombie: psutil.Process, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor = Supervisor(Layout(tmp_path, tmp_path))
-    monkeypatch.setattr(supervisor, "_call", lambda method: zombie.pid if method == "getPID" else None)
+    monkeypatch.setattr(
+        supervisor, "_call", lambda method: zombie.pid if method == "getPID" else None
+    )
     supervisor.shutdown(timeout=0.5)
 
 
@@ -126,11 +136,15 @@ def test_another_users_stack_is_said_in_one_line(
         raise psutil.AccessDenied(self.pid)
 
     monkeypatch.setattr(psutil.Process, "terminate", denied)
-    with pytest.raises(UserError, match=f"process {child.pid} of this stack belongs to .*another user's stack"):
+    with pytest.raises(
+        UserError, match=f"process {child.pid} of this stack belongs to .*another user's stack"
+    ):
         orphans.stop([orphans.Orphan("kafka", child.pid)])
 
 
-def test_a_pid_that_was_given_to_another_is_no_orphan(child: subprocess.Popen[bytes], tmp_path: Path) -> None:
+def test_a_pid_that_was_given_to_another_is_no_orphan(
+    child: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
     layout = Layout(tmp_path, tmp_path)
     _mark(layout, "kafka", child.pid, psutil.Process(child.pid).create_time() - 100)
     (layout.run / "torn.pid").write_text("{")

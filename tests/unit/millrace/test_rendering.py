@@ -10,25 +10,36 @@ import pytest
 
 from config.errors import UserError
 from config.settings import Settings
-from millrace.stack import flink, kafka, redis, registry
-from millrace.stack.jvm import java
 from millrace.stack.layout import Layout
+from millrace.stack.parts import flink, kafka, redis, registry
+from millrace.stack.parts.jvm import java
 from millrace.stack.processes import processes, selected
 from millrace.stack.supervisor import LONGEST_SOCKET_PATH, render, socket_path
 
 
 def test_every_port_moves_with_the_offset(tmp_path: Path) -> None:
-    here, there = Settings(state_dir=tmp_path, port_offset=0), Settings(state_dir=tmp_path, port_offset=700)
+    here, there = (
+        Settings(state_dir=tmp_path, port_offset=0),
+        Settings(state_dir=tmp_path, port_offset=700),
+    )
     for name, process in processes(here).items():
-        assert {purpose: port + 700 for purpose, port in process.ports.items()} == processes(there)[name].ports
+        assert {purpose: port + 700 for purpose, port in process.ports.items()} == processes(there)[
+            name
+        ].ports
 
 
 def test_no_two_processes_share_a_port(tmp_path: Path) -> None:
-    ports = [port for process in processes(Settings(state_dir=tmp_path)).values() for port in process.ports.values()]
+    ports = [
+        port
+        for process in processes(Settings(state_dir=tmp_path)).values()
+        for port in process.ports.values()
+    ]
     assert len(ports) == len(set(ports))
 
 
-def test_kafka_keeps_its_data_in_the_state_folder_and_creates_no_topic_unasked(tmp_path: Path) -> None:
+def test_kafka_keeps_its_data_in_the_state_folder_and_creates_no_topic_unasked(
+    tmp_path: Path,
+) -> None:
     settings = Settings(state_dir=tmp_path, port_offset=5)
     properties = kafka.properties(settings)
     assert properties["log.dirs"] == str(tmp_path / "kafka" / "data")
@@ -59,20 +70,34 @@ def test_the_registry_stores_its_ids_in_a_file(tmp_path: Path) -> None:
 
 
 def test_flink_is_configured_from_the_settings(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path, flink_checkpoint_interval_ms=700, flink_parallelism=2, flink_task_slots=3)
+    settings = Settings(
+        state_dir=tmp_path,
+        flink_checkpoint_interval_ms=700,
+        flink_parallelism=2,
+        flink_task_slots=3,
+    )
     found = flink.config(settings)
     assert found["execution.checkpointing.interval"] == "700 ms"
     assert found["execution.checkpointing.dir"] == f"file://{tmp_path}/flink/checkpoints"
     assert found["parallelism.default"] == 2
     assert found["taskmanager.numberOfTaskSlots"] == 3
     assert found["state.backend.rocksdb.use-bloom-filter"] is True
-    assert found["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
+    assert (
+        found["execution.checkpointing.externalized-checkpoint-retention"]
+        == "RETAIN_ON_CANCELLATION"
+    )
 
 
 @pytest.mark.parametrize("size", ["896m", "1g", "2g", "8g"])
 def test_a_taskmanagers_parts_add_up_to_its_size(size: str) -> None:
     memory = flink.taskmanager_memory(size)
-    fixed = flink.METASPACE + flink.OVERHEAD + flink.NETWORK + flink.FRAMEWORK_HEAP + flink.FRAMEWORK_OFF_HEAP
+    fixed = (
+        flink.METASPACE
+        + flink.OVERHEAD
+        + flink.NETWORK
+        + flink.FRAMEWORK_HEAP
+        + flink.FRAMEWORK_OFF_HEAP
+    )
     assert sum(memory.values()) + fixed == flink.mebibytes(size)
     assert min(memory.values()) > 40
 
@@ -103,7 +128,9 @@ def test_supervisor_restarts_all_but_what_runs_once(tmp_path: Path) -> None:
     text = render(Layout.of(settings), processes(settings).values())
     parsed = configparser.RawConfigParser()
     parsed.read_string(text)
-    programs = {name.removeprefix("program:") for name in parsed.sections() if name.startswith("program:")}
+    programs = {
+        name.removeprefix("program:") for name in parsed.sections() if name.startswith("program:")
+    }
     assert programs == set(processes(settings))
     assert parsed["program:kafka"]["autorestart"] == "true"
     assert parsed["program:topics"]["autorestart"] == "false"
@@ -119,7 +146,9 @@ def test_supervisor_tells_a_process_where_its_settings_are(tmp_path: Path) -> No
     assert (name, kept) == ("redis", str(tmp_path / "run" / "redis.environment"))
 
 
-@pytest.mark.parametrize("folder", ["/a b/c", "/a:b", "/a,b", "/100%", '/"', "/jürgen", "/a;b", "/a#b"])
+@pytest.mark.parametrize(
+    "folder", ["/a b/c", "/a:b", "/a,b", "/100%", '/"', "/jürgen", "/a;b", "/a#b"]
+)
 def test_a_path_that_something_would_cut_or_change_is_unfit(folder: str, tmp_path: Path) -> None:
     assert "MILLRACE_STATE_DIR lies in" in (Layout(Path(folder), tmp_path).unfit() or "")
     assert "MILLRACE_BUILD_DIR lies in" in (Layout(tmp_path, Path(folder)).unfit() or "")
@@ -135,7 +164,9 @@ def test_a_plain_path_is_fit_and_flinks_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("version", "taken"), [("17.0.15", True), ("25", True), ("11.0.2", False), ("1.8.0_402", False)]
 )
-def test_an_old_java_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, taken: bool) -> None:
+def test_an_old_java_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, taken: bool
+) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "java").touch()
     (tmp_path / "release").write_text(f'IMPLEMENTOR="x"\nJAVA_VERSION="{version}"\n')

@@ -76,7 +76,9 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_process_takes_the_settings_of_whoever_started_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_takes_the_settings_of_whoever_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layout = Layout(tmp_path, tmp_path)
     monkeypatch.setenv("MILLRACE_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("OTHER", "no setting")
@@ -107,7 +109,9 @@ def _run(tmp_path: Path, *arguments: str, **given: str) -> subprocess.CompletedP
 
 
 def test_a_process_is_started_with_the_settings_kept_for_it(tmp_path: Path) -> None:
-    (tmp_path / "kept").write_text(json.dumps({"MILLRACE_STATE_DIR": str(tmp_path), "MILLRACE_LOG_LEVEL": "loud"}))
+    (tmp_path / "kept").write_text(
+        json.dumps({"MILLRACE_STATE_DIR": str(tmp_path), "MILLRACE_LOG_LEVEL": "loud"})
+    )
     done = _run(tmp_path, "redis", str(tmp_path / "kept"), MILLRACE_LOG_LEVEL="INFO")
     assert done.returncode == 2
     assert done.stderr.startswith("MILLRACE_LOG_LEVEL: Input should be 'DEBUG'")
@@ -120,7 +124,9 @@ def test_a_process_is_started_with_the_settings_kept_for_it(tmp_path: Path) -> N
         ({"PATH": ""}, "redis-server: No such file"),
     ],
 )
-def test_what_cannot_be_started_says_so_in_one_line(tmp_path: Path, given: dict[str, str], words: str) -> None:
+def test_what_cannot_be_started_says_so_in_one_line(
+    tmp_path: Path, given: dict[str, str], words: str
+) -> None:
     done = _run(tmp_path, "redis", **given)
     assert done.returncode == 2
     assert words in done.stderr
@@ -144,15 +150,22 @@ class FakeSupervisor:
     def start_process(self, _name: str) -> None: ...
 
 
-def test_up_leaves_its_settings_to_what_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_leaves_its_settings_to_what_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lifecycle, "Supervisor", FakeSupervisor)
     monkeypatch.setattr(lifecycle, "missing", lambda *_: None)
     settings = Settings(state_dir=tmp_path, port_offset=21_000)
     lifecycle.up(settings, lambda _: None, ("redis", "kafka", "registry"))
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["kafka.environment", "registry.environment"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "kafka.environment",
+        "registry.environment",
+    ]
 
 
-def test_up_refuses_a_folder_that_the_parts_cannot_carry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_refuses_a_folder_that_the_parts_cannot_carry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lifecycle, "Supervisor", FakeSupervisor)
     monkeypatch.setattr(lifecycle, "missing", lambda *_: None)
     with pytest.raises(UserError, match="cannot carry ' ' in a path"):
@@ -175,5 +188,10 @@ def test_logs_are_one_json_object_a_line_from_both_loggers(monkeypatch: pytest.M
         structlog.contextvars.clear_contextvars()
         root.handlers[:], root.level = handlers, level
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
-    assert (first["event"], first["answer"], first["process"], first["level"]) == ("hello", 42, "test", "info")
+    assert (first["event"], first["answer"], first["process"], first["level"]) == (
+        "hello",
+        42,
+        "test",
+        "info",
+    )
     assert (second["event"], second["level"], second["process"]) == ("watch out", "warning", "test")

@@ -41,7 +41,11 @@ def _tool(folder: Path, name: str, text: str) -> Path:
 
 
 def _environment(sandbox: Path, **more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MILLRACE_", "JAVA_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MILLRACE_", "JAVA_"))
+    }
     return {**kept, "PATH": f"{sandbox / 'bin'}:{os.environ['PATH']}", **more}
 
 
@@ -59,7 +63,9 @@ def _bash(sandbox: Path, script: str, **more: str) -> subprocess.CompletedProces
 
 
 @pytest.mark.parametrize("mvn", ["exit 1", "mkdir -p ${@: -1}; exit 0"])
-def test_a_fetch_that_fails_or_brings_nothing_leaves_the_jars_and_is_not_stamped(sandbox: Path, mvn: str) -> None:
+def test_a_fetch_that_fails_or_brings_nothing_leaves_the_jars_and_is_not_stamped(
+    sandbox: Path, mvn: str
+) -> None:
     for name in ("kafka", "registry", "flink/jars"):
         (sandbox / ".build" / name).mkdir(parents=True)
     _tool(sandbox / "bin", "mvn", mvn)
@@ -74,14 +80,20 @@ def test_a_fetch_that_fails_or_brings_nothing_leaves_the_jars_and_is_not_stamped
 def test_a_fetch_that_succeeds_replaces_the_jars(sandbox: Path) -> None:
     (sandbox / ".build" / "kafka").mkdir(parents=True)
     (sandbox / ".build" / "kafka" / "old.jar").touch()
-    _tool(sandbox / "bin", "mvn", "d=${@: -1}; d=${d#-Dbuild=}; mkdir -p $d/kafka $d/registry $d/flink/jars")
+    _tool(
+        sandbox / "bin",
+        "mvn",
+        "d=${@: -1}; d=${d#-Dbuild=}; mkdir -p $d/kafka $d/registry $d/flink/jars",
+    )
     assert _bash(sandbox, "step jars 'fetching jars' fetch_jars").returncode == 0
     assert not (sandbox / ".build" / "kafka" / "old.jar").exists()
     assert (sandbox / ".build" / "flink" / "jars").is_dir()
 
 
 def test_a_step_ends_at_what_fails_in_it(sandbox: Path) -> None:
-    done = _bash(sandbox, "work() { false; touch went-on; }\nstep work 'working' work\ntouch went-on")
+    done = _bash(
+        sandbox, "work() { false; touch went-on; }\nstep work 'working' work\ntouch went-on"
+    )
     assert done.returncode == 1
     assert not (sandbox / "went-on").exists()
 
@@ -112,7 +124,11 @@ def test_the_build_folder_is_the_applications(sandbox: Path) -> None:
 
 
 def _compiler(folder: Path, version: str) -> Path:
-    _tool(folder / "bin", "javac", f"echo 'Picked up JAVA_TOOL_OPTIONS: -X' >&2; echo 'javac {version}'")
+    _tool(
+        folder / "bin",
+        "javac",
+        f"echo 'Picked up JAVA_TOOL_OPTIONS: -X' >&2; echo 'javac {version}'",
+    )
     return folder
 
 
@@ -140,7 +156,9 @@ def test_services_may_start_again_after_apt(sandbox: Path, code: int) -> None:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_services_may_start_again_after_apt_was_interrupted(sandbox: Path, sent: signal.Signals) -> None:
+def test_services_may_start_again_after_apt_was_interrupted(
+    sandbox: Path, sent: signal.Signals
+) -> None:
     _tool(sandbox / "bin", "apt-get", "touch running; exec sleep 20")
     script = HEAD + "attempt packages x; exit $code"
     with subprocess.Popen(
@@ -150,7 +168,9 @@ def test_services_may_start_again_after_apt_was_interrupted(sandbox: Path, sent:
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=partial(signal.signal, sent, signal.SIG_DFL),  # a shell can trap nothing that it was born ignoring
+        preexec_fn=partial(
+            signal.signal, sent, signal.SIG_DFL
+        ),  # a shell can trap nothing that it was born ignoring
     ) as process:
         deadline = time.monotonic() + 10
         while not (sandbox / "running").exists():
@@ -194,13 +214,17 @@ esac
 
 
 @pytest.mark.parametrize(("word", "code"), [("right", 0), ("wrong", 2)])
-def test_sudo_may_ask_for_its_password_where_there_is_a_terminal(sandbox: Path, word: str, code: int) -> None:
+def test_sudo_may_ask_for_its_password_where_there_is_a_terminal(
+    sandbox: Path, word: str, code: int
+) -> None:
     _tool(sandbox / "bin", "sudo", SUDO)
     ours, theirs = pty.openpty()
     try:
         os.write(ours, f"{word}\n".encode())
         line = ("bash", "-c", f"{HEAD}as_root=(sudo)\nmay_install maven")
-        done = subprocess.run(line, cwd=sandbox, env=_environment(sandbox), stdin=theirs, check=False, timeout=60)
+        done = subprocess.run(
+            line, cwd=sandbox, env=_environment(sandbox), stdin=theirs, check=False, timeout=60
+        )
     finally:
         os.close(ours)
         os.close(theirs)
@@ -233,8 +257,14 @@ def test_apt_is_in_the_foreground_while_pythons_side_runs(sandbox: Path) -> None
     done = _bash(sandbox, f"exec < {sandbox}/terminal\n{script}")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert f"reads {sandbox}/terminal" in done.stdout  # the caller's, not a background job's /dev/null
-    assert lines.index("may install maven") < lines.index("python beside apt") < lines.index("installed")
+    assert (
+        f"reads {sandbox}/terminal" in done.stdout
+    )  # the caller's, not a background job's /dev/null
+    assert (
+        lines.index("may install maven")
+        < lines.index("python beside apt")
+        < lines.index("installed")
+    )
     assert lines.index("installed") < lines.index("java done")
 
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.errors import UserError
-from domain.features.fraud import FRAUD
-from ingestion.simulator import Payment
-from ingestion.sources.handbook import Handbook
+from domain.fraud.features import FRAUD
+from ingestion.fraud.handbook import Handbook
+from ingestion.fraud.simulator import Payment
 from orchestration.training.frame import Frame
 from orchestration.training.fraud import Data, frame_of, train
 from orchestration.training.metrics import card_precision, measure
@@ -20,7 +20,7 @@ from orchestration.training.sources import DAY_MS, handbook, simulated
 from orchestration.training.split import by_time
 from orchestration.training.store import publish
 from orchestration.training.thresholds import Targets, choose
-from serving.models import load
+from serving.shelf import load
 
 
 def frame(times: list[int], y: list[bool], customers: list[str] | None = None) -> Frame:
@@ -63,19 +63,25 @@ class TestThresholds:
     def test_lowest_that_meet_the_targets(self) -> None:
         scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2])
         y = np.array([True, True, True, False, True, False, False, False])
-        chosen = choose(scores, y, Targets(block_precision=0.8, review_rate=0.25, review_precision=0.0))
+        chosen = choose(
+            scores, y, Targets(block_precision=0.8, review_rate=0.25, review_precision=0.0)
+        )
         assert (chosen.block, chosen.review) == (0.5, 0.3)
 
     def test_reviews_must_be_worth_it(self) -> None:
         scores = np.array([0.9, 0.8, 0.7, 0.6])
         y = np.array([True, False, True, False])
-        chosen = choose(scores, y, Targets(block_precision=1.0, review_rate=1.0, review_precision=0.5))
+        chosen = choose(
+            scores, y, Targets(block_precision=1.0, review_rate=1.0, review_precision=0.5)
+        )
         assert (chosen.block, chosen.review) == (0.9, 0.7)
 
     def test_equal_scores_are_decided_alike(self) -> None:
         scores = np.array([0.9, 0.5, 0.5, 0.1])
         y = np.array([True, True, False, False])
-        chosen = choose(scores, y, Targets(block_precision=1.0, review_rate=0.25, review_precision=0.1))
+        chosen = choose(
+            scores, y, Targets(block_precision=1.0, review_rate=0.25, review_precision=0.1)
+        )
         assert (chosen.block, chosen.review) == (0.9, 0.9)
 
     def test_never_where_no_score_is_good_enough(self) -> None:
@@ -92,8 +98,16 @@ class TestMetrics:
     def test_decisions_are_counted_apart(self) -> None:
         rows = frame(list(range(4)), [True, True, False, False])
         measured = measure(rows, np.array([0.9, 0.5, 0.5, 0.1]), review=0.4, block=0.8)
-        assert (measured["block_rate"], measured["block_precision"], measured["block_recall"]) == (0.25, 1.0, 0.5)
-        assert (measured["review_rate"], measured["review_precision"], measured["review_recall"]) == (0.5, 0.5, 0.5)
+        assert (measured["block_rate"], measured["block_precision"], measured["block_recall"]) == (
+            0.25,
+            1.0,
+            0.5,
+        )
+        assert (
+            measured["review_rate"],
+            measured["review_precision"],
+            measured["review_recall"],
+        ) == (0.5, 0.5, 0.5)
         assert measured["roc_auc"] == 0.875
 
 
@@ -124,7 +138,9 @@ class TestSources:
         return pa.table(
             {
                 "TRANSACTION_ID": list(range(rows)),
-                "TX_DATETIME": pa.array([number * 1000 for number in reversed(range(rows))], pa.timestamp("ms")),
+                "TX_DATETIME": pa.array(
+                    [number * 1000 for number in reversed(range(rows))], pa.timestamp("ms")
+                ),
                 "CUSTOMER_ID": [number % 50 for number in range(rows)],
                 "TERMINAL_ID": [7] * rows,
                 "TX_AMOUNT": [1.5] * rows,
@@ -136,7 +152,9 @@ class TestSources:
     def test_handbook_in_order_with_delayed_verdicts(self, tmp_path: Path) -> None:
         pq.write_table(self.table(100), tmp_path / "t.parquet")
         data = handbook(tmp_path / "t.parquet", delay_ms=500)
-        assert [payment.event_time for payment in data.transactions] == list(range(0, 100_000, 1000))
+        assert [payment.event_time for payment in data.transactions] == list(
+            range(0, 100_000, 1000)
+        )
         assert [label.transaction_id for label in data.labels if label.is_fraud] == ["3"]
         assert all(
             label.event_time == payment.event_time + 500
@@ -180,7 +198,10 @@ class TestSources:
         assert [payment.transaction_id for payment in data.transactions] == ["2", "6"]
         assert [label.is_fraud for label in data.labels] == [True, False]
         assert data.rejected == 6
-        assert f"6 rows of {path} are no payments, the first: row 0, tx_fraud: None is neither" in caplog.text
+        assert (
+            f"6 rows of {path} are no payments, the first: row 0, tx_fraud: None is neither"
+            in caplog.text
+        )
 
     @pytest.mark.parametrize("verdicts", [["0", "1", "0"], [0.5, 1.0, float("nan")]])
     def test_verdicts_are_zero_or_one(self, tmp_path: Path, verdicts: list[object]) -> None:
@@ -189,7 +210,9 @@ class TestSources:
 
         data = handbook(tmp_path / "t.parquet")
 
-        assert [label.is_fraud for label in data.labels] == [True for verdict in verdicts if verdict == 1.0]
+        assert [label.is_fraud for label in data.labels] == [
+            True for verdict in verdicts if verdict == 1.0
+        ]
 
     def test_equal_times_keep_the_order_of_the_file(self, tmp_path: Path) -> None:
         moments = pa.array([5] * 12, pa.timestamp("ms"))
@@ -197,7 +220,9 @@ class TestSources:
 
         data = handbook(tmp_path / "t.parquet")
 
-        assert [payment.transaction_id for payment in data.transactions] == [str(number) for number in range(12)]
+        assert [payment.transaction_id for payment in data.transactions] == [
+            str(number) for number in range(12)
+        ]
 
     def test_no_parquet(self, tmp_path: Path) -> None:
         (tmp_path / "t.parquet").write_text("no")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from domain.features.fraud import CUSTOMER, FRAUD, TERMINAL
+from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL
 from processing import tables
 from processing.jobs import business_metrics, fraud_features
 
@@ -61,6 +61,6 @@ def test_features_fill_the_generated_record() -> None:
 
 
 def test_business_metrics_fill_their_record() -> None:
-    assert aliases(business_metrics.metrics().replace("AS TIMESTAMP_LTZ", "").replace("AS DOUBLE", "")) == list(
-        tables.columns("BusinessMetrics")
-    )
+    assert aliases(
+        business_metrics.metrics().replace("AS TIMESTAMP_LTZ", "").replace("AS DOUBLE", "")
+    ) == list(tables.columns("BusinessMetrics"))

@@ -36,7 +36,9 @@ def options(ddl: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("topic", topics())
-def test_a_source_has_the_records_fields_then_where_it_came_from_and_why_it_is_unreadable(topic: str) -> None:
+def test_a_source_has_the_records_fields_then_where_it_came_from_and_why_it_is_unreadable(
+    topic: str,
+) -> None:
     fields = [field["name"] for field in contracts.load(topics()[topic].schema)["fields"]]
     names = column_names(tables.source_ddl(topic, group="g", config=CONFIG))
     assert names[: len(fields)] == fields
@@ -61,7 +63,9 @@ def test_every_sink_key_is_a_field() -> None:
 
 
 def test_the_schema_reaches_the_format_as_it_is_written() -> None:
-    given = options(tables.source_ddl("transactions", group="g", config=CONFIG))["value.millrace-avro.schema"]
+    given = options(tables.source_ddl("transactions", group="g", config=CONFIG))[
+        "value.millrace-avro.schema"
+    ]
     assert given == contracts.text("Transaction")
     assert "account's" in given, "a text with a quote, so that quoting is tested"
     assert json.loads(given)["name"] == "Transaction"
@@ -89,7 +93,9 @@ def test_a_sink_outlasts_a_broker_that_restarts() -> None:
 @pytest.mark.parametrize("topic", topics())
 def test_a_sink_s_client_lets_through_what_its_topic_takes(topic: str) -> None:
     given = options(tables.sink_ddl(topic, config=CONFIG))
-    assert int(given["properties.max.request.size"]) >= (topics()[topic].max_message_bytes or 1_048_588)
+    assert int(given["properties.max.request.size"]) >= (
+        topics()[topic].max_message_bytes or 1_048_588
+    )
     assert int(given["properties.buffer.memory"]) > int(given["properties.max.request.size"])
 
 
@@ -98,7 +104,9 @@ def test_no_watermark_unless_asked() -> None:
 
 
 def test_the_watermark_is_bounded_by_the_wall_clock() -> None:
-    watermark = Watermark("event_time", delay_ms=90_061_001, idle_ms=700, align_group="all", align_drift_ms=60_000)
+    watermark = Watermark(
+        "event_time", delay_ms=90_061_001, idle_ms=700, align_group="all", align_drift_ms=60_000
+    )
     ddl = tables.source_ddl("transactions", group="g", watermark=watermark, config=CONFIG)
     expected = (
         "WATERMARK FOR `event_time` AS LEAST(`event_time`, CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)))"
@@ -131,14 +139,19 @@ def test_unknown_topics_are_refused() -> None:
         ({"type": "enum", "name": "E", "symbols": ["a"]}, "STRING"),
         ({"type": "fixed", "name": "F", "size": 3}, "BYTES"),
         ({"type": "array", "items": ["null", "float"]}, "ARRAY<FLOAT>"),
-        ({"type": "map", "values": {"type": "array", "items": "boolean"}}, "MAP<STRING, ARRAY<BOOLEAN>>"),
+        (
+            {"type": "map", "values": {"type": "array", "items": "boolean"}},
+            "MAP<STRING, ARRAY<BOOLEAN>>",
+        ),
     ],
 )
 def test_sql_types(avro: object, sql: str) -> None:
     assert tables.sql_type(avro) == sql
 
 
-@pytest.mark.parametrize("avro", [["int", "string"], "null", {"type": "record", "name": "R", "fields": []}, ["null"]])
+@pytest.mark.parametrize(
+    "avro", [["int", "string"], "null", {"type": "record", "name": "R", "fields": []}, ["null"]]
+)
 def test_types_without_a_column_type_are_refused(avro: object) -> None:
     with pytest.raises(ValueError, match="no SQL type"):
         tables.sql_type(avro)

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import redis
 
-from ingestion.avro import RefusedError
-from serving.api.scores import AwayError
+from ingestion.wire.codec import RefusedError
+from serving.api.gateway import AwayError
 from serving.store import Index, MemoryStore, Rule, Write
 
 KEY = {"X-API-Key": "key-one"}
@@ -74,9 +74,19 @@ class FakeGateway:
         return sent
 
 
-def store(values: MemoryValues, transaction: str, event_time: int, data: bytes, customer: str = "c1") -> None:
+def store(
+    values: MemoryValues, transaction: str, event_time: int, data: bytes, customer: str = "c1"
+) -> None:
     index = Index(f"fraud:recent:{customer}", 50)
-    write = Write(f"fraud:tx:{transaction}", event_time, 1, data, Rule.FIRST, f"fraud:customer:{customer}", index)
+    write = Write(
+        f"fraud:tx:{transaction}",
+        event_time,
+        1,
+        data,
+        Rule.FIRST,
+        f"fraud:customer:{customer}",
+        index,
+    )
     values.store.apply([write])
 
 

@@ -13,11 +13,11 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from domain.features.fraud import FRAUD
+from domain.fraud.features import FRAUD
 from serving.api.app import create
 from serving.api.context import Context
-from serving.api.routes.fraud import Submissions
-from serving.api.scores import Gateway
+from serving.api.gateway import Gateway
+from serving.fraud.routes import Submissions
 from tests.unit.serving.api_parts import FakeGateway, MemoryValues
 
 FEATURES = ("amount", "customer_count_1h", "terminal_risk_7d")
@@ -31,7 +31,9 @@ def booster() -> lightgbm.Booster:
     x = rng.random((2000, len(FEATURES))) * [100, 10, 1]
     y = (x[:, 0] + 10 * x[:, 2] > 55).astype(np.int8)
     data = lightgbm.Dataset(x, y, feature_name=list(FEATURES))
-    return lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1, "seed": 1}, data, 20)
+    return lightgbm.train(
+        {"objective": "binary", "verbose": -1, "num_threads": 1, "seed": 1}, data, 20
+    )
 
 
 @pytest.fixture
@@ -39,7 +41,11 @@ def write_model(tmp_path: Path, booster: lightgbm.Booster) -> WriteModel:
     """Writes a model under `tmp_path` and, unless told otherwise, makes it current."""
 
     def write(
-        version: str = "m1", *, feature_set: str = FRAUD.version, current: bool = True, **changes: object
+        version: str = "m1",
+        *,
+        feature_set: str = FRAUD.version,
+        current: bool = True,
+        **changes: object,
     ) -> Path:
         folder = tmp_path / version
         folder.mkdir()
@@ -77,7 +83,9 @@ def gateway() -> FakeGateway:
 
 @pytest.fixture
 def context(values: MemoryValues, gateway: FakeGateway) -> Context:
-    configured = Settings(api_keys=SecretStr("key-one, key-two"), score_deadline_ms=20, api_max_body_bytes=300)
+    configured = Settings(
+        api_keys=SecretStr("key-one, key-two"), score_deadline_ms=20, api_max_body_bytes=300
+    )
     context = Context(configured, values, codec=cast("Any", None))
     context.parts["fraud"] = Submissions(cast("Gateway", gateway), size=2)
     return context

@@ -102,7 +102,9 @@ class FakeConsumer:
 
 
 class FakeProducer:
-    """Confirms at the next `poll`, unless `mute`; fails with `error` if given; full for the first `full` calls.
+    """Confirms at the next `poll`, unless `mute`; fails with `error` if given.
+
+    Full for the first `full` calls.
 
     `room`: how many it takes before it is full for ever; `asked` is called whenever it is full.
     """
@@ -114,7 +116,9 @@ class FakeProducer:
         self.asked: Callable[[], None] = lambda: None
         self._waiting: list[Callable[[Any, Any], None]] = []
 
-    def produce(self, topic: str, value: bytes, key: bytes, on_delivery: Callable[[Any, Any], None]) -> None:
+    def produce(
+        self, topic: str, value: bytes, key: bytes, on_delivery: Callable[[Any, Any], None]
+    ) -> None:
         if self.full or len(self.sent) == self.room:
             self.full = max(0, self.full - 1)
             self.asked()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from config.errors import RetryableError
-from ingestion.avro import RefusedError, UnreadableError
+from ingestion.wire.codec import RefusedError, UnreadableError
 from serving.consumers.health import Health
 from serving.consumers.loop import Loop, Pace
 from serving.consumers.metrics import Metrics
@@ -15,7 +15,9 @@ from serving.consumers.product import Incoming, Result
 from serving.store import MemoryStore, Write
 from tests.unit.serving.kafka_fake import FakeConsumer, FakeMessage, FakeProducer
 
-FAST = Pace(idle=0.001, commit=0.0, trail=0.0, first_retry=0.001, last_retry=0.002, lag=0.0, stop=0.01)
+FAST = Pace(
+    idle=0.001, commit=0.0, trail=0.0, first_retry=0.001, last_retry=0.002, lag=0.0, stop=0.01
+)
 
 
 class JsonCodec:
@@ -53,7 +55,12 @@ class Echo:
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         return [
             Result(
-                Write(f"e:{row.record['id']}", row.record["t"], row.offset, json.dumps(row.record).encode()),
+                Write(
+                    f"e:{row.record['id']}",
+                    row.record["t"],
+                    row.offset,
+                    json.dumps(row.record).encode(),
+                ),
                 origin=row.timestamp,
                 key=row.record["id"],
                 record=row.record,
@@ -82,7 +89,9 @@ class Breaks(Echo):
 class Bench:
     """A loop over fakes that stops when its messages are used up."""
 
-    def __init__(self, messages: list[FakeMessage], *, store: MemoryStore | None = None, **parts: Any) -> None:
+    def __init__(
+        self, messages: list[FakeMessage], *, store: MemoryStore | None = None, **parts: Any
+    ) -> None:
         self.store = store or MemoryStore()
         self.producer = parts.pop("producer", FakeProducer())
         self.product = parts.pop("product", Echo())
@@ -102,7 +111,9 @@ class Bench:
         )
 
     def quarantined(self) -> list[dict[str, Any]]:
-        return [json.loads(value) for topic, _, value in self.producer.sent if topic == "quarantine"]
+        return [
+            json.loads(value) for topic, _, value in self.producer.sent if topic == "quarantine"
+        ]
 
     def value(self, name: str) -> float:
         found = self.metrics.registry.get_sample_value(name, {"consumer": "echo"})

@@ -10,10 +10,17 @@ from serving.store import Index, Rule, Store, Stored, Write
 
 
 def payment(
-    transaction: str, event_time: int, sequence: int, data: bytes, keep: int = 3, customer: str = "x:"
+    transaction: str,
+    event_time: int,
+    sequence: int,
+    data: bytes,
+    keep: int = 3,
+    customer: str = "x:",
 ) -> Write:
     index = Index(f"{customer}recent", keep)
-    return Write(f"x:tx:{transaction}", event_time, sequence, data, Rule.FIRST, f"{customer}latest", index)
+    return Write(
+        f"x:tx:{transaction}", event_time, sequence, data, Rule.FIRST, f"{customer}latest", index
+    )
 
 
 def window(start: int, sequence: int, data: bytes, keep: int = 2) -> Write:
@@ -36,7 +43,9 @@ class StoreConformance:
         assert store.get("x:tx:a") == Stored(10, 1, b"one")
 
     def test_within_a_batch_the_first_stays_too(self, store: Store) -> None:
-        answers = store.apply([payment("a", 10, 1, b"one"), payment("a", 10, 2, b"two"), payment("b", 11, 3, b"b")])
+        answers = store.apply(
+            [payment("a", 10, 1, b"one"), payment("a", 10, 2, b"two"), payment("b", 11, 3, b"b")]
+        )
         assert answers == [None, Stored(10, 1, b"one"), None]
 
     def test_loser_never_enters_latest_or_index(self, store: Store) -> None:
@@ -45,17 +54,27 @@ class StoreConformance:
         assert store.newest("x:recent", 9) == [b"one"]
 
     def test_a_reused_id_shows_nobody_anothers_value(self, store: Store) -> None:
-        alice, bob = (payment("a", 10, 1, b"alice's"), payment("a", 20, 2, b"bob's", customer="x:bob:"))
+        alice, bob = (
+            payment("a", 10, 1, b"alice's"),
+            payment("a", 20, 2, b"bob's", customer="x:bob:"),
+        )
         for _ in range(2):
             store.apply([alice])
             assert store.apply([bob]) == [Stored(10, 1, b"alice's")]
-        assert (store.get("x:latest"), store.newest("x:recent", 9)) == (Stored(10, 1, b"alice's"), [b"alice's"])
+        assert (store.get("x:latest"), store.newest("x:recent", 9)) == (
+            Stored(10, 1, b"alice's"),
+            [b"alice's"],
+        )
         assert (store.get("x:bob:latest"), store.newest("x:bob:recent", 9)) == (None, [])
 
     def test_a_reused_id_leaves_an_owners_values_as_they_are(self, store: Store) -> None:
         own = payment("b", 5, 1, b"bob's own", customer="x:bob:")
         reused = payment("a", 20, 3, b"bob's", customer="x:bob:")
-        assert store.apply([own, payment("a", 10, 2, b"alice's"), reused]) == [None, None, Stored(10, 2, b"alice's")]
+        assert store.apply([own, payment("a", 10, 2, b"alice's"), reused]) == [
+            None,
+            None,
+            Stored(10, 2, b"alice's"),
+        ]
         assert store.get("x:bob:latest") == Stored(5, 1, b"bob's own")
         assert store.newest("x:bob:recent", 9) == [b"bob's own"]
 
@@ -97,11 +116,19 @@ class StoreConformance:
     def test_repeating_everything_changes_nothing(self, store: Store) -> None:
         writes = [payment(str(number), number, number, str(number).encode()) for number in range(8)]
         store.apply(writes)
-        before = (store.get("x:latest"), store.newest("x:recent", 9), [store.get(write.key) for write in writes])
+        before = (
+            store.get("x:latest"),
+            store.newest("x:recent", 9),
+            [store.get(write.key) for write in writes],
+        )
         for again in (writes, writes[::-1], writes[3:5]):
             stays = [Stored(write.event_time, write.sequence, write.data) for write in again]
             assert store.apply(again) == stays
-            assert (store.get("x:latest"), store.newest("x:recent", 9), [store.get(w.key) for w in writes]) == before
+            assert (
+                store.get("x:latest"),
+                store.newest("x:recent", 9),
+                [store.get(w.key) for w in writes],
+            ) == before
 
     def test_newest_rule_replaces_only_by_a_greater_version(self, store: Store) -> None:
         assert store.apply([window(60, 5, b"first")]) == [None]

@@ -25,7 +25,9 @@ from tests.unit.serving.api_parts import KEY, PAYMENT, MemoryValues, assert_prob
 pytestmark = pytest.mark.anyio
 
 
-async def test_stored_bytes_come_as_they_are(client: httpx.AsyncClient, values: MemoryValues) -> None:
+async def test_stored_bytes_come_as_they_are(
+    client: httpx.AsyncClient, values: MemoryValues
+) -> None:
     store(values, "t1", 1, b'{"kept":  "as it is"}')
     answer = await client.get("/v1/fraud/transactions/t1", headers=KEY)
     assert (answer.status_code, answer.content) == (200, b'{"kept":  "as it is"}')
@@ -34,15 +36,28 @@ async def test_stored_bytes_come_as_they_are(client: httpx.AsyncClient, values: 
 
 async def test_unknown_transaction(client: httpx.AsyncClient) -> None:
     path = "/v1/fraud/transactions/none"
-    assert_problem(await client.get(path, headers=KEY), 404, "no score is known of transaction none", path)
+    assert_problem(
+        await client.get(path, headers=KEY), 404, "no score is known of transaction none", path
+    )
 
 
-async def test_customer_has_latest_and_recent(client: httpx.AsyncClient, values: MemoryValues) -> None:
+async def test_customer_has_latest_and_recent(
+    client: httpx.AsyncClient, values: MemoryValues
+) -> None:
     store(values, "t1", 1, b'{"n":1}')
     store(values, "t2", 2, b'{"n":2}')
     answer = await client.get("/v1/fraud/customers/c1", headers=KEY)
-    assert answer.json() == {"customer_id": "c1", "latest": {"n": 2}, "recent": [{"n": 2}, {"n": 1}]}
-    assert_problem(await client.get("/v1/fraud/customers/x", headers=KEY), 404, "customer x", "/v1/fraud/customers/x")
+    assert answer.json() == {
+        "customer_id": "c1",
+        "latest": {"n": 2},
+        "recent": [{"n": 2}, {"n": 1}],
+    }
+    assert_problem(
+        await client.get("/v1/fraud/customers/x", headers=KEY),
+        404,
+        "customer x",
+        "/v1/fraud/customers/x",
+    )
 
 
 @pytest.mark.parametrize("path", ["/v1/fraud/transactions/", "/v1/fraud/customers/"])
@@ -53,15 +68,21 @@ async def test_a_look_up_names_an_id(client: httpx.AsyncClient, path: str) -> No
 async def test_business_newest_first(client: httpx.AsyncClient, values: MemoryValues) -> None:
     for start in (60, 180, 120):
         index = Index("business:windows", 9, member=str(start))
-        values.store.apply([Write(f"business:window:{start}", start, 1, b'{"at":%d}' % start, index=index)])
+        values.store.apply(
+            [Write(f"business:window:{start}", start, 1, b'{"at":%d}' % start, index=index)]
+        )
     answer = await client.get("/v1/metrics/business?limit=2", headers=KEY)
     assert answer.json() == {"windows": [{"at": 180}, {"at": 120}]}
     refused = await client.get("/v1/metrics/business?limit=0", headers=KEY)
     assert_problem(refused, 422, "query.limit", "/v1/metrics/business")
 
 
-@pytest.mark.parametrize(("headers", "detail"), [({}, "missing"), ({"X-API-Key": "wrong"}, "not known")])
-async def test_a_key_is_needed(client: httpx.AsyncClient, headers: dict[str, str], detail: str) -> None:
+@pytest.mark.parametrize(
+    ("headers", "detail"), [({}, "missing"), ({"X-API-Key": "wrong"}, "not known")]
+)
+async def test_a_key_is_needed(
+    client: httpx.AsyncClient, headers: dict[str, str], detail: str
+) -> None:
     answer = await client.get("/v1/fraud/transactions/t1", headers=headers)
     assert_problem(answer, 401, detail, "/v1/fraud/transactions/t1")
     assert answer.headers["www-authenticate"] == "ApiKey"
@@ -70,7 +91,9 @@ async def test_a_key_is_needed(client: httpx.AsyncClient, headers: dict[str, str
 async def test_every_key_is_good(client: httpx.AsyncClient, values: MemoryValues) -> None:
     store(values, "t1", 1, b"{}")
     for key in ("key-one", "key-two"):
-        assert (await client.get("/v1/fraud/transactions/t1", headers={"X-API-Key": key})).status_code == 200
+        assert (
+            await client.get("/v1/fraud/transactions/t1", headers={"X-API-Key": key})
+        ).status_code == 200
 
 
 async def test_store_away(client: httpx.AsyncClient, values: MemoryValues) -> None:
@@ -81,14 +104,18 @@ async def test_store_away(client: httpx.AsyncClient, values: MemoryValues) -> No
         assert answer.headers["retry-after"] == "1"
 
 
-async def test_an_error_of_ours_is_a_problem_without_its_text(client: httpx.AsyncClient, context: Context) -> None:
+async def test_an_error_of_ours_is_a_problem_without_its_text(
+    client: httpx.AsyncClient, context: Context
+) -> None:
     del context.parts["fraud"]
     answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
     assert_problem(answer, 500, "an error of ours", "/v1/fraud/transactions")
     assert "KeyError" not in answer.text
 
 
-async def test_ready_names_what_is_missing(client: httpx.AsyncClient, context: Context, values: MemoryValues) -> None:
+async def test_ready_names_what_is_missing(
+    client: httpx.AsyncClient, context: Context, values: MemoryValues
+) -> None:
     assert (await client.get("/readyz")).json() == {"ready": True, "missing": {}}
 
     async def kafka() -> str:
@@ -106,7 +133,9 @@ async def test_operations_need_no_key(client: httpx.AsyncClient) -> None:
     await client.get("/v1/fraud/transactions/t1", headers=KEY)
     text = (await client.get("/metrics")).text
     route = "/v1/fraud/transactions/{transaction_id}"
-    assert f'millrace_api_request_seconds_count{{method="GET",route="{route}",status="404"}}' in text
+    assert (
+        f'millrace_api_request_seconds_count{{method="GET",route="{route}",status="404"}}' in text
+    )
 
 
 async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
@@ -121,16 +150,28 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
         "/metrics",
     }
     schemas = page["components"]["schemas"]
-    assert all("example" in schemas[name] for name in ("Transaction", "Score", "Customer", "Pending", "Minute"))
+    assert all(
+        "example" in schemas[name]
+        for name in ("Transaction", "Score", "Customer", "Pending", "Minute")
+    )
     look_up = page["paths"]["/v1/fraud/transactions/{transaction_id}"]["get"]
     assert set(look_up["responses"]) >= {"200", "401", "404", "429", "503"}
     assert look_up["security"]
-    reused = page["paths"]["/v1/fraud/transactions"]["post"]["responses"]["409"]["content"]["application/problem+json"]
-    assert (reused["example"]["status"], reused["example"]["type"]) == (409, "urn:millrace:problem:conflict")
+    reused = page["paths"]["/v1/fraud/transactions"]["post"]["responses"]["409"]["content"][
+        "application/problem+json"
+    ]
+    assert (reused["example"]["status"], reused["example"]["type"]) == (
+        409,
+        "urn:millrace:problem:conflict",
+    )
     assert "another payment" in reused["example"]["detail"]
     assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
-    for path, operation in ((path, one) for path, every in page["paths"].items() for one in every.values()):
-        refused = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
+    for path, operation in (
+        (path, one) for path, every in page["paths"].items() for one in every.values()
+    ):
+        refused = {
+            status: answer for status, answer in operation["responses"].items() if status >= "400"
+        }
         assert ("401" in refused) == path.startswith("/v1/")
         for status, answer in refused.items():
             if path != "/readyz":
@@ -156,7 +197,9 @@ async def test_a_body_has_a_limit_announced_or_not(client: httpx.AsyncClient) ->
 
     path = "/v1/fraud/transactions"
     for content in (b" " * 400, chunks()):
-        answer = await client.post(path, content=content, headers={**KEY, "content-type": "application/json"})
+        answer = await client.post(
+            path, content=content, headers={**KEY, "content-type": "application/json"}
+        )
         assert_problem(answer, 413, "300 bytes", path)
 
 
@@ -168,7 +211,9 @@ async def test_unknown_path_and_method(client: httpx.AsyncClient) -> None:
 async def test_requests_have_a_limit_per_key(values: MemoryValues) -> None:
     configured = Settings(api_keys=SecretStr("key-one,key-two"), api_requests_per_second=3)
     app = create(Context(configured, values, codec=cast("Any", None)))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://api"
+    ) as client:
         answers = [await client.get("/v1/fraud/transactions/t", headers=KEY) for _ in range(40)]
         refused = [answer for answer in answers if answer.status_code == 429]
         assert refused

@@ -11,12 +11,24 @@ import httpx
 import orjson
 import pytest
 
-from serving.api.scores import AwayError
-from tests.unit.serving.api_parts import KEY, PAYMENT, FakeGateway, MemoryValues, assert_problem, store
+from serving.api.gateway import AwayError
+from tests.unit.serving.api_parts import (
+    KEY,
+    PAYMENT,
+    FakeGateway,
+    MemoryValues,
+    assert_problem,
+    store,
+)
 
 pytestmark = pytest.mark.anyio
 
-DECIDED = {**PAYMENT, "amount": 10.0, "event_time": "2026-01-01T00:00:00.000Z", "decision": "approve"}
+DECIDED = {
+    **PAYMENT,
+    "amount": 10.0,
+    "event_time": "2026-01-01T00:00:00.000Z",
+    "decision": "approve",
+}
 OTHERS = [
     {"customer_id": "c2"},
     {"terminal_id": "m2"},
@@ -26,13 +38,20 @@ OTHERS = [
 SCORED = {"decision": "block", "produced_at": 0, "features_at": 1, "scored_at": 2}
 
 
-async def test_a_decision_within_the_deadline(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+async def test_a_decision_within_the_deadline(
+    client: httpx.AsyncClient, gateway: FakeGateway
+) -> None:
     gateway.answer = SCORED
     payment = {**PAYMENT, "event_time": "2026-01-01T00:00:00Z"}
     answer = await client.post("/v1/fraud/transactions", json=payment, headers=KEY)
     assert answer.status_code == 200
-    assert (answer.json()["decision"], answer.json()["event_time"]) == ("block", "2026-01-01T00:00:00.000Z")
-    assert gateway.produced == [("c1", {**PAYMENT, "amount": 10.0, "event_time": 1_767_225_600_000})]
+    assert (answer.json()["decision"], answer.json()["event_time"]) == (
+        "block",
+        "2026-01-01T00:00:00.000Z",
+    )
+    assert gateway.produced == [
+        ("c1", {**PAYMENT, "amount": 10.0, "event_time": 1_767_225_600_000})
+    ]
     assert gateway.waiting == {}
 
 
@@ -44,8 +63,12 @@ async def test_after_the_deadline_a_link(client: httpx.AsyncClient, gateway: Fak
     assert abs(gateway.produced[0][1]["event_time"] - time.time() * 1000) < 60_000
 
 
-@pytest.mark.parametrize("name", ["a/b", "/a", "a//", "a%2Fb", "a b?c#d", "...", "ä/ö", "one\ntwo\n"])
-async def test_the_link_leads_to_the_decision(client: httpx.AsyncClient, values: MemoryValues, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["a/b", "/a", "a//", "a%2Fb", "a b?c#d", "...", "ä/ö", "one\ntwo\n"]
+)
+async def test_the_link_leads_to_the_decision(
+    client: httpx.AsyncClient, values: MemoryValues, name: str
+) -> None:
     payment = {**PAYMENT, "transaction_id": name, "customer_id": name}
     answer = await client.post("/v1/fraud/transactions?deadline_ms=1", json=payment, headers=KEY)
     store(values, name, 1, b'{"n":1}', customer=name)
@@ -81,7 +104,10 @@ async def test_an_id_with_a_decision_is_not_for_another_payment(
 @pytest.mark.parametrize("confirm", [True, False, AwayError("timed out")])
 @pytest.mark.parametrize("change", OTHERS)
 async def test_an_id_on_its_way_is_not_for_another_payment(
-    client: httpx.AsyncClient, gateway: FakeGateway, change: dict[str, Any], confirm: Exception | bool
+    client: httpx.AsyncClient,
+    gateway: FakeGateway,
+    change: dict[str, Any],
+    confirm: Exception | bool,
 ) -> None:
     gateway.confirm = confirm
     await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
@@ -101,9 +127,13 @@ async def test_a_decision_on_another_payment_is_not_the_answer(
     assert_problem(answer, 409, "transaction p1 is another payment", "/v1/fraud/transactions")
 
 
-async def test_a_repetition_before_the_score_produces_once(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
+async def test_a_repetition_before_the_score_produces_once(
+    client: httpx.AsyncClient, gateway: FakeGateway
+) -> None:
     for _ in range(2):
-        assert (await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)).status_code == 202
+        assert (
+            await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+        ).status_code == 202
     assert len(gateway.produced) == 1
 
 
@@ -111,20 +141,27 @@ async def test_what_failed_is_produced_again(
     client: httpx.AsyncClient, gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = SimpleNamespace(time=iter((1000.0, 2000.0, 3000.0)).__next__)
-    monkeypatch.setattr("serving.api.routes.fraud.time", clock)
+    monkeypatch.setattr("serving.fraud.routes.time", clock)
     gateway.confirm = AwayError("timed out")
     for _ in range(2):
         answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
         assert_problem(answer, 503, "(timed out), which may have arrived", "/v1/fraud/transactions")
     gateway.confirm = True
-    assert (await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)).status_code == 202
+    assert (
+        await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
+    ).status_code == 202
     assert gateway.produced == 3 * [("c1", {**PAYMENT, "event_time": 1_000_000})]
 
 
 async def test_unconfirmed_is_not_accepted(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
     gateway.confirm = False
     answer = await client.post("/v1/fraud/transactions", json=PAYMENT, headers=KEY)
-    assert_problem(answer, 503, "has not confirmed the payment (not within the deadline)", "/v1/fraud/transactions")
+    assert_problem(
+        answer,
+        503,
+        "has not confirmed the payment (not within the deadline)",
+        "/v1/fraud/transactions",
+    )
 
 
 async def test_registry_away(client: httpx.AsyncClient, gateway: FakeGateway) -> None:
@@ -139,7 +176,10 @@ async def test_registry_away(client: httpx.AsyncClient, gateway: FakeGateway) ->
         ({"transaction_id": ""}, "body.transaction_id"),
         ({"transaction_id": "."}, "body.transaction_id: '.' and '..' are no ids"),
         ({"customer_id": ".."}, "body.customer_id: '.' and '..' are no ids"),
-        ({"event_time": "0001-01-01T00:00:00+01:00"}, "body.event_time: lies outside the years 1 to 9999"),
+        (
+            {"event_time": "0001-01-01T00:00:00+01:00"},
+            "body.event_time: lies outside the years 1 to 9999",
+        ),
         ({"amount": "10"}, "body.amount"),
         ({"amount": None}, "body.amount"),
         ({"event_time": "2026-01-01T00:00:00"}, "body.event_time"),

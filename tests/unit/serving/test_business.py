@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from serving.consumers.business import Business
+from serving.business.consumer import Business
 from serving.consumers.product import Incoming
 from serving.store import MemoryStore
 

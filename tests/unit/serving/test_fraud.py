@@ -8,12 +8,12 @@ import pytest
 
 from config.errors import RetryableError
 from config.settings import Settings
-from domain.features.fraud import FRAUD
+from domain.fraud.features import FRAUD
 from ingestion import schema
-from ingestion.avro import RecordEncoder
-from serving.consumers.fraud import TRAIN, Fraud, make
+from ingestion.wire.codec import RecordEncoder
 from serving.consumers.product import Incoming
-from serving.models import Shelf
+from serving.fraud.consumer import TRAIN, Fraud, make
+from serving.shelf import Shelf
 from serving.store import MemoryStore
 from tests.unit.serving.conftest import WriteModel
 
@@ -52,7 +52,10 @@ def test_a_large_amount_is_blocked_with_its_reasons(fraud: Fraud) -> None:
     assert 0.8 <= result.record["score"] <= 1
     assert result.record["model_version"] == "m1"
     assert result.origin == 1_700_000_001_000
-    assert (result.record["features_at"], result.record["scored_at"]) == (1_700_000_001_005, 1_700_000_001_007)
+    assert (result.record["features_at"], result.record["scored_at"]) == (
+        1_700_000_001_005,
+        1_700_000_001_007,
+    )
 
 
 def test_a_small_one_is_approved_without(fraud: Fraud) -> None:
@@ -77,13 +80,20 @@ def test_batch_or_single_scores_are_the_same_bits(fraud: Fraud) -> None:
 
 def test_stored_under_transaction_customer_and_recent(fraud: Fraud) -> None:
     store = MemoryStore()
-    store.apply([result.write for result in fraud.handle([row("t1"), row("t2", event_time=1_700_000_000_500)])])
+    store.apply(
+        [
+            result.write
+            for result in fraud.handle([row("t1"), row("t2", event_time=1_700_000_000_500)])
+        ]
+    )
     stored, latest = store.get("fraud:tx:t1"), store.get("fraud:customer:c1")
     assert stored is not None
     assert latest is not None
     assert orjson.loads(stored.data)["event_time"] == "2023-11-14T22:13:20.123Z"
     assert orjson.loads(latest.data)["transaction_id"] == "t2"
-    assert [orjson.loads(data)["transaction_id"] for data in store.newest("fraud:recent:c1", 50)] == ["t2", "t1"]
+    assert [
+        orjson.loads(data)["transaction_id"] for data in store.newest("fraud:recent:c1", 50)
+    ] == ["t2", "t1"]
 
 
 def test_stored_bytes_give_the_record_back(fraud: Fraud) -> None:
@@ -120,7 +130,9 @@ def test_rows_of_two_versions_in_one_batch(fraud: Fraud, write_model: WriteModel
 
 
 def test_a_version_without_model_waits(fraud: Fraud) -> None:
-    with pytest.raises(RetryableError, match=r"feature set fraud-9, for which there is no model: .* restart it"):
+    with pytest.raises(
+        RetryableError, match=r"feature set fraud-9, for which there is no model: .* restart it"
+    ):
         fraud.handle([row(feature_set_version="fraud-9")])
 
 

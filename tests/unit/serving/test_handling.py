@@ -9,9 +9,9 @@ import pytest
 
 from config.errors import RetryableError, UserError
 from config.topics import topics
-from ingestion.avro import Codec, UnreadableError
-from ingestion.encoders import EARLIEST_MS, LATEST_MS, write_long
-from serving.consumers.business import Business
+from ingestion.wire.codec import Codec, UnreadableError
+from ingestion.wire.encode import EARLIEST_MS, LATEST_MS, write_long
+from serving.business.consumer import Business
 from serving.consumers.product import Incoming, Result
 from tests.unit.ingestion.registries import FakeRegistry
 from tests.unit.serving.kafka_fake import FakeMessage
@@ -24,17 +24,27 @@ def test_poison_goes_to_quarantine_and_the_rest_goes_on() -> None:
     topic, key, value = bench.producer.sent[-1]
     quarantined = json.loads(value)
     assert (topic, key) == ("quarantine", b"fraud-features")
-    assert (quarantined["reason"], quarantined["source_offset"], quarantined["value"]) == ("malformed", 1, "no")
+    assert (quarantined["reason"], quarantined["source_offset"], quarantined["value"]) == (
+        "malformed",
+        1,
+        "no",
+    )
     assert quarantined["job"] == "consumer/echo"
     assert set(bench.store.values) == {"e:a", "e:b"}
     assert bench.consumer.commits == [{0: 3}]
 
 
 def test_a_record_that_breaks_the_product_is_put_aside_and_the_rest_goes_on() -> None:
-    bench = Bench([message("a", 0), message("bad", 1), message("b", 2), FakeMessage(b"no", 3)], product=Breaks("bad"))
+    bench = Bench(
+        [message("a", 0), message("bad", 1), message("b", 2), FakeMessage(b"no", 3)],
+        product=Breaks("bad"),
+    )
     bench.loop.run()
     assert set(bench.store.values) == {"e:a", "e:b"}
-    assert [(one["source_offset"], one["reason"]) for one in bench.quarantined()] == [(3, "malformed"), (1, "refused")]
+    assert [(one["source_offset"], one["reason"]) for one in bench.quarantined()] == [
+        (3, "malformed"),
+        (1, "refused"),
+    ]
     assert bench.quarantined()[1]["detail"] == "OverflowError: date value out of range"
     assert [key for topic, key, _ in bench.producer.sent if topic == "fraud-scores"] == [b"a", b"b"]
     assert bench.consumer.commits == [{0: 4}]
@@ -64,7 +74,9 @@ def test_a_product_broken_by_one_record_after_the_other_stops_before_long() -> N
     assert [one["source_offset"] for one in bench.quarantined()] == [0, 1]
 
 
-@pytest.mark.parametrize("error", [UserError("no such schema"), FileNotFoundError("model.txt"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [UserError("no such schema"), FileNotFoundError("model.txt"), MemoryError()]
+)
 def test_a_fault_of_the_environment_puts_nothing_aside(error: Exception) -> None:
     bench = Bench([message("x", 0)], product=Breaks("x", error=error))
     with pytest.raises(type(error)):
@@ -75,7 +87,9 @@ def test_a_fault_of_the_environment_puts_nothing_aside(error: Exception) -> None
 
 def test_bad_records_between_good_ones_never_stop_it() -> None:
     names = ["x", "x", "a", "x", "x", "b", "x"]
-    bench = Bench([message(name, place) for place, name in enumerate(names)], product=Breaks("x"), batch=1)
+    bench = Bench(
+        [message(name, place) for place, name in enumerate(names)], product=Breaks("x"), batch=1
+    )
     bench.loop.run()
     assert [one["source_offset"] for one in bench.quarantined()] == [0, 1, 3, 4, 6]
 
@@ -108,7 +122,9 @@ def test_a_result_that_fits_no_contract_is_not_even_stored() -> None:
     bench = Bench([unfit, message("b", 1)])
     bench.loop.run()
     assert set(bench.store.values) == {"e:b"}
-    assert [one["detail"] for one in bench.quarantined()] == ["RefusedError: reading: nan is not finite"]
+    assert [one["detail"] for one in bench.quarantined()] == [
+        "RefusedError: reading: nan is not finite"
+    ]
 
 
 def test_a_result_larger_than_the_topic_takes_is_not_even_stored() -> None:
@@ -127,22 +143,39 @@ def test_poison_too_large_for_quarantine_is_cut() -> None:
     bench.loop.run()
     (aside,) = bench.quarantined()
     kept = len(aside["value"])
-    assert aside["detail"] == f"it says no; too large: of its value's 5000000 bytes the first {kept} are kept"
+    assert (
+        aside["detail"]
+        == f"it says no; too large: of its value's 5000000 bytes the first {kept} are kept"
+    )
     assert 4_000_000 < kept < 4_194_304
     assert len(bench.producer.sent[0][2]) < topics()["quarantine"].room
     assert bench.consumer.commits == [{0: 2}]
 
 
 def test_kafka_s_time_of_a_poison_may_be_any() -> None:
-    bench = Bench([FakeMessage(b"no", 0, stamp=1_760_000_000_000_000), FakeMessage(b"no", 1, stamp=-(1 << 62))])
+    bench = Bench(
+        [
+            FakeMessage(b"no", 0, stamp=1_760_000_000_000_000),
+            FakeMessage(b"no", 1, stamp=-(1 << 62)),
+        ]
+    )
     bench.loop.run()
     assert [one["source_time"] for one in bench.quarantined()] == [LATEST_MS, EARLIEST_MS]
 
 
 def test_a_time_that_no_calendar_holds_is_put_aside_and_not_met_again_for_ever() -> None:
     codec = Codec(FakeRegistry().client())
-    window = {"window_end": 60_000, "orders": 0, "gmv": 0.0, "unpriced_lines": 0, "active_visitors": 0, "buyers": 0}
-    good = codec.encode("business-metrics", {**window, "window_start": 0, "conversion": None, "events": 1})
+    window = {
+        "window_end": 60_000,
+        "orders": 0,
+        "gmv": 0.0,
+        "unpriced_lines": 0,
+        "active_visitors": 0,
+        "buyers": 0,
+    }
+    good = codec.encode(
+        "business-metrics", {**window, "window_start": 0, "conversion": None, "events": 1}
+    )
     place = good.index(b"\x00", 5)
     bad = good[:place] + write_long(1_760_000_000_000_000) + good[place + 1 :]
     bench = Bench([FakeMessage(bad, 0), FakeMessage(good, 1)], codec=codec, product=Business())
@@ -150,5 +183,8 @@ def test_a_time_that_no_calendar_holds_is_put_aside_and_not_met_again_for_ever()
     assert set(bench.store.values) == {"business:window:0"}
     ((topic, _, value),) = bench.producer.sent
     aside = codec.decode(topic, value)
-    assert (aside["reason"], aside["detail"]) == ("refused", "window_start is out of range: 1760000000000000")
+    assert (aside["reason"], aside["detail"]) == (
+        "refused",
+        "window_start is out of range: 1760000000000000",
+    )
     assert aside["value"] == bad

@@ -45,7 +45,10 @@ def test_alive_while_the_loop_turns(url: str, health: Health, clock: Clock) -> N
 def test_ready_names_what_is_missing(url: str, health: Health) -> None:
     health.missing = {"product": "no model"}
     answer = httpx.get(f"{url}/readyz")
-    assert (answer.status_code, answer.json()) == (503, {"ready": False, "missing": {"product": "no model"}})
+    assert (answer.status_code, answer.json()) == (
+        503,
+        {"ready": False, "missing": {"product": "no model"}},
+    )
     health.missing = {}
     assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}}
 

@@ -34,7 +34,11 @@ class FlakyStore(MemoryStore):
 def test_values_records_offsets() -> None:
     bench = Bench([message("a", 7), message("b", 3, partition=1), message("c", 8)])
     bench.loop.run()
-    assert {key: value.sequence for key, value in bench.store.values.items()} == {"e:a": 7, "e:b": 3, "e:c": 8}
+    assert {key: value.sequence for key, value in bench.store.values.items()} == {
+        "e:a": 7,
+        "e:b": 3,
+        "e:c": 8,
+    }
     assert [(topic, key) for topic, key, _ in bench.producer.sent] == [
         ("fraud-scores", key) for key in (b"a", b"b", b"c")
     ]
@@ -64,7 +68,9 @@ def test_the_stored_value_is_what_is_produced() -> None:
 
 def test_store_away_loses_and_commits_nothing_meanwhile() -> None:
     seen: list[list[dict[int, int]]] = []
-    bench = Bench([message("a", 0)], store=FlakyStore(3, lambda: seen.append(list(bench.consumer.commits))))
+    bench = Bench(
+        [message("a", 0)], store=FlakyStore(3, lambda: seen.append(list(bench.consumer.commits)))
+    )
     bench.loop.run()
     assert seen == [[], [], []]
     assert bench.store.get("e:a") is not None
@@ -90,7 +96,9 @@ class Restarting(MemoryStore):
             raise self.error
 
 
-def test_a_store_that_started_anew_ends_the_process_and_what_it_had_lately_is_not_committed() -> None:
+def test_a_store_that_started_anew_ends_the_process_and_what_it_had_lately_is_not_committed() -> (
+    None
+):
     store = Restarting(StoreRestartedError("anew"), batches=1)
     slow = dataclasses.replace(FAST, trail=60.0)
     bench = Bench([message("a", 0), message("b", 1)], store=store, batch=1, pace=slow)
@@ -156,7 +164,9 @@ def test_nothing_is_committed_before_the_broker_confirmed() -> None:
 
 
 def test_a_record_given_up_stops_the_consumer() -> None:
-    bench = Bench([message("a", 0)], producer=FakeProducer(error=KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)))
+    bench = Bench(
+        [message("a", 0)], producer=FakeProducer(error=KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    )
     with pytest.raises(KafkaException):
         bench.loop.run()
     assert bench.consumer.commits == []
@@ -194,7 +204,9 @@ def test_a_fatal_client_error_stops() -> None:
 def test_revoked_partitions_are_committed_first_and_then_left_alone() -> None:
     def revoke() -> None:
         bench.consumer.callbacks["on_revoke"](bench.consumer, [TopicPartition("fraud-features", 0)])
-        bench.consumer.messages.append(message("b", 9))  # was fetched before: handled, but no longer ours to commit
+        bench.consumer.messages.append(
+            message("b", 9)
+        )  # was fetched before: handled, but no longer ours to commit
         bench.consumer.empty = bench.loop.stop
 
     bench = Bench([message("a", 0)], empty=revoke)
@@ -240,7 +252,10 @@ def test_the_lag_of_a_partition_goes_with_it() -> None:
 
 
 def test_what_is_pending_of_a_partition_goes_with_it_while_waiting() -> None:
-    """The group takes it away inside a read, which then returns: nothing of before may be stored back."""
+    """The group takes it away inside a read, which then returns.
+
+    Nothing of before may be stored back.
+    """
     product = Echo()
     product.lacks = ["no model"] * 3
     bench = Bench([message("kept", 0), message("gone", 1, partition=1)], product=product)
@@ -249,7 +264,9 @@ def test_what_is_pending_of_a_partition_goes_with_it_while_waiting() -> None:
 
     def revoke() -> None:
         if next(reads) == 0:
-            bench.consumer.callbacks["on_lost"](bench.consumer, [TopicPartition("fraud-features", 1)])
+            bench.consumer.callbacks["on_lost"](
+                bench.consumer, [TopicPartition("fraud-features", 1)]
+            )
         elif bench.store.values:
             bench.loop.stop()
 
@@ -281,7 +298,11 @@ def test_a_stored_value_that_cannot_be_restored_is_no_end() -> None:
     bench = Bench([message("a", 5), message("b", 6)])
     bench.store.apply([Write("e:a", 1, 5, b"no json")])
     bench.loop.run()
-    assert [json.loads(value)["id"] for topic, _, value in bench.producer.sent if topic == "fraud-scores"] == ["b"]
+    assert [
+        json.loads(value)["id"]
+        for topic, _, value in bench.producer.sent
+        if topic == "fraud-scores"
+    ] == ["b"]
     (aside,) = bench.quarantined()
     assert aside["source_offset"] == 5
     assert aside["detail"].startswith("e:a holds what cannot be restored: JSONDecodeError")

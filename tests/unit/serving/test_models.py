@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain.features.fraud import FRAUD
-from serving.models import Shelf, UnusableModelError, load
+from domain.fraud.features import FRAUD
+from serving.shelf import Shelf, UnusableModelError, load
 from tests.unit.serving.conftest import FEATURES, WriteModel
 
 KNOWN = frozenset(FRAUD.model)
@@ -53,7 +53,9 @@ def test_takes_up_a_new_current_model(shelf: Shelf, write_model: WriteModel) -> 
         ({"thresholds": {"review": 0.9}}, "block"),
     ],
 )
-def test_refuses_what_contradicts_itself(write_model: WriteModel, changes: dict[str, object], why: str) -> None:
+def test_refuses_what_contradicts_itself(
+    write_model: WriteModel, changes: dict[str, object], why: str
+) -> None:
     with pytest.raises(UnusableModelError, match=why):
         load(write_model(**changes))
 
@@ -70,7 +72,9 @@ def test_a_refused_model_leaves_the_old_one(shelf: Shelf, write_model: WriteMode
 
 
 @pytest.mark.parametrize("kept", [0.9, 0.5, 0.05])
-def test_half_a_model_is_refused_before_it_can_end_the_process(write_model: WriteModel, kept: float) -> None:
+def test_half_a_model_is_refused_before_it_can_end_the_process(
+    write_model: WriteModel, kept: float
+) -> None:
     text = (folder := write_model("m1")) / "model.txt"
     text.write_bytes(text.read_bytes()[: int(text.stat().st_size * kept)])
     with pytest.raises(UnusableModelError, match="not what was trained"):

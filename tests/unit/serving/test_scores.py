@@ -1,4 +1,7 @@
-"""The gateway: over fake clients what no broker can be told to do, then once over librdkafka's own mock broker."""
+"""The gateway.
+
+Over fake clients what no broker can be told to do, then once over librdkafka's own mock broker.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ from structlog.testing import capture_logs
 
 from config.errors import RetryableError, UserError
 from config.settings import Settings
-from ingestion.avro import Codec, UnreadableError
-from serving.api import scores
+from ingestion.wire.codec import Codec, UnreadableError
+from serving.api import gateway as scores
 from serving.api.context import Context
-from serving.api.routes import fraud
-from serving.api.scores import AwayError, Gateway
+from serving.api.gateway import AwayError, Gateway
+from serving.fraud import routes as fraud
 
 pytestmark = pytest.mark.anyio
 
@@ -32,9 +35,15 @@ ALL_DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN)
 FATAL = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "out of order", fatal=True)
 REFUSALS = [
     (RetryableError("registry does not answer"), "registry does not answer"),
-    (UserError("registry http://me:secret@host/ answered 401"), "registry http://host/ answered 401"),
+    (
+        UserError("registry http://me:secret@host/ answered 401"),
+        "registry http://host/ answered 401",
+    ),
     (KeyError("undeclared"), "KeyError: 'undeclared'"),
-    (json.JSONDecodeError("no JSON", "<html>", 0), "JSONDecodeError: no JSON: line 1 column 1 (char 0)"),
+    (
+        json.JSONDecodeError("no JSON", "<html>", 0),
+        "JSONDecodeError: no JSON: line 1 column 1 (char 0)",
+    ),
 ]
 
 
@@ -76,10 +85,16 @@ class FakeProducer:
         if self.cluster.away:
             raise KafkaException(GONE)
         numbers = {name: dict.fromkeys(range(count)) for name, count in self.cluster.topics.items()}
-        return SimpleNamespace(topics={name: SimpleNamespace(partitions=found) for name, found in numbers.items()})
+        return SimpleNamespace(
+            topics={name: SimpleNamespace(partitions=found) for name, found in numbers.items()}
+        )
 
     def produce(
-        self, topic: str, value: bytes, key: str, on_delivery: Callable[[KafkaError | None, Any], None]
+        self,
+        topic: str,
+        value: bytes,
+        key: str,
+        on_delivery: Callable[[KafkaError | None, Any], None],
     ) -> None:
         assert (topic, key) == ("asked", "k")
         self.waiting.append(on_delivery)
@@ -123,7 +138,9 @@ class FakeConsumer:
         self.closed = True
 
     def answer(self, value: bytes) -> None:
-        self.messages.append(SimpleNamespace(error=lambda: None, key=lambda: b"k", value=lambda: value))
+        self.messages.append(
+            SimpleNamespace(error=lambda: None, key=lambda: b"k", value=lambda: value)
+        )
 
 
 @pytest.fixture
@@ -182,7 +199,9 @@ async def test_whatever_the_registry_does_payments_go_on_after_it(
     assert gateway.encode({"n": 1}) == b'{"n": 1}'
     await asyncio.wait_for(gateway.produce("k", b"v"), 5)
     await gateway.close()
-    assert [line["error"] for line in lines if line.get("part") == "registry" and "error" in line] == [told]
+    assert [
+        line["error"] for line in lines if line.get("part") == "registry" and "error" in line
+    ] == [told]
     assert "secret" not in str(lines)
 
 
@@ -203,8 +222,12 @@ async def test_an_answer_that_cannot_be_read_is_not_the_last(
     gateway.forget(b"k", answer)
 
 
-@pytest.mark.parametrize("refusal", [UnreadableError("empty", "no value"), RetryableError("registry away")])
-async def test_poison_among_answers_is_nobodys_trouble(cluster: Cluster, gateway: Gateway, refusal: Exception) -> None:
+@pytest.mark.parametrize(
+    "refusal", [UnreadableError("empty", "no value"), RetryableError("registry away")]
+)
+async def test_poison_among_answers_is_nobodys_trouble(
+    cluster: Cluster, gateway: Gateway, refusal: Exception
+) -> None:
     await ready(gateway)
     cluster.unreadable[b"bad"] = refusal
     answer = gateway.expect(b"k")
@@ -214,7 +237,9 @@ async def test_poison_among_answers_is_nobodys_trouble(cluster: Cluster, gateway
     assert gateway.trouble == {}
 
 
-async def test_a_broker_that_goes_away_is_named_until_it_is_back(cluster: Cluster, gateway: Gateway) -> None:
+async def test_a_broker_that_goes_away_is_named_until_it_is_back(
+    cluster: Cluster, gateway: Gateway
+) -> None:
     await ready(gateway)
     cluster.away = True
     cluster.producers[0].errors.append(ALL_DOWN)
@@ -254,7 +279,9 @@ async def test_a_topic_that_is_missing_is_named(cluster: Cluster, name: str) -> 
     await gateway.close()
 
 
-async def test_a_producer_that_failed_for_good_is_replaced(cluster: Cluster, gateway: Gateway) -> None:
+async def test_a_producer_that_failed_for_good_is_replaced(
+    cluster: Cluster, gateway: Gateway
+) -> None:
     await ready(gateway)
     cluster.hung = True
     lost = gateway.produce("k", b"v")
@@ -272,7 +299,9 @@ async def test_a_producer_that_failed_for_good_is_replaced(cluster: Cluster, gat
     assert len(cluster.producers) == 2
 
 
-async def test_partitions_added_later_are_read_from_their_beginning(cluster: Cluster, gateway: Gateway) -> None:
+async def test_partitions_added_later_are_read_from_their_beginning(
+    cluster: Cluster, gateway: Gateway
+) -> None:
     await ready(gateway)
     assert cluster.consumers[0].assigned == {0: 10, 1: 11}
     cluster.topics["told"] = 4
@@ -281,15 +310,24 @@ async def test_partitions_added_later_are_read_from_their_beginning(cluster: Clu
     assert cluster.consumers[0].assigned == {0: 10, 1: 11, 2: OFFSET_BEGINNING, 3: OFFSET_BEGINNING}
 
 
-async def test_readyz_asks_for_every_part(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_readyz_asks_for_every_part(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster.topics = {"transactions": 1, "fraud-scores": 1}
     cluster.refusal = UserError("answered 401")
-    context = Context(Settings(api_keys=SecretStr("key")), cast("Any", None), cast("Codec", cluster))
+    context = Context(
+        Settings(api_keys=SecretStr("key")), cast("Any", None), cast("Codec", cluster)
+    )
     async with fraud.lifespan(context):
         gateway = context.parts["fraud"].gateway
         await until(lambda: set(gateway.trouble) == {"registry"})
         said = {name: await check() for name, check in context.checks.items()}
-        assert said == {"registry": "answered 401", "kafka": None, "confirmations": None, "answers": None}
+        assert said == {
+            "registry": "answered 401",
+            "kafka": None,
+            "confirmations": None,
+            "answers": None,
+        }
 
 
 @pytest.fixture
@@ -306,10 +344,14 @@ def broker() -> Iterator[list[Producer]]:
     held.clear()
 
 
-async def test_with_the_real_client(broker: list[Producer], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_with_the_real_client(
+    broker: list[Producer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(scores, "RETRY_S", 0.1)
     (found,) = broker[0].list_topics(timeout=10).brokers.values()
-    gateway = Gateway(f"{found.host}:{found.port}", cast("Codec", Cluster()), "asked", "told", give_up_ms=1000)
+    gateway = Gateway(
+        f"{found.host}:{found.port}", cast("Codec", Cluster()), "asked", "told", give_up_ms=1000
+    )
     gateway.start()
     await until(lambda: not gateway.trouble, 30)
     answer = gateway.expect(b"k")

@@ -28,7 +28,10 @@ def test_redis_away_is_retryable() -> None:
 
 
 class Refusing:
-    """A Redis whose answers to the script, one a call, are given as they come over the wire; it starts at `load`."""
+    """A Redis whose answers to the script, one a call, are given as they come over the wire.
+
+    It starts at `load`.
+    """
 
     def __init__(self, *answers: str, load: str = "") -> None:
         self.answers = [parse(answer) if answer else None for answer in answers]
@@ -79,7 +82,9 @@ def test_a_redis_that_cannot_write_now_is_retryable(answer: str) -> None:
 def test_a_fault_of_ours_is_not() -> None:
     client = Refusing("", "WRONGTYPE Operation against a key holding the wrong kind of value")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-        RedisStore(cast("redis.Redis", client)).apply([payment("a", 1, 1, b"x"), payment("b", 2, 2, b"y")])
+        RedisStore(cast("redis.Redis", client)).apply(
+            [payment("a", 1, 1, b"x"), payment("b", 2, 2, b"y")]
+        )
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:2:3", "a:1"])

@@ -8,7 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
-/** Vectors made by the reference, domain/aggregates.py. */
+/** Vectors made by the reference, domain/features/aggregates.py. */
 class HashTest {
   private static byte[] utf8(String text) {
     return text.getBytes(StandardCharsets.UTF_8);

@@ -1,0 +1,1 @@
+"""Card fraud: features, decision policy and the job's plain-Python twin."""

@@ -1,0 +1,297 @@
+"""Card fraud: what is known of a payment's customer and terminal when it is made.
+
+After the Fraud Detection Handbook (Le Borgne et al.): how often and how much a customer pays,
+compared with this one (stolen cards), and how often a terminal's payments turned out to be fraud,
+by verdicts that come days late (compromised terminals). Verdicts are update-only rows: a window
+over them holds what became known within it, so `terminal_risk_7d` is about payments a delay
+earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.features.declaration import (
+    DAY,
+    HOUR,
+    MINUTE,
+    Comparison,
+    Feature,
+    FeatureSet,
+    RowFeature,
+    Type,
+    Window,
+)
+from domain.features.table import FeatureTable
+
+WINDOWS = (
+    Window("1h", 5 * MINUTE, 12),
+    Window("1d", HOUR, 24),
+    Window("7d", 6 * HOUR, 28),
+    Window("30d", DAY, 30),
+)
+_SPAN = {"1h": "hour", "1d": "day", "7d": "7 days", "30d": "30 days"}
+_TRANSACTION = (Comparison("kind", "eq", "transaction"),)
+_LABEL = (Comparison("kind", "eq", "label"),)
+
+INPUTS: tuple[tuple[str, Type], ...] = (
+    ("kind", "STRING"),
+    ("event_id", "STRING"),
+    ("transaction_id", "STRING"),
+    ("event_time", "TIMESTAMP"),
+    ("customer_id", "STRING"),
+    ("terminal_id", "STRING"),
+    ("amount", "DOUBLE"),
+    ("is_fraud", "BOOLEAN"),
+    ("sequence", "BIGINT"),
+    ("produced_at", "TIMESTAMP"),
+    ("is_night", "BIGINT"),
+    ("is_weekend", "BIGINT"),
+)
+
+
+# Flink's HOUR() and DAYOFWEEK() are right from 1970 on (before, HOUR() counts the wrong way), and
+# no card is older.
+def _is_night(row: Mapping[str, Any]) -> int:
+    return int(row["event_time"] // HOUR % 24 <= 6)
+
+
+def _is_weekend(row: Mapping[str, Any]) -> int:
+    return int((row["event_time"] // DAY + 3) % 7 >= 5)  # 1970-01-01 was a Thursday
+
+
+ROWS = (
+    RowFeature(
+        "is_night",
+        "BIGINT",
+        "CASE WHEN HOUR(event_time) <= 6 THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
+        _is_night,
+        "1 from 00:00 to 06:59 UTC, else 0.",
+    ),
+    RowFeature(
+        "is_weekend",
+        "BIGINT",
+        "CASE WHEN DAYOFWEEK(CAST(event_time AS DATE)) IN (1, 7) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
+        _is_weekend,
+        "1 on Saturday and Sunday (UTC), else 0.",
+    ),
+)
+
+
+def _customer() -> tuple[Feature, ...]:
+    count = [
+        Feature(
+            f"customer_count_{w}",
+            "count",
+            w,
+            description=f"Payments of the customer within the last {_SPAN[w]}, this one included.",
+        )
+        for w in ("1h", "1d", "7d", "30d")
+    ]
+    mean = [
+        Feature(
+            f"customer_mean_{w}",
+            "mean",
+            w,
+            "amount",
+            description=f"Mean amount of the customer within the last {_SPAN[w]}.",
+        )
+        for w in ("1d", "7d", "30d")
+    ]
+    return (
+        *count,
+        *mean,
+        Feature(
+            "customer_sum_1d",
+            "sum",
+            "1d",
+            "amount",
+            description="What the customer paid within the last day.",
+        ),
+        Feature(
+            "customer_max_30d",
+            "max",
+            "30d",
+            "amount",
+            description="The customer's largest payment within the last 30 days.",
+        ),
+        Feature(
+            "customer_ratio_7d",
+            "ratio",
+            "7d",
+            "amount",
+            description="This amount over the customer's mean of 7 days.",
+        ),
+        Feature(
+            "customer_ratio_30d",
+            "ratio",
+            "30d",
+            "amount",
+            description="This amount over the customer's mean of 30 days.",
+        ),
+        Feature(
+            "customer_zscore_30d",
+            "zscore",
+            "30d",
+            "amount",
+            description="How many standard deviations this amount lies above the customer's mean of 30 days.",
+        ),
+        Feature(
+            "customer_terminals_7d",
+            "distinct",
+            "7d",
+            "terminal_id",
+            description="Distinct terminals the customer used within the last 7 days (exact below 64).",
+        ),
+        Feature(
+            "customer_last_amount",
+            "last",
+            "30d",
+            "amount",
+            description="Amount of the customer's payment before this one.",
+        ),
+        Feature(
+            "customer_seconds_since",
+            "seconds_since",
+            "30d",
+            description="Seconds since the customer's payment before this one, within 30 days.",
+        ),
+        Feature(
+            "customer_night_share_30d",
+            "share",
+            "30d",
+            condition=(Comparison("is_night", "eq", 1),),
+            description="Share of the customer's payments of 30 days that were made at night.",
+        ),
+    )
+
+
+def _terminal() -> tuple[Feature, ...]:
+    count = [
+        Feature(
+            f"terminal_count_{w}",
+            "count",
+            w,
+            filter=_TRANSACTION,
+            description=f"Payments at the terminal within the last {_SPAN[w]}, this one included.",
+        )
+        for w in ("1h", "1d", "7d", "30d")
+    ]
+    labels = [
+        Feature(
+            f"terminal_labels_{w}",
+            "count",
+            w,
+            filter=_LABEL,
+            description=f"Verdicts on the terminal's payments that became known within the last {_SPAN[w]}.",
+        )
+        for w in ("1d", "7d", "30d")
+    ]
+    risk = [
+        Feature(
+            f"terminal_risk_{w}",
+            "share",
+            w,
+            filter=_LABEL,
+            condition=(Comparison("is_fraud", "eq", True),),
+            description=f"Share of fraud among the verdicts that became known within the last {_SPAN[w]}.",
+        )
+        for w in ("1d", "7d", "30d")
+    ]
+    return (
+        *count,
+        Feature(
+            "terminal_mean_30d",
+            "mean",
+            "30d",
+            "amount",
+            filter=_TRANSACTION,
+            description="Mean amount at the terminal within the last 30 days.",
+        ),
+        Feature(
+            "terminal_ratio_30d",
+            "ratio",
+            "30d",
+            "amount",
+            filter=_TRANSACTION,
+            description="This amount over the terminal's mean of 30 days.",
+        ),
+        Feature(
+            "terminal_customers_7d",
+            "distinct",
+            "7d",
+            "customer_id",
+            filter=_TRANSACTION,
+            description="Distinct customers at the terminal within the last 7 days (exact below 64).",
+        ),
+        *labels,
+        *risk,
+    )
+
+
+CUSTOMER = FeatureSet(
+    name="customer",
+    entity="customer",
+    key="customer_id",
+    time="event_time",
+    id="event_id",
+    inputs=INPUTS,
+    windows=WINDOWS,
+    features=_customer(),
+    version="customer-1",
+)
+
+TERMINAL = FeatureSet(
+    name="terminal",
+    entity="terminal",
+    key="terminal_id",
+    time="event_time",
+    id="event_id",
+    emit=_TRANSACTION,
+    inputs=INPUTS,
+    windows=WINDOWS,
+    features=_terminal(),
+    version="terminal-1",
+)
+
+_TIME = {"type": "long", "logicalType": "timestamp-millis"}
+
+FRAUD = FeatureTable(
+    name="fraud",
+    version="fraud-1",
+    record="FraudFeatures",
+    description="A payment with what was known of its customer and terminal when it was made. Key: customer_id.",
+    key="customer_id",
+    carried=(
+        {"name": "transaction_id", "type": "string", "doc": "The payment.", "minLength": 1},
+        {"name": "event_time", "type": _TIME, "doc": "When it was made, UTC."},
+        {"name": "customer_id", "type": "string", "doc": "Who pays.", "minLength": 1},
+        {"name": "terminal_id", "type": "string", "doc": "Where.", "minLength": 1},
+        {
+            "name": "amount",
+            "type": "double",
+            "doc": "In the account's currency; negative for a refund.",
+        },
+        {"name": "sequence", "type": "long", "doc": "Offset of the transaction in its partition."},
+        {"name": "produced_at", "type": _TIME, "doc": "Kafka's timestamp of the transaction."},
+        {
+            "name": "late",
+            "type": "boolean",
+            "doc": "Older than every window of its customer or of its terminal: the features of that one are unknown.",
+        },
+        {
+            "name": "feature_set_version",
+            "type": "string",
+            "doc": "Which declaration computed the features.",
+        },
+    ),
+    rows=ROWS,
+    sets=(CUSTOMER, TERMINAL),
+    model=(
+        "amount",
+        *(row.name for row in ROWS),
+        *(feature.name for feature in CUSTOMER.features),
+        *(feature.name for feature in TERMINAL.features),
+    ),
+)

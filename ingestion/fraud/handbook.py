@@ -1,0 +1,203 @@
+"""The Fraud Detection Handbook's transactions.
+
+A parquet file, a daily pickle, or a folder of either.
+
+Columns, in any case: transaction_id, tx_datetime, customer_id, terminal_id, tx_amount and (for
+verdicts) tx_fraud; others are ignored. Times without a zone are UTC. Both replay and training read
+here, so that a model learns from what the jobs see: a row is a payment that its topic takes, or it
+is rejected. Source: github.com/Fraud-Detection-Handbook/simulated-data-raw.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from config.errors import UserError
+from domain.events import Transaction
+from ingestion.fraud.pickles import read_frame
+from ingestion.fraud.simulator import Payment
+from ingestion.replay.batches import Rejected
+from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
+
+_NEEDED = ("transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount")
+_VERDICT = "tx_fraud"
+_SUFFIXES = (".parquet", ".pkl", ".pickle")
+_ROWS_AT_ONCE = 20_000
+
+
+class Handbook:
+    """The rows under `path`, files of a folder in order of name.
+
+    Raises UserError where there is nothing to read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.files = _files(path)
+        self._columns = [_columns(_names(file), file) for file in self.files]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every file tells fraud from genuine."""
+        return all(_VERDICT in columns for columns in self._columns)
+
+    def count(self) -> int | None:
+        """Rows in all, where that can be told without reading them."""
+        if any(file.suffix != ".parquet" for file in self.files):
+            return None
+        return sum(int(pq.ParquetFile(file).metadata.num_rows) for file in self.files)
+
+    def __iter__(self) -> Iterator[Payment | Rejected]:
+        number = 0
+        for file, columns in zip(self.files, self._columns, strict=True):
+            for table in _tables(file, columns):
+                for row in _rows(table):
+                    yield _payment(number, row)
+                    number += 1
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise UserError(f"{path} does not exist")
+    files = (
+        sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES)
+        if path.is_dir()
+        else [path]
+    )
+    if not files or files[0].suffix not in _SUFFIXES:
+        raise UserError(f"{path}: no {', '.join(_SUFFIXES)} file there")
+    return files
+
+
+def _names(file: Path) -> list[str]:
+    if file.suffix != ".parquet":
+        return [str(name) for name in read_frame(file).columns]
+    try:
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} is no parquet file: {error}") from error
+
+
+def _columns(names: list[str], file: Path) -> dict[str, str]:
+    """Our name -> the file's."""
+    given = {name.lower(): name for name in names}
+    missing = [name for name in _NEEDED if name not in given]
+    if missing:
+        raise UserError(f"{file} has no column {', '.join(missing)} (it has {', '.join(names)})")
+    return {name: given[name] for name in (*_NEEDED, _VERDICT) if name in given}
+
+
+def _tables(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
+    try:
+        yield from (
+            _parquet(file, columns) if file.suffix == ".parquet" else [_pickle(file, columns)]
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{file} can't be read to its end: {error}") from error
+
+
+def _parquet(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
+    wanted = list(columns.values())
+    for batch in pq.ParquetFile(file).iter_batches(_ROWS_AT_ONCE, columns=wanted):
+        yield pa.Table.from_batches([batch]).select(wanted).rename_columns(list(columns))
+
+
+def _pickle(file: Path, columns: dict[str, str]) -> pa.Table:
+    frame = read_frame(file)
+    return pa.table({ours: _array(file, theirs, frame[theirs]) for ours, theirs in columns.items()})
+
+
+def _array(file: Path, name: str, values: Any) -> pa.Array:
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, OverflowError, UnicodeError) as error:
+        raise UserError(f"{file}: {name} is no column of one kind of values: {error}") from error
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    columns = {name: table.column(name) for name in table.column_names}
+    moment = columns["tx_datetime"]
+    if pa.types.is_timestamp(moment.type):
+        columns["tx_datetime"] = pc.cast(
+            moment, pa.timestamp("ms", moment.type.tz), safe=False
+        ).cast(pa.int64())
+    elif pa.types.is_integer(moment.type):
+        raise UserError("tx_datetime holds integers: a timestamp, or text in ISO 8601, is needed")
+    verdicts = columns.get(_VERDICT)
+    lists = [columns[name].to_pylist() for name in _NEEDED]
+    lists.append(verdicts.to_pylist() if verdicts is not None else [0] * len(table))
+    return zip(*lists, strict=True)
+
+
+def _payment(number: int, row: tuple[Any, ...]) -> Payment | Rejected:
+    identifier, moment, customer, terminal, amount, verdict = row
+    try:
+        transaction = Transaction(
+            transaction_id=_identifier(identifier),
+            event_time=_time(moment),
+            customer_id=_identifier(customer),
+            terminal_id=_identifier(terminal),
+            amount=_amount(amount),
+        )
+        return Payment(transaction, _verdict(verdict))
+    except (TypeError, ValueError, OverflowError) as error:
+        named = zip((*_NEEDED, _VERDICT), row, strict=True)
+        wrong = next((name for name, value in named if not _fits(name, value)), "row")
+        return Rejected(number, f"{wrong}: {error}", repr(row))
+
+
+def _identifier(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ValueError(f"{value!r} is no id")
+    return str(value)
+
+
+def _time(value: Any) -> int:
+    time = value if type(value) is int else _moment(value)
+    if not EARLIEST_MS <= time <= LATEST_MS:
+        raise ValueError(f"{time} is out of range")
+    return time
+
+
+def _moment(value: Any) -> int:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no time")
+    moment = datetime.fromisoformat(value)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _amount(value: Any) -> float:
+    amount = float(value)
+    if not math.isfinite(amount):
+        raise ValueError(f"{amount} is not finite")
+    return amount
+
+
+def _verdict(value: Any) -> int:
+    if value not in (0, 1):
+        raise ValueError(f"{value!r} is neither 0 nor 1")
+    return int(value)
+
+
+_CHECKS: dict[str, Callable[[Any], object]] = {
+    "tx_datetime": _time,
+    "tx_amount": _amount,
+    _VERDICT: _verdict,
+}
+
+
+def _fits(name: str, value: Any) -> bool:
+    try:
+        _CHECKS.get(name, _identifier)(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True

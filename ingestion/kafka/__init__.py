@@ -1,0 +1,1 @@
+"""Kafka: the producer, topic administration, quarantine."""

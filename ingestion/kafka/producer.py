@@ -1,0 +1,279 @@
+"""Producing behind one interface. `Sink` is what callers know; `KafkaSink` the real one.
+
+A sink never blocks for ever and never drops silently: a full queue waits (`send`), a failed
+delivery is counted, kept and raised by the next `flush`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from prometheus_client import Counter
+
+from config.errors import RetryableError
+from config.topics import largest_message
+
+log = logging.getLogger(__name__)
+
+DELIVERED = Counter("millrace_producer_delivered", "Records the brokers acknowledged", ["topic"])
+FAILED = Counter(
+    "millrace_producer_failed", "Records given up, by the client's error code", ["topic", "error"]
+)
+WAITS = Counter(
+    "millrace_producer_queue_full", "Times a full queue held the caller back", ["topic"]
+)
+
+_POLL_EVERY = 1000
+_KEPT_ERRORS = 10
+_SLICE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailure:
+    """A record that did not arrive, and why."""
+
+    topic: str
+    key: bytes | None
+    error: str
+
+
+class DeliveryError(RetryableError):
+    """Records were not delivered. `failures` holds the first ones, `count` says how many in all."""
+
+    def __init__(
+        self, message: str, count: int, failures: tuple[DeliveryFailure, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.count, self.failures = count, failures
+
+
+class Sink(Protocol):
+    """Where records go. Order is kept per topic and key; delivery is at least once."""
+
+    @property
+    def delivered(self) -> int:
+        """Records acknowledged so far (all topics)."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Records sent whose fate is not known yet."""
+        ...
+
+    def send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
+        """Take a record, waiting while the queue is full.
+
+        Raises DeliveryError when that lasts beyond the deadline.
+        """
+        ...
+
+    def flush(self, patience: float | None = None) -> None:
+        """Wait until every record sent is acknowledged.
+
+        Raises DeliveryError for failures since the last flush.
+
+        Also raises it when no further one was acknowledged for `patience` seconds; None: for as
+        long as one may take.
+        """
+        ...
+
+    def close(self) -> None:
+        """Flush and let go. Sending afterwards raises RuntimeError."""
+        ...
+
+
+def producer_config(
+    bootstrap: str, client_id: str = "millrace", **overrides: Any
+) -> dict[str, Any]:
+    """Settings of librdkafka for throughput without loss.
+
+    Idempotent with acks from all replicas; lz4; a batch waits 20 ms to fill; `murmur2_random` puts
+    a key where Java clients (Flink's sink) would; five minutes of retries, so that a broker's
+    restart is survived; messages as large as any topic takes (the client counts them uncompressed,
+    the broker as they come).
+    """
+    return {
+        "bootstrap.servers": bootstrap,
+        "client.id": client_id,
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": 20,
+        "batch.size": 1_000_000,
+        "message.max.bytes": largest_message(),
+        "queue.buffering.max.messages": 200_000,
+        "queue.buffering.max.kbytes": 262_144,
+        "partitioner": "murmur2_random",
+        "delivery.timeout.ms": 300_000,
+        "reconnect.backoff.max.ms": 1000,
+        **overrides,
+    }
+
+
+def drain(producer: Producer, patience: float, clock: Callable[[], float] = time.monotonic) -> int:
+    """Wait until nothing is pending, for as long as that becomes fewer; how many are left.
+
+    `patience`: seconds without any progress after which the rest is given up. A time for all of it
+    would have to know how much there is: a broker that restarts takes half a minute before the
+    first record moves.
+    """
+    left = len(producer)
+    deadline = clock() + patience
+    while left and (now := clock()) < deadline:
+        still = producer.flush(min(deadline - now, _SLICE_SECONDS))
+        if still < left:
+            left, deadline = still, clock() + patience
+    return left
+
+
+class KafkaSink:
+    """A `Sink` into Kafka. One thread at a time; one instance a process is enough.
+
+    `queue_timeout`: seconds `send` waits for room. Further keywords are librdkafka's own settings.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str = "millrace",
+        queue_timeout: float = 300.0,
+        clock: Callable[[], float] = time.monotonic,
+        **overrides: Any,
+    ) -> None:
+        config = producer_config(bootstrap, client_id, **overrides)
+        self._producer = Producer(config, logger=log)
+        self._queue_timeout, self._clock = queue_timeout, clock
+        # Later than this the client has given a record up itself, and says why (0: never).
+        self._patience = config["delivery.timeout.ms"] / 1000 or math.inf
+        self._sent = self._delivered = self._failed = 0
+        self._failed_since_flush = 0
+        self._failures: list[DeliveryFailure] = []
+        self._counted: dict[str, int] = {}
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:  # the first error is the one to see
+            self._closed = True
+            self._producer.flush(5.0)
+            self._publish()
+
+    @property
+    def delivered(self) -> int:
+        """Records acknowledged so far."""
+        return self._delivered
+
+    @property
+    def failed(self) -> int:
+        """Records given up so far."""
+        return self._failed
+
+    @property
+    def pending(self) -> int:
+        """Records sent whose fate is not known yet."""
+        return self._sent - self._delivered - self._failed
+
+    def send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
+        """See `Sink.send`.
+
+        Also raises DeliveryError at once for what can never be sent (too large, unknown topic).
+        """
+        if self._closed:
+            raise RuntimeError("the sink is closed")
+        try:
+            self._producer.produce(topic, value, key, on_delivery=self._on_delivery)
+        except BufferError:
+            self._wait_and_send(topic, key, value)
+        except KafkaException as error:
+            raise self._refused(topic, key, error) from error
+        self._sent += 1
+        if not self._sent % _POLL_EVERY:
+            self._producer.poll(0)
+
+    def flush(self, patience: float | None = None) -> None:
+        """See `Sink.flush`."""
+        patience = self._patience if patience is None else patience
+        left = drain(self._producer, patience, self._clock)
+        self._publish()
+        if left:
+            raise DeliveryError(f"{left} records not acknowledged, none for {patience:g} s", left)
+        if self._failed_since_flush:
+            count, first = self._failed_since_flush, tuple(self._failures)
+            self._failed_since_flush, self._failures = 0, []
+            raise DeliveryError(
+                f"{count} records not delivered, the first: {first[0].error}", count, first
+            )
+
+    def close(self) -> None:
+        """See `Sink.close`."""
+        if not self._closed:
+            self._closed = True
+            self.flush()
+
+    def _wait_and_send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
+        WAITS.labels(topic).inc()
+        deadline = self._clock() + self._queue_timeout
+        while True:
+            self._producer.poll(0.1)
+            try:
+                self._producer.produce(topic, value, key, on_delivery=self._on_delivery)
+            except BufferError:
+                if self._clock() >= deadline:
+                    message = f"no room in the producer's queue for {self._queue_timeout:g} s: is Kafka up?"
+                    raise DeliveryError(message, self.pending) from None
+            else:
+                return
+
+    def _refused(self, topic: str, key: bytes | str | None, error: KafkaException) -> DeliveryError:
+        FAILED.labels(topic, error.args[0].name()).inc()
+        raw = key.encode() if isinstance(key, str) else key
+        return DeliveryError(
+            f"{topic}: {error.args[0].str()}",
+            1,
+            (DeliveryFailure(topic, raw, error.args[0].str()),),
+        )
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        topic = message.topic() or ""
+        if error is None:
+            self._delivered += 1
+            self._counted[topic] = self._counted.get(topic, 0) + 1
+            if not self._delivered % _POLL_EVERY:
+                self._publish()
+            return
+        self._failed += 1
+        self._failed_since_flush += 1
+        FAILED.labels(topic, error.name()).inc()
+        if len(self._failures) < _KEPT_ERRORS:
+            self._failures.append(DeliveryFailure(topic, _bytes(message.key()), error.str()))
+            log.warning("record not delivered to %s: %s", topic, error.str())
+
+    def _publish(self) -> None:
+        """Counts go to Prometheus in lumps.
+
+        A labelled counter costs as much as encoding the record.
+        """
+        for topic, count in self._counted.items():
+            DELIVERED.labels(topic).inc(count)
+        self._counted.clear()
+
+
+def _bytes(key: Any) -> bytes | None:
+    return key.encode() if isinstance(key, str) else key

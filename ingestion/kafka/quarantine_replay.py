@@ -1,0 +1,222 @@
+"""Sending what is in quarantine again, once it can be read.
+
+A replay produces, waits for the brokers, and only then writes the marks, of what they acknowledged.
+So nothing marked is produced again, and nothing is marked that was not produced. Interrupted
+between the two, at most one chunk is produced a second time, as are records that two replays at
+once both take: harmless, because every reader recognises a record by its id and drops the second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol, Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from config.topics import topics
+from ingestion.kafka.producer import DeliveryError, drain, producer_config
+from ingestion.kafka.quarantine import TOPIC, Entry, Position
+from ingestion.wire.codec import Codec, UnreadableError
+
+log = logging.getLogger(__name__)
+
+HEADER = "millrace-replayed-from"
+CHUNK = 500
+# What the brokers will say of that record each time, however often it is sent.
+_FINAL = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+    }
+)
+_PATIENCE_SECONDS = (
+    330.0  # more than the client's own five minutes: it gives up first, and says why
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to produce."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a record was not taken. `final`: it never will be."""
+
+    why: str
+    final: bool
+
+    @classmethod
+    def of(cls, error: KafkaError) -> Self:
+        """From what the client says."""
+        return cls(error.str(), error.code() in _FINAL)
+
+
+class Outbox(Protocol):
+    """Where a replay sends."""
+
+    def deliver(self, records: Sequence[Outgoing]) -> list[Failure | None]:
+        """Produce, and wait until the fate of each is known: None where it was acknowledged."""
+        ...
+
+
+class KafkaOutbox:
+    """An `Outbox` into Kafka, with the settings of `ingestion.kafka.producer`."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._producer = Producer(producer_config(bootstrap, "millrace-quarantine"), logger=log)
+
+    def deliver(self, records: Sequence[Outgoing]) -> list[Failure | None]:
+        """See `Outbox.deliver`."""
+        fates: list[Failure | None] = [Failure("no answer", final=False)] * len(records)
+        for place, record in enumerate(records):
+            try:
+                self._produce(record, partial(_settle, fates, place))
+            except KafkaException as error:
+                fates[place] = Failure.of(error.args[0])
+        drain(self._producer, _PATIENCE_SECONDS)
+        return fates
+
+    def _produce(
+        self, record: Outgoing, settle: Callable[[KafkaError | None, Message], None]
+    ) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    record.topic,
+                    record.value,
+                    record.key,
+                    headers=list(record.headers),
+                    on_delivery=settle,
+                )
+            except BufferError:  # room comes: the client gives up what no broker takes
+                self._producer.poll(0.1)
+            else:
+                return
+
+
+def _settle(fates: list[Failure | None], place: int, error: KafkaError | None, _: Message) -> None:
+    fates[place] = None if error is None else Failure.of(error)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay did: `sent` were (or, dry, would be) produced; `stayed` with why.
+
+    `before` had been already.
+    """
+
+    sent: list[Position] = field(default_factory=list)
+    stayed: list[tuple[Position, str]] = field(default_factory=list)
+    before: list[Position] = field(default_factory=list)
+
+
+def attempt(codec: Codec, entry: Entry) -> dict[str, Any]:
+    """The record as it decodes now, by the jobs' rules. Raises UnreadableError, RetryableError.
+
+    A laxer decoder would send again, for ever, what the jobs then put aside again.
+    """
+    if entry.position.topic not in topics():
+        raise UnreadableError(
+            "refused", f"the topic {entry.position.topic} is not declared (any more)"
+        )
+    return codec.decoded(entry.position.topic, entry.value, strict=True).record
+
+
+def replay(
+    entries: Iterable[Entry],
+    codec: Codec,
+    outbox: Outbox,
+    now: Callable[[], int],
+    *,
+    force: bool = False,
+    dry: bool = False,
+) -> Replayed:
+    """Produce entries again, key and bytes as they were, where they decode now (`force`.
+
+    Whether or not).
+
+    What no broker will ever take stays. `now`: ms, for the marks. Raises RetryableError
+    (DeliveryError too); what was acknowledged by then is marked.
+    """
+    done = Replayed()
+    ready = list(_ready(entries, codec, done, force=force))
+    if dry:
+        done.sent = [entry.position for entry in ready]
+        return done
+    for start in range(0, len(ready), CHUNK):
+        _send(ready[start : start + CHUNK], codec, outbox, now, done)
+    return done
+
+
+def _ready(
+    entries: Iterable[Entry], codec: Codec, done: Replayed, *, force: bool
+) -> Iterable[Entry]:
+    for entry in entries:
+        if entry.replayed:
+            done.before.append(entry.position)
+            continue
+        try:
+            if not force:
+                attempt(codec, entry)
+        except UnreadableError as error:
+            done.stayed.append((entry.position, str(error)))
+        else:
+            yield entry
+
+
+def _send(
+    chunk: Sequence[Entry], codec: Codec, outbox: Outbox, now: Callable[[], int], done: Replayed
+) -> None:
+    fates = outbox.deliver([_again(entry) for entry in chunk])
+    taken = [entry for entry, fate in zip(chunk, fates, strict=True) if fate is None]
+    marks = outbox.deliver([_mark(entry, codec, now()) for entry in taken]) if taken else []
+    for entry, missed in zip(taken, marks, strict=True):
+        entry.replayed = missed is None
+    done.sent += [entry.position for entry in taken]
+    done.stayed += [
+        (entry.position, fate.why)
+        for entry, fate in zip(chunk, fates, strict=True)
+        if fate and fate.final
+    ]
+    # A mark that no broker takes is a fault of ours: nothing to get used to.
+    lost = [fate for fate in fates if fate and not fate.final] + [
+        missed for missed in marks if missed
+    ]
+    if lost:
+        raise DeliveryError(
+            f"{len(lost)} records not delivered, the first: {lost[0].why}", len(lost)
+        )
+
+
+def _again(entry: Entry) -> Outgoing:
+    return Outgoing(
+        entry.position.topic, entry.key, entry.value, ((HEADER, str(entry.position).encode()),)
+    )
+
+
+def _mark(entry: Entry, codec: Codec, now: int) -> Outgoing:
+    record = {
+        "source_topic": entry.position.topic,
+        "source_partition": entry.position.partition,
+        "source_offset": entry.position.offset,
+        "source_time": entry.source_time,
+        "reason": entry.reason,
+        "detail": "produced again",
+        "job": "quarantine replay",
+        "quarantined_at": now,
+        "replayed": True,
+    }
+    return Outgoing(TOPIC, entry.position.topic.encode(), codec.encode(TOPIC, record))

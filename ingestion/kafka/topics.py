@@ -1,0 +1,237 @@
+"""Make cluster and registry agree with config/topics.yaml, and say what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
+
+from config.errors import RetryableError, UserError
+from config.topics import Topic
+from ingestion import schema
+from ingestion.wire.registry import FULL_TRANSITIVE, Registry
+
+_TIMEOUT = 15.0
+# What is declared of a topic as a number, and Kafka's name for it.
+_CONFIGS = {"retention_ms": "retention.ms", "max_message_bytes": "max.message.bytes"}
+_AWAY = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs from the declaration. `before` is None for what did not exist."""
+
+    topic: str
+    what: str
+    before: str | None
+    after: str
+
+    def as_dict(self) -> dict[str, str | None]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the cluster has of a topic.
+
+    `max_message_bytes`: None where none is declared, and so none asked for.
+    """
+
+    partitions: int
+    replication: int
+    retention_ms: int
+    max_message_bytes: int | None = None
+
+
+def admin(bootstrap: str) -> AdminClient:
+    """An admin client that gives up after 15 s."""
+    return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000})
+
+
+class TopicsAdmin:
+    """Compares declared topics with the cluster and the registry. `apply` is idempotent."""
+
+    def __init__(self, client: AdminClient, registry: Registry) -> None:
+        self._client, self._registry = client, registry
+
+    def found(self, declared: Iterable[Topic]) -> dict[str, Found]:
+        """The declared topics that exist, by name.
+
+        Raises RetryableError (Kafka away) and UserError (it refuses).
+        """
+        try:
+            metadata = self._client.list_topics(timeout=_TIMEOUT).topics
+        except KafkaException as error:
+            raise RetryableError(f"Kafka does not answer: {error.args[0].str()}") from error
+        existing = [topic for topic in declared if topic.name in metadata]
+        configs = self._configs(existing)
+        return {
+            topic.name: Found(
+                partitions=len(metadata[topic.name].partitions),
+                replication=max(
+                    (len(part.replicas) for part in metadata[topic.name].partitions.values()),
+                    default=0,
+                ),
+                **configs[topic.name],
+            )
+            for topic in existing
+        }
+
+    def differences(self, declared: Mapping[str, Topic]) -> list[Change]:
+        """What `apply` would do, in its order. Raises UserError for what it would refuse."""
+        found = self.found(declared.values())
+        changes = [
+            change
+            for topic in declared.values()
+            for change in _topic_changes(topic, found.get(topic.name))
+        ]
+        for topic in declared.values():
+            changes += self._subject_changes(topic)
+        return changes
+
+    def apply(self, declared: Mapping[str, Topic]) -> list[Change]:
+        """Make it so; returns what was changed (nothing at the second call).
+
+        Raises UserError, before anything is changed, for fewer partitions, another replication
+        factor or an incompatible schema; RetryableError where Kafka or the registry is away.
+        """
+        changes = self.differences(declared)
+        for change in changes:
+            self._make(declared[change.topic], change)
+        return changes
+
+    def _make(self, topic: Topic, change: Change) -> None:
+        match change.what:
+            case "topic":
+                config = {
+                    _CONFIGS[name]: str(value) for name, value in _declared_configs(topic).items()
+                }
+                new = NewTopic(topic.name, topic.partitions, topic.replication, config=config)
+                self._wait(self._client.create_topics([new], operation_timeout=_TIMEOUT))
+            case "partitions":
+                self._wait(
+                    self._client.create_partitions([NewPartitions(topic.name, topic.partitions)])
+                )
+            case name if name in _CONFIGS:
+                resource = ConfigResource(ResourceType.TOPIC, topic.name)
+                resource.add_incremental_config(
+                    ConfigEntry(
+                        _CONFIGS[name], change.after, incremental_operation=AlterConfigOpType.SET
+                    )
+                )
+                self._wait(self._client.incremental_alter_configs([resource]))
+            case "schema":
+                self._registry.register(topic.subject, schema.text(topic.schema))
+            case "compatibility":
+                self._registry.set_compatibility(topic.subject, change.after)
+            case _:
+                raise NotImplementedError(change.what)
+
+    def _subject_changes(self, topic: Topic) -> list[Change]:
+        text = schema.text(topic.schema)
+        level = self._registry.compatibility(topic.subject)
+        compatibility = []
+        if level != FULL_TRANSITIVE:
+            compatibility = [Change(topic.name, "compatibility", level, FULL_TRANSITIVE)]
+        versions = self._registry.versions(topic.subject)
+        if self._registry.look_up(topic.subject, text) is not None:
+            return compatibility
+        refusal = self._registry.check(topic.subject, text) if level == FULL_TRANSITIVE else None
+        if refusal:
+            raise UserError(
+                f"{topic.schema}.avsc does not fit what {topic.subject} holds: {refusal}"
+            )
+        register = [
+            Change(topic.name, "schema", str(len(versions)) if versions else None, topic.schema)
+        ]
+        # The rule comes first where there is something to hold the new schema against.
+        return compatibility + register if versions else register + compatibility
+
+    def _configs(self, existing: list[Topic]) -> dict[str, dict[str, int]]:
+        """Of each topic the values that are declared."""
+        if not existing:
+            return {}
+        asked = self._client.describe_configs(
+            [ConfigResource(ResourceType.TOPIC, topic.name) for topic in existing]
+        )
+        answers = {resource.name: _result(future) for resource, future in asked.items()}
+        return {
+            topic.name: {
+                name: int(answers[topic.name][_CONFIGS[name]].value)
+                for name in _declared_configs(topic)
+            }
+            for topic in existing
+        }
+
+    @staticmethod
+    def _wait(futures: Mapping[Any, Future[Any]]) -> None:
+        for future in futures.values():
+            _result(future, fine=KafkaError.TOPIC_ALREADY_EXISTS)
+
+
+def _result(future: Future[Any], fine: int | None = None) -> Any:
+    """What the brokers answer; `fine`: an error's code that is none."""
+    try:
+        return future.result(_TIMEOUT)
+    except TimeoutError as error:
+        raise RetryableError(f"Kafka does not answer within {_TIMEOUT:g} s") from error
+    except KafkaException as error:
+        code, told = error.args[0].code(), error.args[0].str()
+        if code in _AWAY:
+            raise RetryableError(f"Kafka does not answer: {told}") from error
+        if code != fine:
+            raise UserError(f"Kafka refused: {told}") from error
+        return None
+
+
+def _declared_configs(topic: Topic) -> dict[str, int]:
+    configs = {"retention_ms": topic.retention_hours * 3_600_000}
+    return configs | (
+        {} if topic.max_message_bytes is None else {"max_message_bytes": topic.max_message_bytes}
+    )
+
+
+def _topic_changes(topic: Topic, found: Found | None) -> list[Change]:
+    if found is None:
+        return [Change(topic.name, "topic", None, f"{topic.partitions} partitions")]
+    if topic.partitions < found.partitions:
+        raise UserError(
+            f"{topic.name} has {found.partitions} partitions, {topic.partitions} are declared: Kafka cannot take "
+            "partitions away (and keys would move); make a new topic"
+        )
+    if topic.replication != found.replication:
+        raise UserError(
+            f"{topic.name} has replication {found.replication}, {topic.replication} is declared: "
+            "moving replicas is kafka-reassign-partitions' work"
+        )
+    changes = []
+    if topic.partitions > found.partitions:
+        changes.append(
+            Change(topic.name, "partitions", str(found.partitions), str(topic.partitions))
+        )
+    for name, value in _declared_configs(topic).items():
+        if (before := getattr(found, name)) != value:
+            changes.append(Change(topic.name, name, str(before), str(value)))
+    return changes

@@ -1,0 +1,1 @@
+"""Replay a source into Kafka: batches, pacing, progress."""

@@ -1,0 +1,40 @@
+"""What a source hands to the replay.
+
+Records in the order they are to be sent, cut in batches that end at a barrier.
+
+A batch is acknowledged whole before the next begins, and where batches end depends on the source
+alone: so an interrupted replay goes on at a batch's beginning, and what it sends twice carries the
+same ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to produce. `due` is the event time to pace by (ms); None: no pause of its own."""
+
+    topic: str
+    key: str
+    value: bytes
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that became no record: its number in the source (from 0), why, and what it held."""
+
+    row: int
+    reason: str
+    content: str
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records up to the next barrier. `rows`: rows of the source read when the batch ends."""
+
+    records: list[Record] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    rows: int = 0

@@ -1,0 +1,90 @@
+"""Send a source's batches to a sink, at a pace, remembering how far it came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ingestion.kafka.producer import Sink
+from ingestion.replay.batches import Batch
+from ingestion.replay.pacing import Pacer
+from ingestion.replay.progress import Done, Progress
+
+Report = Callable[[int, int], None]
+"""Called with (rows read, rows rejected) so far."""
+
+_REPORT_EVERY = 2000
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run did.
+
+    `produced`: records by topic; `rows` and `rejected` count from the source's beginning.
+    """
+
+    produced: dict[str, int] = field(default_factory=dict)
+    rows: int = 0
+    rejected: int = 0
+    resumed_at: int = 0
+    rejected_file: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            **asdict(self),
+            "rejected_file": str(self.rejected_file) if self.rejected_file else None,
+        }
+
+
+def run(
+    batches: Iterable[Batch], sink: Sink, pacer: Pacer, progress: Progress | None, report: Report
+) -> Summary:
+    """Send every batch not sent by an earlier, interrupted run.
+
+    At least once, in order, a barrier after each.
+
+    Without `progress` nothing is remembered. Raises DeliveryError; what was acknowledged by then is
+    remembered.
+    """
+    before = progress.load() if progress else Done()
+    if progress and not before.rows:
+        progress.start()
+    produced: Counter[str] = Counter()
+    done = before
+    for batch in batches:
+        if batch.rows <= before.rows:
+            report(batch.rows, before.rejected)
+            continue
+        _send(batch, sink, pacer, produced, partial(_report, report, done))
+        sink.flush()
+        done = Done(batch.rows, done.rejected + len(batch.rejected))
+        if progress:
+            progress.save(done, batch.rejected)
+        report(done.rows, done.rejected)
+    if progress:
+        progress.finish()
+    kept = progress.rejected_file if progress and done.rejected else None
+    return Summary(dict(produced), done.rows, done.rejected, before.rows, kept)
+
+
+def _report(report: Report, done: Done, count: int) -> None:
+    report(done.rows + count, done.rejected)
+
+
+def _send(
+    batch: Batch, sink: Sink, pacer: Pacer, produced: Counter[str], report: Callable[[int], None]
+) -> None:
+    rows = 0
+    for record in batch.records:
+        if record.due is not None:
+            pacer.wait(record.due)
+            rows += 1
+            if not rows % _REPORT_EVERY:
+                report(rows)
+        sink.send(record.topic, record.key, record.value)
+        produced[record.topic] += 1

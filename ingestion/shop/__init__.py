@@ -1,0 +1,1 @@
+"""Shop events from outside: Retail Rocket's files."""

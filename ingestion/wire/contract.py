@@ -1,0 +1,124 @@
+"""What our schemas demand of a record that Avro cannot say, as the jobs' decoder demands it (processing/kernel)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import fastavro
+
+from ingestion.wire.encode import EARLIEST_MS, LATEST_MS, MILLIS
+from ingestion.wire.unreadable import UnreadableError
+
+_FLOATS = {"float", "double"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One of our schemas, as fastavro parsed it, with what is to be checked beside it, by field."""
+
+    schema: Any
+    lengths: tuple[tuple[str, int], ...]
+    floats: tuple[str, ...]
+    containers: tuple[str, ...]
+    times: tuple[str, ...]
+    units: Mapping[tuple[str, ...], str]
+    """Logical types of integers, by all names that their field goes by."""
+
+    @classmethod
+    def of(cls, declared: Mapping[str, Any]) -> Contract:
+        """From a schema of ours."""
+        fields, known = declared["fields"], units(declared)
+        return cls(
+            schema=fastavro.parse_schema(plain(declared)),
+            lengths=tuple(
+                (field["name"], field["minLength"]) for field in fields if "minLength" in field
+            ),
+            floats=tuple(field["name"] for field in fields if _FLOATS & {*_names(field["type"])}),
+            containers=tuple(field["name"] for field in fields if _holds_floats(field["type"])),
+            times=tuple(name for name, unit in known.items() if unit == MILLIS),
+            units={
+                (field["name"], *field.get("aliases", [])): known[field["name"]]
+                for field in fields
+                if field["name"] in known
+            },
+        )
+
+    def compare(self, written: Mapping[str, str]) -> None:
+        """Raises UnreadableError (incompatible_schema) where a field was written in another unit than it is read in.
+
+        Avro ignores logical types when it resolves, and the value would be wrong in silence.
+        """
+        for names, unit in self.units.items():
+            other = next((written[name] for name in names if name in written), unit)
+            if other != unit:
+                raise UnreadableError(
+                    "incompatible_schema", f"field {names[0]} is written as {other}, read as {unit}"
+                )
+
+    def check(self, record: Mapping[str, Any]) -> None:
+        """Raises UnreadableError (refused)."""
+        for name, minimum in self.lengths:
+            value = record[name]
+            if value is not None and len(value) < minimum:
+                raise UnreadableError("refused", f"{name} is shorter than {minimum}")
+        for name in self.floats:
+            value = record[name]
+            if value is not None and not math.isfinite(value):
+                raise UnreadableError("refused", f"{name} is {value}")
+        for name in self.times:
+            value = record[name]
+            if value is not None and not EARLIEST_MS <= value <= LATEST_MS:
+                raise UnreadableError("refused", f"{name} is out of range: {value}")
+        for name in self.containers:
+            value = record[name]
+            items = value.values() if isinstance(value, dict) else value or ()
+            if not all(item is None or math.isfinite(item) for item in items):
+                raise UnreadableError("refused", f"{name} holds a number that is not finite")
+
+
+def plain(node: Any) -> Any:
+    """The schema without logical types: timestamps read and write as integers."""
+    if isinstance(node, dict):
+        return {key: plain(value) for key, value in node.items() if key != "logicalType"}
+    return [plain(item) for item in node] if isinstance(node, list) else node
+
+
+def units(declared: Any) -> dict[str, str]:
+    """Logical types of a record's integer fields, nullable ones too, by name.
+
+    Empty for what is no record.
+    """
+    fields = declared.get("fields", []) if isinstance(declared, dict) else []
+    return {
+        field["name"]: branch["logicalType"]
+        for field in fields
+        for branch in _branches(field["type"])
+        if isinstance(branch, dict)
+        and branch.get("type") in ("int", "long")
+        and "logicalType" in branch
+    }
+
+
+def _branches(kind: Any) -> list[Any]:
+    return kind if isinstance(kind, list) else [kind]
+
+
+def _names(kind: Any) -> Iterator[str]:
+    """Names of the types that a field's type, or its union, is of."""
+    for branch in _branches(kind):
+        name = branch["type"] if isinstance(branch, dict) else branch
+        if isinstance(name, str):
+            yield name
+
+
+def _holds_floats(kind: Any) -> bool:
+    """Whether it is an array or a map, nullable or not, of floating-point numbers."""
+    inner = (
+        branch.get("items", branch.get("values"))
+        for branch in _branches(kind)
+        if isinstance(branch, dict)
+    )
+    return any(_FLOATS & {*_names(one)} for one in inner if one is not None)

@@ -1,0 +1,1 @@
+"""The cluster's jobs: Flink's REST client, submission, the keeper."""

@@ -1,0 +1,285 @@
+"""Flink's session cluster from the pip package.
+
+Configuration, memory, command lines, the folder of jars.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+from urllib.parse import urlparse
+
+import yaml
+
+from config.errors import UserError
+from config.settings import Settings
+from millrace.stack.files import write
+from millrace.stack.layout import Layout
+from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
+
+MEBI = 1024 * 1024
+# The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's
+# defaults.
+METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
+MANAGED = 128  # for the buffers of SQL's own operators: they refuse a slot with little, whatever the size of the rest
+# Of what is left after those: block cache and write buffers of all jobs together. The kernel keeps
+# heads of hot keys in two fifths of the heap (HeapBudget.java).
+ROCKSDB_FRACTION = 0.4
+KEPT_LIBS = 5
+
+LOG4J = """\
+monitorInterval = 30
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = console
+appender.console.name = console
+appender.console.type = Console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c{1} %x - %m%n
+logger.kafka.name = org.apache.kafka
+logger.kafka.level = WARN
+logger.checkpoints.name = org.apache.flink.runtime.checkpoint.CheckpointCoordinator
+logger.checkpoints.level = WARN
+logger.metrics.name = org.apache.flink.metrics.MetricGroup
+logger.metrics.level = ERROR
+logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
+logger.netty.level = OFF
+"""
+
+
+def mebibytes(size: str) -> int:
+    """`"2048m"`, `"2g"` → MiB. Raises `UserError` for anything else."""
+    match = re.fullmatch(r"(\d+)\s*([mg])b?", size.strip().lower())
+    if not match:
+        raise UserError(f"memory size {size!r} is not a number followed by m or g")
+    return int(match[1]) * (1024 if match[2] == "g" else 1)
+
+
+def taskmanager_memory(total: str) -> dict[str, int]:
+    """MiB of each part of a TaskManager's process.
+
+    Flink's own scripts work this out with a JVM of their own, at 1.5 s a start; the sum is simple
+    enough to do here. Raises `UserError` below 896m or for what is no size.
+    https://nightlies.apache.org/flink/flink-docs-release-2.1/docs/deployment/memory/mem_setup_tm/
+    """
+    rest = mebibytes(total) - METASPACE - OVERHEAD - NETWORK - FRAMEWORK_HEAP - FRAMEWORK_OFF_HEAP
+    if rest < 256:
+        raise UserError(f"flink_taskmanager_memory={total} is too small: at least 896m")
+    rocksdb = int((rest - MANAGED) * ROCKSDB_FRACTION)
+    return {"rocksdb": rocksdb, "managed": MANAGED, "task_heap": rest - MANAGED - rocksdb}
+
+
+def config(settings: Settings) -> dict[str, object]:
+    """`config.yaml`, flat keys.
+
+    The same in every container: what a process binds is on its command line.
+    """
+    memory = taskmanager_memory(settings.flink_taskmanager_memory)
+    rest = urlparse(settings.flink_rest)
+    state = settings.state_dir / "flink"
+    return {
+        "jobmanager.rpc.address": rest.hostname,
+        "jobmanager.rpc.port": settings.port("flink_rpc"),
+        "rest.address": rest.hostname,
+        "rest.port": rest.port,
+        "rest.bind-port": str(settings.port("flink_rest")),
+        "web.submit.enable": False,
+        "blob.server.port": str(settings.port("flink_blob")),
+        "taskmanager.rpc.port": str(settings.port("flink_taskmanager")),
+        "taskmanager.data.port": settings.port("flink_data"),
+        # A fixed name: a TaskManager that comes back takes the place of the one that was killed at
+        # once.
+        "taskmanager.resource-id": "taskmanager",
+        "taskmanager.numberOfTaskSlots": settings.flink_task_slots,
+        "taskmanager.cpu.cores": float(settings.flink_task_slots),
+        "taskmanager.memory.task.heap.size": f"{memory['task_heap']}m",
+        "taskmanager.memory.task.off-heap.size": "0m",
+        "taskmanager.memory.managed.size": f"{memory['managed']}m",
+        "taskmanager.memory.network.min": f"{NETWORK}m",
+        "taskmanager.memory.network.max": f"{NETWORK}m",
+        "taskmanager.memory.framework.heap.size": f"{FRAMEWORK_HEAP}m",
+        "taskmanager.memory.framework.off-heap.size": f"{FRAMEWORK_OFF_HEAP}m",
+        "taskmanager.memory.jvm-metaspace.size": f"{METASPACE}m",
+        "taskmanager.memory.jvm-overhead.min": f"{OVERHEAD}m",
+        "taskmanager.memory.jvm-overhead.max": f"{OVERHEAD}m",
+        "parallelism.default": settings.flink_parallelism,
+        "state.backend.type": "rocksdb",
+        "state.backend.rocksdb.use-bloom-filter": True,
+        # One cache that every job of the TaskManager takes what it needs of. Managed memory would
+        # give each slot its share, and a job that is alone would leave the others' unused
+        # (docs/decisions/0007).
+        "state.backend.rocksdb.memory.managed": False,
+        "state.backend.rocksdb.memory.fixed-per-tm": f"{memory['rocksdb']}m",
+        # A checkpoint flushes what is in the write buffer while the task waits: 64 MB, the default,
+        # would be a pause.
+        "state.backend.rocksdb.writebuffer.size": "32mb",
+        # And its files are copied while events go on: one thread leaves them the other core.
+        "state.backend.rocksdb.checkpoint.transfer.thread.num": 1,
+        # Most of a cold key's cost is to unpack the block it is in; Snappy takes three times as
+        # long.
+        "state.backend.rocksdb.compression.per.level": "LZ4_COMPRESSION",
+        "execution.checkpointing.incremental": True,
+        "execution.checkpointing.interval": f"{settings.flink_checkpoint_interval_ms} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.timeout": "2 min",
+        # A checkpoint that fails (a broker away) is tried again; it is no reason to throw the job's
+        # work away.
+        "execution.checkpointing.tolerable-failed-checkpoints": 1000,
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.num-retained": 2,
+        "execution.checkpointing.dir": uri(state / "checkpoints"),
+        "execution.checkpointing.savepoint-dir": uri(state / "savepoints"),
+        "execution.buffer-timeout.interval": f"{settings.flink_buffer_timeout_ms} ms",
+        "pipeline.object-reuse": True,
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "200 ms",
+        "restart-strategy.exponential-delay.backoff-multiplier": 1.5,
+        "restart-strategy.exponential-delay.max-backoff": "5 s",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
+        # A killed TaskManager is given up after two unanswered calls, a silent one after 8 s.
+        "heartbeat.interval": 1000,
+        "heartbeat.timeout": 8000,
+        "heartbeat.rpc-failure-threshold": 2,
+        "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+        "classloader.check-leaked-classloader": False,
+        "python.client.executable": str(Layout.of(settings).flink_python),
+        "python.executable": str(Layout.of(settings).flink_python),
+        "env.java.opts.all": java_options(Layout.of(settings)),
+    }
+
+
+def uri(path: Path) -> str:
+    """A folder for Flink.
+
+    As it is: Flink takes the `%40` that `as_uri` makes of an @ for the folder's own name.
+    """
+    return f"file://{path}"
+
+
+def java_options(layout: Layout) -> str:
+    """The `--add-opens` that Flink's own configuration gives every JVM from 17 on.
+
+    Raises `UserError` without PyFlink.
+    """
+    shipped = layout.flink_home / "conf" / "config.yaml"
+    if not shipped.exists():
+        raise UserError(f"no PyFlink in {layout.root / '.venv-flink'}: type `make setup`")
+    return str(yaml.safe_load(shipped.read_text())["env"]["java"]["opts"]["all"])
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What Flink's scripts and processes find their folders by."""
+    layout = Layout.of(settings)
+    return {
+        # The slash: Flink's scripts list it with `find`, which does not follow a link by itself.
+        "FLINK_LIB_DIR": f"{layout.flink_lib}/",
+        "FLINK_CONF_DIR": str(layout.flink_conf),
+        "FLINK_LOG_DIR": str(layout.logs),
+        "FLINK_PLUGINS_DIR": str(layout.flink_home / "plugins"),
+        "JAVA_HOME": str(Path(java()).resolve().parent.parent),
+    }
+
+
+def jobmanager(settings: Settings) -> tuple[str, ...]:
+    """The JobManager's command line. Raises `UserError` below 512m."""
+    heap = mebibytes(settings.flink_jobmanager_memory) - 256
+    if heap < 256:
+        raise UserError(
+            f"flink_jobmanager_memory={settings.flink_jobmanager_memory} is too small: at least 512m"
+        )
+    options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m")
+    main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+    bound = (f"-Djobmanager.bind-host={settings.host}", f"-Drest.bind-address={settings.host}")
+    return (*_java(settings, options, main, "jobmanager"), *bound, "--executionMode", "cluster")
+
+
+def taskmanager(settings: Settings) -> tuple[str, ...]:
+    """The TaskManager's command line."""
+    heap = taskmanager_memory(settings.flink_taskmanager_memory)["task_heap"] + FRAMEWORK_HEAP
+    options = (
+        f"-Xms{heap}m",
+        f"-Xmx{heap}m",
+        f"-XX:MaxDirectMemorySize={FRAMEWORK_OFF_HEAP + NETWORK}m",
+        f"-XX:MaxMetaspaceSize={METASPACE}m",
+    )
+    main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+    bound = (f"-Dtaskmanager.host={settings.host}", f"-Dtaskmanager.bind-host={settings.host}")
+    return (*_java(settings, options, main, "taskmanager"), *bound)
+
+
+def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) -> tuple[str, ...]:
+    layout = Layout.of(settings)
+    return (
+        java(),
+        *options,
+        "-XX:+UseG1GC",
+        *COMPILE_LAST,
+        *java_options(layout).split(),
+        temporary(layout, name),
+        f"-Dlog4j.configurationFile={layout.flink_conf / 'log4j-console.properties'}",
+        "-cp",
+        f"{layout.flink_lib}/*",
+        main,
+        "--configDir",
+        str(layout.flink_conf),
+        f"-Dio.tmp.dirs={layout.scratch(name)}",
+        f"-Dmetrics.reporter.prom.port={settings.port(f'flink_{name}_metrics')}",
+    )
+
+
+def prepare(settings: Settings, name: str) -> None:
+    """Write the configuration and empty the process's scratch folder (a killed one leaves its RocksDB files there)."""
+    layout = Layout.of(settings)
+    conf = layout.flink_conf
+    write(conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))
+    for log4j in ("log4j-console.properties", "log4j-cli.properties"):
+        write(conf / log4j, LOG4J)
+    clear_temporary(layout, name)
+    for folder in (layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    if name == "jobmanager" or not layout.flink_lib.exists():
+        link_lib(layout, assemble(layout))
+
+
+def assemble(layout: Layout) -> Path:
+    """The folder of jars for what is built now, made when missing.
+
+    Its name holds the hash of what is in it, the kernel's jar is copied under a name with its hash:
+    a jar that a running cluster has open is never overwritten, and a rebuilt kernel is a new
+    folder. The oldest folders go. Raises `UserError` where jars are missing.
+    """
+    shipped = sorted((layout.flink_home / "lib").glob("*.jar"))
+    fetched = sorted(layout.flink_jars.glob("*.jar"))
+    if not shipped or not fetched:
+        empty = layout.flink_jars if shipped else layout.flink_home / "lib"
+        raise UserError(f"Flink's jars are missing in {empty}: type `make setup`")
+    kernel = layout.kernel_jar
+    kernel_hash = hashlib.sha256(kernel.read_bytes()).hexdigest()[:12] if kernel.exists() else None
+    identity = "\n".join([str(path) for path in (*shipped, *fetched)] + [kernel_hash or "none"])
+    folder = layout.build / "flink" / f"lib-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+    if folder.exists():
+        return folder
+    making = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    for jar in (*shipped, *fetched):
+        (making / jar.name).symlink_to(jar)
+    if kernel_hash:
+        shutil.copyfile(kernel, making / f"millrace-kernel-{kernel_hash}.jar")
+    making.rename(folder)
+    for old in sorted(folder.parent.glob("lib-*"), key=lambda path: path.stat().st_mtime)[
+        :-KEPT_LIBS
+    ]:
+        shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def link_lib(layout: Layout, folder: Path) -> None:
+    """Make `FLINK_LIB_DIR` point to `folder`, atomically."""
+    layout.flink_lib.parent.mkdir(parents=True, exist_ok=True)
+    making = layout.flink_lib.with_name(f".lib.{os.getpid()}")
+    making.unlink(missing_ok=True)
+    making.symlink_to(folder)
+    making.replace(layout.flink_lib)

@@ -1,0 +1,60 @@
+"""Which Java, and what every long-lived one is told."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from config.errors import UserError
+from millrace.stack.layout import Layout
+
+# A JVM that has just started compiles for a minute, at its work's priority; on few cores the work
+# waits, and a third of the first second's payments come late. So compilers get what is left over
+# (docs/decisions/0007). Where the process is not root the JVM warns that it may not raise a
+# thread's priority; lowering one needs no right.
+COMPILE_LAST = ("-XX:ThreadPriorityPolicy=1", "-XX:CompilerThreadPriority=10")
+
+OLDEST = 17  # what Kafka and the kernel are compiled for
+
+
+def temporary(layout: Layout, name: str) -> str:
+    """The option that keeps a process's temporary files (native libraries, web caches) out of the system's folder."""
+    return f"-Djava.io.tmpdir={layout.scratch(name)}"
+
+
+def clear_temporary(layout: Layout, name: str) -> None:
+    """Empty the folder that `temporary` names."""
+    shutil.rmtree(layout.scratch(name), ignore_errors=True)
+    layout.scratch(name).mkdir(parents=True, exist_ok=True)
+
+
+def java() -> str:
+    """The Java to run everything with.
+
+    `JAVA_HOME` when that is 17 or newer, else Debian's JDK 17, else the path's.
+
+    Raises `UserError` when there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    if home and (Path(home) / "bin" / "java").exists() and _version(Path(home)) >= OLDEST:
+        return str(Path(home) / "bin" / "java")
+    debian = sorted(Path("/usr/lib/jvm").glob("java-17-openjdk-*/bin/java"))
+    found = str(debian[0]) if debian else shutil.which("java")
+    if not found:
+        raise UserError(
+            "no Java found: type `make setup` (it installs openjdk-17-jdk-headless) or set JAVA_HOME"
+        )
+    return found
+
+
+def _version(home: Path) -> int:
+    """The major version that a Java says of itself in `release`; 0 when it says none."""
+    release = home / "release"
+    found = re.search(
+        r'^JAVA_VERSION="(?:1\.)?(\d+)',
+        release.read_text() if release.exists() else "",
+        re.MULTILINE,
+    )
+    return int(found[1]) if found else 0

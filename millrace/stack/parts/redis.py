@@ -1,0 +1,53 @@
+"""Redis, with its append-only file.
+
+What was answered survives a kill, but for the last two seconds.
+"""
+
+from __future__ import annotations
+
+from config.settings import Settings
+from millrace.stack.files import write
+from millrace.stack.layout import Layout
+
+
+def configuration(settings: Settings) -> dict[str, str]:
+    """`redis.conf`."""
+    return {
+        "bind": settings.host,
+        "port": str(settings.port("redis")),
+        "dir": quoted(str(settings.state_dir / "redis")),
+        "appendonly": "yes",
+        # While a sync is slow an answer runs up to two seconds ahead of the file. The consumers
+        # know: their commits trail by more, and they read again after a restart
+        # (docs/decisions/0005). "always" triples p99.
+        "appendfsync": "everysec",
+        # Snapshots would only repeat what the append-only file holds.
+        "save": '""',
+        "daemonize": "no",
+        "protected-mode": "no",
+        # A rewrite of the file while a second of it is being synced must not stall the writes.
+        "no-appendfsync-on-rewrite": "yes",
+        # A rewrite takes a core for seconds: every doubling beyond this is seldom enough to be no
+        # part of p99.
+        "auto-aof-rewrite-min-size": "1gb",
+    }
+
+
+def quoted(text: str) -> str:
+    """A value as `redis.conf` needs it when it may hold spaces or quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def command(settings: Settings) -> tuple[str, ...]:
+    """Redis's command line."""
+    return ("redis-server", str(settings.state_dir / "redis" / "redis.conf"))
+
+
+def prepare(settings: Settings) -> None:
+    """Write the configuration."""
+    home = Layout.of(settings).state / "redis"
+    write(
+        home / "redis.conf",
+        "".join(f"{key} {value}\n" for key, value in configuration(settings).items()),
+    )

@@ -1,0 +1,300 @@
+"""The synchronous question over an asynchronous path.
+
+Produce an event, wait for its answer on another topic.
+
+Three threads beside the event loop: one serves the producer's confirmations, one reads the answers
+from the topic's end, one looks after registry and brokers. None ever ends before `close`: whatever
+a step raises is told in `trouble` and the step tried again. Every API process reads all answers and
+keeps those that somebody here waits for, so any number of them can run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from config.errors import RetryableError, UserError, without_credentials
+from ingestion.kafka.producer import producer_config
+from ingestion.wire.codec import Codec, UnreadableError
+
+log = structlog.get_logger(__name__)
+kafka_log = logging.getLogger("kafka")
+
+RETRY_S = 1.0
+REFRESH_S = 30.0  # between two looks at the brokers when none of them complains
+QUEUE = {"linger.ms": 0, "socket.nagle.disable": True, "queue.buffering.max.messages": 10_000}
+
+
+class AwayError(Exception):
+    """The event cannot be taken now; the message says why."""
+
+
+class Gateway:
+    """`ask` an event into `requests` and get its answer from `answers`, matched by the answer's key.
+
+    `trouble`: by part, what keeps it from working now, for a person; empty when all is well.
+    `give_up_ms`: how long an event may wait for its confirmation.
+    """
+
+    PARTS = ("registry", "kafka", "confirmations", "answers")
+
+    def __init__(
+        self, bootstrap: str, codec: Codec, requests: str, answers: str, *, give_up_ms: int = 10_000
+    ) -> None:
+        self._codec, self._requests, self._answers = codec, requests, answers
+        self._bootstrap, self._give_up_ms = bootstrap, give_up_ms
+        self._producer, self._consumer = self._new_producer(), self._new_consumer()
+        self._fatal: KafkaError | None = None
+        self._waiting: defaultdict[bytes, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
+        self._partitions: frozenset[int] = frozenset()  # of the answers, as the brokers list them
+        self._followed: frozenset[int] = frozenset()  # those that are read
+        self._stop, self._due, self._listed = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
+        self._threads: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.trouble: dict[str, str] = dict.fromkeys(self.PARTS, "not asked yet")
+
+    def start(self) -> None:
+        """Start the threads. Call inside the event loop that asks."""
+        self._loop = asyncio.get_running_loop()
+        for work in (self._serve, self._listen, self._watch):
+            thread = threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    async def close(self) -> None:
+        """Stop the threads; what was produced is still sent, for two seconds at most."""
+        self._stop.set()
+        self._due.set()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(self._producer.flush, 2.0)
+
+    def encode(self, record: dict[str, Any]) -> bytes:
+        """The request's bytes. Raises `AwayError` (no schema id yet) or RefusedError."""
+        trouble = self.trouble.get("registry")
+        if trouble is not None:
+            raise AwayError(f"schema registry: {trouble}")
+        return self._codec.encode(self._requests, record)
+
+    def expect(self, key: bytes) -> asyncio.Future[dict[str, Any]]:
+        """A future for the answer to `key`. Pair with `forget`."""
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[key].append(future)
+        return future
+
+    def forget(self, key: bytes, future: asyncio.Future[dict[str, Any]]) -> None:
+        """Nobody waits for it any more."""
+        self._waiting[key].remove(future)
+        if not self._waiting[key]:
+            del self._waiting[key]
+
+    def produce(self, key: str, value: bytes) -> asyncio.Future[None]:
+        """Send; the future is done when the broker has it, or fails with `AwayError`.
+
+        Raises `AwayError` if full.
+        """
+        loop = asyncio.get_running_loop()
+        sent: asyncio.Future[None] = loop.create_future()
+        sent.add_done_callback(asyncio.Future.exception)  # seen, also when nobody waits any more
+
+        def settle(error: KafkaError | None) -> None:
+            if sent.done():
+                return
+            if error is None:
+                sent.set_result(None)
+            else:
+                sent.set_exception(AwayError(error.str()))
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                self._due.set()  # a broker that hangs says nothing of itself
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, error)
+
+        try:
+            self._producer.produce(self._requests, value, key, on_delivery=delivered)
+        except (BufferError, KafkaException) as error:
+            raise AwayError(f"the producer takes no more: {error}") from error
+        return sent
+
+    # Threads
+
+    def _try(self, part: str, step: Callable[[], None]) -> bool:
+        """Do a step of a thread's work, and say whether it went well.
+
+        What it raises is the part's trouble until then.
+
+        Catches everything: nobody would notice a thread that ended.
+        """
+        try:
+            step()
+        except Exception as error:
+            trouble = _told(error)
+            if self.trouble.get(part) != trouble:
+                log.warning("in trouble", part=part, error=trouble)
+            self.trouble[part] = trouble
+            self._stop.wait(RETRY_S)
+            return False
+        if self.trouble.pop(part, None) is not None:
+            log.info("in order", part=part)
+        return True
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            self._try("confirmations", self._confirm)
+
+    def _confirm(self) -> None:
+        self._producer.poll(0.5)
+        if self._fatal is not None:
+            self._renew(self._fatal)
+
+    def _renew(self, fatal: KafkaError) -> None:
+        """Take a new producer: one that failed fatally takes nothing any more."""
+        old, self._producer = self._producer, self._new_producer()
+        old.purge()
+        old.flush(2.0)  # tells whoever waits for a confirmation
+        self._fatal = None
+        raise AwayError(f"the producer failed, a new one takes its place: {fatal.str()}")
+
+    def _fault(self, error: KafkaError) -> None:
+        """From the producer.
+
+        Only a look tells an outage from idle connections that the brokers closed.
+        """
+        if error.fatal():
+            self._fatal = error
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._due.set()
+
+    def _watch(self) -> None:
+        while not self._stop.is_set():
+            self._due.clear()
+            prepared, seen = self._try("registry", self._prepare), self._try("kafka", self._look)
+            if prepared and seen:
+                self._due.wait(REFRESH_S)
+
+    def _prepare(self) -> None:
+        self._codec.encoder(self._requests)
+
+    def _look(self) -> None:
+        """See whether a broker answers, and which partitions there are by now."""
+        topics = self._producer.list_topics(timeout=2).topics  # all: asking for one could create it
+        for name in (self._requests, self._answers):
+            if name not in topics or not topics[name].partitions:
+                raise AwayError(f"no topic {name}: run `millrace topics apply`")
+        self._partitions = frozenset(topics[self._answers].partitions)
+        self._listed.set()
+
+    def _listen(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self._listed.wait(0.5):
+                    self._try("answers", self._hear)
+        finally:
+            self._consumer.close()
+
+    def _hear(self) -> None:
+        new = self._partitions - self._followed
+        if new:
+            self._follow(new)
+        message = self._consumer.poll(0.5)
+        if message is not None:
+            self._take(message)
+
+    def _follow(self, new: frozenset[int]) -> None:
+        """Read further partitions.
+
+        Those added while we run from their beginning, which nobody has read.
+
+        The first ones from where they end now, by number: an end that is resolved later could skip
+        an answer.
+        """
+        starts = (
+            dict.fromkeys(new, OFFSET_BEGINNING)
+            if self._followed
+            else {place: self._end(place) for place in new}
+        )
+        self._consumer.incremental_assign(
+            [TopicPartition(self._answers, *start) for start in starts.items()]
+        )
+        self._followed |= new
+
+    def _end(self, partition: int) -> int:
+        end: int = self._consumer.get_watermark_offsets(
+            TopicPartition(self._answers, partition), timeout=2
+        )[1]
+        return end
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            log.warning("kafka", error=error.str())
+            return
+        key = message.key()
+        if key not in self._waiting:
+            return
+        try:
+            answer = self._codec.decode(self._answers, message.value())
+        except (UnreadableError, RetryableError) as trouble:
+            log.warning(
+                "answer not read", error=str(trouble)
+            )  # whoever waits gets its link at the deadline
+            return
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deliver, key, answer)
+
+    def _deliver(self, key: bytes, answer: dict[str, Any]) -> None:
+        for future in self._waiting.get(key, ()):
+            if not future.done():
+                future.set_result(answer)
+
+    # Clients
+
+    def _new_producer(self) -> Producer:
+        overrides = {**QUEUE, "delivery.timeout.ms": self._give_up_ms, "error_cb": self._fault}
+        return Producer(
+            producer_config(self._bootstrap, "millrace-api", **overrides), logger=kafka_log
+        )
+
+    def _new_consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                # never subscribed, never committed: the client asks for a name
+                "group.id": "millrace-api",
+                "enable.auto.commit": False,
+                "socket.nagle.disable": True,
+                "reconnect.backoff.max.ms": 1000,
+            },
+            logger=kafka_log,
+        )
+
+
+def _told(error: Exception) -> str:
+    """The error for a person, fit for /readyz."""
+    if isinstance(error, KafkaException):
+        text = error.args[0].str()
+    elif isinstance(error, AwayError | RetryableError | UserError):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return without_credentials(text)

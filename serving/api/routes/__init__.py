@@ -1,1 +1,0 @@
-"""One module a product, named like its consumer in config/products.yaml."""

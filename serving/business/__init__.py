@@ -1,0 +1,1 @@
+"""Business metrics of the shop: keys, consumer, routes."""

@@ -1,0 +1,1 @@
+"""Card fraud: keys, consumer, routes."""

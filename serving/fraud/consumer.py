@@ -1,0 +1,145 @@
+"""Scores payments: fraud-features in, decision into Redis and onto fraud-scores."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from config.errors import RetryableError
+from config.settings import Settings
+from domain.fraud.features import FRAUD
+from domain.fraud.policy import reasons
+from ingestion import schema
+from serving.consumers.product import Incoming, Result
+from serving.consumers.run import run
+from serving.shelf import Model, Shelf
+from serving.store import Index, Write
+from serving.times import document_of, record_of
+
+TRAIN = "millrace train fraud --simulate"
+RECENT = 50
+TIMES = ("event_time", "produced_at", "features_at", "scored_at")
+FIELDS = frozenset(field["name"] for field in schema.load("FraudScore")["fields"])
+CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount")
+
+
+class Fraud:
+    """The product of serving/consumers/product.py for card fraud."""
+
+    name = "fraud"
+    topic = "fraud-features"
+    output: str | None = "fraud-scores"
+
+    def __init__(self, shelf: Shelf, now: Callable[[], float] = time.time) -> None:
+        self._shelf, self._now = shelf, now
+
+    def missing(self) -> str | None:
+        """A model, at first."""
+        return self._shelf.trouble if self._shelf.empty else None
+
+    def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        """Score a batch.
+
+        Raises `RetryableError` when rows carry a feature-set version that no model is for.
+        """
+        versions = {row.record["feature_set_version"] for row in batch}
+        if len(versions) == 1:
+            return self._score(self._model(versions.pop()), batch)
+        results: dict[int, Result] = {}
+        for version in versions:  # an upgrade in the middle of a backlog
+            places = [
+                place
+                for place, row in enumerate(batch)
+                if row.record["feature_set_version"] == version
+            ]
+            scored = self._score(self._model(version), [batch[place] for place in places])
+            results.update(zip(places, scored, strict=True))
+        return [results[place] for place in range(len(batch))]
+
+    def _model(self, version: str) -> Model:
+        model = self._shelf.model(version) or self._shelf.search(version)
+        if model is None:
+            cure = "run `millrace train fraud`"
+            if version != FRAUD.version:
+                cure += f"; this process still declares {FRAUD.version}: if that is out of date, restart it"
+            raise RetryableError(
+                f"rows carry feature set {version}, for which there is no model: {cure}"
+            )
+        return model
+
+    def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
+        rows = np.array(
+            [[row.record[name] for name in model.features] for row in batch], dtype=np.float64
+        )
+        scores = [float(score) for score in model.predict(rows)]
+        decisions = [model.thresholds.decide(score) for score in scores]
+        flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
+        told: list[list[str]] = [[] for _ in batch]
+        if (
+            flagged
+        ):  # the contributions cost ten times the score, and nobody asks why a payment passed
+            for place, contributions in zip(
+                flagged, model.contributions(rows[flagged]), strict=True
+            ):
+                told[place] = list(reasons(decisions[place], contributions))
+        scored_at = int(self._now() * 1000)
+        return [
+            _result(
+                {
+                    **{name: row.record[name] for name in CARRIED},
+                    "score": scores[place],
+                    "decision": decisions[place],
+                    "reasons": told[place],
+                    "model_version": model.version,
+                    "feature_set_version": row.record["feature_set_version"],
+                    "late": row.record["late"],
+                    "sequence": row.record["sequence"],
+                    "produced_at": row.record["produced_at"],
+                    "features_at": row.timestamp,
+                    "scored_at": scored_at,
+                }
+            )
+            for place, row in enumerate(batch)
+        ]
+
+    def restore(self, data: bytes) -> dict[str, Any]:
+        """The FraudScore behind stored bytes.
+
+        Of one stored by another release what the schema has now.
+
+        What it has gained since has a default, which the encoder fills in.
+        """
+        return {
+            name: value
+            for name, value in record_of(orjson.loads(data), TIMES).items()
+            if name in FIELDS
+        }
+
+
+def _result(record: dict[str, Any]) -> Result:
+    customer = record["customer_id"]
+    write = Write(
+        key=f"fraud:tx:{record['transaction_id']}",
+        event_time=record["event_time"],
+        sequence=record["sequence"],
+        data=orjson.dumps(document_of(record, TIMES)),
+        latest=f"fraud:customer:{customer}",
+        index=Index(f"fraud:recent:{customer}", RECENT),
+    )
+    return Result(write, record["produced_at"], record["transaction_id"], record)
+
+
+def make(configured: Settings) -> Fraud:
+    """The product with its shelf of models, watched."""
+    shelf = Shelf(configured.state_dir / "models" / "fraud", frozenset(FRAUD.model), TRAIN)
+    shelf.watch(1.0, threading.Event())
+    return Fraud(shelf)
+
+
+if __name__ == "__main__":
+    run(Fraud.name, make)

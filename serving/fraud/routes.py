@@ -1,0 +1,266 @@
+"""`/v1/fraud`: decisions on payments."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import orjson
+from fastapi import APIRouter, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ingestion.wire.codec import RefusedError
+from serving.api.context import Context, of
+from serving.api.gateway import AwayError, Gateway
+from serving.api.lean import LeanRoute
+from serving.api.problems import Problem, described, exemplified
+from serving.fraud.types import Customer, Pending, Score, Transaction
+from serving.times import document_of, iso, milliseconds
+
+RECENT = 50
+AHEAD_MS = 5 * 60 * 1000
+REMEMBERED = 50_000
+TIMES = ("event_time", "produced_at", "features_at", "scored_at")
+
+lookups = APIRouter(prefix="/v1/fraud", tags=["fraud"], route_class=LeanRoute)
+payments = APIRouter(prefix="/v1/fraud", tags=["fraud"])
+routers = (lookups, payments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    event_time: int
+    value: bytes
+    confirmed: asyncio.Future[None]
+
+    def failed(self) -> bool:
+        return self.confirmed.done() and self.confirmed.exception() is not None
+
+
+class Submissions:
+    """Payments that this process produced lately.
+
+    A repetition waits for the first one instead of producing again.
+
+    One whose delivery failed may have arrived all the same, so its repetition is the same event to
+    the byte: rolling features recognise what they have counted by id and time.
+    """
+
+    def __init__(self, gateway: Gateway, size: int = REMEMBERED) -> None:
+        self.gateway, self._size = gateway, size
+        self._sent: OrderedDict[str, _Sent] = OrderedDict()
+
+    def submit(self, payment: Transaction, now: int) -> asyncio.Future[None]:
+        """The confirmation of the payment, produced now unless it was before. `now` in ms.
+
+        Raises `AwayError`, RefusedError, and `Problem` for a time in the future or another
+        payment's id.
+        """
+        before = self._sent.get(payment.transaction_id)
+        event_time = _event_time(payment)
+        if event_time is None:
+            event_time = now if before is None else before.event_time
+        elif (
+            event_time > now + AHEAD_MS
+        ):  # it would push the customer's real payments out of their windows
+            raise Problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY, "event_time lies more than 5 minutes in the future"
+            )
+        value = self.gateway.encode({**payment.model_dump(), "event_time": event_time})
+        if before is not None and before.value != value:
+            raise Problem(HTTPStatus.CONFLICT, _taken_by_another(payment.transaction_id))
+        if before is not None and not before.failed():
+            return before.confirmed
+        confirmed = self.gateway.produce(payment.customer_id, value)
+        self._sent[payment.transaction_id] = _Sent(event_time, value, confirmed)
+        if len(self._sent) > self._size:
+            self._sent.popitem(last=False)
+        return confirmed
+
+
+@asynccontextmanager
+async def lifespan(context: Context) -> AsyncIterator[None]:
+    """The gateway between payments and their scores."""
+    gateway = Gateway(
+        context.settings.kafka_bootstrap, context.codec, "transactions", "fraud-scores"
+    )
+
+    def check(name: str) -> Any:
+        async def ask() -> str | None:
+            return gateway.trouble.get(name)
+
+        return ask
+
+    context.checks.update({name: check(name) for name in gateway.PARTS})
+    context.parts["fraud"] = Submissions(gateway)
+    gateway.start()
+    try:
+        yield
+    finally:
+        await gateway.close()
+
+
+def _key(transaction_id: str) -> str:
+    return f"fraud:tx:{transaction_id}"
+
+
+def _event_time(payment: Transaction) -> int | None:
+    return None if payment.event_time is None else milliseconds(payment.event_time.isoformat())
+
+
+def _taken_by_another(transaction_id: str) -> str:
+    return f"transaction {transaction_id} is another payment (customer, terminal, amount or time); ids are never reused"
+
+
+def _own(payment: Transaction, document: dict[str, Any]) -> None:
+    """Raise `Problem` unless the decision is on this payment: nobody gets another payment's."""
+    asked: dict[str, Any] = {
+        name: getattr(payment, name) for name in ("customer_id", "terminal_id", "amount")
+    }
+    event_time = _event_time(payment)
+    if event_time is not None:
+        asked["event_time"] = iso(event_time)
+    if not asked.items() <= document.items():
+        raise Problem(HTTPStatus.CONFLICT, _taken_by_another(payment.transaction_id))
+
+
+@lookups.get(
+    "/transactions/{transaction_id:rest}",
+    summary="The decision on a payment",
+    response_model=Score,
+    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def transaction(
+    request: Request,
+    transaction_id: Annotated[str, Path(description="as it was sent", examples=["tx-42"])],
+) -> Response:
+    """The first and only decision on this payment: rescoring or repeating it changes nothing."""
+    data = await of(request).values.get(_key(transaction_id))
+    if data is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of transaction {transaction_id}")
+    return Response(data, media_type="application/json")
+
+
+@lookups.get(
+    "/customers/{customer_id:rest}",
+    summary="A customer's latest and recent decisions",
+    response_model=Customer,
+    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def customer(
+    request: Request,
+    customer_id: Annotated[str, Path(description="as in the payments", examples=["c-7"])],
+) -> Response:
+    """`latest` by event time, `recent`: the newest 50, newest first."""
+    values = of(request).values
+    latest, recent = await asyncio.gather(
+        values.get(f"fraud:customer:{customer_id}"),
+        values.newest(f"fraud:recent:{customer_id}", RECENT),
+    )
+    if latest is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of customer {customer_id}")
+    body = b'{"customer_id":%b,"latest":%b,"recent":[%b]}' % (
+        orjson.dumps(customer_id),
+        latest,
+        b",".join(recent),
+    )
+    return Response(body, media_type="application/json")
+
+
+@payments.post(
+    "/transactions",
+    summary="May this payment pass?",
+    response_model=Score,
+    responses={
+        HTTPStatus.ACCEPTED: {
+            "model": Pending,
+            "description": "Taken, not decided within the deadline",
+        },
+        **exemplified(HTTPStatus.CONFLICT, _taken_by_another("tx-42"), "/v1/fraud/transactions"),
+        **described(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        ),
+    },
+)
+async def decide(
+    request: Request,
+    payment: Transaction,
+    deadline_ms: Annotated[
+        int | None,
+        Query(
+            ge=1,
+            le=30_000,
+            description="milliseconds to wait for the decision; MILLRACE_SCORE_DEADLINE_MS (1000) if absent",
+        ),
+    ] = None,
+) -> Response:
+    """The payment takes the way of every event.
+
+    The answer is its score, or 202 and a link when the deadline is over.
+
+    503 means that the payment was not taken, or that it is not known whether it was: repeat the
+    request. With `event_time` that is always safe, since the same payment at the same time counts
+    once. Without, it is safe with the API process that took the request first, as long as that
+    remembers it (until a restart, or 50,000 payments later), and with any once the decision is
+    stored; before that, another process sends a second event at its own time: the first decision
+    stays, but both count in the customer's and the terminal's history.
+    """
+    context = of(request)
+    submissions: Submissions = context.parts["fraud"]
+    seconds = (deadline_ms or context.settings.score_deadline_ms) / 1000
+    until = asyncio.get_running_loop().time() + seconds
+    key = payment.transaction_id.encode()
+    answer = submissions.gateway.expect(
+        key
+    )  # before anything else: the score could come between two steps
+    try:
+        stored = await context.values.get(_key(payment.transaction_id))
+        if stored is not None:
+            _own(payment, orjson.loads(stored))
+            return Response(stored, media_type="application/json")
+        sent = _taken(submissions, payment)
+        left = until - asyncio.get_running_loop().time()
+        await asyncio.wait({answer}, timeout=max(0.0, left))
+    finally:
+        submissions.gateway.forget(key, answer)
+    if answer.done():
+        document = document_of(answer.result(), TIMES)
+        _own(
+            payment, document
+        )  # another process may have taken another payment under this id, and first
+        return Response(orjson.dumps(document), media_type="application/json")
+    return _pending(payment.transaction_id, sent)
+
+
+def _taken(submissions: Submissions, payment: Transaction) -> asyncio.Future[None]:
+    try:
+        return submissions.submit(payment, int(time.time() * 1000))
+    except AwayError as error:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, f"not taken now: {error}", {"Retry-After": "1"}
+        ) from error
+    except RefusedError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+
+
+def _pending(transaction_id: str, sent: asyncio.Future[None]) -> Response:
+    trouble = sent.exception() if sent.done() else "not within the deadline"
+    if trouble is not None:
+        detail = f"the broker has not confirmed the payment ({trouble}), which may have arrived: repeat the request"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
+    location = f"/v1/fraud/transactions/{quote(transaction_id, safe='')}"
+    body = {"transaction_id": transaction_id, "status": "pending", "location": location}
+    headers = {"Location": location, "Retry-After": "1"}
+    return Response(
+        orjson.dumps(body), HTTPStatus.ACCEPTED, headers=headers, media_type="application/json"
+    )

@@ -1,0 +1,132 @@
+"""What the fraud routes take and give: models for validation and the OpenAPI page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+
+def _addressable(name: str) -> str:
+    if name in {".", ".."}:
+        raise PydanticCustomError(
+            "unaddressable", "'.' and '..' are no ids: clients take them out of a look-up's path"
+        )
+    return name
+
+
+def _in_calendar(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("no_date", "lies outside the years 1 to 9999 in UTC") from None
+    return moment
+
+
+Identifier = Annotated[str, Field(min_length=1, max_length=200)]
+Addressable = Annotated[Identifier, AfterValidator(_addressable)]
+Decision = Literal["approve", "review", "block"]
+
+SCORE: dict[str, Any] = {
+    "transaction_id": "tx-42",
+    "customer_id": "c-7",
+    "terminal_id": "t-3",
+    "event_time": "2026-05-01T12:00:00.000Z",
+    "amount": 812.5,
+    "score": 0.83,
+    "decision": "block",
+    "reasons": ["customer_ratio_30d", "terminal_risk_7d"],
+    "model_version": "fraud-1-3f9a0c1b2d4e",
+    "feature_set_version": "fraud-1",
+    "late": False,
+    "sequence": 1007,
+    "produced_at": "2026-05-01T12:00:00.120Z",
+    "features_at": "2026-05-01T12:00:00.125Z",
+    "scored_at": "2026-05-01T12:00:00.128Z",
+}
+
+
+class Transaction(BaseModel):
+    """A card payment to decide on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "transaction_id": "tx-42",
+                "customer_id": "c-7",
+                "terminal_id": "t-3",
+                "amount": 812.5,
+            }
+        },
+    )
+
+    transaction_id: Addressable = Field(
+        description="unique for ever: asking again gives the stored decision, another payment under it is refused (409)"
+    )
+    customer_id: Addressable = Field(description="who pays")
+    terminal_id: Identifier = Field(description="where")
+    amount: float = Field(strict=True, allow_inf_nan=False, description="negative for a refund")
+    event_time: Annotated[AwareDatetime, AfterValidator(_in_calendar)] | None = Field(
+        None,
+        description="when it was made, with its zone; now if absent. Better sent, and the same in every repetition: "
+        "then repeating is safe with any API process",
+    )
+
+
+class Score(BaseModel):
+    """A decision on a payment."""
+
+    model_config = ConfigDict(json_schema_extra={"example": SCORE})
+
+    transaction_id: str
+    customer_id: str
+    terminal_id: str
+    event_time: str = Field(description="when the payment was made")
+    amount: float
+    score: float = Field(ge=0, le=1, description="probability of fraud by the model")
+    decision: Decision
+    reasons: list[str] = Field(
+        description="features that pushed the score up most; empty for approve"
+    )
+    model_version: str
+    feature_set_version: str
+    late: bool = Field(
+        description="the event was older than every window of its customer or its terminal"
+    )
+    sequence: int
+    produced_at: str
+    features_at: str
+    scored_at: str
+
+
+class Customer(BaseModel):
+    """A customer's decisions."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"customer_id": "c-7", "latest": SCORE, "recent": [SCORE]}}
+    )
+
+    customer_id: str
+    latest: Score = Field(description="of the newest payment, by event time")
+    recent: list[Score] = Field(description="of the newest 50 payments, newest first")
+
+
+class Pending(BaseModel):
+    """Taken, not decided yet."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "transaction_id": "tx-42",
+                "status": "pending",
+                "location": "/v1/fraud/transactions/tx-42",
+            }
+        }
+    )
+
+    transaction_id: str
+    status: Literal["pending"]
+    location: str = Field(description="where the decision will be")
