@@ -51,8 +51,7 @@ class Topics:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{name} has no leader")
             time.sleep(0.1)
-        # A client that has once seen a topic without leader may go on believing it ("No leaders
-        # found").
+        # A client that once saw a topic without a leader may keep failing with "No leaders found".
         self._admin = AdminClient({"bootstrap.servers": self._bootstrap})
 
     def _led(self, name: str, partitions: int) -> bool:
@@ -110,9 +109,8 @@ class Topics:
         messages = ({"key": key, "value": header + body} for key, body in workload.records())
         while batch := list(itertools.islice(messages, BATCH)):
             while producer.produce_batch(name, batch) < len(batch):
-                batch = [
-                    message for message in batch if message.pop("_error", None) is not None
-                ]  # the queue was full
+                # The queue was full: send again what did not fit.
+                batch = [message for message in batch if message.pop("_error", None) is not None]
                 producer.poll(0.2)
             producer.poll(0)
         producer.flush()
@@ -129,7 +127,7 @@ class Topics:
         return self.ends(name, self._admin.list_topics(name, timeout=10).topics[name].partitions)
 
     def read(self, name: str, since: dict[int, int] | None = None) -> Iterator[tuple[bytes, int]]:
-        """Every (value, Kafka's timestamp in ms) that the topic holds now, from the position `since` on."""
+        """Yield value and timestamp (ms) of each record the topic holds now, from `since` on."""
         begin = since or {}
         left = {
             partition: end - begin.get(partition, 0)

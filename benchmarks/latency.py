@@ -174,9 +174,9 @@ def fraud(
 
 
 def scored(values: Iterable[tuple[bytes, int]], run: str) -> Iterator[tuple[int, int, Any]]:
-    """Number, Kafka's timestamp (ms) and score of each payment of the run, by the first score it got.
+    """Yield the number, Kafka timestamp (ms) and first score of each payment of the run.
 
-    History that was scored after the clock started is none of them: its ids go on with an h.
+    History scored after the clock started is left out: its ids go on with an h.
     """
     schema = fastavro.parse_schema(_plain(load("FraudScore")))
     seen: set[str] = set()

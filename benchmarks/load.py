@@ -158,5 +158,8 @@ def get(host: str, path: str, headers: str = "") -> bytes:
 
 def post(host: str, path: str, body: bytes, headers: str = "") -> bytes:
     """A POST of JSON as bytes."""
-    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    )
     return f"{head}{headers}\r\n".encode() + body

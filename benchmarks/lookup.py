@@ -1,4 +1,4 @@
-"""`GET /v1/fraud/transactions/{id}` at a fixed rate, beside a bare server that does the same Redis read.
+"""Measure `GET /v1/fraud/transactions/{id}` beside a bare server doing the same Redis read.
 
     python -m benchmarks.lookup [--rate 500] [--seconds 2] [--rounds 20]
 

@@ -53,7 +53,10 @@ class Rate:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of the processes and their descendants, ended ones too where their parent waited."""
+    """Return the user and system time of the processes and their descendants, in seconds.
+
+    Descendants that have ended count, too, where their parent waited for them.
+    """
     total = 0.0
     for pid in pids:
         root = psutil.Process(pid)
@@ -88,7 +91,7 @@ def watch(
         if at_warm is not None and count >= done:
             if now == at_warm[1]:
                 raise RuntimeError(
-                    f"from {warm} to {done} events between two looks: more are needed to measure that"
+                    f"went from {warm} to {done} events between two looks: use more events"
                 )
             events, wall, spent = count - at_warm[0], now - at_warm[1], used - at_warm[2]
             return Rate(events, spent, wall, count, used - cpu_began, now - began)

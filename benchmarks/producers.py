@@ -80,7 +80,7 @@ def worker(case: Case, seed: int, count: int, ready: Any, answers: Any) -> None:
 
 
 def broker(loaded: Settings) -> psutil.Process | None:
-    """The process that listens on the broker's port, where it is on this machine and may be looked at."""
+    """Return the process listening on the broker's port, or None if it is not visible here."""
     port = int(loaded.kafka_bootstrap.rsplit(":", 1)[1])
     for connection in psutil.net_connections("tcp"):
         address = connection.laddr

@@ -123,7 +123,7 @@ def millrace(
 
 
 def warm_up(events: int) -> None:
-    """A first job of its own, so that the JVM is as warm as in a cluster that has run for a while."""
+    """Run one job first, so that the JVM is as warm as that of a long-running cluster."""
     place = stage(Workload(events=events))
     _, _, sink = millrace(place, events)
     place.topics.delete(sink)

@@ -79,7 +79,7 @@ def environment(caller: Mapping[str, str]) -> dict[str, str]:
 
 
 def peers(environ: dict[str, str]) -> None:
-    """Make the peers' environment agree with the lock, by the uv that set-up installed, else the one on the path."""
+    """Sync the peers' environment with its lock, preferring the uv that set-up installed."""
     own = ROOT / ".build" / "tools" / "bin" / "uv"
     uv = str(own) if own.exists() else shutil.which("uv")
     if uv is None:

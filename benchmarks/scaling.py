@@ -89,7 +89,8 @@ def main() -> None:
     result = run(sizes, events, rounds, arguments.without_bloom)
     show(f"state of {settings().state_dir.name}", result["runs"])
     print(
-        f"throughput at {sizes[-1]:,} keys over that at {sizes[0]:,}: {result['largest_over_smallest']}"
+        f"throughput at {sizes[-1]:,} keys over that at {sizes[0]:,}: "
+        f"{result['largest_over_smallest']}"
     )
     print(keep("scaling-quick" if arguments.quick else "scaling", result))
 

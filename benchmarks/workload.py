@@ -31,7 +31,7 @@ TERMINALS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """`events` payments of `customers` customers over `days` days of event time, determined by `seed`."""
+    """Payments by `customers` customers over `days` days of event time, determined by `seed`."""
 
     customers: int = 10_000
     events: int = 2_000_000
@@ -106,7 +106,7 @@ def _encode(workload: Workload) -> Encoded:
 
 
 def encoded(workload: Workload, cache: Path) -> Encoded:
-    """The workload's records, from `cache` if they are there, else made and kept there (about 50 bytes an event)."""
+    """Return the workload's records from `cache`, made first if absent (50 bytes an event)."""
     folder = cache / workload.name
     if not (folder / "workload.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,9 +114,8 @@ def encoded(workload: Workload, cache: Path) -> Encoded:
         (folder / "bodies.bin").write_bytes(made.bodies)
         np.save(folder / "ends.npy", made.ends)
         np.save(folder / "customers.npy", made.customers)
-        (folder / "workload.json").write_text(
-            json.dumps(asdict(workload))
-        )  # last: marks the folder complete
+        # Written last: it marks the folder as complete.
+        (folder / "workload.json").write_text(json.dumps(asdict(workload)))
     return Encoded(
         (folder / "bodies.bin").read_bytes(),
         np.load(folder / "ends.npy"),

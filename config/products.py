@@ -13,7 +13,11 @@ FILE = Path(__file__).parent / "products.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """`processing/jobs/<job>.py`, `serving/<consumer>/consumer.py` and `serving/<consumer>/routes.py`."""
+    """A job and its consumer.
+
+    Names `processing/jobs/<job>.py`, `serving/<consumer>/consumer.py` and
+    `serving/<consumer>/routes.py`.
+    """
 
     job: str
     consumer: str

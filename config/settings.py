@@ -1,4 +1,7 @@
-"""One frozen settings object for every process, read from the environment (prefix `MILLRACE_`) and `.env`."""
+"""One frozen settings object for every process.
+
+Read from the environment (prefix `MILLRACE_`) and from `.env`.
+"""
 
 from __future__ import annotations
 

@@ -15,8 +15,7 @@ _OPTIONS = {
     "pipeline.object-reuse": "true",
     # Instants everywhere: HOUR(event_time) means the hour in UTC.
     "table.local-time-zone": "UTC",
-    # State ends by its own rules (tiles that roll, windows that close), never by a clock of its
-    # own.
+    # State ends by its own rules (tiles roll, windows close), never by a clock.
     "table.exec.state.ttl": "0 ms",
 }
 _ROLLING = (
@@ -26,8 +25,7 @@ _ROLLING = (
 
 def session(job: str) -> TableEnvironment:
     """A streaming TableEnvironment for the job named `job`, with the kernel's functions."""
-    # Here, not above: only the flink environment has pyflink, and what a job says can be read
-    # without it.
+    # Imported here: only the flink environment has pyflink, and a job can be read without it.
     from pyflink.table import EnvironmentSettings, TableEnvironment
 
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())

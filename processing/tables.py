@@ -180,13 +180,17 @@ def sink_ddl(topic: str, *, config: Settings | None = None) -> str:
 
 
 # A producer may give a record any time at all; the contract's are those of the years 1 to 9999.
-_SOURCE_TIME = f"GREATEST(LEAST(kafka_time, TO_TIMESTAMP_LTZ({LATEST_MS}, 3)), TO_TIMESTAMP_LTZ({EARLIEST_MS}, 3))"
+_SOURCE_TIME = (
+    f"GREATEST(LEAST(kafka_time, TO_TIMESTAMP_LTZ({LATEST_MS}, 3)), "
+    f"TO_TIMESTAMP_LTZ({EARLIEST_MS}, 3))"
+)
 
 
 def unreadable(topic: str, job: str) -> str:
     """SELECT of what could not be read of a source table, whole, in the columns of `quarantine`."""
     return f"""
-        SELECT {literal(topic)} AS source_topic, kafka_partition AS source_partition, kafka_offset AS source_offset,
+        SELECT {literal(topic)} AS source_topic,
+               kafka_partition AS source_partition, kafka_offset AS source_offset,
                {_SOURCE_TIME} AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
                unreadable_reason AS reason, unreadable_detail AS detail, {literal(job)} AS job,
                CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)) AS quarantined_at, FALSE AS replayed
@@ -232,7 +236,8 @@ def _interval(ms: int) -> str:
     days, rest = divmod(ms, 86_400_000)
     hours, rest = divmod(rest, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
-    return f"INTERVAL '{days} {hours:02d}:{minutes:02d}:{rest // 1000:02d}.{rest % 1000:03d}' DAY TO SECOND(3)"
+    seconds = f"{rest // 1000:02d}.{rest % 1000:03d}"
+    return f"INTERVAL '{days} {hours:02d}:{minutes:02d}:{seconds}' DAY TO SECOND(3)"
 
 
 def _create(topic: str, lines: list[str], options: Mapping[str, Any]) -> str:

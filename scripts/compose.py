@@ -89,7 +89,7 @@ def _variable(name: str) -> str:
 
 
 def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
-    """Each container is known by its service's name, and binds to the address that the name has in it.
+    """Return a container's environment: it is known by, and binds to, its service's name.
 
     Folders and ports are the containers' own: those of an `.env` are a local stack's.
     """

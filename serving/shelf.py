@@ -50,13 +50,15 @@ class Model:
         return np.asarray(self.booster.predict(rows, num_threads=1), dtype=np.float64)
 
     def contributions(self, rows: Matrix) -> list[dict[str, float]]:
-        """What each feature adds to each row's score, in log odds (TreeSHAP, Lundberg et al. 2020)."""
+        """Return what each feature adds to each score, in log odds.
+
+        TreeSHAP: Lundberg et al. 2020.
+        """
         added = np.asarray(
             self.booster.predict(rows, num_threads=1, pred_contrib=True), dtype=np.float64
         )
-        return [
-            dict(zip(self.features, row.tolist(), strict=False)) for row in added
-        ]  # the last one is the bias
+        # The last column, which `zip` leaves out, is the bias.
+        return [dict(zip(self.features, row.tolist(), strict=False)) for row in added]
 
 
 def load(folder: Path) -> Model:
@@ -64,8 +66,8 @@ def load(folder: Path) -> Model:
     try:
         card: dict[str, Any] = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         text = (folder / "model.txt").read_bytes()
-        # Before LightGBM sees it: of a text that ends too early its parser ends the process, or
-        # makes another model.
+        # Before LightGBM sees it: on a truncated text its parser ends the process or makes another
+        # model.
         if hashlib.sha256(text).hexdigest() != card["sha256"]:
             raise UnusableModelError(
                 f"{folder.name}: model.txt is not what was trained: its SHA-256 is another"
@@ -82,9 +84,8 @@ def load(folder: Path) -> Model:
     if tuple(model.booster.feature_name()) != model.features:
         raise UnusableModelError(f"{folder.name}: model.json and model.txt name different features")
     trial = np.full((1, len(model.features)), np.nan)
-    model.predict(
-        trial
-    )  # also makes the library do its first-call work now, not in a customer's payment
+    # Also makes the library do its first-call work now, not in a customer's payment.
+    model.predict(trial)
     model.contributions(trial)
     return model
 
@@ -141,8 +142,8 @@ class Shelf:
         unknown = sorted(set(model.features) - self._known)
         if unknown:
             raise UnusableModelError(
-                f"{model.version} (feature set {model.feature_set_version}) needs features that nobody computes: "
-                f"{', '.join(unknown)}"
+                f"{model.version} (feature set {model.feature_set_version}) "
+                f"needs features that nobody computes: {', '.join(unknown)}"
             )
         self._models = {**self._models, model.feature_set_version: model}
         self.trouble = ""

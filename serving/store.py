@@ -114,7 +114,8 @@ def parse_version(text: str) -> tuple[int, int]:
 # them exactly.
 SCRIPT = """
 local key, latest, index = KEYS[1], KEYS[2], KEYS[3]
-local rule, version, data, member, keep, evict = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local rule, version, data, member = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local keep, evict = tonumber(ARGV[5]), ARGV[6]
 
 local function parts(v)
   local t, s = string.match(v, '^(-?%d+):(-?%d+)$')
@@ -170,9 +171,8 @@ class RedisStore:
     """The store on a real Redis (one node: a write's keys lie in several slots)."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client: Any = (
-            client  # redis-py's return types are unions over its protocols and modes
-        )
+        # Any: redis-py's return types are unions over its protocols and modes.
+        self._client: Any = client
         # Scripts live as long as the server does. One of its own tells each store that the server
         # is still the same.
         self._script = f"-- {uuid.uuid4()}\n{SCRIPT}"

@@ -12,7 +12,8 @@ from tests.integration.rolling_runs import SEEDS
 
 def pytest_report_header() -> str:
     """Say what was drawn, so that a run that fails can be made again."""
-    return f"seeds of the rolling specification: {', '.join(map(str, SEEDS))} (MILLRACE_SEED=… for one)"
+    seeds = ", ".join(map(str, SEEDS))
+    return f"seeds of the rolling specification: {seeds} (MILLRACE_SEED=… for one)"
 
 
 @pytest.fixture

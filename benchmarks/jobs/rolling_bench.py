@@ -95,11 +95,17 @@ def main() -> None:
         "properties.compression.type": "lz4",
     }
     environment.execute_sql(table("results", arguments.sink, result, end))
-    readable = "(select transaction_id, event_time, customer_id, amount from transactions where reason is null)"
+    readable = (
+        "(select transaction_id, event_time, customer_id, amount"
+        " from transactions where reason is null)"
+    )
     rows = environment.sql_query(f"select * from {readable}")  # noqa: S608 - constants
     environment.create_temporary_view("readable", rows)
     names = ", ".join(f"`{field['name']}`" for field in json.loads(result)["fields"])
-    call = f"rolling(`in` => table readable partition by (customer_id), spec => '{spec()}', uid => 'bench')"
+    call = (
+        "rolling(`in` => table readable partition by (customer_id),"
+        f" spec => '{spec()}', uid => 'bench')"
+    )
     environment.execute_sql(f"insert into results select {names} from {call}")  # noqa: S608 - constants
 
 

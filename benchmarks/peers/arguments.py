@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def parse() -> argparse.Namespace:
-    """Broker, topics, schemas, the output schema's id, where state goes and how often it is made durable."""
+    """Parse the broker, the topics, the schemas, and where and how often state is made durable."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--source", required=True)

@@ -268,4 +268,4 @@ VALUES: dict[str, Callable[[Sequence[Any], Any], Value]] = {
     "distinct": _distinct,
     "share": _share,
 }
-"""Every aggregate but last and seconds_since, which look at what was before the row (`last_seen`)."""
+"""Every aggregate except last and seconds_since, which read what preceded the row (`last_seen`)."""

@@ -230,7 +230,8 @@ class Feature:
             fits = kind in _NUMERIC or kind == "STRING"
             _require(
                 fits,
-                f"{what}: {self.aggregate} takes a number or string, column {self.column!r} is {kind}",
+                f"{what}: {self.aggregate} takes a number or string, "
+                f"column {self.column!r} is {kind}",
             )
 
 

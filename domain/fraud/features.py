@@ -72,7 +72,8 @@ ROWS = (
     RowFeature(
         "is_weekend",
         "BIGINT",
-        "CASE WHEN DAYOFWEEK(CAST(event_time AS DATE)) IN (1, 7) THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
+        "CASE WHEN DAYOFWEEK(CAST(event_time AS DATE)) IN (1, 7) "
+        "THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END",
         _is_weekend,
         "1 on Saturday and Sunday (UTC), else 0.",
     ),
@@ -135,14 +136,16 @@ def _customer() -> tuple[Feature, ...]:
             "zscore",
             "30d",
             "amount",
-            description="How many standard deviations this amount lies above the customer's mean of 30 days.",
+            description="How many standard deviations this amount lies "
+            "above the customer's mean of 30 days.",
         ),
         Feature(
             "customer_terminals_7d",
             "distinct",
             "7d",
             "terminal_id",
-            description="Distinct terminals the customer used within the last 7 days (exact below 64).",
+            description="Distinct terminals the customer used "
+            "within the last 7 days (exact below 64).",
         ),
         Feature(
             "customer_last_amount",
@@ -184,7 +187,8 @@ def _terminal() -> tuple[Feature, ...]:
             "count",
             w,
             filter=_LABEL,
-            description=f"Verdicts on the terminal's payments that became known within the last {_SPAN[w]}.",
+            description="Verdicts on the terminal's payments "
+            f"that became known within the last {_SPAN[w]}.",
         )
         for w in ("1d", "7d", "30d")
     ]
@@ -195,7 +199,8 @@ def _terminal() -> tuple[Feature, ...]:
             w,
             filter=_LABEL,
             condition=(Comparison("is_fraud", "eq", True),),
-            description=f"Share of fraud among the verdicts that became known within the last {_SPAN[w]}.",
+            description="Share of fraud among the verdicts "
+            f"that became known within the last {_SPAN[w]}.",
         )
         for w in ("1d", "7d", "30d")
     ]
@@ -223,7 +228,8 @@ def _terminal() -> tuple[Feature, ...]:
             "7d",
             "customer_id",
             filter=_TRANSACTION,
-            description="Distinct customers at the terminal within the last 7 days (exact below 64).",
+            description="Distinct customers at the terminal "
+            "within the last 7 days (exact below 64).",
         ),
         *labels,
         *risk,
@@ -261,7 +267,8 @@ FRAUD = FeatureTable(
     name="fraud",
     version="fraud-1",
     record="FraudFeatures",
-    description="A payment with what was known of its customer and terminal when it was made. Key: customer_id.",
+    description="A payment with what was known of its customer and terminal when it was made. "
+    "Key: customer_id.",
     key="customer_id",
     carried=(
         {"name": "transaction_id", "type": "string", "doc": "The payment.", "minLength": 1},
@@ -278,7 +285,8 @@ FRAUD = FeatureTable(
         {
             "name": "late",
             "type": "boolean",
-            "doc": "Older than every window of its customer or of its terminal: the features of that one are unknown.",
+            "doc": "Older than every window of its customer or of its terminal: "
+            "the features of that one are unknown.",
         },
         {
             "name": "feature_set_version",

@@ -51,7 +51,7 @@ def label_row(label: FraudLabel) -> dict[str, Any]:
 
 
 def feature_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of `fraud-features` (FraudFeatures.avsc) from a row that went through both feature sets."""
+    """Return the `fraud-features` record (FraudFeatures.avsc) of a row with both feature sets."""
     out = {
         **row,
         "late": row[CUSTOMER.late] or row[TERMINAL.late],

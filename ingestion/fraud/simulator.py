@@ -1,4 +1,4 @@
-"""Card payments made up in the manner of the Fraud Detection Handbook, day by day, in constant memory.
+"""Simulate card payments as the Fraud Detection Handbook does, day by day, in constant memory.
 
 Le Borgne et al., *Reproducible Machine Learning for Credit Card Fraud Detection*, chapter 3,
 "Transaction data simulator": customers and terminals lie in a square of 100 by 100; a customer pays
@@ -68,7 +68,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Customers' profiles and the terminals each can reach, `reach[c]` being indices of terminals."""
+    """Customers' profiles and the terminals each can reach: `reach[c]` holds terminal indices."""
 
     mean_amount: Floats
     payments_a_day: Floats
@@ -82,7 +82,8 @@ class Population:
         """The handbook's distributions: amounts 5 to 100 on average, 0 to 4 payments a day."""
         if customers < 1 or terminals < 1 or radius <= 0:
             raise ValueError(
-                f"nobody to simulate: {customers} customers, {terminals} terminals, radius {radius:g}"
+                f"nobody to simulate: {customers} customers, {terminals} terminals, "
+                f"radius {radius:g}"
             )
         homes = rng.uniform(0, 100, (customers, 2))
         places = rng.uniform(0, 100, (terminals, 2))

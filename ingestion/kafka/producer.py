@@ -236,7 +236,10 @@ class KafkaSink:
                 self._producer.produce(topic, value, key, on_delivery=self._on_delivery)
             except BufferError:
                 if self._clock() >= deadline:
-                    message = f"no room in the producer's queue for {self._queue_timeout:g} s: is Kafka up?"
+                    message = (
+                        f"no room in the producer's queue for {self._queue_timeout:g} s: "
+                        "is Kafka up?"
+                    )
                     raise DeliveryError(message, self.pending) from None
             else:
                 return

@@ -133,9 +133,9 @@ def fold(values: Iterable[bytes | None], codec: Codec) -> Quarantine:
 
 
 def read(bootstrap: str) -> Iterator[bytes | None]:
-    """The values of the topic `quarantine` from its beginning to where it ends now, without a group.
+    """Yield the values of the topic `quarantine` from its beginning to its present end.
 
-    Raises UserError where the topic does not exist, RetryableError where Kafka is away.
+    Raise UserError if the topic does not exist, RetryableError if Kafka is away.
     """
     consumer = Consumer(
         {
@@ -167,8 +167,8 @@ def _until_end(consumer: Consumer) -> Iterator[bytes | None]:
     consumer.assign([TopicPartition(TOPIC, place, 0) for place in waiting])
     quiet = 0.0
     while waiting:
-        # `consume` returns early only when it has all it was asked for: short waits, or a short log
-        # takes long.
+        # `consume` returns early only with all it was asked for: wait briefly, or a short log takes
+        # long to read.
         messages = consumer.consume(1000, timeout=_WAIT_SECONDS)
         quiet = 0.0 if messages else quiet + _WAIT_SECONDS
         if quiet >= _QUIET_SECONDS:
@@ -222,7 +222,7 @@ def put_aside(
 
 
 def _cut(record: Mapping[str, Any], surplus: int) -> dict[str, Any]:
-    """The record at least `surplus` bytes smaller, taken from the end of its value, and of its key where it must be."""
+    """Return the record at least `surplus` bytes smaller: cut its value first, then its key."""
     smaller, told = dict(record), [record["detail"]]
     surplus += _CUT_NOTE_BYTES
     for name in ("value", "key"):

@@ -36,9 +36,8 @@ _FINAL = frozenset(
         KafkaError._UNKNOWN_TOPIC,
     }
 )
-_PATIENCE_SECONDS = (
-    330.0  # more than the client's own five minutes: it gives up first, and says why
-)
+# More than the client's own five minutes, so that it gives up first and says why.
+_PATIENCE_SECONDS = 330.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,8 +218,8 @@ def _topic_changes(topic: Topic, found: Found | None) -> list[Change]:
         return [Change(topic.name, "topic", None, f"{topic.partitions} partitions")]
     if topic.partitions < found.partitions:
         raise UserError(
-            f"{topic.name} has {found.partitions} partitions, {topic.partitions} are declared: Kafka cannot take "
-            "partitions away (and keys would move); make a new topic"
+            f"{topic.name} has {found.partitions} partitions, {topic.partitions} are declared: "
+            "Kafka cannot take partitions away (and keys would move); make a new topic"
         )
     if topic.replication != found.replication:
         raise UserError(

@@ -35,7 +35,7 @@ class Unpaced:
 
 
 class EventTimePacer:
-    """The first event is due at once, each other when its distance to the first, divided by `factor`, has passed."""
+    """Pace events by their time, `factor` times as fast; the first is due at once."""
 
     def __init__(
         self, factor: float, clock: Clock = time.monotonic, sleep: Sleep = time.sleep

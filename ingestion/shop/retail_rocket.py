@@ -50,7 +50,7 @@ class Prices:
         self._prices = {item: [price for _, price in listed] for item, listed in found.items()}
 
     def at(self, item: str, moment: int) -> float | None:
-        """The newest price at `moment` (ms), the first known where that is later, None for an item without any."""
+        """Return the newest price at `moment` (ms), else the first one known, else None."""
         times = self._times.get(item)
         if times is None:
             return None
@@ -100,8 +100,7 @@ class RetailRocket:
                     if event.event_time != now:
                         seen.clear()
                         now = event.event_time
-                    # Equal rows are equal in time, too: counting them within their millisecond is
-                    # enough.
+                    # Equal rows have equal times: counting within a millisecond is enough.
                     seen[content := b",".join(row)] += 1
                     event = _identified(event, content, seen[content])
                 yield number, event
@@ -152,7 +151,7 @@ def batches(
 
 
 def _identified(event: ShopEvent, content: bytes, occurrence: int) -> ShopEvent:
-    """The event with an id made of the row's content, and its count where the file has it more than once."""
+    """Return the event with an id made of the row's content, and its count if the row repeats."""
     digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     return ShopEvent(
         event_id=f"rr-{digest}" if occurrence == 1 else f"rr-{digest}-{occurrence}",

@@ -151,9 +151,8 @@ class Codec:
                 )
             try:
                 self._writers[schema_id] = _Writer.of(text)
-            except (
-                Exception
-            ) as error:  # json and fastavro raise what the text provokes, RecursionError too
+            # json and fastavro raise whatever the text provokes, RecursionError included.
+            except Exception as error:
                 raise UnreadableError(
                     "incompatible_schema", f"schema id {schema_id} is none of a record"
                 ) from error
@@ -179,9 +178,8 @@ def _read(body: bytes, writer: Any, reader: Any) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         detail = f"invalid UTF-8 at byte {error.start} of {len(error.object)}"
         raise UnreadableError("malformed", detail) from error
-    except (
-        Exception
-    ) as error:  # fastavro raises what the bytes provoke: its error does not tell short from wrong
+    # fastavro raises whatever the bytes provoke: its error does not tell short from wrong.
+    except Exception as error:
         step_over(bytes(HEADER.size) + body, HEADER.size, writer)
         raise UnreadableError("malformed", f"{type(error).__name__}: {error}") from error
     left = len(body) - stream.tell()

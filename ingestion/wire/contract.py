@@ -1,4 +1,4 @@
-"""What our schemas demand of a record that Avro cannot say, as the jobs' decoder demands it (processing/kernel)."""
+"""Check what our schemas demand of a record beyond Avro, as the kernel's decoder does."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Contract:
         )
 
     def compare(self, written: Mapping[str, str]) -> None:
-        """Raises UnreadableError (incompatible_schema) where a field was written in another unit than it is read in.
+        """Raise UnreadableError (incompatible_schema) if a field was written in another unit.
 
         Avro ignores logical types when it resolves, and the value would be wrong in silence.
         """

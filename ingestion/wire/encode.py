@@ -217,7 +217,7 @@ def writer(schema: Any, attributes: Mapping[str, Any] | None = None) -> Writer:
 
 
 class RecordEncoder:
-    """Encodes one record type after a fixed prefix (the wire format's header), from values, a mapping or an object."""
+    """Encode one record type after a fixed prefix, from values, a mapping or an object."""
 
     def __init__(self, schema: Mapping[str, Any], prefix: bytes = b"") -> None:
         self.name: str = schema["name"]

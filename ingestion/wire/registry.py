@@ -104,7 +104,7 @@ class Registry:
         return int(self._part(answer, "id", path)), str(self._part(answer, "schema", path))
 
     def look_up(self, subject: str, schema: str) -> int | None:
-        """The id under which the subject holds this schema (`same`), newest version first, or None."""
+        """Return the newest id under which the subject holds this schema (`same`), or None."""
         for number in reversed(self.versions(subject)):
             schema_id, text = self.version(subject, number)
             if same(text, schema):

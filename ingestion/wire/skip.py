@@ -106,8 +106,7 @@ class _Steps:
             case "fixed":
                 return int(schema["size"])
             case "record" | "error":
-                # Where records hold records for ever there is no smallest one: stop looking
-                # somewhere.
+                # Records that hold records for ever have no smallest one: stop somewhere.
                 return (
                     0
                     if depth > 8

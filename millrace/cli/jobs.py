@@ -66,5 +66,6 @@ def list_jobs(as_json: AsJson = False) -> None:
         return
     for job in found:
         typer.echo(
-            f"{job.name:20} {job.state:10} {job.tasks_running}/{job.tasks} tasks  {job.restarts} restarts  {job.id}"
+            f"{job.name:20} {job.state:10} {job.tasks_running}/{job.tasks} tasks  "
+            f"{job.restarts} restarts  {job.id}"
         )

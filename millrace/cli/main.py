@@ -23,8 +23,8 @@ app = typer.Typer(
 
 
 @app.callback()
-def _millrace() -> None:
-    """Stateful stream processing: events in, decisions out."""  # and a single command stays a command of a group
+def _millrace() -> None:  # with a callback, even a single command remains part of a group
+    """Stateful stream processing: events in, decisions out."""
 
 
 def build(command: str | None = None) -> typer.Typer:

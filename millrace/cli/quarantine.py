@@ -81,7 +81,8 @@ def list_entries(
         typer.echo(f"the newest {len(shown)} of {len(entries)} shown: --limit 0 shows all")
     if found.unreadable:
         typer.echo(
-            f"{found.unreadable} records in {quarantine.TOPIC} are unreadable themselves and left out"
+            f"{found.unreadable} records in {quarantine.TOPIC} "
+            "are unreadable themselves and left out"
         )
 
 
@@ -168,7 +169,8 @@ def replay(  # noqa: PLR0917 - options of a command
             typer.echo(f"already replayed {position}")
         words = "would be replayed" if dry_run else "replayed"
         typer.echo(
-            f"{len(done.sent)} {words}, {len(done.stayed)} stay, {len(done.before)} were replayed before"
+            f"{len(done.sent)} {words}, {len(done.stayed)} stay, "
+            f"{len(done.before)} were replayed before"
         )
     if done.stayed:
         raise typer.Exit(1)
@@ -207,7 +209,7 @@ def iso(milliseconds: int) -> str:
 
 
 def hexdump(raw: bytes) -> Iterator[str]:
-    """Lines of offset, 16 bytes in hexadecimal, and the same as ASCII (a dot for the unprintable)."""
+    """Yield lines of offset, 16 bytes in hexadecimal, and the same in ASCII (dots otherwise)."""
     for start in range(0, len(raw), WIDTH):
         part = raw[start : start + WIDTH]
         letters = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in part)
@@ -220,9 +222,10 @@ def _matches(entry: Entry, reason: str, topic: str) -> bool:
 
 def _table(entries: list[Entry], with_replayed: bool) -> None:
     table = Table()
+    # Ids are there to be copied: never wrap or shorten one.
     table.add_column(
         "id", no_wrap=True, min_width=max(len(str(entry.position)) for entry in entries)
-    )  # to be copied
+    )
     for heading in (
         "reason",
         "key",

@@ -110,7 +110,8 @@ def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
         raise sender.error
     if not done:
         raise UserError(
-            f"the payments are not scored: `millrace doctor`, and the logs in {Layout.of(settings).logs}"
+            "the payments are not scored: "
+            f"`millrace doctor`, and the logs in {Layout.of(settings).logs}"
         )
 
 
@@ -236,7 +237,7 @@ def _sayer(console: Console) -> lifecycle.Say:
 
 
 def _unfailing(say: lifecycle.Say) -> lifecycle.Say:
-    """A closed terminal or pipe must not keep the stack from being taken down, nor a signal amid a line."""
+    """Keep a closed terminal or a signal amid a line from preventing the stack's shutdown."""
 
     def tell(text: str) -> None:
         with suppress(OSError, RuntimeError, SystemExit):

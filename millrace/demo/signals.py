@@ -39,9 +39,8 @@ def undisturbed(answer: Callable[[], None]) -> Iterator[None]:
 
 def _handle(handler: Handler) -> None:
     for one in ENDING:
-        if (
-            signal.getsignal(one) is not signal.SIG_IGN
-        ):  # `nohup`, or a shell's background: it stays so
+        # Under `nohup` or in a shell's background it is ignored, and must stay so.
+        if signal.getsignal(one) is not signal.SIG_IGN:
             signal.signal(one, handler)
 
 

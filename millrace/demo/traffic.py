@@ -37,9 +37,8 @@ from millrace.demo.tally import Tally
 from millrace.stack.files import write
 
 SCORES = "fraud-scores"
-CUSTOMERS = (
-    200  # as `millrace train fraud --simulate` trains on: about 400 payments a simulated day
-)
+# As `millrace train fraud --simulate` trains on: about 400 payments a simulated day.
+CUSTOMERS = 200
 LEAD_IN_DAYS = 30  # the longest window of a feature
 SEED = 11
 PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo is about latency, not about the fullest batches
@@ -69,8 +68,8 @@ class Story:
             return int(last["run"]), int(last["until_ms"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{self._path} does not tell how far the last demo came ({error}), and payments from before that would "
-                "be late: `millrace reset` begins anew"
+                f"{self._path} does not tell how far the last demo came ({error}), "
+                "and payments from before that would be late: `millrace reset` begins anew"
             ) from error
 
     def payments(self) -> Iterator[Payment]:
@@ -162,9 +161,8 @@ class Sender(threading.Thread):
                 sink.send(LABELS, known.terminal_id, label.object(known))
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
             verdicts.append(payment)
-            if (
-                one.event_time // DAY_MS > until // DAY_MS
-            ):  # a demo that is killed has told at least the day
+            # Record each day, so that a demo that is killed has told at least that.
+            if one.event_time // DAY_MS > until // DAY_MS:
                 self._story.reached(one.event_time)
             until = one.event_time
         self._story.reached(until)

@@ -96,7 +96,10 @@ def page(figures: Figures, seconds: float, look_up: str) -> RenderableType:
         f"{figures.amount_caught:,.0f} saved",
         f"{figures.false_alarms:,} false alarms",
     )
-    title = f"Millrace · {figures.elapsed_s:.0f} of {seconds:.0f} s · {figures.scored:,} of {figures.sent:,} scored"
+    title = (
+        f"Millrace · {figures.elapsed_s:.0f} of {seconds:.0f} s"
+        f" · {figures.scored:,} of {figures.sent:,} scored"
+    )
     return Group(
         Panel(rates, title=title), _latest(figures), Text(look_up, style="cyan", overflow="fold")
     )
@@ -132,6 +135,7 @@ def summary(figures: Figures) -> list[str]:
     return [
         f"{figures.scored:,} of {figures.sent:,} payments scored in {figures.elapsed_s:.0f} s",
         f"event to Redis: p50 {_ms(figures.p50)}, p99 {_ms(figures.p99)} (after warming up)",
-        f"fraud caught: {figures.caught:,} of {figures.frauds:,}{share}, {figures.blocked:,} of them blocked, "
-        f"{figures.amount_caught:,.0f} saved; {figures.false_alarms:,} false alarms among {figures.alarms:,}",
+        f"fraud caught: {figures.caught:,} of {figures.frauds:,}{share}, "
+        f"{figures.blocked:,} of them blocked, {figures.amount_caught:,.0f} saved; "
+        f"{figures.false_alarms:,} false alarms among {figures.alarms:,}",
     ]

@@ -34,7 +34,8 @@ def check_name(job: str) -> None:
         or not (ROOT / "processing" / "jobs" / f"{job}.py").exists()
     ):
         raise UserError(
-            f"no job named {job}; products.yaml has: {', '.join(product.job for product in products())}"
+            f"no job named {job}; products.yaml has: "
+            f"{', '.join(product.job for product in products())}"
         )
 
 
@@ -151,7 +152,8 @@ def submit(settings: Settings, job: str, resume: Path | None) -> str:
         )
     except subprocess.TimeoutExpired:
         raise UserError(
-            f"flink run {job} has not ended after {SUBMIT_TIMEOUT_S} s: see `millrace logs jobmanager`"
+            f"flink run {job} has not ended after {SUBMIT_TIMEOUT_S} s: "
+            "see `millrace logs jobmanager`"
         ) from None
     found = SUBMITTED.search(done.stdout)
     if not found:

@@ -108,7 +108,7 @@ class Keeper:
             job.problem = told(error)
 
     def _state(self, name: str) -> str | None:
-        """None when every task runs, "missing" when no job of that name lives, else what it does."""
+        """Return None if every task runs, "missing" if no such job lives, else its state."""
         newest = next(
             (one for one in cluster.overview(self._settings) if one["name"] == name), None
         )

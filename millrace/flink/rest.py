@@ -57,11 +57,11 @@ def rest(
     Raises `RetryableError` when the JobManager is away or refuses.
     """
     data = None if body is None else json.dumps(body).encode()
-    request = Request(
+    request = Request(  # noqa: S310 - the URL is ours
         f"{settings.flink_rest}{path}", data=data, headers={"Content-Type": "application/json"}
     )
     try:
-        with urlopen(request, timeout=timeout) as answer:  # noqa: S310  (the URL is ours)
+        with urlopen(request, timeout=timeout) as answer:  # noqa: S310 - the URL is ours
             return json.load(answer)
     except (URLError, OSError, HTTPException, ValueError) as error:
         raise RetryableError(f"JobManager {settings.flink_rest}{path}: {error}") from error

@@ -145,7 +145,7 @@ def _environment(changed: Mapping[str, str]) -> Iterator[None]:
 
 
 def refuse_taken() -> None:
-    """Raise `UserError` when a port of the tests' stacks is taken, naming the holders, or lies beyond the last."""
+    """Raise `UserError` if a port of the tests' stacks is taken (naming its holder) or too high."""
     for offset in (OFFSET, OFFSET + SECOND_OFFSET):
         with _environment(_moved(offset)):
             loaded = settings()

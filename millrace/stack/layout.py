@@ -42,8 +42,8 @@ class Layout:
         for name, folder in folders.items():
             if wrong := FIT.sub("", str(folder)):
                 return (
-                    f"{name} lies in {str(folder)!r}: Flink and Java cannot carry {wrong[0]!r} in a path; "
-                    "it must be of plain letters, digits and . _ ~ + @ = -"
+                    f"{name} lies in {str(folder)!r}: Flink and Java cannot carry {wrong[0]!r} "
+                    "in a path; it must be of plain letters, digits and . _ ~ + @ = -"
                 )
         return None
 

@@ -118,7 +118,10 @@ def _late(
     behind = [name for name in waiting if name not in why]
     after = f"; not started, as they wait for these: {', '.join(behind)}" if behind else ""
     first = next(iter(why))
-    return f"not ready after {timeout:.0f} s: {stuck}{after}. Look at {layout.logs}, or type `millrace logs {first}`"
+    return (
+        f"not ready after {timeout:.0f} s: {stuck}{after}. "
+        f"Look at {layout.logs}, or type `millrace logs {first}`"
+    )
 
 
 def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:

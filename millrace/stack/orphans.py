@@ -1,4 +1,7 @@
-"""Processes that outlived their Supervisor (it was killed), found by the pid files that `millrace.stack.run` writes."""
+"""Find and end processes that outlived a killed Supervisor, by their pid files.
+
+`millrace.stack.run` writes those.
+"""
 
 from __future__ import annotations
 
@@ -72,6 +75,7 @@ def _signal(process: psutil.Process, send: Callable[[], None]) -> None:
         return
     except psutil.AccessDenied:
         raise UserError(
-            f"process {process.pid} of this stack belongs to {process.username()}: another user's stack runs in this "
-            "state folder. Stop it as that user, or choose another folder by MILLRACE_STATE_DIR"
+            f"process {process.pid} of this stack belongs to {process.username()}: "
+            "another user's stack runs in this state folder. "
+            "Stop it as that user, or choose another folder by MILLRACE_STATE_DIR"
         ) from None

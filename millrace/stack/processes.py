@@ -104,8 +104,8 @@ def _infrastructure(settings: Settings) -> list[Process]:
             name="taskmanager",
             command=flink.taskmanager(settings),
             prepare=partial(flink.prepare, name="taskmanager"),
-            # RocksDB's allocations, in an arena for every thread, would leave the process larger
-            # with each job.
+            # With an arena for every thread, RocksDB's allocations would grow the process with
+            # each job.
             env={**flink.environment(settings), "MALLOC_ARENA_MAX": "1"},
             ports={
                 "rpc": port("flink_taskmanager"),

@@ -72,14 +72,14 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 
 def _program(layout: Layout, process: Process, python: str) -> str:
+    environment = environ.file(layout, process.name)
     lines = {
-        "command": f'"{python}" -m millrace.stack.run {process.name} "{environ.file(layout, process.name)}"',
+        "command": f'"{python}" -m millrace.stack.run {process.name} "{environment}"',
         "directory": str(ROOT),
         "autostart": "false",
         "autorestart": "false" if process.oneshot else "true",
         "startsecs": "0" if process.oneshot else "1",
-        # It backs off a second longer each time; a part that is away for minutes must not be given
-        # up.
+        # It backs off a second longer each time, and must not give up a part away for minutes.
         "startretries": "0" if process.oneshot else "1000",
         "stopsignal": "TERM",
         "stopwaitsecs": "15",

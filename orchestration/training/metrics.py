@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 
 def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
-    """Share of compromised cards among the k with the highest score of each day, averaged over the days.
+    """Return the share of compromised cards in each day's top k by score, averaged over days.
 
     A card that was found once is not counted again. Fraud Detection Handbook, chapter 4.4, "Card
     Precision top-k".

@@ -35,7 +35,8 @@ def by_time(frame: Frame, gap_ms: int) -> Split:
     if usable <= 0:
         days = (last - first) / 86_400_000
         raise UserError(
-            f"{days:.1f} days of transactions are too few: the verdicts' delay takes {2 * gap_ms // 86_400_000}"
+            f"{days:.1f} days of transactions are too few: "
+            f"the verdicts' delay takes {2 * gap_ms // 86_400_000}"
         )
     train_end = first + int(usable * TRAIN)
     validation_start = train_end + gap_ms
@@ -50,6 +51,7 @@ def by_time(frame: Frame, gap_ms: int) -> Split:
     for name, part in parts.items():
         if not 0 < int(part.y.sum()) < len(part):
             raise UserError(
-                f"the {name} part has {int(part.y.sum())} frauds among {len(part)} transactions: use more data"
+                f"the {name} part has {int(part.y.sum())} frauds among {len(part)} transactions: "
+                "use more data"
             )
     return Split(**parts)

@@ -26,7 +26,9 @@ WATERMARK = Watermark("event_time", delay_ms=5_000, idle_ms=10_000)
 # the window closes.
 _EVENTS = """
     SELECT * FROM (
-        SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, event_id ORDER BY event_time) AS nth
+        SELECT *, ROW_NUMBER() OVER (
+            PARTITION BY window_start, window_end, event_id ORDER BY event_time
+        ) AS nth
         FROM TUMBLE(TABLE readable, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)
     ) WHERE nth = 1"""
 
@@ -39,7 +41,9 @@ _MINUTES = f"""
     SELECT window_start, window_end,
            COUNT(DISTINCT transaction_id) FILTER (WHERE event_type = 'transaction') AS orders,
            SUM({_AMOUNT}) FILTER (WHERE event_type = 'transaction') AS gmv,
-           COUNT(*) FILTER (WHERE event_type = 'transaction' AND ({_AMOUNT}) IS NULL) AS unpriced_lines,
+           COUNT(*) FILTER (
+               WHERE event_type = 'transaction' AND ({_AMOUNT}) IS NULL
+           ) AS unpriced_lines,
            COUNT(DISTINCT user_id) AS active_visitors,
            COUNT(DISTINCT user_id) FILTER (WHERE event_type = 'transaction') AS buyers,
            COUNT(*) AS events

@@ -33,8 +33,9 @@ def payments() -> str:
     """Readable transactions as rows of `CUSTOMER`, row features added."""
     rows = "".join(f", {row.sql} AS {row.name}" for row in FRAUD.rows)
     return f"""
-        SELECT CAST('transaction' AS STRING) AS kind, transaction_id AS event_id, transaction_id, event_time,
-               customer_id, terminal_id, amount, CAST(NULL AS BOOLEAN) AS is_fraud,
+        SELECT CAST('transaction' AS STRING) AS kind, transaction_id AS event_id,
+               transaction_id, event_time, customer_id, terminal_id, amount,
+               CAST(NULL AS BOOLEAN) AS is_fraud,
                kafka_offset AS sequence, kafka_time AS produced_at{rows}
         FROM transactions WHERE unreadable_reason IS NULL"""
 
@@ -47,7 +48,8 @@ def rolling(features: FeatureSet, table: str, uid: str) -> str:
     spec = literal(json.dumps(features.spec(), ensure_ascii=False))
     return f"""
         SELECT * FROM rolling(
-            `in` => TABLE {table} PARTITION BY ({features.key}), spec => {spec}, uid => {literal(uid)})"""
+            `in` => TABLE {table} PARTITION BY ({features.key}),
+            spec => {spec}, uid => {literal(uid)})"""
 
 
 def payments_and_verdicts() -> str:
@@ -97,8 +99,7 @@ def topology(environment: TableEnvironment) -> StatementSet:
         "terminals": rolling(TERMINAL, "payments_and_verdicts", uid="fraud-terminal"),
     }
     for name, query in views.items():
-        # Tables, not SQL views: a view over a call of a process table function does not parse when
-        # it is expanded.
+        # Tables, not SQL views: expanding a view over a process table function does not parse.
         environment.create_temporary_view(name, environment.sql_query(query))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO fraud_features {features()}")

@@ -32,9 +32,8 @@ def context(configured: Settings) -> Context:
         configured.redis_url,
         socket_timeout=2,
         socket_connect_timeout=1,
-        retry=Retry(
-            NoBackoff(), 1
-        ),  # once: a connection that died with an old Redis is no reason for a 503
+        # Once: a connection that died with an old Redis is no reason for a 503.
+        retry=Retry(NoBackoff(), 1),
         max_connections=256,
     )
     return Context(

@@ -45,7 +45,7 @@ class AwayError(Exception):
 
 
 class Gateway:
-    """`ask` an event into `requests` and get its answer from `answers`, matched by the answer's key.
+    """Send events to the topic `requests` and match the records of `answers` to them by key.
 
     `trouble`: by part, what keeps it from working now, for a person; empty when all is well.
     `give_up_ms`: how long an event may wait for its confirmation.
@@ -255,9 +255,8 @@ class Gateway:
         try:
             answer = self._codec.decode(self._answers, message.value())
         except (UnreadableError, RetryableError) as trouble:
-            log.warning(
-                "answer not read", error=str(trouble)
-            )  # whoever waits gets its link at the deadline
+            # Whoever waits for it gets a link at the deadline.
+            log.warning("answer not read", error=str(trouble))
             return
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._deliver, key, answer)

@@ -39,7 +39,10 @@ register_url_convertor("rest", _Rest())
 
 
 class LeanRoute(APIRoute):
-    """Marks a route whose endpoint takes `request` and its path parameters, all strings, and returns a `Response`."""
+    """Mark a route whose endpoint returns a `Response`.
+
+    The endpoint takes `request` and its path parameters, all of them strings.
+    """
 
 
 class _Plain(Route):

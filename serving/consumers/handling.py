@@ -94,7 +94,10 @@ class Handler:
                 "a stored value cannot be restored", key=made.result.write.key, exc_info=error
             )
             made.output = None
-            why = f"{made.result.write.key} holds what cannot be restored: {type(error).__name__}: {error}"
+            why = (
+                f"{made.result.write.key} holds what cannot be restored: "
+                f"{type(error).__name__}: {error}"
+            )
             batch.poison.append((made.message, UnreadableError("refused", why)))
 
     def _make_all(self, rows: Sequence[tuple[Message, Incoming]], batch: Batch) -> None:

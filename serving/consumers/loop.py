@@ -155,9 +155,8 @@ class Loop:
             return True
         if error.fatal():
             raise KafkaException(error)
-        log.warning(
-            "kafka", error=error.str()
-        )  # the client mends these itself: broker away, topic not there yet
+        # The client mends these itself: broker away, topic not there yet.
+        log.warning("kafka", error=error.str())
         return False
 
     # One batch
@@ -269,9 +268,8 @@ class Loop:
         until = time.monotonic() + seconds
         while not self._stopping and (left := until - time.monotonic()) > 0:
             self._health.beat()
-            came = self._read(
-                1, min(left, self._pace.idle)
-            )  # may take partitions away, and what is pending of them
+            # May take partitions away, and what is pending of them.
+            came = self._read(1, min(left, self._pace.idle))
             self._pending += came
             self._producer.poll(0)
         self._consumer.resume(self._consumer.assignment())

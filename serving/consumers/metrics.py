@@ -45,7 +45,7 @@ BATCHES = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 500)
 
 
 class Metrics:
-    """One consumer's metrics, in a registry of its own so that two can live in one process (tests)."""
+    """One consumer's metrics, in their own registry so that two can live in one process (tests)."""
 
     def __init__(self, consumer: str) -> None:
         self.registry = CollectorRegistry()

@@ -66,7 +66,10 @@ class Fraud:
         if model is None:
             cure = "run `millrace train fraud`"
             if version != FRAUD.version:
-                cure += f"; this process still declares {FRAUD.version}: if that is out of date, restart it"
+                cure += (
+                    f"; this process still declares {FRAUD.version}: "
+                    "if that is out of date, restart it"
+                )
             raise RetryableError(
                 f"rows carry feature set {version}, for which there is no model: {cure}"
             )
@@ -80,9 +83,8 @@ class Fraud:
         decisions = [model.thresholds.decide(score) for score in scores]
         flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
         told: list[list[str]] = [[] for _ in batch]
-        if (
-            flagged
-        ):  # the contributions cost ten times the score, and nobody asks why a payment passed
+        # Contributions cost ten times the score, and nobody asks why a payment passed.
+        if flagged:
             for place, contributions in zip(
                 flagged, model.contributions(rows[flagged]), strict=True
             ):

@@ -68,9 +68,8 @@ class Submissions:
         event_time = _event_time(payment)
         if event_time is None:
             event_time = now if before is None else before.event_time
-        elif (
-            event_time > now + AHEAD_MS
-        ):  # it would push the customer's real payments out of their windows
+        # It would push the customer's real payments out of their windows.
+        elif event_time > now + AHEAD_MS:
             raise Problem(
                 HTTPStatus.UNPROCESSABLE_ENTITY, "event_time lies more than 5 minutes in the future"
             )
@@ -117,7 +116,10 @@ def _event_time(payment: Transaction) -> int | None:
 
 
 def _taken_by_another(transaction_id: str) -> str:
-    return f"transaction {transaction_id} is another payment (customer, terminal, amount or time); ids are never reused"
+    return (
+        f"transaction {transaction_id} is another payment (customer, terminal, amount or time); "
+        "ids are never reused"
+    )
 
 
 def _own(payment: Transaction, document: dict[str, Any]) -> None:
@@ -200,7 +202,8 @@ async def decide(
         Query(
             ge=1,
             le=30_000,
-            description="milliseconds to wait for the decision; MILLRACE_SCORE_DEADLINE_MS (1000) if absent",
+            description="milliseconds to wait for the decision; "
+            "MILLRACE_SCORE_DEADLINE_MS (1000) if absent",
         ),
     ] = None,
 ) -> Response:
@@ -220,9 +223,8 @@ async def decide(
     seconds = (deadline_ms or context.settings.score_deadline_ms) / 1000
     until = asyncio.get_running_loop().time() + seconds
     key = payment.transaction_id.encode()
-    answer = submissions.gateway.expect(
-        key
-    )  # before anything else: the score could come between two steps
+    # Before anything else: the score could come between two steps.
+    answer = submissions.gateway.expect(key)
     try:
         stored = await context.values.get(_key(payment.transaction_id))
         if stored is not None:
@@ -235,9 +237,8 @@ async def decide(
         submissions.gateway.forget(key, answer)
     if answer.done():
         document = document_of(answer.result(), TIMES)
-        _own(
-            payment, document
-        )  # another process may have taken another payment under this id, and first
+        # Another process may have taken another payment under this id first.
+        _own(payment, document)
         return Response(orjson.dumps(document), media_type="application/json")
     return _pending(payment.transaction_id, sent)
 
@@ -256,7 +257,10 @@ def _taken(submissions: Submissions, payment: Transaction) -> asyncio.Future[Non
 def _pending(transaction_id: str, sent: asyncio.Future[None]) -> Response:
     trouble = sent.exception() if sent.done() else "not within the deadline"
     if trouble is not None:
-        detail = f"the broker has not confirmed the payment ({trouble}), which may have arrived: repeat the request"
+        detail = (
+            f"the broker has not confirmed the payment ({trouble}), which may have arrived: "
+            "repeat the request"
+        )
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
     location = f"/v1/fraud/transactions/{quote(transaction_id, safe='')}"
     body = {"transaction_id": transaction_id, "status": "pending", "location": location}

@@ -64,14 +64,16 @@ class Transaction(BaseModel):
     )
 
     transaction_id: Addressable = Field(
-        description="unique for ever: asking again gives the stored decision, another payment under it is refused (409)"
+        description="unique for ever: asking again gives the stored decision, "
+        "another payment under it is refused (409)"
     )
     customer_id: Addressable = Field(description="who pays")
     terminal_id: Identifier = Field(description="where")
     amount: float = Field(strict=True, allow_inf_nan=False, description="negative for a refund")
     event_time: Annotated[AwareDatetime, AfterValidator(_in_calendar)] | None = Field(
         None,
-        description="when it was made, with its zone; now if absent. Better sent, and the same in every repetition: "
+        description="when it was made, with its zone; now if absent. "
+        "Better sent, and the same in every repetition: "
         "then repeating is safe with any API process",
     )
 

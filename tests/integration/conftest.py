@@ -1,4 +1,7 @@
-"""One real stack for the whole session, on its own ports and in a temporary folder, taken down also after failures."""
+"""One real stack for the whole session, on its own ports and in a temporary folder.
+
+It is taken down after failures, too.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def _ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="session")
 def model(_ours: Stack) -> str:
-    """The version of a fraud model trained on simulated payments, current in the session's stack."""
+    """Train a fraud model on simulated payments, make it current and return its version."""
     if not _ours.layout.current_model("fraud").exists():
         _ours.cli("train", "fraud", "--simulate")
     return _ours.layout.current_model("fraud").read_text().strip()

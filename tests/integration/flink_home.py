@@ -34,9 +34,8 @@ def run_script(
         library.mkdir()
         for jar in (*layout.flink_home.glob("lib/*.jar"), *layout.flink_jars.glob("*.jar")):
             (library / jar.name).symlink_to(jar)
-        shutil.copy(
-            layout.kernel_jar, library
-        )  # a rebuild must not change the jar under the running job
+        # A copy: a rebuild must not change the jar under the running job.
+        shutil.copy(layout.kernel_jar, library)
     environment = {
         **os.environ,
         "PYTHONPATH": str(layout.root),

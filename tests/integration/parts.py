@@ -104,7 +104,7 @@ def caught_up(stack: Settings, group: str, topic: str) -> bool:
 
 
 def payments_are_through(stack: Settings) -> None:
-    """Wait until the job has read all payments there are now, and the consumer the features made of them."""
+    """Wait until the job has read all present payments and the consumer their features."""
     until("the job has read the payments", lambda: caught_up(stack, JOB_GROUP, "transactions"))
     until(
         "the consumer has read their features",

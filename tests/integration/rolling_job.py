@@ -50,7 +50,8 @@ def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") 
     columns = ", ".join(f"`{column}` {kind}" for column, kind in run["columns"])
     environment.execute_sql(
         f"CREATE TEMPORARY TABLE `{name}_in` ({columns}) "
-        f"WITH ('connector' = 'filesystem', 'path' = 'file://{run['input']}', 'format' = 'json'{more})"
+        f"WITH ('connector' = 'filesystem', 'path' = 'file://{run['input']}', "
+        f"'format' = 'json'{more})"
     )
     computed = "".join(f", {sql} AS `{column}`" for column, sql in run.get("computed", []))
     table = environment.sql_query(f"SELECT *{computed} FROM `{name}_in`")

@@ -162,7 +162,7 @@ def bits(value: Any) -> Any:
 
 
 def differences(run: Run, got: Rows) -> list[str]:
-    """One line for each value that is not the reference's, and for each row that one of the two alone has."""
+    """Return a line for each value that differs from the reference and each row only one has."""
 
     def where(n: int) -> str:
         row = run.rows[n]

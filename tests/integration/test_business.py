@@ -1,6 +1,6 @@
-"""Minutes of the shop, from a file of Retail Rocket's form through the whole stack to the API, worked out by hand.
+"""Minutes of the shop, worked out by hand, from a Retail Rocket file through the stack to the API.
 
-And replayed once more, after the TaskManager died, the file changes none of them.
+Replayed once more after the TaskManager died, the file changes none of them.
 """
 
 from __future__ import annotations
@@ -199,8 +199,7 @@ def test_the_shops_minutes_are_those_worked_out_by_hand_and_a_repetition_changes
     # Finished, a replay begins anew; what it sends has the ids of before.
     assert shop.replay("events.csv", FIRST) == 23
     shop.replay("last.csv", LAST)
-    # One partition of results in order: what the repetition changed would have arrived before this
-    # minute.
+    # Results come in order, in one partition: a change would have arrived before this minute.
     until("the last minute is closed", lambda: len(shop.minutes()) > len(CLOSED))
 
     assert shop.minutes() == [OPEN, *CLOSED]

@@ -127,9 +127,8 @@ def test_a_job_stops_with_a_savepoint_stays_stopped_and_resumes(
     savepoint = Path(json.loads(harness.cli("jobs", "stop", JOB, "--json"))["savepoint"])
     assert (savepoint / "_metadata").exists()
     assert jobs.living(stack, JOB) is None
-    harness.wait_ready(
-        "jobs"
-    )  # the keeper finds nothing wrong with a job that was stopped on purpose
+    # The keeper finds nothing wrong with a job that was stopped on purpose.
+    harness.wait_ready("jobs")
     assert jobs.stopped_on_purpose(stack, JOB)
     submitted = json.loads(harness.cli("jobs", "submit", JOB, "--json"))
     harness.wait(lambda: _runs(stack), "the job to run")

@@ -21,10 +21,13 @@ from millrace.stack.layout import Layout
 from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
 
 MEBI = 1024 * 1024
+PROMETHEUS_REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
+
 # The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's
 # defaults.
 METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
-MANAGED = 128  # for the buffers of SQL's own operators: they refuse a slot with little, whatever the size of the rest
+# For the buffers of SQL's own operators, which refuse a slot that has too little.
+MANAGED = 128
 # Of what is left after those: block cache and write buffers of all jobs together. The kernel keeps
 # heads of hot keys in two fifths of the heap (HeapBudget.java).
 ROCKSDB_FRACTION = 0.4
@@ -89,8 +92,7 @@ def config(settings: Settings) -> dict[str, object]:
         "blob.server.port": str(settings.port("flink_blob")),
         "taskmanager.rpc.port": str(settings.port("flink_taskmanager")),
         "taskmanager.data.port": settings.port("flink_data"),
-        # A fixed name: a TaskManager that comes back takes the place of the one that was killed at
-        # once.
+        # A fixed name: a TaskManager that comes back at once takes the place of the killed one.
         "taskmanager.resource-id": "taskmanager",
         "taskmanager.numberOfTaskSlots": settings.flink_task_slots,
         "taskmanager.cpu.cores": float(settings.flink_task_slots),
@@ -117,15 +119,13 @@ def config(settings: Settings) -> dict[str, object]:
         "state.backend.rocksdb.writebuffer.size": "32mb",
         # And its files are copied while events go on: one thread leaves them the other core.
         "state.backend.rocksdb.checkpoint.transfer.thread.num": 1,
-        # Most of a cold key's cost is to unpack the block it is in; Snappy takes three times as
-        # long.
+        # Most of a cold key's cost is unpacking its block; Snappy takes three times as long.
         "state.backend.rocksdb.compression.per.level": "LZ4_COMPRESSION",
         "execution.checkpointing.incremental": True,
         "execution.checkpointing.interval": f"{settings.flink_checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "2 min",
-        # A checkpoint that fails (a broker away) is tried again; it is no reason to throw the job's
-        # work away.
+        # A failed checkpoint (a broker away) is tried again: no reason to discard the job's work.
         "execution.checkpointing.tolerable-failed-checkpoints": 1000,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": 2,
@@ -142,7 +142,7 @@ def config(settings: Settings) -> dict[str, object]:
         "heartbeat.interval": 1000,
         "heartbeat.timeout": 8000,
         "heartbeat.rpc-failure-threshold": 2,
-        "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+        "metrics.reporter.prom.factory.class": PROMETHEUS_REPORTER,
         "classloader.check-leaked-classloader": False,
         "python.client.executable": str(Layout.of(settings).flink_python),
         "python.executable": str(Layout.of(settings).flink_python),
@@ -187,7 +187,8 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
     heap = mebibytes(settings.flink_jobmanager_memory) - 256
     if heap < 256:
         raise UserError(
-            f"flink_jobmanager_memory={settings.flink_jobmanager_memory} is too small: at least 512m"
+            f"flink_jobmanager_memory={settings.flink_jobmanager_memory} is too small: "
+            "at least 512m"
         )
     options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m")
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
@@ -230,7 +231,10 @@ def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) ->
 
 
 def prepare(settings: Settings, name: str) -> None:
-    """Write the configuration and empty the process's scratch folder (a killed one leaves its RocksDB files there)."""
+    """Write the configuration and empty the process's scratch folder.
+
+    A process that was killed leaves its RocksDB files there.
+    """
     layout = Layout.of(settings)
     conf = layout.flink_conf
     write(conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))

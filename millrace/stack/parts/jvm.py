@@ -20,7 +20,10 @@ OLDEST = 17  # what Kafka and the kernel are compiled for
 
 
 def temporary(layout: Layout, name: str) -> str:
-    """The option that keeps a process's temporary files (native libraries, web caches) out of the system's folder."""
+    """Return the option that keeps a process's temporary files out of the system's folder.
+
+    Such files are unpacked native libraries and web caches.
+    """
     return f"-Djava.io.tmpdir={layout.scratch(name)}"
 
 
@@ -44,7 +47,8 @@ def java() -> str:
     found = str(debian[0]) if debian else shutil.which("java")
     if not found:
         raise UserError(
-            "no Java found: type `make setup` (it installs openjdk-17-jdk-headless) or set JAVA_HOME"
+            "no Java found: type `make setup` (it installs openjdk-17-jdk-headless) "
+            "or set JAVA_HOME"
         )
     return found
 

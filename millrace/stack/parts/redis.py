@@ -27,8 +27,7 @@ def configuration(settings: Settings) -> dict[str, str]:
         "protected-mode": "no",
         # A rewrite of the file while a second of it is being synced must not stall the writes.
         "no-appendfsync-on-rewrite": "yes",
-        # A rewrite takes a core for seconds: every doubling beyond this is seldom enough to be no
-        # part of p99.
+        # A rewrite takes a core for seconds. Doublings beyond this are too rare to show in p99.
         "auto-aof-rewrite-min-size": "1gb",
     }
 

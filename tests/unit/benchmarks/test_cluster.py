@@ -14,7 +14,7 @@ OPTION = "-Dio.tmp.dirs="
 
 
 def working_folder(settings: Settings, operator: str) -> Path:
-    """RocksDB's folder of an operator, made as Flink makes it below the folder that its command line names."""
+    """Make an operator's RocksDB folder as Flink does, below the folder its command line names."""
     scratch = next(
         word.removeprefix(OPTION) for word in flink.taskmanager(settings) if word.startswith(OPTION)
     )

@@ -1,4 +1,4 @@
-"""The reference engine against an oracle that keeps every row and recomputes each value by definition."""
+"""Test the reference engine against an oracle that recomputes each value from every row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A registry in memory that answers HTTP as the real one does (tests/integration/test_ingestion.py uses a real one)."""
+"""A schema registry in memory that answers HTTP as the real one does.
+
+tests/integration/test_ingestion.py uses a real one.
+"""
 
 from __future__ import annotations
 

@@ -98,8 +98,7 @@ def test_verdicts_run_no_more_than_a_day_ahead(codec: Codec) -> None:
         if isinstance(event, Transaction):
             now = event.event_time
         else:
-            # Between the last payment of one day and the first of the next no payment tells the
-            # time.
+            # No payment tells the time between a day's last and the next day's first.
             assert event.event_time - now <= 2 * DAY_MS
 
 

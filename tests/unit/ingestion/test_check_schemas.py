@@ -96,8 +96,7 @@ def test_every_version_counts_not_only_the_last(repository: Repository) -> None:
         [ID, {"name": "note", "type": ["null", "string"], "default": None, "doc": "Said."}]
     )
     repository.commit([ID])
-    # Compatible with the version before, which has no note; not with the first, where it was a
-    # string.
+    # Compatible with the version before, which has no note; not with the first, which has a string.
     repository.write(
         [ID, {"name": "note", "type": ["null", "long"], "default": None, "doc": "Said."}]
     )

@@ -56,9 +56,8 @@ def test_the_reason_is_the_jobs(codec: Codec, record: dict[str, Any], strict: bo
         assert reason == ""
         return
     assert reason == record["reason"]
-    if (
-        reason != "refused"
-    ):  # how a number is written, and the place of wrong UTF-8, is each language's own
+    # How a number is written, and the place of wrong UTF-8, differ by language.
+    if reason != "refused":
         assert record["detail"].endswith(detail)
 
 

@@ -85,9 +85,8 @@ def test_nothing_is_marked_that_was_not_acknowledged(codec: Codec, away: int) ->
     with pytest.raises(DeliveryError, match="1 records not delivered, the first: broker gone"):
         replay(made.open(), codec, outbox, now)
     assert outbox.topic("quarantine") == []
-    assert (
-        len(outbox.topic("transactions")) == away
-    )  # sent before the mark, never the other way round
+    # Sent before the mark, never the other way round.
+    assert len(outbox.topic("transactions")) == away
     assert len(made.open()) == 1
 
 
@@ -206,7 +205,8 @@ def test_what_the_jobs_refuse_stays_too(codec: Codec, registry: DictRegistry) ->
 
     assert whys == [
         "malformed: is_fraud: boolean of value 2",
-        "incompatible_schema: field event_time is written as timestamp-micros, read as timestamp-millis",
+        "incompatible_schema: field event_time is written as timestamp-micros, "
+        "read as timestamp-millis",
     ]
     assert outbox.sent == []
 

@@ -174,7 +174,10 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
 
 def test_prices_are_read_whatever_else_is_imported(tmp_path: Path) -> None:
     file = properties(tmp_path, f"{T},9,790,n5.500")
-    program = f"from pathlib import Path; from ingestion.shop.retail_rocket import Prices; Prices([Path({str(file)!r})])"
+    program = (
+        "from pathlib import Path; from ingestion.shop.retail_rocket import Prices; "
+        f"Prices([Path({str(file)!r})])"
+    )
 
     subprocess.run([sys.executable, "-c", program], check=True)
 

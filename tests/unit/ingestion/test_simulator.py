@@ -113,8 +113,7 @@ def busy_days() -> list[list[Payment]]:
         terminals=200,
     )
     with pytest.MonkeyPatch.context() as patch:
-        # One in three would miss a day now and then; what is asked of these days is who, and how
-        # long.
+        # One in three would miss a day now and then; this test is about who and how long.
         patch.setattr(simulator_module, "_STOLEN_SHARE", 1.0)
         return days(Simulator(people, np.random.default_rng(11)), 45)
 

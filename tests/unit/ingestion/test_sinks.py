@@ -48,7 +48,7 @@ def test_a_flush_without_broker_says_how_much_is_open() -> None:
 
 
 class RestartingProducer:
-    """Acknowledges nothing before `back_at` and then `rate` records a second, on a clock of its own."""
+    """Acknowledge nothing before `back_at`, then `rate` records a second, on a clock of its own."""
 
     def __init__(self, back_at: float, rate: float) -> None:
         self.now, self._back_at, self._rate = 0.0, back_at, rate

@@ -1,4 +1,7 @@
-"""Topics against an admin client made of dictionaries (tests/integration/test_ingestion.py has a real one)."""
+"""Topics against an admin client made of dictionaries.
+
+tests/integration/test_ingestion.py has a real one.
+"""
 
 from __future__ import annotations
 

@@ -93,9 +93,8 @@ def _checkpoints(age_s: int | None, failed: int = 0) -> dict[str, Any]:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(Settings(state_dir=tmp_path, flink_checkpoint_interval_ms=60_000))
-    monkeypatch.setattr(
-        doctor, "_tools", lambda _: []
-    )  # they take a JVM to look at, and are other tests'
+    # The tools take a JVM to look at; other tests cover them.
+    monkeypatch.setattr(doctor, "_tools", lambda _: [])
     monkeypatch.setattr(Supervisor, "info", lambda _: made.info)
     monkeypatch.setattr(probes, "missing", made.probe)
     monkeypatch.setattr(cluster, "rest", made.rest)

@@ -168,9 +168,8 @@ def test_services_may_start_again_after_apt_was_interrupted(
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=partial(
-            signal.signal, sent, signal.SIG_DFL
-        ),  # a shell can trap nothing that it was born ignoring
+        # A shell cannot trap what it was born ignoring.
+        preexec_fn=partial(signal.signal, sent, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + 10
         while not (sandbox / "running").exists():
@@ -244,7 +243,10 @@ look_for_packages() {{ missing=({missing}); }}
 has_venv() {{ true; }}
 stale_policy() {{ false; }}
 may_install() {{ echo "may install $*"; }}
-packages() {{ echo "apt in shell $BASH_SUBSHELL reads $(readlink /proc/self/fd/0)"; touch apt; sleep 0.5; {apt}; }}
+packages() {{
+  echo "apt in shell $BASH_SUBSHELL reads $(readlink /proc/self/fd/0)"
+  touch apt; sleep 0.5; {apt}
+}}
 python_side() {{ while [[ ! -e apt ]]; do sleep 0.02; done; echo "python beside apt"; }}
 java_side() {{ {java}; echo "java done"; }}
 main --for demo
@@ -257,9 +259,8 @@ def test_apt_is_in_the_foreground_while_pythons_side_runs(sandbox: Path) -> None
     done = _bash(sandbox, f"exec < {sandbox}/terminal\n{script}")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert (
-        f"reads {sandbox}/terminal" in done.stdout
-    )  # the caller's, not a background job's /dev/null
+    # The caller's, not a background job's /dev/null.
+    assert f"reads {sandbox}/terminal" in done.stdout
     assert (
         lines.index("may install maven")
         < lines.index("python beside apt")

@@ -109,7 +109,8 @@ def test_the_watermark_is_bounded_by_the_wall_clock() -> None:
     )
     ddl = tables.source_ddl("transactions", group="g", watermark=watermark, config=CONFIG)
     expected = (
-        "WATERMARK FOR `event_time` AS LEAST(`event_time`, CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)))"
+        "WATERMARK FOR `event_time` AS "
+        "LEAST(`event_time`, CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)))"
         " - INTERVAL '1 01:01:01.001' DAY TO SECOND(3)"
     )
     assert expected in ddl

@@ -21,9 +21,8 @@ def test_brokers_away_are_named_until_one_answers() -> None:
         if len(seen) == 1:
             kafka.failed(KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down"))
             bench.consumer.away = True
-            bench.consumer.messages.append(
-                message("b", 1)
-            )  # from the client's own queue: proves nothing
+            # From the client's own queue: proves nothing.
+            bench.consumer.messages.append(message("b", 1))
         elif len(seen) == 4:
             bench.consumer.away = False
         elif len(seen) == 6:

@@ -204,9 +204,8 @@ def test_a_fatal_client_error_stops() -> None:
 def test_revoked_partitions_are_committed_first_and_then_left_alone() -> None:
     def revoke() -> None:
         bench.consumer.callbacks["on_revoke"](bench.consumer, [TopicPartition("fraud-features", 0)])
-        bench.consumer.messages.append(
-            message("b", 9)
-        )  # was fetched before: handled, but no longer ours to commit
+        # Was fetched before: handled, but no longer ours to commit.
+        bench.consumer.messages.append(message("b", 9))
         bench.consumer.empty = bench.loop.stop
 
     bench = Bench([message("a", 0)], empty=revoke)

@@ -61,7 +61,8 @@ def parse(answer: str) -> Exception:
 
 LATER = [
     "OOM command not allowed when used memory > 'maxmemory'. script: 0f, on @user_script:19.",
-    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    "MISCONF Redis is configured to save RDB snapshots, "
+    "but it's currently unable to persist to disk.",
     "READONLY You can't write against a read only replica. script: 0f, on @user_script:19.",
     "LOADING Redis is loading the dataset in memory",
     "BUSY Redis is busy running a script.",
