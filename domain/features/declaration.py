@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+from domain.features.version import version_of
 
 SECOND = 1000
 MINUTE = 60 * SECOND
@@ -270,9 +272,10 @@ class FeatureSet:
     inputs: tuple[tuple[str, Type], ...]
     windows: tuple[Window, ...]
     features: tuple[Feature, ...]
-    version: str
     id: str | None = None
     emit: tuple[Comparison, ...] = ()
+    version: str = field(init=False)
+    """`<name>-<digest>`: follows from the rest (domain/features/version.py)."""
 
     def __post_init__(self) -> None:
         """Refuse unknown columns and windows, names used twice and wrong types, naming them."""
@@ -303,6 +306,7 @@ class FeatureSet:
                 f"feature {feature.name!r}: unknown window {feature.window!r}",
             )
             feature.check(inputs)
+        object.__setattr__(self, "version", version_of(self))
 
     @property
     def late(self) -> str:

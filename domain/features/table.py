@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from domain.features.declaration import DeclarationError, FeatureSet, RowFeature, Type
+from domain.features.version import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,6 @@ class FeatureTable:
     """
 
     name: str
-    version: str
     record: str
     description: str
     key: str
@@ -28,6 +28,8 @@ class FeatureTable:
     rows: tuple[RowFeature, ...]
     sets: tuple[FeatureSet, ...]
     model: tuple[str, ...]
+    version: str = field(init=False)
+    """`<name>-<digest>`: follows from the rest, its sets included (domain/features/version.py)."""
 
     def __post_init__(self) -> None:
         """Refuse model features that nobody computes, or that are no numbers."""
@@ -40,6 +42,7 @@ class FeatureTable:
                 raise DeclarationError(f"{what}: nobody computes {name!r}")
             if self.computed().get(name, "DOUBLE") not in ("BIGINT", "DOUBLE"):
                 raise DeclarationError(f"{what}: {name!r} is no number")
+        object.__setattr__(self, "version", version_of(self))
 
     def computed(self) -> dict[str, Type]:
         """Every row feature and feature by name, with its type."""

@@ -245,7 +245,6 @@ CUSTOMER = FeatureSet(
     inputs=INPUTS,
     windows=WINDOWS,
     features=_customer(),
-    version="customer-1",
 )
 
 TERMINAL = FeatureSet(
@@ -258,14 +257,12 @@ TERMINAL = FeatureSet(
     inputs=INPUTS,
     windows=WINDOWS,
     features=_terminal(),
-    version="terminal-1",
 )
 
 _TIME = {"type": "long", "logicalType": "timestamp-millis"}
 
 FRAUD = FeatureTable(
     name="fraud",
-    version="fraud-1",
     record="FraudFeatures",
     description="A payment with what was known of its customer and terminal when it was made. "
     "Key: customer_id.",

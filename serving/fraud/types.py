@@ -39,7 +39,7 @@ SCORE: dict[str, Any] = {
     "decision": "block",
     "reasons": ["customer_ratio_30d", "terminal_risk_7d"],
     "model_version": "fraud-1-3f9a0c1b2d4e",
-    "feature_set_version": "fraud-1",
+    "feature_set_version": "fraud-1a2b3c4d",
     "late": False,
     "sequence": 1007,
     "produced_at": "2026-05-01T12:00:00.120Z",

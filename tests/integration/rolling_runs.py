@@ -221,7 +221,7 @@ def _full_bucket(seed: int) -> Run:
     features = (Feature("rows", "count", "d"),)
     windows = (Window("d", DAY, 2),)
     bucket = FeatureSet(
-        "bucket", "thing", "stream", "t", streams.INPUTS, windows, features, "1", id="id"
+        "bucket", "thing", "stream", "t", streams.INPUTS, windows, features, id="id"
     )
     return _generic("bucket", seed, bucket, rows)
 
@@ -240,7 +240,6 @@ def _chained(seed: int) -> Run:
             Feature("my_mean", "mean", "30d", "x"),
             Feature("my_last", "last", "7d", "s"),
         ),
-        "1",
         id="id",
     )
     inputs: tuple[tuple[str, Type], ...] = (*streams.INPUTS, *first.columns().items())
@@ -256,7 +255,6 @@ def _chained(seed: int) -> Run:
             Feature("shop_lasts", "distinct", "9d", "my_last"),
             Feature("shop_many", "share", "2h", condition=(Comparison("mine", "ge", 3),)),
         ),
-        "1",
         id="id",
         emit=(Comparison("kind", "eq", "transaction"),),
     )

@@ -174,7 +174,7 @@ def hand_made() -> list[FeatureSet]:
         Feature("shops", "distinct", "30d", "s", filter=emit, k=24),
     ]
     return [
-        FeatureSet("every", "thing", "stream", "t", INPUTS, WINDOWS, tuple(every), "1", id="id"),
+        FeatureSet("every", "thing", "stream", "t", INPUTS, WINDOWS, tuple(every), id="id"),
         FeatureSet(
             "terminal",
             "thing",
@@ -183,7 +183,6 @@ def hand_made() -> list[FeatureSet]:
             INPUTS,
             WINDOWS,
             tuple(terminal),
-            "1",
             id="id",
             emit=emit,
         ),
@@ -209,7 +208,6 @@ def random_set(seed: int) -> FeatureSet:
         inputs=INPUTS,
         windows=tuple(windows),
         features=tuple(_feature(chance, f"f{i}", windows) for i in range(chance.randint(1, 16))),
-        version="1",
         id=chance.choice(["id", "id", None]),
         emit=_comparisons(chance, 0.4),
     )

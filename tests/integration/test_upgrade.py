@@ -41,7 +41,6 @@ BEFORE = FeatureSet(
         Feature("labels_1h", "count", "1h", filter=LABEL),
         Feature("last_1h", "last", "1h", "s"),
     ),
-    "1",
     id="id",
     emit=(Comparison("kind", "ne", "label"),),
 )
@@ -55,7 +54,6 @@ AFTER = dataclasses.replace(
         Feature("rows_1d", "count", "1d"),
         Feature("labels_30m", "count", "30m", filter=LABEL),
     ),
-    version="2",
 )
 # Lanes that were there, also in another place and seen through a new window of a known ring.
 GOES_ON = (

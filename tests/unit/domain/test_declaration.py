@@ -32,7 +32,6 @@ def made(*features: Feature, **changes: Any) -> FeatureSet:
         "key": "k",
         "time": "t",
         "inputs": INPUTS,
-        "version": "1",
     }
     return FeatureSet(
         **{
@@ -176,7 +175,6 @@ def test_a_model_reads_what_is_computed_and_a_number(model: tuple[str, ...], mes
     with pytest.raises(DeclarationError, match=message):
         FeatureTable(
             "t",
-            "1",
             "R",
             "",
             "k",

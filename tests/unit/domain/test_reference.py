@@ -60,9 +60,7 @@ def feature_set(**changes: Any) -> FeatureSet:
         "id": "id",
         "windows": WINDOWS,
     } | changes
-    return FeatureSet(
-        name="f", entity="e", key="key", time="t", inputs=INPUTS, version="1", **given_
-    )
+    return FeatureSet(name="f", entity="e", key="key", time="t", inputs=INPUTS, **given_)
 
 
 def row(t: int | None, **columns: Any) -> dict[str, Any]:

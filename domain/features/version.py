@@ -1,0 +1,49 @@
+"""Versions that follow from declarations, so that nobody can forget to raise one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+_DIGITS = 8
+# Prose, what only the documentation prints, and Python code: a test holds `python` equal to `sql`,
+# and a function has no text that is the same on every machine.
+_NO_MEANING = frozenset({"description", "doc", "entity", "python"})
+
+
+def version_of(declared: Any) -> str:
+    """Return `<name>-<digest>` of a declaration, which changes if and only if its meaning does.
+
+    The digest is the beginning of the SHA-256 of the declaration as canonical JSON. Everything
+    counts but prose; a part that is left at its default does not, so a declaration keeps its
+    version when the language of declarations grows.
+
+    Args:
+        declared: A FeatureSet or FeatureTable, or any other dataclass with a `name`.
+
+    Raises:
+        TypeError: A part is neither data nor a dataclass.
+    """
+    text = json.dumps(meaning(declared), sort_keys=True, separators=(",", ":"))
+    return f"{declared.name}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
+
+
+def meaning(declared: Any) -> Any:
+    """Return what counts of a declaration, in JSON's types."""
+    if is_dataclass(declared) and not isinstance(declared, type):
+        return {
+            part.name: meaning(value)
+            for part in fields(declared)
+            if part.init and part.name not in _NO_MEANING
+            if (value := getattr(declared, part.name)) != part.default or part.default is MISSING
+        }
+    if isinstance(declared, Mapping):
+        return {key: meaning(part) for key, part in declared.items() if key not in _NO_MEANING}
+    if isinstance(declared, list | tuple):
+        return [meaning(part) for part in declared]
+    if declared is None or isinstance(declared, str | int | float | bool):
+        return declared
+    raise TypeError(f"{declared!r} is no data: its meaning cannot be written down")
