@@ -80,6 +80,16 @@ class Settings(BaseSettings):
         default=None, description="JobManager REST URL, where not the local one"
     )
 
+    partitions: str = Field(
+        default="",
+        description="partitions of topics where not config/topics.yaml's: transactions=4,alerts=2",
+    )
+    event_ahead_ms: int = Field(
+        default=86_400_000,
+        ge=0,
+        description="an event dated further than this after Kafka's timestamp goes to quarantine",
+    )
+
     flink_parallelism: int = Field(
         default=1, ge=1, description="of each job; more needs more partitions"
     )

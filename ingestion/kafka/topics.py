@@ -40,12 +40,16 @@ _AWAY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that differs from the declaration. `before` is None for what did not exist."""
+    """One thing that differs from the declaration.
+
+    `before` is None for what did not exist; `record` is the one whose subject differs.
+    """
 
     topic: str
     what: str
     before: str | None
     after: str
+    record: str | None = None
 
     def as_dict(self) -> dict[str, str | None]:
         """For JSON."""
@@ -108,7 +112,8 @@ class TopicsAdmin:
             for change in _topic_changes(topic, found.get(topic.name))
         ]
         for topic in declared.values():
-            changes += self._subject_changes(topic)
+            for record in topic.records:
+                changes += self._subject_changes(topic, record)
         return changes
 
     def apply(self, declared: Mapping[str, Topic]) -> list[Change]:
@@ -143,29 +148,28 @@ class TopicsAdmin:
                 )
                 self._wait(self._client.incremental_alter_configs([resource]))
             case "schema":
-                self._registry.register(topic.subject, schema.text(topic.schema))
+                subject = topic.subject_of(change.after)
+                self._registry.register(subject, schema.text(change.after))
             case "compatibility":
-                self._registry.set_compatibility(topic.subject, change.after)
+                subject = topic.subject_of(change.record or topic.schema)
+                self._registry.set_compatibility(subject, change.after)
             case _:
                 raise NotImplementedError(change.what)
 
-    def _subject_changes(self, topic: Topic) -> list[Change]:
-        text = schema.text(topic.schema)
-        level = self._registry.compatibility(topic.subject)
+    def _subject_changes(self, topic: Topic, record: str) -> list[Change]:
+        text, subject = schema.text(record), topic.subject_of(record)
+        level = self._registry.compatibility(subject)
         compatibility = []
         if level != FULL_TRANSITIVE:
-            compatibility = [Change(topic.name, "compatibility", level, FULL_TRANSITIVE)]
-        versions = self._registry.versions(topic.subject)
-        if self._registry.look_up(topic.subject, text) is not None:
+            compatibility = [Change(topic.name, "compatibility", level, FULL_TRANSITIVE, record)]
+        versions = self._registry.versions(subject)
+        if self._registry.look_up(subject, text) is not None:
             return compatibility
-        refusal = self._registry.check(topic.subject, text) if level == FULL_TRANSITIVE else None
+        refusal = self._registry.check(subject, text) if level == FULL_TRANSITIVE else None
         if refusal:
-            raise UserError(
-                f"{topic.schema}.avsc does not fit what {topic.subject} holds: {refusal}"
-            )
-        register = [
-            Change(topic.name, "schema", str(len(versions)) if versions else None, topic.schema)
-        ]
+            raise UserError(f"{record}.avsc does not fit what {subject} holds: {refusal}")
+        before = str(len(versions)) if versions else None
+        register = [Change(topic.name, "schema", before, record, record)]
         # The rule comes first where there is something to hold the new schema against.
         return compatibility + register if versions else register + compatibility
 

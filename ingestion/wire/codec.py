@@ -43,10 +43,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A record with the id of the schema it was written with."""
+    """A record, the id of the schema it was written with, and which of the topic's it is.
+
+    `name` is the schema's in ingestion/schema.
+    """
 
     schema_id: int
     record: dict[str, Any]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +78,9 @@ def header(schema_id: int) -> bytes:
 
 
 class Codec:
-    """Encodes and decodes the topics' records.
+    """Encode and decode the topics' records.
 
-    Asks the registry once a topic and once a writer's id.
+    Ask the registry once a topic and record, and once a writer's id.
 
     A topic's schema that the registry does not hold yet is registered (`millrace topics apply`
     normally has).
@@ -84,55 +88,68 @@ class Codec:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._encoders: dict[str, RecordEncoder] = {}
+        self._encoders: dict[tuple[str, str | None], RecordEncoder] = {}
         self._writers: dict[int, _Writer] = {}
         self._contracts: dict[str, Contract] = {}
-        self._resolved: dict[tuple[int, str], Any] = {}
+        self._resolved: dict[tuple[int, str], tuple[str, Any]] = {}
 
-    def encoder(self, topic: str) -> RecordEncoder:
-        """The topic's encoder, header included.
+    def encoder(self, topic: str, name: str | None = None) -> RecordEncoder:
+        """Return the encoder of one of the topic's records, header included.
 
-        Raises KeyError for an undeclared topic, RetryableError.
+        `name` is that of its schema; None: the topic's first. Raises KeyError for an undeclared
+        topic or a record that it does not hold, RetryableError.
         """
-        if topic not in self._encoders:
+        if (topic, name) not in self._encoders:
             declared = topics()[topic]
-            schema_id = self._registry.register(declared.subject, schema.text(declared.schema))
-            self._encoders[topic] = RecordEncoder(schema.load(declared.schema), header(schema_id))
-        return self._encoders[topic]
+            record = name or declared.schema
+            subject = declared.subject_of(record)
+            schema_id = self._registry.register(subject, schema.text(record))
+            made = RecordEncoder(schema.load(record), header(schema_id))
+            self._encoders[topic, name] = made
+        return self._encoders[topic, name]
 
-    def encode(self, topic: str, record: Mapping[str, Any]) -> bytes:
-        """A mapping to bytes. Raises RefusedError where it does not fit the topic's schema."""
-        return self.encoder(topic).record(record)
+    def encode(self, topic: str, record: Mapping[str, Any], name: str | None = None) -> bytes:
+        """Encode a mapping as `encoder` does.
+
+        Raises RefusedError where it does not fit the schema.
+        """
+        return self.encoder(topic, name).record(record)
 
     def decode(self, topic: str, value: bytes | None) -> dict[str, Any]:
-        """Bytes to a record of the topic's own schema, whatever compatible schema wrote it.
+        """Decode bytes as the topic's own schema, whatever compatible schema wrote them.
 
         Raises UnreadableError (poison) and RetryableError (registry away).
         """
         return self.decoded(topic, value).record
 
     def decoded(self, topic: str, value: bytes | None, *, strict: bool = False) -> Decoded:
-        """As `decode`, with the writer's schema id.
+        """Decode, and say with which schema it was written and which record of the topic it is.
 
-        `strict`: take no bytes that the jobs do not take, at several times the cost.
+        `strict`: take no bytes that the jobs do not take, at several times the cost. Raises as
+        `decode` does.
         """
         if strict and value and len(value) > BROKER_BYTES:
             raise UnreadableError(
                 "refused", f"{len(value)} bytes, a message has at most {BROKER_BYTES}"
             )
         schema_id, body = _split(value)
-        writer, contract = self._writer(schema_id), self._contract(topics()[topic].schema)
+        writer = self._writer(schema_id)
         if (schema_id, topic) not in self._resolved:
-            contract.compare(writer.units)
-            # fastavro would compare equal schemas at each record.
-            self._resolved[schema_id, topic] = (
-                None if writer.schema == contract.schema else contract.schema
-            )
+            self._resolved[schema_id, topic] = self._resolve(writer, topic)
+        name, reader = self._resolved[schema_id, topic]
         if strict:
             step_over(value or b"", HEADER.size, writer.schema)
-        record = _read(body, writer.schema, self._resolved[schema_id, topic])
-        contract.check(record)
-        return Decoded(schema_id, record)
+        record = _read(body, writer.schema, reader)
+        self._contract(name).check(record)
+        return Decoded(schema_id, record, name)
+
+    def _resolve(self, writer: _Writer, topic: str) -> tuple[str, Any]:
+        """Which record of the topic this is, and the schema to read it as."""
+        name = _record_of(writer, topic)
+        contract = self._contract(name)
+        contract.compare(writer.units)
+        # fastavro would compare equal schemas at each record.
+        return name, None if writer.schema == contract.schema else contract.schema
 
     def _contract(self, name: str) -> Contract:
         if name not in self._contracts:
@@ -157,6 +174,19 @@ class Codec:
                     "incompatible_schema", f"schema id {schema_id} is none of a record"
                 ) from error
         return self._writers[schema_id]
+
+
+def _record_of(writer: _Writer, topic: str) -> str:
+    """The topic's record that a writer's schema stands for: by its name, as Avro resolves it."""
+    declared = topics()[topic]
+    if not declared.also:
+        return declared.schema
+    written = str(writer.schema["name"])
+    name = written.rsplit(".", 1)[-1]
+    if name not in declared.records:
+        known = ", ".join(declared.records)
+        raise UnreadableError("incompatible_schema", f"a {written}; {topic} holds {known}")
+    return name
 
 
 def _split(value: bytes | None) -> tuple[int, bytes]:

@@ -68,7 +68,7 @@ def list_topics(as_json: AsJson = False) -> None:
         {
             "name": topic.name,
             "key": topic.key,
-            "schema": topic.schema,
+            "schema": ", ".join(topic.records),
             "partitions": topic.partitions,
             "retention_hours": topic.retention_hours,
             "exists": topic.name in found,

@@ -289,3 +289,39 @@ def test_a_registry_away_is_no_poison(codec: Codec, fake: FakeRegistry) -> None:
 
 def _away() -> Any:
     return httpx.Response(503)
+
+
+LABEL = {
+    "transaction_id": "t1",
+    "event_time": 1_523_145_600_123,
+    "customer_id": "c",
+    "terminal_id": "m",
+    "is_fraud": True,
+}
+
+
+def test_a_topic_of_two_records_tells_them_apart_by_the_writers_name(
+    codec: Codec, fake: FakeRegistry
+) -> None:
+    payment = codec.encode("transactions", PAYMENT)
+    label = codec.encode("transactions", LABEL, "FraudLabel")
+
+    for strict in (False, True):
+        first, second = (
+            codec.decoded("transactions", value, strict=strict) for value in (payment, label)
+        )
+        assert (first.name, first.record) == ("Transaction", PAYMENT)
+        assert (second.name, second.record) == ("FraudLabel", LABEL)
+    assert codec.decode("transactions", label) == LABEL
+    assert fake.subjects.keys() == {"transactions-value", "transactions-millrace.FraudLabel"}
+
+
+def test_a_topic_of_two_records_refuses_a_third(codec: Codec) -> None:
+    alert = dict.fromkeys(("alert_id", "entity", "kind", "message"), "x")
+    other = codec.encode("alerts", {**alert, "event_time": 1, "severity": "info", "details": {}})
+
+    with pytest.raises(UnreadableError, match=r"millrace\.Alert; transactions holds") as caught:
+        codec.decode("transactions", other)
+    assert caught.value.reason == "incompatible_schema"
+    with pytest.raises(KeyError, match="transactions holds no Alert"):
+        codec.encoder("transactions", "Alert")

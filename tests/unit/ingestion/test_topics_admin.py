@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic
 
 from config.errors import RetryableError, UserError
-from config.topics import Topic, largest_message, topics
+from config.topics import Topic, largest_message, partitions, topics
 from ingestion.kafka import topics as topics_admin
 from ingestion.kafka.topics import TopicsAdmin
 from tests.unit.ingestion.registries import FakeRegistry
@@ -185,3 +185,26 @@ def test_a_topic_made_by_somebody_else_meanwhile_is_fine(
     cluster.answer = failed(KafkaError.TOPIC_ALREADY_EXISTS)
 
     assert whats(admin, PLAIN)[0] == ("topic", None, "1 partitions")
+
+
+def test_each_record_of_a_topic_has_a_subject_that_evolves_by_itself() -> None:
+    registry = FakeRegistry()
+    admin = TopicsAdmin(FakeAdmin(), registry.client())
+    declared = {"t": Topic("t", "customer_id", "Transaction", 1, 1, 1, also=("FraudLabel",))}
+
+    admin.apply(declared)
+
+    assert registry.subjects.keys() == {"t-value", "t-millrace.FraudLabel"}
+    assert registry.levels == dict.fromkeys(registry.subjects, "FULL_TRANSITIVE")
+    assert admin.differences(declared) == []
+
+
+def test_partitions_are_overridden_topic_by_topic() -> None:
+    assert partitions(" a=4, b=2,", {"a", "b", "c"}) == {
+        "a": {"partitions": 4},
+        "b": {"partitions": 2},
+    }
+    assert partitions("", {"a"}) == {}
+    for wrong in ("d=1", "a=0", "a=x", "a"):
+        with pytest.raises(UserError, match="MILLRACE_PARTITIONS"):
+            partitions(wrong, {"a"})
