@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.errors import UserError
+from config.files import write
 from ingestion.replay.batches import Rejected
 
 _BLOCK = 1 << 20
@@ -71,10 +72,7 @@ class Progress:
         A crash between the two repeats rows in the CSV, loses none.
         """
         self._keep(list(rejected))
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_suffix(".tmp")
-        fresh.write_text(json.dumps({"rows": done.rows, "rejected": done.rejected}))
-        fresh.replace(self._file)
+        write(self._file, json.dumps({"rows": done.rows, "rejected": done.rejected}))
 
     def finish(self) -> None:
         """The replay is complete: the next one begins at the first row. Rejected rows stay."""

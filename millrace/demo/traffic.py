@@ -19,6 +19,7 @@ import numpy as np
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from config.errors import UserError
+from config.files import write
 from config.settings import Settings
 from ingestion.fraud.batches import LABELS, TRANSACTIONS
 from ingestion.fraud.simulator import (
@@ -34,7 +35,6 @@ from ingestion.replay.pacing import RatePacer
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from millrace.demo.tally import Tally
-from millrace.stack.files import write
 
 SCORES = "fraud-scores"
 # As `millrace train fraud --simulate` trains on: about 400 payments a simulated day.

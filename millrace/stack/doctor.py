@@ -17,7 +17,7 @@ from config.products import products
 from config.settings import Settings
 from millrace.flink import rest as cluster
 from millrace.flink.jobs import stopped_on_purpose
-from millrace.stack import orphans, ports
+from millrace.stack import orphans, ports, probes
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.parts.jvm import OLDEST, java
@@ -29,6 +29,8 @@ LEAST_FREE_DISK = 2 * 1024**3
 # As many intervals without a checkpoint: a slow one, or one that failed and was tried again, is no
 # finding yet.
 LATE_INTERVALS = 20
+# What a waiting process says names the command to type in backquotes.
+COMMAND = re.compile("`(millrace [^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +197,14 @@ def _process(settings: Settings, process: Process, info: Info | None) -> Check:
         return Check(
             process.name, False, "stopped while others run", f"millrace up --only {process.name}"
         )
-    why = missing(process, settings, info)
-    return Check(
-        process.name, why is None, why or "ready", f"millrace logs {process.name}" if why else ""
-    )
+    if why := missing(process, settings, info):
+        return Check(process.name, False, why, f"millrace logs {process.name}")
+    if told := probes.waiting(process):
+        command = COMMAND.search(told)
+        return Check(
+            process.name, False, told, command[1] if command else f"millrace logs {process.name}"
+        )
+    return Check(process.name, True, "ready")
 
 
 def _jobs(settings: Settings) -> list[Check]:

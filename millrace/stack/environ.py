@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from config.files import write
 from config.settings import PREFIX
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 
 from config.errors import UserError
 from config.settings import Settings
@@ -82,6 +82,13 @@ def up(
         if waiting and time.monotonic() - began > timeout:
             raise UserError(_late(layout, why, waiting, timeout))
         time.sleep(POLL_S if waiting else 0)
+    _tell_waiting(wanted.values(), say)
+
+
+def _tell_waiting(wanted: Iterable[Process], say: Say) -> None:
+    for process in wanted:
+        if told := probes.waiting(process):
+            say(f"{process.name} {told}")
 
 
 def restart(settings: Settings, say: Say, names: tuple[str, ...], timeout: float = 120.0) -> None:

@@ -1,4 +1,7 @@
-"""Readiness: one function a kind of probe, each answering None when ready, else what is missing."""
+"""Ask processes whether they are ready, and what a ready one waits for.
+
+One function for each kind of probe, which returns None when ready, else what is missing.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,27 @@ def missing(process: Process, settings: Settings) -> str | None:
     Never raises for an unreachable part.
     """
     return PROBES[process.ready.kind](process, settings)
+
+
+def waiting(process: Process) -> str | None:
+    """Return what a ready process waits for that a person has to bring; None when nothing.
+
+    Its health page says so: `{"ready": true, "waiting": {name: why}}`. Never raise for an
+    unreachable part.
+    """
+    if process.ready.kind != "http":
+        return None
+    try:
+        with urlopen(process.ready.target, timeout=TIMEOUT) as answer:  # noqa: S310  (ours)
+            page = json.load(answer)
+    except (OSError, HTTPException, ValueError):
+        return None
+    told = page.get("waiting") if isinstance(page, dict) else None
+    return (
+        f"waiting: {'; '.join(map(str, told.values()))}"
+        if isinstance(told, dict) and told
+        else None
+    )
 
 
 def listens(host: str, port: int) -> bool:

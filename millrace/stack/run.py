@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 
 from config.errors import UserError
+from config.files import write
 from config.settings import ROOT, Settings, settings
 from millrace.errors import told
 from millrace.stack import environ, secrets
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, processes
 

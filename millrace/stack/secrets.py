@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+from config.files import write
 from config.settings import Settings
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from config.settings import Settings
 from millrace.flink import rest as cluster
+from millrace.stack import probes
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.processes import Process, processes
@@ -19,7 +20,8 @@ from millrace.stack.supervisor import Info, Supervisor
 class State:
     """One process.
 
-    `detail` says what is missing when it is not ready; `uptime_s` is 0 when it does not run.
+    `detail` says what is missing when it is not ready, and what a ready one waits for; `uptime_s`
+    is 0 when it does not run.
     """
 
     name: str
@@ -60,5 +62,5 @@ def _state(process: Process, settings: Settings, info: Info | None) -> State:
         pid=info.pid if info and running else None,
         ports=process.ports,
         uptime_s=round(time.time() - info.started, 1) if info and running else 0.0,
-        detail=why or "",
+        detail=why or probes.waiting(process) or "",
     )

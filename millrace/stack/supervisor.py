@@ -20,9 +20,9 @@ from xmlrpc.client import Fault, ServerProxy
 import psutil
 
 from config.errors import UserError
+from config.files import write
 from config.settings import ROOT
 from millrace.stack import environ
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.living import wait_gone
 from millrace.stack.processes import Process

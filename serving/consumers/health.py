@@ -14,12 +14,17 @@ STALLED_AFTER_S = 60.0
 
 
 class Health:
-    """What the loop last said of itself. Written by the loop, read by the server's thread."""
+    """What the loop last said of itself. Written by the loop, read by the server's thread.
+
+    `missing` is what keeps it from being ready: parts that are away. `waiting` is what a person has
+    to bring, a model for instance: the process is in order, its records wait in Kafka meanwhile.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._beat = clock()
         self.missing: dict[str, str] = {"start": "the consumer has not started yet"}
+        self.waiting: dict[str, str] = {}
 
     def beat(self) -> None:
         """The loop turned."""
@@ -62,7 +67,9 @@ def _answer(path: str, health: Health, registry: CollectorRegistry) -> tuple[int
         return (
             _status(not missing),
             "application/json",
-            orjson.dumps({"ready": not missing, "missing": missing}),
+            orjson.dumps(
+                {"ready": not missing, "missing": missing, "waiting": dict(health.waiting)}
+            ),
         )
     return (
         HTTPStatus.NOT_FOUND,

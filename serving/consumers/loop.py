@@ -106,9 +106,9 @@ class Loop:
 
     def _turn(self) -> None:
         self._health.beat()
-        missing = self._product.missing()
-        self._report({"product": missing} if missing else {})
-        if missing:
+        waiting = self._product.missing()
+        self._report({}, {"product": waiting} if waiting else {})
+        if waiting:
             self._wait(0.5)
             return
         messages = self._poll()
@@ -125,15 +125,17 @@ class Loop:
             self._next_lag = moment + self._pace.lag
             self._measure_lag()
 
-    def _report(self, missing: dict[str, str]) -> None:
+    def _report(self, missing: dict[str, str], waiting: dict[str, str] | None = None) -> None:
         trouble = self._kafka.trouble(self._consumer)
         if trouble:
             missing = {**missing, "kafka": trouble}
-        if missing and missing != self._health.missing:
-            log.warning("waiting", **missing)
-        elif not missing and self._health.missing:
+        health, waiting = self._health, waiting or {}
+        told = {**missing, **waiting}
+        if told and told != {**health.missing, **health.waiting}:
+            log.warning("waiting", **told)
+        elif not told and (health.missing or health.waiting):
             log.info("ready", product=self._product.name)
-        self._health.missing = missing
+        health.missing, health.waiting = missing, waiting
         self._metrics.ready.set(0 if missing else 1)
 
     def _poll(self) -> list[Message]:

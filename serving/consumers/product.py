@@ -45,9 +45,10 @@ class Product(Protocol):
     output: str | None
 
     def missing(self) -> str | None:
-        """What it lacks to work, for a person; None when it is ready.
+        """Say what a person has to bring before it can work, and the command; None when it can.
 
-        Asked before each batch, so cheap.
+        Its records wait in Kafka meanwhile, and the process counts as ready. Asked before each
+        batch, so it must be cheap.
         """
         ...
 

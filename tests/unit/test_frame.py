@@ -19,12 +19,12 @@ from pydantic import SecretStr
 
 import serving
 from config import products as declared
+from config.files import write
 from config.settings import ROOT, Settings
 from config.topics import topics
 from ingestion.kafka.quarantine import TOPIC as QUARANTINE
 from millrace.flink import jobs
 from millrace.flink.keeper import of_products
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.supervisor import render

@@ -7,8 +7,8 @@ import subprocess
 import uuid
 
 from config.errors import UserError
+from config.files import write
 from config.settings import Settings
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
 

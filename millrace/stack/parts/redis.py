@@ -5,8 +5,8 @@ What was answered survives a kill, but for the last two seconds.
 
 from __future__ import annotations
 
+from config.files import write
 from config.settings import Settings
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from config.errors import RetryableError
+from config.files import write
 from config.settings import Settings
 from millrace.flink import rest as cluster
 from millrace.stack import doctor, probes
 from millrace.stack.doctor import Check
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, processes
 from millrace.stack.supervisor import Info, Supervisor
@@ -43,6 +43,7 @@ class World:
             for name, one in processes(settings).items()
         }
         self.unready: dict[str, str] = {}
+        self.waiting: dict[str, str] = {}
         self.away = False
         self.jobs = {JOB: self.job(JOB), OTHER: self.job(OTHER)}
         self.checkpoints = {JOB: _checkpoints(age_s=3), OTHER: _checkpoints(age_s=3)}
@@ -97,6 +98,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(doctor, "_tools", lambda _: [])
     monkeypatch.setattr(Supervisor, "info", lambda _: made.info)
     monkeypatch.setattr(probes, "missing", made.probe)
+    monkeypatch.setattr(probes, "waiting", lambda process: made.waiting.get(process.name))
     monkeypatch.setattr(cluster, "rest", made.rest)
     return made
 
@@ -109,15 +111,29 @@ def test_a_healthy_stack_has_every_process_and_job_checked(world: World) -> None
 
 
 def test_a_consumer_that_does_not_answer_is_found(world: World) -> None:
-    world.unready["consumer-fraud"] = "no model: `millrace train fraud`"
+    world.unready["consumer-fraud"] = "redis: away"
     assert world.wrong() == [
         Check(
             "consumer-fraud",
             False,
-            "no model: `millrace train fraud`",
+            "redis: away",
             "millrace logs consumer-fraud",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "fix"),
+    [
+        ("waiting: no model: type `millrace train fraud`", "millrace train fraud"),
+        ("waiting: for somebody", "millrace logs consumer-fraud"),
+    ],
+)
+def test_a_consumer_that_waits_for_a_person_is_found_with_the_command(
+    world: World, told: str, fix: str
+) -> None:
+    world.waiting["consumer-fraud"] = told
+    assert world.wrong() == [Check("consumer-fraud", False, told, fix)]
 
 
 @pytest.mark.parametrize("state", ["BACKOFF", "FATAL", "EXITED", "STARTING"])

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from config.errors import RetryableError, UserError
+from config.files import write
 from config.settings import Settings
 from millrace.flink import jobs
 from millrace.flink import rest as cluster
 from millrace.flink.keeper import Keeper, Kept, serve
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 

@@ -8,7 +8,6 @@ import logging
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from config.errors import UserError
 from config.logging import configure
 from config.settings import ROOT, Settings
 from millrace.stack import environ, lifecycle, secrets
-from millrace.stack.files import write
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.run import environment
@@ -46,34 +44,6 @@ def test_given_keys_are_used_and_none_is_made(tmp_path: Path) -> None:
     settings = Settings.model_validate({"state_dir": tmp_path, "api_keys": "one,two"})
     assert secrets.api_keys(settings) == "one,two"
     assert not (tmp_path / "secrets").exists()
-
-
-def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
-    write(tmp_path / "a" / "b", "one")
-    write(tmp_path / "a" / "b", "two")
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
-    assert (tmp_path / "a" / "b").read_text() == "two"
-
-
-def test_a_file_is_as_readable_as_asked(tmp_path: Path) -> None:
-    write(tmp_path / "a", "one")
-    write(tmp_path / "b", "two", mode=0o600)
-    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o644, 0o600]
-
-
-def test_threads_may_write_the_same_file_at_once(tmp_path: Path) -> None:
-    text = "x" * 100_000
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: write(tmp_path / "config.yaml", text), range(200)))
-    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
-    assert (tmp_path / "config.yaml").read_text() == text
-
-
-def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(IsADirectoryError):
-        write(tmp_path / "folder", "text")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_process_takes_the_settings_of_whoever_started_it(

@@ -43,14 +43,23 @@ def test_alive_while_the_loop_turns(url: str, health: Health, clock: Clock) -> N
 
 
 def test_ready_names_what_is_missing(url: str, health: Health) -> None:
-    health.missing = {"product": "no model"}
+    health.missing = {"redis": "away"}
     answer = httpx.get(f"{url}/readyz")
     assert (answer.status_code, answer.json()) == (
         503,
-        {"ready": False, "missing": {"product": "no model"}},
+        {"ready": False, "missing": {"redis": "away"}, "waiting": {}},
     )
     health.missing = {}
-    assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}}
+    assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}, "waiting": {}}
+
+
+def test_what_only_a_person_can_bring_is_told_by_a_ready_process(url: str, health: Health) -> None:
+    health.missing, health.waiting = {}, {"product": "no model: type `train`"}
+    answer = httpx.get(f"{url}/readyz")
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"ready": True, "missing": {}, "waiting": {"product": "no model: type `train`"}},
+    )
 
 
 def test_metrics_and_unknown_paths(url: str) -> None:

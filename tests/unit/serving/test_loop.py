@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPartition
@@ -184,7 +185,26 @@ def test_waits_for_what_the_product_lacks() -> None:
     bench = Bench([message("a", 0)], product=product)
     bench.loop.run()
     assert bench.store.get("e:a") is not None
-    assert bench.health.missing == {}
+    assert (bench.health.missing, bench.health.waiting) == ({}, {})
+
+
+def test_what_the_product_lacks_is_told_by_a_ready_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    product = Echo()
+    product.lacks = ["no model"] * 3
+    bench = Bench([message("a", 0)], product=product)
+    seen: list[tuple[dict[str, str], dict[str, str]]] = []
+    pause = bench.consumer.pause
+
+    def paused(partitions: Any) -> None:
+        seen.append((bench.health.missing, bench.health.waiting))
+        pause(partitions)
+
+    monkeypatch.setattr(bench.consumer, "pause", paused)
+    bench.loop.run()
+    assert seen[0] == ({}, {"product": "no model"})
+    assert bench.health.waiting == {}
 
 
 def test_client_errors_are_no_records() -> None:

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from config.files import write
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    write(tmp_path / "a" / "b", "one")
+    write(tmp_path / "a" / "b", "two")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert (tmp_path / "a" / "b").read_text() == "two"
+
+
+def test_a_file_is_as_readable_as_asked(tmp_path: Path) -> None:
+    write(tmp_path / "a", "one")
+    write(tmp_path / "b", "two", mode=0o600)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o644, 0o600]
+
+
+def test_threads_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    text = "x" * 100_000
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: write(tmp_path / "config.yaml", text), range(200)))
+    assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
+    assert (tmp_path / "config.yaml").read_text() == text
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write(tmp_path / "folder", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_bytes_are_written_as_they_are(tmp_path: Path, durable: bool) -> None:
+    write(tmp_path / "model", b"\x00\xff\r\n", durable=durable)
+    assert (tmp_path / "model").read_bytes() == b"\x00\xff\r\n"
