@@ -5,6 +5,7 @@ Memory, checkpoints and RocksDB belong to the cluster (millrace.stack.parts.flin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ _OPTIONS = {
     "pipeline.object-reuse": "true",
     # Instants everywhere: HOUR(event_time) means the hour in UTC.
     "table.local-time-zone": "UTC",
-    # State ends by its own rules (tiles roll, windows close), never by a clock.
+    # State ends by its own rules (tiles that roll, windows that close), never by a clock of its
+    # own.
     "table.exec.state.ttl": "0 ms",
 }
 _ROLLING = (
@@ -23,13 +25,17 @@ _ROLLING = (
 )
 
 
-def session(job: str) -> TableEnvironment:
-    """A streaming TableEnvironment for the job named `job`, with the kernel's functions."""
-    # Imported here: only the flink environment has pyflink, and a job can be read without it.
+def session(job: str, options: Mapping[str, str] | None = None) -> TableEnvironment:
+    """Make a streaming TableEnvironment for the job named `job`, with the kernel's functions.
+
+    `options` are Flink's, and win over those that every job has.
+    """
+    # Here, not above: only the flink environment has pyflink, and what a job says can be read
+    # without it.
     from pyflink.table import EnvironmentSettings, TableEnvironment
 
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-    for key, value in {"pipeline.name": job, **_OPTIONS}.items():
+    for key, value in {"pipeline.name": job, **_OPTIONS, **(options or {})}.items():
         environment.get_config().set(key, value)
     environment.execute_sql(_ROLLING)
     return environment

@@ -159,19 +159,23 @@ def source_ddl(
     return _create(topic, lines, options)
 
 
-def sink_ddl(topic: str, *, config: Settings | None = None) -> str:
+def sink_ddl(topic: str, *, upsert: bool = False, config: Settings | None = None) -> str:
     """CREATE TABLE of a topic to write, at least once; records carry the time they were produced.
+
+    `upsert`: rows change; each version of a key is a record of its own, the last one counts.
 
     Raises KeyError for a topic that `topics.yaml` does not name.
     """
     config = config or settings()
     declared = topics()[topic]
     lines = [f"`{name}` {kind}" for name, kind in columns(declared.schema).items()]
+    if upsert:
+        lines.append(f"PRIMARY KEY (`{declared.key}`) NOT ENFORCED")
     options: dict[str, Any] = {
         **_connection(declared, config),
+        **({"connector": "upsert-kafka"} if upsert else {"key.fields": declared.key}),
         "value.millrace-avro.subject": declared.subject,
         "key.format": "millrace-text",
-        "key.fields": declared.key,
         "value.fields-include": "ALL",
         "sink.delivery-guarantee": "at-least-once",
         **{f"properties.{key}": value for key, value in _PRODUCER.items()},

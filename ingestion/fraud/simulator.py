@@ -9,6 +9,9 @@ fraud:
 is fraud (learned from delayed labels); 3. each day three customers' cards are stolen: for 14 days
 one in three of their payments is fraud, five times as high.
 
+Two and three are of 10,000 terminals and 5,000 customers. A smaller population is struck less often
+(`Strikes.of`), or most of its payments would be fraud.
+
 Where the handbook draws the fraudulent third of a customer's whole fortnight, here each payment is
 drawn by itself with the same chance: that needs no look ahead. Nothing here knows a clock or global
 randomness; the same generator state gives the same stream.
@@ -31,8 +34,7 @@ WEEK_MS = 7 * DAY_MS
 HANDBOOK_START_MS = 1_522_540_800_000
 
 _FRAUD_AMOUNT = 220.0
-_TERMINALS_A_DAY, _TERMINAL_DAYS = 2, 28
-_CUSTOMERS_A_DAY, _CUSTOMER_DAYS = 3, 14
+_TERMINAL_DAYS, _CUSTOMER_DAYS = 28, 14
 _STOLEN_SHARE, _STOLEN_FACTOR = 1 / 3, 5.0
 
 Floats = npt.NDArray[np.float64]
@@ -64,6 +66,19 @@ class Payment:
             terminal_id=payment.terminal_id,
             is_fraud=self.is_fraud,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Strikes:
+    """How many are struck a day, on average. The handbook's own numbers are the default."""
+
+    terminals: float = 2
+    customers: float = 3
+
+    @classmethod
+    def of(cls, customers: int, terminals: int, factor: float = 1.0) -> Strikes:
+        """Return `factor` times the handbook's share of its population, for one of this size."""
+        return cls(factor * 2 * terminals / 10_000, factor * 3 * customers / 5_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +123,10 @@ class Simulator:
         *,
         start_ms: int = HANDBOOK_START_MS,
         prefix: str = "",
+        strikes: Strikes | None = None,
     ) -> None:
         self._people, self._rng = population, rng
+        self._strikes = strikes or Strikes()
         self._start, self._prefix = start_ms, prefix
         self._reachable = np.array([len(reach) for reach in population.reach])
         self._day = self._count = 0
@@ -181,10 +198,8 @@ class Simulator:
     def _frauds(self, who: Ints, where: Ints, amounts: Floats) -> tuple[Floats, Ints]:
         people, rng = self._people, self._rng
         size = len(people.reach)
-        self._compromised.append(
-            rng.choice(people.terminals, min(_TERMINALS_A_DAY, people.terminals), False).tolist()
-        )
-        self._stolen.append(rng.choice(size, min(_CUSTOMERS_A_DAY, size), False).tolist())
+        self._compromised.append(self._struck(self._strikes.terminals, people.terminals))
+        self._stolen.append(self._struck(self._strikes.customers, size))
         large = amounts > _FRAUD_AMOUNT
         terminal = np.isin(where, [one for day in self._compromised for one in day])
         card = np.isin(who, [one for day in self._stolen for one in day]) & (
@@ -192,6 +207,14 @@ class Simulator:
         )
         raised = np.where(card, np.round(amounts * _STOLEN_FACTOR, 2), amounts)
         return raised, np.select([card, terminal, large], [3, 2, 1], 0)
+
+    def _struck(self, rate: float, of: int) -> list[int]:
+        """Draw `rate` of `of` on average; a whole rate is met each day."""
+        count = int(rate)
+        if rate > count:
+            count += int(self._rng.random() < rate - count)
+        struck: list[int] = self._rng.choice(of, min(count, of), False).tolist()
+        return struck
 
 
 def simulation(
@@ -201,11 +224,14 @@ def simulation(
     terminals: int = 10_000,
     radius: float = 5.0,
     start_ms: int = HANDBOOK_START_MS,
+    strikes: Strikes | None = None,
 ) -> Simulator:
-    """A simulator with the handbook's sizes.
+    """Make a simulator with the handbook's sizes.
 
-    Ids carry the seed: other seeds give other payments, the same the same.
+    Ids carry the seed: the same seed gives the same payments, another others. `strikes` are by the
+    size of the population where none are given: about one payment in a hundred is fraud.
     """
     rng = np.random.default_rng(seed)
     population = Population.draw(rng, customers, terminals, radius)
-    return Simulator(population, rng, start_ms=start_ms, prefix=f"sim-{seed}-")
+    strikes = strikes or Strikes.of(customers, terminals)
+    return Simulator(population, rng, start_ms=start_ms, prefix=f"sim-{seed}-", strikes=strikes)

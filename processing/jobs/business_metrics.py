@@ -1,10 +1,11 @@
-"""business-metrics.
+"""business-metrics: orders, GMV, active visitors and conversion of the shop, by event-time minute.
 
-Orders, GMV, active visitors and conversion of the shop, by the minute of event time.
+    shop-events ── once by id and time ── by minute ── business-metrics
+    unreadable events ── quarantine
 
-Plain Flink SQL. An event that comes twice within its minute counts once (same id, same time: the
-same window); one that comes after its minute was closed (see `WATERMARK`) is dropped and counted in
-the operator's numLateRecordsDropped.
+Plain Flink SQL without a watermark: a minute is told as it stands, again whenever an event changes
+it, and never closed. So no order of arrival loses an event: several partitions, a backlog, a replay
+at full speed (docs/decisions/0013). Of two versions of a minute the one with more events is newer.
 """
 
 from __future__ import annotations
@@ -12,70 +13,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processing.session import session
-from processing.tables import Watermark, columns, sink_ddl, source_ddl, unreadable
+from processing.tables import columns, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
 
 JOB = "business_metrics"
 SOURCE = "shop-events"
-SINKS = ("business-metrics", "quarantine")
-WATERMARK = Watermark("event_time", delay_ms=5_000, idle_ms=10_000)
+SINK = "business-metrics"
+OPTIONS = {
+    # A minute that no event has touched for so long, and the ids of its events, leave the state.
+    "table.exec.state.ttl": "7 d",
+    # A backlog changes a minute many times within a second: count in memory, tell it once.
+    "table.exec.mini-batch.enabled": "true",
+    "table.exec.mini-batch.allow-latency": "500 ms",
+    "table.exec.mini-batch.size": "10000",
+}
 
-# ROW_NUMBER over a window's rows is a window deduplication: append-only, and its state goes when
-# the window closes.
 _EVENTS = """
     SELECT * FROM (
-        SELECT *, ROW_NUMBER() OVER (
-            PARTITION BY window_start, window_end, event_id ORDER BY event_time
-        ) AS nth
-        FROM TUMBLE(TABLE readable, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)
+        SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, event_time ORDER BY arrived) AS nth
+        FROM (SELECT *, PROCTIME() AS arrived FROM shop_events WHERE unreadable_reason IS NULL)
     ) WHERE nth = 1"""
 
-# A sum of them would not be finite, and a minute without a finite GMV is no minute: such a line
-# counts as unpriced.
+# More than this counts as unpriced: a sum of doubles would overflow, and so would a decimal's.
 _MOST = "1E15"
-_AMOUNT = f"CASE WHEN ABS(price * quantity) <= {_MOST} THEN price * quantity END"
+# Decimals add up to the same sum in whichever order they come; doubles do not.
+_AMOUNT = (
+    f"CASE WHEN ABS(price * quantity) <= {_MOST} THEN CAST(price * quantity AS DECIMAL(24, 6)) END"
+)
 
 _MINUTES = f"""
-    SELECT window_start, window_end,
+    SELECT minute_start,
            COUNT(DISTINCT transaction_id) FILTER (WHERE event_type = 'transaction') AS orders,
-           SUM({_AMOUNT}) FILTER (WHERE event_type = 'transaction') AS gmv,
-           COUNT(*) FILTER (
-               WHERE event_type = 'transaction' AND ({_AMOUNT}) IS NULL
-           ) AS unpriced_lines,
+           SUM(amount) FILTER (WHERE event_type = 'transaction') AS gmv,
+           COUNT(*) FILTER (WHERE event_type = 'transaction' AND amount IS NULL) AS unpriced_lines,
            COUNT(DISTINCT user_id) AS active_visitors,
            COUNT(DISTINCT user_id) FILTER (WHERE event_type = 'transaction') AS buyers,
            COUNT(*) AS events
-    FROM events GROUP BY window_start, window_end"""
+    FROM (
+        SELECT *, FLOOR(event_time TO MINUTE) AS minute_start, {_AMOUNT} AS amount FROM events
+    ) GROUP BY minute_start"""
 
 _METRICS = {
-    "window_start": "CAST(window_start AS TIMESTAMP_LTZ(3))",
-    "window_end": "CAST(window_end AS TIMESTAMP_LTZ(3))",
-    "gmv": "COALESCE(gmv, 0.0E0)",
+    "window_start": "minute_start",
+    "window_end": "minute_start + INTERVAL '1' MINUTE",
+    "gmv": "COALESCE(CAST(gmv AS DOUBLE), 0.0E0)",
     "conversion": "CAST(buyers AS DOUBLE) / NULLIF(active_visitors, 0)",
 }
 
 
 def metrics() -> str:
-    """The columns of `business-metrics`, one row a minute that had an event."""
-    selected = ", ".join(
-        f"{_METRICS.get(name, name)} AS {name}" for name in columns("BusinessMetrics")
-    )
+    """Select the columns of `business-metrics`, one row a minute that had an event."""
+    names = columns("BusinessMetrics")
+    selected = ", ".join(f"{_METRICS.get(name, name)} AS {name}" for name in names)
     return f"SELECT {selected} FROM minutes"
 
 
 def topology(environment: TableEnvironment) -> StatementSet:
-    """The whole job, ready to execute."""
-    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}", watermark=WATERMARK))
-    for topic in SINKS:
-        environment.execute_sql(sink_ddl(topic))
-    views = {
-        "readable": "SELECT * FROM shop_events WHERE unreadable_reason IS NULL",
-        "events": _EVENTS,
-        "minutes": _MINUTES,
-    }
-    for name, query in views.items():
+    """Build the whole job, ready to execute."""
+    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
+    environment.execute_sql(sink_ddl(SINK, upsert=True))
+    environment.execute_sql(sink_ddl("quarantine"))
+    for name, query in {"events": _EVENTS, "minutes": _MINUTES}.items():
         environment.create_temporary_view(name, environment.sql_query(query))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO business_metrics {metrics()}")
@@ -84,4 +84,4 @@ def topology(environment: TableEnvironment) -> StatementSet:
 
 
 if __name__ == "__main__":
-    topology(session(JOB)).execute()
+    topology(session(JOB, OPTIONS)).execute()

@@ -1,4 +1,8 @@
-"""Keeps the shop's minutes: business-metrics in, Redis out."""
+"""Keep the shop's minutes: business-metrics in, Redis out.
+
+The job tells a minute again whenever an event changes it. A minute only ever gains events, so their
+count is its version: whichever order versions arrive in, the fullest stays.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ class Business:
         return None
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """One window a record; of two versions of a window the later one in the topic stays."""
+        """Return one write a record; of two versions of a minute the one with more events stays."""
         return [_result(row) for row in batch]
 
     def restore(self, data: bytes) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def _result(row: Incoming) -> Result:
     write = Write(
         key=f"business:window:{start}",
         event_time=start,
-        sequence=row.offset,
+        sequence=row.record["events"],
         data=document,
         rule=Rule.NEWEST,
         index=Index(WINDOWS, KEEP, member=str(start), evict="business:window:"),

@@ -63,7 +63,7 @@ async def business(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=1440, description="how many minutes")] = 60,
 ) -> Response:
-    """The newest minutes by event time that had any event, newest first."""
+    """Return the newest minutes that had any event, newest first, each as it stands now."""
     values = of(request).values
     starts = await values.newest("business:windows", limit)
     windows = await values.get_many([f"business:window:{start.decode()}" for start in starts])

@@ -9,4 +9,5 @@ from processing.session import session
 
 for name in sys.argv[1:]:
     job = importlib.import_module(f"processing.jobs.{name}")
-    sys.stdout.write(f"=== {name}\n{job.topology(session(job.JOB)).explain()}\n")
+    environment = session(job.JOB, getattr(job, "OPTIONS", None))
+    sys.stdout.write(f"=== {name}\n{job.topology(environment).explain()}\n")

@@ -18,6 +18,7 @@ from ingestion.fraud.simulator import (
     Payment,
     Population,
     Simulator,
+    Strikes,
     simulation,
 )
 
@@ -28,7 +29,7 @@ def days(simulator: Simulator, count: int) -> list[list[Payment]]:
 
 @pytest.fixture(scope="module")
 def sixty_days() -> list[list[Payment]]:
-    return days(simulation(3, customers=300, terminals=600, radius=20), 60)
+    return days(simulation(3, customers=300, terminals=600, radius=20, strikes=Strikes()), 60)
 
 
 def test_the_same_seed_gives_the_same_stream_and_another_gives_other_ids() -> None:
@@ -157,9 +158,9 @@ def test_so_many_are_struck_each_day_and_stay_so_for_so_long(
 
 
 def test_a_stolen_card_s_fraud_is_five_times_as_high(monkeypatch: pytest.MonkeyPatch) -> None:
-    raised = days(simulation(5, customers=30, terminals=600, radius=60), 20)
+    raised = days(simulation(5, customers=30, terminals=600, radius=60, strikes=Strikes()), 20)
     monkeypatch.setattr(simulator_module, "_STOLEN_FACTOR", 1.0)
-    plain = days(simulation(5, customers=30, terminals=600, radius=60), 20)
+    plain = days(simulation(5, customers=30, terminals=600, radius=60, strikes=Strikes()), 20)
 
     pairs = [pair for both in zip(raised, plain, strict=True) for pair in zip(*both, strict=True)]
     for high, low in pairs:
@@ -171,12 +172,28 @@ def test_a_stolen_card_s_fraud_is_five_times_as_high(monkeypatch: pytest.MonkeyP
 
 def test_a_third_of_a_stolen_card_s_payments_is_fraud() -> None:
     shares = Counter[bool]()
-    for day in days(simulation(5, customers=3, terminals=600, radius=60), 200):
+    for day in days(simulation(5, customers=3, terminals=600, radius=60, strikes=Strikes()), 200):
         # Three customers and three cards a day: every card is stolen all the time.
         for payment in day:
             shares[payment.scenario == 3] += 1
 
     assert 0.25 < shares[True] / shares.total() < 0.42
+
+
+@pytest.mark.parametrize(("customers", "terminals", "radius"), [(500, 1000, 16), (5000, 10_000, 5)])
+def test_one_payment_in_a_hundred_is_fraud_in_a_population_of_any_size(
+    customers: int, terminals: int, radius: float
+) -> None:
+    simulator = simulation(7, customers=customers, terminals=terminals, radius=radius)
+    for _ in range(28):
+        simulator.day()
+    frauds = [payment.is_fraud for _ in range(30) for payment in simulator.day()]
+
+    assert 0.005 < sum(frauds) / len(frauds) < 0.02
+
+
+def test_the_handbook_s_population_is_struck_as_in_the_handbook() -> None:
+    assert Strikes.of(customers=5000, terminals=10_000) == Strikes()
 
 
 def test_a_verdict_comes_later_and_tells_the_truth(sixty_days: list[list[Payment]]) -> None:

@@ -38,10 +38,11 @@ def test_a_window_is_kept_by_its_start() -> None:
     assert business.missing() is None
 
 
-def test_of_two_versions_the_later_in_the_topic_stays() -> None:
+def test_of_two_versions_the_one_with_more_events_stays() -> None:
     store, business = MemoryStore(), Business()
-    rows = [window(60_000, 5, orders=3), window(60_000, 4, orders=2)]
-    store.apply([result.write for result in business.handle(rows)])
+    rows = [window(60_000, 4, events=41, orders=3), window(60_000, 5, events=40)]
+    for row in (*rows, *rows):
+        store.apply([result.write for result in business.handle([row])])
     stored = store.get("business:window:60000")
     assert stored is not None
     assert business.restore(stored.data) == rows[0].record
