@@ -15,7 +15,7 @@ from pathlib import Path
 
 from config.errors import UserError
 from ingestion.fraud.handbook import Handbook
-from ingestion.fraud.simulator import Payment, simulation
+from ingestion.fraud.simulator import Payment, Strikes, simulation
 from ingestion.replay.batches import Rejected
 from orchestration.training.fraud import Data
 
@@ -55,7 +55,9 @@ def simulated(days: int, customers: int, seed: int, delay_ms: int = HANDBOOK_DEL
     """
     terminals = 2 * customers
     radius = 5.0 * math.sqrt(10_000 / terminals)
-    simulator = simulation(seed, customers=customers, terminals=terminals, radius=radius)
+    simulator = simulation(
+        seed, customers=customers, terminals=terminals, radius=radius, strikes=Strikes()
+    )
     payments = list(chain.from_iterable(simulator.day() for _ in range(days)))
     return _data(
         payments, delay_ms, f"simulation of {days} days, {customers} customers, seed {seed}"
