@@ -138,7 +138,10 @@ def model(environ: dict[str, str]) -> None:
     state = ROOT / environ["MILLRACE_STATE_DIR"]
     if not (state / "models" / "fraud" / "current").exists():
         subprocess.run(
-            [str(MILLRACE), "train", "fraud", "--simulate"], cwd=ROOT, env=environ, check=True
+            [str(MILLRACE), "train", "fraud", "--simulate", "--promote"],
+            cwd=ROOT,
+            env=environ,
+            check=True,
         )
 
 

@@ -1,14 +1,36 @@
-"""From a score to a decision: two thresholds, and the reasons that are told."""
+"""From a score to a decision: targets, the thresholds that meet them, and the reasons told."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from domain.events import Decision
 
 MOST_REASONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What the decisions shall be worth; training chooses the thresholds by them.
+
+    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more
+    than `review_rate` of all payments, and at least `review_precision` of those is fraud.
+    """
+
+    block_precision: float = 0.9
+    review_rate: float = 0.02
+    review_precision: float = 0.15
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no share."""
+        for name, value in asdict(self).items():
+            if not 0.0 <= value <= 1.0:  # NaN neither
+                raise ValueError(f"target {name} is {value}, not between 0 and 1")
+
+
+USUAL = Targets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +44,7 @@ class Thresholds:
     block: float
 
     def __post_init__(self) -> None:
-        """Refuse what is no probability, or the wrong way round, with a ValueError."""
+        """Raise ValueError for what is no probability, or the wrong way round."""
         for name, value in (("review", self.review), ("block", self.block)):
             if not 0.0 <= value <= 1.0:  # NaN neither
                 raise ValueError(f"threshold {name} is {value}, not between 0 and 1")
@@ -32,7 +54,7 @@ class Thresholds:
     def decide(self, score: float) -> Decision:
         """Decide by score: one equal to a threshold has reached it.
 
-        ValueError: the score is no probability.
+        Raise ValueError when the score is no probability.
         """
         if not 0.0 <= score <= 1.0:
             raise ValueError(f"score is {score}, not between 0 and 1")

@@ -45,7 +45,9 @@ def up(
     """Start the stack and wait until it is ready; with --json, then what `status --json` says."""
     names = tuple(name.strip() for name in only.split(",") if name.strip())
     # Standard output stays the result's.
-    lifecycle.up(settings(), partial(typer.echo, err=as_json), names, timeout)
+    say = partial(typer.echo, err=as_json)
+    lifecycle.up(settings(), say, names, timeout)
+    _say_waiting(say, names)
     if as_json:
         typer.echo(json.dumps(read_status(settings()), indent=2))
 
@@ -64,6 +66,12 @@ def restart(
     Nothing is lost meanwhile.
     """
     lifecycle.restart(settings(), typer.echo, tuple(names), timeout)
+    _say_waiting(typer.echo, tuple(names))
+
+
+def _say_waiting(say: lifecycle.Say, names: tuple[str, ...]) -> None:
+    for line in lifecycle.waiting(settings(), names):
+        say(line)
 
 
 def status(as_json: AsJson = False) -> None:

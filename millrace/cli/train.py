@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,7 +15,9 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.settings import settings
+from domain.fraud.policy import USUAL, Targets
 from millrace.stack.layout import Layout
+from orchestration.shelf.card import Card
 
 app = typer.Typer(help="Train models.", no_args_is_help=True)
 
@@ -25,7 +27,7 @@ def _group() -> None:
     """Keeps `fraud` a command of its own while it is the only one."""
 
 
-@app.command(epilog="Example: millrace train fraud --data transactions.parquet --rows 200000")
+@app.command(epilog="Example: millrace train fraud --data transactions.parquet --promote")
 def fraud(
     *,
     data: Annotated[
@@ -45,29 +47,59 @@ def fraud(
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="of the simulation and of the training")
     ] = 7,
+    block_precision: Annotated[
+        float, typer.Option(help="least share of fraud in what is blocked, 0 to 1")
+    ] = USUAL.block_precision,
+    review_rate: Annotated[
+        float, typer.Option(help="largest share of all payments that people look at, 0 to 1")
+    ] = USUAL.review_rate,
+    review_precision: Annotated[
+        float, typer.Option(help="least share of fraud in what people look at, 0 to 1")
+    ] = USUAL.review_precision,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="make the model current at once")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the model's card as JSON")] = False,
 ) -> None:
-    """Train the fraud model and make it current: a running consumer takes it up within a second."""
+    """Train a fraud model and publish it.
+
+    It scores nothing until it is promoted (`millrace model promote`, or --promote here); a running
+    consumer then takes it up within a second.
+    """
     if (data is None) == (not simulate):
         raise UserError("say what to train on: either --data PATH or --simulate")
     if rows is not None and data is None:
         raise UserError("--rows goes with --data")
+    targets = _targets(block_precision, review_rate, review_precision)
+    from orchestration.shelf.store import Store
     from orchestration.training.fraud import train
     from orchestration.training.sources import handbook, simulated
 
+    shelf = Layout.of(settings()).models / "fraud"
     source = handbook(data, rows) if data is not None else simulated(days, customers, seed)
     with _bars(quiet=as_json) as bar:
         trained = train(
             source,
-            Layout.of(settings()).current_model("fraud").parent,
+            shelf,
             seed=seed,
+            targets=targets,
             progress=bar("features", len(source.transactions)),
             report=bar("trees", None),
         )
+    if promote:
+        Store(shelf).promote(trained.card.version)
     if as_json:
-        typer.echo(json.dumps({**trained.card, "folder": str(trained.folder)}))
+        document = trained.card.document()
+        typer.echo(json.dumps({**document, "folder": str(trained.folder), "promoted": promote}))
     else:
-        _show(trained.card, trained.folder)
+        _show(trained.card, promoted=promote)
+
+
+def _targets(block_precision: float, review_rate: float, review_precision: float) -> Targets:
+    try:
+        return Targets(block_precision, review_rate, review_precision)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 @contextmanager
@@ -94,20 +126,25 @@ def _bars(*, quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int]
         yield bar
 
 
-def _show(card: Any, folder: Path) -> None:
+def _show(card: Card, *, promoted: bool) -> None:
+    details = card.details
     table = Table(
-        title=f"{card['version']}: {card['trees']} trees on {card['data']['source']}",
+        title=f"{card.version}: {details['trees']} trees on {details['data']['source']}",
         title_justify="left",
     )
     table.add_column("")
-    for part in card["metrics"]:
+    for part in details["metrics"]:
         table.add_column(part, justify="right")
-    for name in card["metrics"]["test"]:
+    for name in details["metrics"]["test"]:
         table.add_row(
-            name.replace("_", " "), *(f"{part[name]:,.4g}" for part in card["metrics"].values())
+            name.replace("_", " "), *(f"{part[name]:,.4g}" for part in details["metrics"].values())
         )
     console = Console()
     console.print(table)
-    thresholds = card["thresholds"]
+    thresholds = details["thresholds"]
     console.print(f"review from {thresholds['review']:.4f}, block from {thresholds['block']:.4f}")
-    console.print(f"current: {folder}", soft_wrap=True)
+    if promoted:
+        console.print(f"current: {card.version}", soft_wrap=True)
+    else:
+        console.print("published; to score with it, type", soft_wrap=True)
+        console.print(f"  millrace model promote fraud {card.version}", soft_wrap=True)

@@ -87,6 +87,7 @@ def _start(settings: Settings, console: Console, sender: Sender) -> None:
 
     try:
         lifecycle.up(settings, say, (), STARTUP_S, meanwhile)
+        training.finish()
     finally:
         training.stop()
     if sender.ident is None:
@@ -116,9 +117,9 @@ def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
 
 
 class _Training:
-    """`millrace train fraud --simulate` beside the starting stack, when there is no model yet.
+    """`millrace train fraud --simulate --promote` beside the starting stack, for a first model.
 
-    The consumer takes the model up by itself and is ready then.
+    Payments wait in Kafka until then; the consumer takes the model up by itself.
     """
 
     def __init__(self, layout: Layout, say: lifecycle.Say) -> None:
@@ -135,6 +136,7 @@ class _Training:
                 "train",
                 "fraud",
                 "--simulate",
+                "--promote",
                 "--json",
             )
             with self._log.open("wb") as log:
@@ -143,13 +145,22 @@ class _Training:
                 )
 
     def look(self) -> None:
-        """Say when it is done. Raises `UserError` when it failed."""
+        """Say when it is done. Raise UserError when it failed."""
         if self._process is None or self._process.poll() is None:
             return
         code, self._process = self._process.returncode, None
         if code:
             raise UserError(f"training failed: see {self._log}")
         self._say(f"model {self._current.read_text().strip()} trained")
+
+    def finish(self) -> None:
+        """Wait until it is done, and say so. Raise UserError when it failed or takes too long."""
+        if self._process is not None:
+            try:
+                self._process.wait(STARTUP_S)
+            except subprocess.TimeoutExpired:
+                raise UserError(f"training takes too long: see {self._log}") from None
+        self.look()
 
     def stop(self) -> None:
         """End it when it still runs."""

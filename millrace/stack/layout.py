@@ -94,9 +94,14 @@ class Layout:
         """The key the stack makes when the settings hold none."""
         return self.state / "secrets" / "api-key"
 
+    @property
+    def models(self) -> Path:
+        """One shelf of models a product (orchestration/shelf)."""
+        return self.state / "models"
+
     def current_model(self, product: str) -> Path:
-        """Names the product's model in use; absent until one was trained."""
-        return self.state / "models" / product / "current"
+        """Names the product's model in use; absent until one was promoted."""
+        return self.models / product / "current"
 
     @property
     def kafka_jars(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Set
 
 from config.errors import UserError
 from config.settings import Settings
@@ -82,13 +82,15 @@ def up(
         if waiting and time.monotonic() - began > timeout:
             raise UserError(_late(layout, why, waiting, timeout))
         time.sleep(POLL_S if waiting else 0)
-    _tell_waiting(wanted.values(), say)
 
 
-def _tell_waiting(wanted: Iterable[Process], say: Say) -> None:
-    for process in wanted:
-        if told := probes.waiting(process):
-            say(f"{process.name} {told}")
+def waiting(settings: Settings, only: tuple[str, ...] = ()) -> list[str]:
+    """Return a line for each ready process that waits for a person, with the command to type.
+
+    Of the named processes and what they depend on, of all when none is named.
+    """
+    told = {name: probes.waiting(one) for name, one in selected(settings, only).items()}
+    return [f"{name} {words}" for name, words in told.items() if words]
 
 
 def restart(settings: Settings, say: Say, names: tuple[str, ...], timeout: float = 120.0) -> None:

@@ -1,13 +1,13 @@
-"""Trains the fraud model.
+"""Train the fraud model: feature table, split, boosting, thresholds, report, publication.
 
-Feature table, split, boosting, thresholds, report, and the model made current.
+Making the model current is a step of its own (`millrace model promote`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -19,12 +19,13 @@ import numpy as np
 from domain.events import FraudLabel, Transaction
 from domain.fraud.features import FRAUD
 from domain.fraud.pipeline import feature_rows
-from domain.fraud.policy import Thresholds
+from domain.fraud.policy import USUAL, Targets, Thresholds
+from orchestration.shelf.card import Card
+from orchestration.shelf.store import Store
 from orchestration.training.frame import Floats, Frame, Progress, collect
 from orchestration.training.metrics import measure
 from orchestration.training.split import Split, by_time
-from orchestration.training.store import publish
-from orchestration.training.thresholds import Targets, choose
+from orchestration.training.thresholds import choose
 
 ROUNDS = 300
 PATIENCE = 40
@@ -67,7 +68,7 @@ class Trained:
     """What training left: the model's folder and its card (model.json)."""
 
     folder: Path
-    card: Mapping[str, Any]
+    card: Card
 
 
 def frame_of(data: Data, progress: Progress = lambda _: None) -> Frame:
@@ -103,30 +104,25 @@ def train(
     folder: Path,
     *,
     seed: int = 7,
-    targets: Targets | None = None,
+    targets: Targets = USUAL,
     progress: Progress = lambda _: None,
     report: Callable[[int], None] = lambda _: None,
 ) -> Trained:
-    """Train, measure on the test part, write to `folder` and make current.
+    """Train, measure on the test part, and publish on the shelf in `folder`.
 
-    Deterministic: the same data and seed give the same files. Raises `UserError` when the data do
-    not allow it.
+    Deterministic: the same data, seed and targets give the same files. Raise UserError when the
+    data do not allow it.
     """
-    targets = targets or Targets()
     frame = frame_of(data, progress)
     split = by_time(frame, data.delay_ms)
     booster = fit(split, seed, report)
     thresholds = choose(_scores(booster, split.validation), split.validation.y, targets)
     text = booster.model_to_string(num_iteration=booster.best_iteration)
-    digest = hashlib.sha256(json.dumps([text, asdict(thresholds)]).encode()).hexdigest()
+    chosen = {"thresholds": asdict(thresholds), "targets": asdict(targets)}
+    digest = hashlib.sha256(json.dumps([text, chosen]).encode()).hexdigest()
     version = f"{FRAUD.version}-{digest[:12]}"
-    card = {
-        "version": version,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "feature_set_version": FRAUD.version,
-        "features": list(frame.features),
-        "thresholds": asdict(thresholds),
-        "targets": asdict(targets),
+    details = {
+        **chosen,
         "metrics": {
             name: _measured(booster, getattr(split, name), thresholds)
             for name in ("validation", "test")
@@ -145,7 +141,15 @@ def train(
         "split": {name: _span(getattr(split, name)) for name in ("train", "validation", "test")},
         "libraries": {name: installed(name) for name in ("lightgbm", "numpy", "scikit-learn")},
     }
-    return Trained(publish(folder, version, text, card), card)
+    card = Store(folder).publish(
+        version,
+        "lightgbm",
+        {"model.txt": text.encode()},
+        feature_set_version=FRAUD.version,
+        features=frame.features,
+        details=details,
+    )
+    return Trained(folder / version, card)
 
 
 def _scores(booster: lightgbm.Booster, frame: Frame) -> Floats:

@@ -1,38 +1,19 @@
-"""Where a score becomes a decision.
-
-Chosen on validation data by what people can bear, not by the score's own scale.
-"""
+"""Choose where a score becomes a decision: by what people can bear, not by the score's scale."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from domain.fraud.policy import Thresholds
+from domain.fraud.policy import Targets, Thresholds
 from orchestration.training.frame import Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """What the decisions shall be worth.
-
-    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more
-    than `review_rate` of all payments, and at least `review_precision` of those is fraud.
-    """
-
-    block_precision: float = 0.9
-    review_rate: float = 0.02
-    review_precision: float = 0.15
-
-
 def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresholds:
-    """The lowest thresholds that meet the targets: they catch the most.
+    """Return the lowest thresholds that meet the targets: they catch the most.
 
-    Where none does, the decision is never made.
-
-    `scores` and `y`: one a row, of validation data that the model was not trained on.
+    `scores` and `y` have one value for each row of validation data, which the model was not
+    trained on. Where no threshold meets its target it is 1.0, so that only a score of 1 reaches it.
     """
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(y[order])

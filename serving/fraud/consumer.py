@@ -15,13 +15,14 @@ from config.settings import Settings
 from domain.fraud.features import FRAUD
 from domain.fraud.policy import reasons
 from ingestion import schema
+from orchestration.shelf.shelf import Shelf
 from serving.consumers.product import Incoming, Result
 from serving.consumers.run import run
-from serving.shelf import Model, Shelf
+from serving.fraud.model import Model, accept
 from serving.store import Index, Write
 from serving.times import document_of, record_of
 
-TRAIN = "millrace train fraud --simulate"
+TRAIN = "millrace train fraud --simulate --promote"
 RECENT = 50
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 FIELDS = frozenset(field["name"] for field in schema.load("FraudScore")["fields"])
@@ -35,11 +36,11 @@ class Fraud:
     topic = "fraud-features"
     output: str | None = "fraud-scores"
 
-    def __init__(self, shelf: Shelf, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, shelf: Shelf[Model], now: Callable[[], float] = time.time) -> None:
         self._shelf, self._now = shelf, now
 
     def missing(self) -> str | None:
-        """A model, at first."""
+        """A model, at first: payments wait in Kafka until one is promoted."""
         return self._shelf.trouble if self._shelf.empty else None
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
@@ -64,7 +65,7 @@ class Fraud:
     def _model(self, version: str) -> Model:
         model = self._shelf.model(version) or self._shelf.search(version)
         if model is None:
-            cure = "run `millrace train fraud`"
+            cure = "type `millrace train fraud --promote`"
             if version != FRAUD.version:
                 cure += (
                     f"; this process still declares {FRAUD.version}: "
@@ -79,14 +80,14 @@ class Fraud:
         rows = np.array(
             [[row.record[name] for name in model.features] for row in batch], dtype=np.float64
         )
-        scores = [float(score) for score in model.predict(rows)]
+        scores = [float(score) for score in model.predictor.predict(rows)]
         decisions = [model.thresholds.decide(score) for score in scores]
         flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
         told: list[list[str]] = [[] for _ in batch]
         # Contributions cost ten times the score, and nobody asks why a payment passed.
         if flagged:
             for place, contributions in zip(
-                flagged, model.contributions(rows[flagged]), strict=True
+                flagged, model.predictor.contributions(rows[flagged]), strict=True
             ):
                 told[place] = list(reasons(decisions[place], contributions))
         scored_at = int(self._now() * 1000)
@@ -138,7 +139,7 @@ def _result(record: dict[str, Any]) -> Result:
 
 def make(configured: Settings) -> Fraud:
     """The product with its shelf of models, watched."""
-    shelf = Shelf(configured.state_dir / "models" / "fraud", frozenset(FRAUD.model), TRAIN)
+    shelf = Shelf(configured.state_dir / "models" / Fraud.name, accept, TRAIN)
     shelf.watch(1.0, threading.Event())
     return Fraud(shelf)
 

@@ -30,7 +30,7 @@ def _ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def model(_ours: Stack) -> str:
     """Train a fraud model on simulated payments, make it current and return its version."""
     if not _ours.layout.current_model("fraud").exists():
-        _ours.cli("train", "fraud", "--simulate")
+        _ours.cli("train", "fraud", "--simulate", "--promote")
     return _ours.layout.current_model("fraud").read_text().strip()
 
 

@@ -32,7 +32,8 @@ from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from millrace.stack.harness import Stack
 from millrace.stack.layout import Layout
-from serving.shelf import Model, load
+from orchestration.shelf.store import Store
+from serving.fraud.model import Model, accept
 from tests.integration.parts import (
     CONSUMER_GROUP,
     JOB_GROUP,
@@ -133,8 +134,8 @@ class Flow:
 
 
 def _current(stack: Settings) -> Model:
-    current = Layout.of(stack).current_model("fraud")
-    return load(current.parent / current.read_text(encoding="utf-8").strip())
+    store = Store(Layout.of(stack).models / "fraud")
+    return accept(*store.load(store.current() or ""))
 
 
 @pytest.fixture
@@ -246,7 +247,7 @@ def _every_score_is_the_undisturbed_one(
     matrix = np.array(
         [[row[name] for name in model.features] for row in expected.values()], dtype=np.float64
     )
-    scores = dict(zip(expected, map(float, model.predict(matrix)), strict=True))
+    scores = dict(zip(expected, map(float, model.predictor.predict(matrix)), strict=True))
     told = {
         identity: (one["score"], one["decision"], one["late"])
         for identity, one in stored(client, expected).items()

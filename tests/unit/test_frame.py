@@ -33,7 +33,7 @@ from serving.api.context import Context
 from serving.consumers.run import metrics_port
 from tests.unit.serving.api_parts import KEY, MemoryValues
 
-FOLDERS = ("millrace/flink", "millrace/stack", "processing", "serving")
+FOLDERS = ("millrace/flink", "millrace/stack", "orchestration/shelf", "processing", "serving")
 FILES = ("config/products.py", "scripts/compose.py")
 
 

@@ -177,6 +177,7 @@ WITH_JSON = {
         "millrace train fraud",
     ),
     *("millrace features list", "millrace features show"),
+    *("millrace model list", "millrace model promote", "millrace model rollback"),
     *("millrace jobs list", "millrace jobs stop", "millrace jobs submit"),
     *("millrace quarantine list", "millrace quarantine replay", "millrace quarantine show"),
     *("millrace replay retail-rocket", "millrace replay transactions"),

@@ -21,18 +21,32 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_json_on_standard_output(models: Path) -> None:
     options = ["fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "5"]
+    options += ["--review-rate", "0.01"]
     result = runner.invoke(train.app, [*options, "--json"])
     assert result.exit_code == 0, result.output
     card = json.loads(result.stdout)
-    assert (models / "current").read_text().strip() == card["version"]
-    assert card["data"]["source"] == "simulation of 24 days, 60 customers, seed 5"
+    assert (card["promoted"], (models / "current").exists()) == (False, False)
+    assert card["details"]["targets"]["review_rate"] == 0.01
+    assert card["details"]["data"]["source"] == "simulation of 24 days, 60 customers, seed 5"
     shown = runner.invoke(train.app, options)
     assert "average precision" in shown.stdout
-    assert card["version"] in shown.stdout
+    assert f"  millrace model promote fraud {card['version']}\n" in shown.stdout
+    promoted = runner.invoke(train.app, [*options, "--promote"])
+    assert f"current: {card['version']}\n" in promoted.stdout
+    assert (models / "current").read_text().strip() == card["version"]
 
 
 @pytest.mark.parametrize("arguments", [["fraud"], ["fraud", "--simulate", "--rows", "5"]])
 def test_what_to_train_on_must_be_said(models: Path, arguments: list[str]) -> None:
     result = runner.invoke(train.app, arguments)
     assert isinstance(result.exception, UserError)
+    assert not models.exists()
+
+
+@pytest.mark.parametrize("option", ["--block-precision", "--review-rate", "--review-precision"])
+@pytest.mark.parametrize("value", ["1.1", "-0.1", "nan"])
+def test_targets_are_shares(models: Path, option: str, value: str) -> None:
+    result = runner.invoke(train.app, ["fraud", "--simulate", option, value])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).endswith(f"is {value}, not between 0 and 1")
     assert not models.exists()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,16 +10,17 @@ import pytest
 
 from config.errors import UserError
 from domain.fraud.features import FRAUD
+from domain.fraud.policy import Targets
 from ingestion.fraud.handbook import Handbook
 from ingestion.fraud.simulator import Payment
+from orchestration.shelf.store import Store
 from orchestration.training.frame import Frame
 from orchestration.training.fraud import Data, frame_of, train
 from orchestration.training.metrics import card_precision, measure
 from orchestration.training.sources import DAY_MS, handbook, simulated
 from orchestration.training.split import by_time
-from orchestration.training.store import publish
-from orchestration.training.thresholds import Targets, choose
-from serving.shelf import load
+from orchestration.training.thresholds import choose
+from serving.fraud.model import accept
 
 
 def frame(times: list[int], y: list[bool], customers: list[str] | None = None) -> Frame:
@@ -109,28 +109,6 @@ class TestMetrics:
             measured["review_recall"],
         ) == (0.5, 0.5, 0.5)
         assert measured["roc_auc"] == 0.875
-
-
-class TestStore:
-    def test_whole_and_current(self, tmp_path: Path) -> None:
-        folder = publish(tmp_path / "m", "v1", "trees", {"a": 1})
-        assert (folder / "model.txt").read_text() == "trees"
-        assert json.loads((folder / "model.json").read_text()) == {"a": 1}
-        publish(tmp_path / "m", "v2", "trees", {})
-        assert (tmp_path / "m" / "current").read_text() == "v2\n"
-        assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["current", "v1", "v2"]
-
-    def test_an_existing_version_is_left_and_made_current(self, tmp_path: Path) -> None:
-        publish(tmp_path, "v1", "trees", {"a": 1})
-        publish(tmp_path, "v2", "trees", {})
-        publish(tmp_path, "v1", "other", {})
-        assert (tmp_path / "v1" / "model.txt").read_text() == "trees"
-        assert (tmp_path / "current").read_text() == "v1\n"
-
-    def test_nothing_is_left_of_a_failure(self, tmp_path: Path) -> None:
-        with pytest.raises(TypeError):
-            publish(tmp_path, "v1", "trees", {"a": object()})
-        assert list(tmp_path.iterdir()) == []
 
 
 class TestSources:
@@ -243,16 +221,32 @@ def test_the_same_data_and_seed_give_the_same_model(small: Data, tmp_path: Path)
     first, second = (train(small, tmp_path / name, seed=3) for name in ("a", "b"))
     assert first.card == second.card
     assert (first.folder / "model.txt").read_bytes() == (second.folder / "model.txt").read_bytes()
-    assert train(small, tmp_path / "c", seed=4).card["version"] != first.card["version"]
+    assert train(small, tmp_path / "c", seed=4).card.version != first.card.version
+
+
+def test_targets_decide_and_are_kept(small: Data, tmp_path: Path) -> None:
+    usual, strict = (
+        train(small, tmp_path, targets=targets).card
+        for targets in (Targets(), Targets(block_precision=1.0, review_rate=0.0))
+    )
+    assert strict.details["targets"]["block_precision"] == 1.0
+    assert strict.details["targets"]["review_rate"] == 0.0
+    assert strict.details["thresholds"]["review"] == strict.details["thresholds"]["block"]
+    assert usual.files == strict.files
+    assert usual.version != strict.version
 
 
 def test_what_is_trained_can_be_served(small: Data, tmp_path: Path) -> None:
     trained = train(small, tmp_path)
-    model = load(trained.folder)
+    store = Store(tmp_path)
+    assert store.current() is None
+    store.promote("latest")
+    model = accept(*store.load(trained.folder.name))
+    details = trained.card.details
     assert model.features == FRAUD.model
-    assert model.version == trained.card["version"] == (tmp_path / "current").read_text().strip()
-    assert asdict(model.thresholds) == trained.card["thresholds"]
-    assert trained.card["metrics"]["test"]["roc_auc"] > 0.5
-    assert trained.card["data"]["rows"] == len(small.transactions)
-    assert trained.card["data"]["rejected"] == 0
-    assert set(trained.card["libraries"]) == {"lightgbm", "numpy", "scikit-learn"}
+    assert model.version == trained.card.version == store.current()
+    assert asdict(model.thresholds) == details["thresholds"]
+    assert details["metrics"]["test"]["roc_auc"] > 0.5
+    assert details["data"]["rows"] == len(small.transactions)
+    assert details["data"]["rejected"] == 0
+    assert set(details["libraries"]) == {"lightgbm", "numpy", "scikit-learn"}

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +12,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from domain.fraud.features import FRAUD
+from orchestration.shelf.store import Store
 from serving.api.app import create
 from serving.api.context import Context
 from serving.api.gateway import Gateway
@@ -21,6 +20,7 @@ from serving.fraud.routes import Submissions
 from tests.unit.serving.api_parts import FakeGateway, MemoryValues
 
 FEATURES = ("amount", "customer_count_1h", "terminal_risk_7d")
+THRESHOLDS = {"review": 0.3, "block": 0.8}
 WriteModel = Callable[..., Path]
 
 
@@ -38,30 +38,29 @@ def booster() -> lightgbm.Booster:
 
 @pytest.fixture
 def write_model(tmp_path: Path, booster: lightgbm.Booster) -> WriteModel:
-    """Writes a model under `tmp_path` and, unless told otherwise, makes it current."""
+    """Publish a model on the shelf `tmp_path` and, unless told otherwise, make it current."""
+    store = Store(tmp_path)
 
     def write(
         version: str = "m1",
         *,
         feature_set: str = FRAUD.version,
         current: bool = True,
-        **changes: object,
+        features: tuple[str, ...] = FEATURES,
+        thresholds: object = THRESHOLDS,
+        kind: str = "lightgbm",
     ) -> Path:
-        folder = tmp_path / version
-        folder.mkdir()
-        booster.save_model(str(folder / "model.txt"))
-        card = {
-            "version": version,
-            "sha256": hashlib.sha256((folder / "model.txt").read_bytes()).hexdigest(),
-            "feature_set_version": feature_set,
-            "features": FEATURES,
-            "thresholds": {"review": 0.3, "block": 0.8},
-            **changes,
-        }
-        (folder / "model.json").write_text(json.dumps(card))
+        store.publish(
+            version,
+            kind,
+            {"model.txt": booster.model_to_string().encode()},
+            feature_set_version=feature_set,
+            features=features,
+            details={"thresholds": thresholds},
+        )
         if current:
-            (tmp_path / "current").write_text(version + "\n")
-        return folder
+            store.promote(version)
+        return tmp_path / version
 
     return write
 

@@ -11,9 +11,11 @@ from config.settings import Settings
 from domain.fraud.features import FRAUD
 from ingestion import schema
 from ingestion.wire.codec import RecordEncoder
+from orchestration.shelf.shelf import Shelf
+from orchestration.shelf.store import Store
 from serving.consumers.product import Incoming
 from serving.fraud.consumer import TRAIN, Fraud, make
-from serving.shelf import Shelf
+from serving.fraud.model import accept
 from serving.store import MemoryStore
 from tests.unit.serving.conftest import WriteModel
 
@@ -39,7 +41,7 @@ def row(name: str = "t1", amount: float = 95.0, **changes: Any) -> Incoming:
 @pytest.fixture
 def fraud(tmp_path: Path, write_model: WriteModel) -> Fraud:
     write_model("m1")
-    shelf = Shelf(tmp_path, frozenset(FRAUD.model), TRAIN)
+    shelf = Shelf(tmp_path, accept, TRAIN)
     shelf.refresh()
     return Fraud(shelf, now=lambda: 1_700_000_001.0075)
 
@@ -121,8 +123,11 @@ def test_unknown_history_scores_all_the_same(fraud: Fraud) -> None:
     assert result.record["late"] is True
 
 
-def test_rows_of_two_versions_in_one_batch(fraud: Fraud, write_model: WriteModel) -> None:
-    write_model("old", feature_set="fraud-0", current=False)
+def test_rows_of_two_versions_in_one_batch(
+    fraud: Fraud, write_model: WriteModel, tmp_path: Path
+) -> None:
+    write_model("old", feature_set="fraud-0")
+    Store(tmp_path).promote("m1")
     rows = [row("a"), row("b", feature_set_version="fraud-0"), row("c")]
     results = [result.record or {} for result in fraud.handle(rows)]
     assert [record["transaction_id"] for record in results] == ["a", "b", "c"]
@@ -136,9 +141,17 @@ def test_a_version_without_model_waits(fraud: Fraud) -> None:
         fraud.handle([row(feature_set_version="fraud-9")])
 
 
-def test_without_model_it_is_not_ready(tmp_path: Path) -> None:
+def test_rows_wait_for_a_model_of_theirs_that_is_promoted(
+    fraud: Fraud, write_model: WriteModel
+) -> None:
+    write_model("m2", feature_set="fraud-9", current=False)
+    with pytest.raises(RetryableError, match=r"type `millrace train fraud --promote`"):
+        fraud.handle([row(feature_set_version="fraud-9")])
+
+
+def test_without_model_it_says_what_to_type(tmp_path: Path) -> None:
     fraud = make(Settings(state_dir=tmp_path))
-    assert "millrace train fraud" in (fraud.missing() or "")
+    assert fraud.missing() == f"no model: type `{TRAIN}`"
 
 
 def test_with_model_it_is(fraud: Fraud) -> None:

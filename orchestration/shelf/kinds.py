@@ -1,0 +1,112 @@
+"""Kinds of models: how artefacts become something that predicts.
+
+A kind is registered under the name that cards carry. Its libraries are imported when a model is
+loaded, so that the shelf costs nothing to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestration.shelf.card import Card, UnusableModelError
+
+if TYPE_CHECKING:
+    import lightgbm
+
+Matrix = npt.NDArray[np.float64]  # rows by features, NaN: unknown
+Scores = npt.NDArray[np.float64]
+Files = Mapping[str, bytes]
+
+
+class Kind(Protocol):
+    """Load the models of one kind."""
+
+    def load(self, card: Card, files: Files) -> Any:
+        """Return what predicts, tried on a row where that is possible.
+
+        `files` holds the artefacts by name; their hashes are those of the card. May raise
+        anything for artefacts that are unfit: the shelf then refuses the model.
+        """
+        ...
+
+
+_KINDS: dict[str, Kind] = {}
+
+
+def register(name: str, kind: Kind) -> None:
+    """Make a kind known. Raise ValueError when the name is taken."""
+    if name in _KINDS:
+        raise ValueError(f"the kind {name!r} is registered already")
+    _KINDS[name] = kind
+
+
+def load(card: Card, files: Files) -> Any:
+    """Return the predictor of a model. Raise UnusableModelError when there can be none."""
+    kind = _KINDS.get(card.kind)
+    if kind is None:
+        known = ", ".join(sorted(_KINDS))
+        raise UnusableModelError(f"{card.version} is of the unknown kind {card.kind!r}: {known}")
+    try:
+        return kind.load(card, files)
+    except UnusableModelError:
+        raise
+    except Exception as error:
+        raise UnusableModelError(f"{card.version}: {error!r}") from error
+
+
+class Trees:
+    """LightGBM's boosted trees."""
+
+    def __init__(self, features: tuple[str, ...], booster: lightgbm.Booster) -> None:
+        self._features, self._booster = features, booster
+
+    def predict(self, rows: Matrix) -> Scores:
+        """Return the score of each row."""
+        return np.asarray(self._booster.predict(rows, num_threads=1), dtype=np.float64)
+
+    def contributions(self, rows: Matrix) -> list[dict[str, float]]:
+        """Return what each feature adds to each row's score, in log odds.
+
+        TreeSHAP (Lundberg et al. 2020).
+        """
+        added = np.asarray(
+            self._booster.predict(rows, num_threads=1, pred_contrib=True), dtype=np.float64
+        )
+        # The last column is the bias, which no feature adds.
+        return [dict(zip(self._features, row.tolist(), strict=False)) for row in added]
+
+
+class LightGBM:
+    """`model.txt`: LightGBM's own text."""
+
+    def load(self, card: Card, files: Files) -> Trees:
+        """Parse the text; see `Kind.load`."""
+        import lightgbm
+
+        booster = lightgbm.Booster(model_str=files["model.txt"].decode())
+        if tuple(booster.feature_name()) != card.features:
+            raise UnusableModelError(
+                f"{card.version}: model.json and model.txt name different features"
+            )
+        trees = Trees(card.features, booster)
+        # Also makes the library do its first-call work now, not in a customer's payment.
+        trial = np.full((1, len(card.features)), np.nan)
+        trees.predict(trial)
+        trees.contributions(trial)
+        return trees
+
+
+class Index:
+    """Files that their product alone can read, such as an index of neighbours."""
+
+    def load(self, card: Card, files: Files) -> Files:
+        """Return the files as they are."""
+        return files
+
+
+register("lightgbm", LightGBM())
+register("index", Index())

@@ -1,0 +1,137 @@
+"""The models a running process scores with, taken up while it runs.
+
+The current model is one of them. Rows of an older feature-set version that are still on their way
+keep the newest model that was promoted for that version, so an upgrade needs no pause.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from orchestration.shelf.card import Card, UnusableModelError
+from orchestration.shelf.store import Store
+
+Model = TypeVar("Model")
+Accept = Callable[[Card, Any], Model]
+
+log = structlog.get_logger(__name__)
+
+
+class Shelf(Generic[Model]):
+    """What a consumer takes its models from.
+
+    `watch` reads the folder on a thread of its own; the consumer only takes references.
+    """
+
+    def __init__(self, folder: Path, accept: Accept[Model], train: str) -> None:
+        """Read the models of `folder`, nothing yet.
+
+        `accept` makes the product's own model of a card and a predictor; it raises
+        UnusableModelError, ValueError, KeyError or TypeError to refuse one. `train` is the command
+        that makes a first model, for whoever lacks one.
+        """
+        self._store, self._accept, self._train = Store(folder), accept, train
+        self._models: dict[str, tuple[str, Model]] = {}  # by feature-set version, with its version
+        self._seen: object = None
+        self._changing = threading.Lock()  # `refresh` and `search` are on two threads
+        self.trouble = self._absent()
+
+    def _absent(self) -> str:
+        if self._store.versions():
+            command = f"millrace model promote {self._store.product} latest"
+            return f"no model is promoted: type `{command}`"
+        return f"no model: type `{self._train}`"
+
+    def model(self, feature_set_version: str) -> Model | None:
+        """Return the model for rows of this version, or None."""
+        found = self._models.get(feature_set_version)
+        return found[1] if found else None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no model at all."""
+        return not self._models
+
+    def refresh(self) -> None:
+        """Take up what is current and drop what was withdrawn, if anything changed.
+
+        A model that is refused leaves the old one.
+        """
+        stamp = self._store.stamp()
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        with self._changing:
+            try:
+                self._look()
+            except (UnusableModelError, OSError) as error:
+                self.trouble = f"model refused: {error}: type `{self._train}`"
+                log.error("model refused", error=str(error))  # noqa: TRY400 - the message says it all
+
+    def _look(self) -> None:
+        # In this order: a promotion writes the history before `current`.
+        current = self._store.current()
+        line = self._store.history().line()
+        if current is None:
+            self.trouble = self._absent() if self.empty else ""
+            return
+        kept = {rows: held for rows, held in self._models.items() if held[0] in line}
+        for version in sorted(held[0] for held in self._models.values() if held[0] not in line):
+            log.warning("model withdrawn", model=version)
+        self._models = kept
+        if current not in line:
+            raise UnusableModelError(f"{current} was never promoted, or was withdrawn")
+        card, model = self._load(current)
+        self._models = {**kept, card.feature_set_version: (current, model)}
+        self.trouble = ""
+        log.info("model taken up", model=current, feature_set=card.feature_set_version)
+
+    def search(self, feature_set_version: str) -> Model | None:
+        """Return the model promoted last for rows of a version that no model at hand is for.
+
+        One that was never promoted, or was withdrawn, is not among them. Read every card: rare.
+        """
+        with self._changing:
+            try:
+                line = self._store.history().line()
+            except UnusableModelError:
+                return None
+            for version in reversed(line):
+                try:
+                    if self._store.card(version).feature_set_version != feature_set_version:
+                        continue
+                    _, model = self._load(version)
+                except UnusableModelError:
+                    continue
+                self._models = {feature_set_version: (version, model), **self._models}
+                log.warning(
+                    "older model for older features",
+                    model=version,
+                    feature_set=feature_set_version,
+                )
+                return model
+        return None
+
+    def _load(self, version: str) -> tuple[Card, Model]:
+        card, predictor = self._store.load(version)
+        try:
+            return card, self._accept(card, predictor)
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnusableModelError(f"{version}: {error!r}") from error
+
+    def watch(self, seconds: float, stop: threading.Event) -> threading.Thread:
+        """Refresh now and every `seconds` until `stop`."""
+        self.refresh()
+
+        def turn() -> None:
+            while not stop.wait(seconds):
+                self.refresh()
+
+        thread = threading.Thread(target=turn, name="models", daemon=True)
+        thread.start()
+        return thread

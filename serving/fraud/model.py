@@ -1,0 +1,55 @@
+"""What card fraud asks of a model: features that the job computes, thresholds, and reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from domain.fraud.features import FRAUD
+from domain.fraud.policy import Thresholds
+from orchestration.shelf.card import Card, UnusableModelError
+from orchestration.shelf.kinds import Matrix, Scores
+
+KNOWN = frozenset(FRAUD.model)
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A predictor that tells what each feature adds to a score."""
+
+    def predict(self, rows: Matrix) -> Scores:
+        """Return the score of each row (one column a feature, NaN: unknown)."""
+        ...
+
+    def contributions(self, rows: Matrix) -> list[dict[str, float]]:
+        """Return what each feature adds to each row's score, in log odds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A trained model with what it expects and how its score becomes a decision."""
+
+    version: str
+    feature_set_version: str
+    features: tuple[str, ...]
+    thresholds: Thresholds
+    predictor: Explaining
+
+
+def accept(card: Card, predictor: Any) -> Model:
+    """Make fraud's model of a card and a predictor.
+
+    Raise UnusableModelError, ValueError, KeyError or TypeError when it cannot decide payments:
+    it needs features that nobody computes, its thresholds contradict themselves, or it gives no
+    reasons.
+    """
+    if not isinstance(predictor, Explaining):
+        raise UnusableModelError(f"{card.version}: a model of kind {card.kind} gives no reasons")
+    if unknown := sorted(set(card.features) - KNOWN):
+        raise UnusableModelError(
+            f"{card.version} (feature set {card.feature_set_version}) needs features that nobody "
+            f"computes: {', '.join(unknown)}"
+        )
+    thresholds = Thresholds(**card.details["thresholds"])
+    return Model(card.version, card.feature_set_version, card.features, thresholds, predictor)
