@@ -274,6 +274,7 @@ class FeatureSet:
     features: tuple[Feature, ...]
     id: str | None = None
     emit: tuple[Comparison, ...] = ()
+    passes: tuple[Comparison, ...] = ()
     version: str = field(init=False)
     """`<name>-<digest>`: follows from the rest (domain/features/version.py)."""
 
@@ -300,6 +301,8 @@ class FeatureSet:
         )
         for comparison in self.emit:
             comparison.check(inputs, f"{what}, emit")
+        for comparison in self.passes:
+            comparison.check(inputs, f"{what}, pass")
         for feature in self.features:
             _require(
                 feature.window in windows,
@@ -333,6 +336,8 @@ class FeatureSet:
         parts: dict[str, Any] = {"version": 1, "name": self.name, "time": self.time}
         if self.id is not None:
             parts["id"] = self.id
+        if self.passes:
+            parts["pass"] = [comparison.spec() for comparison in self.passes]
         if self.emit:
             parts["emit"] = [comparison.spec() for comparison in self.emit]
         parts["windows"] = {

@@ -118,6 +118,7 @@ class Rolling:
         spec = declared.spec() if isinstance(declared, FeatureSet) else declared
         self._time: str = spec["time"]
         self._id: str | None = spec.get("id")
+        self._passes = _all_of(spec["pass"]) if "pass" in spec else None
         self._emits = _all_of(spec.get("emit", ()))
         self._late, self._duplicate = f"{spec['name']}_late", f"{spec['name']}_duplicate"
         self._filters: dict[str, tuple[int, Callable[[Row], bool]]] = {}
@@ -156,10 +157,12 @@ class Rolling:
         return _Plan(feature["name"], aggregate, at, lane, window["tiles"], value)
 
     def process(self, key: str, row: Row) -> dict[str, Any] | None:
-        """The row with the features added, or None for an update-only row.
+        """Return the row with the features added, or None for an update-only row.
 
         `row[time]` is in ms or None.
         """
+        if self._passes is not None and self._passes(row):
+            return {**row, **self._none, self._late: False, self._duplicate: False}
         emits, t = self._emits(row), row[self._time]
         if key not in self._keys:
             self._keys[key] = _Key([{} for _ in self._rings], [-math.inf for _ in self._rings])

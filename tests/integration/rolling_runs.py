@@ -227,7 +227,10 @@ def _full_bucket(seed: int) -> Run:
 
 
 def _chained(seed: int) -> Run:
-    """The second `rolling` is keyed by another column and reads what the first computed."""
+    """Chain two: the second is keyed by another column and reads what the first computed.
+
+    Refunds pass through the first and update the second; rows of no kind do the opposite.
+    """
     first = FeatureSet(
         "first",
         "thing",
@@ -241,6 +244,7 @@ def _chained(seed: int) -> Run:
             Feature("my_last", "last", "7d", "s"),
         ),
         id="id",
+        passes=(Comparison("kind", "eq", "refund"),),
     )
     inputs: tuple[tuple[str, Type], ...] = (*streams.INPUTS, *first.columns().items())
     second = FeatureSet(
@@ -257,6 +261,7 @@ def _chained(seed: int) -> Run:
         ),
         id="id",
         emit=(Comparison("kind", "eq", "transaction"),),
+        passes=(Comparison("kind", "null"),),
     )
     rows = [{**row, "s": row["s"] or "none"} for row in _mixed("c", [60] * 12, seed + 77)]
     return Run("chained", seed, [first, second], rows, streams.COLUMNS, streams.COMPUTED)

@@ -132,7 +132,10 @@ def number(chance: random.Random) -> float | None:
 
 
 def hand_made() -> list[FeatureSet]:
-    """Two specs that hold every aggregate, on each kind of time column."""
+    """Two specs that hold every aggregate, on two kinds of time column, and one that passes rows.
+
+    Rows of the latter that pass are late and duplicate too, and would move its clocks.
+    """
     every = [
         Feature("rows", "count", "7d"),
         Feature("rows_1h", "count", "1h"),
@@ -173,6 +176,14 @@ def hand_made() -> list[FeatureSet]:
         Feature("last_labelled", "last", "30d", "s", filter=label),
         Feature("shops", "distinct", "30d", "s", filter=emit, k=24),
     ]
+    passing = [
+        Feature("kept", "count", "30d"),
+        Feature("kept_1h", "count", "1h"),
+        Feature("kept_mean", "mean", "7d", "x"),
+        Feature("kept_last", "last", "30d", "s"),
+        Feature("since_kept", "seconds_since", "7d"),
+        Feature("kept_shops", "distinct", "30d", "s", k=16),
+    ]
     return [
         FeatureSet("every", "thing", "stream", "t", INPUTS, WINDOWS, tuple(every), id="id"),
         FeatureSet(
@@ -186,11 +197,23 @@ def hand_made() -> list[FeatureSet]:
             id="id",
             emit=emit,
         ),
+        FeatureSet(
+            "passing",
+            "thing",
+            "stream",
+            "at_ts",
+            INPUTS,
+            WINDOWS,
+            tuple(passing),
+            id="id",
+            emit=emit,
+            passes=(Comparison("flag", "eq", True), Comparison("kind", "ne", "refund")),
+        ),
     ]
 
 
 def random_set(seed: int) -> FeatureSet:
-    """A spec drawn at random: windows, aggregates, filters, k, with or without emit and id."""
+    """Draw a spec: windows, aggregates, filters, k, with or without pass, emit and id."""
     chance = random.Random(seed)
     windows = [
         Window(
@@ -210,6 +233,7 @@ def random_set(seed: int) -> FeatureSet:
         features=tuple(_feature(chance, f"f{i}", windows) for i in range(chance.randint(1, 16))),
         id=chance.choice(["id", "id", None]),
         emit=_comparisons(chance, 0.4),
+        passes=_comparisons(chance, 0.3),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ from tests.integration.rolling_runs import (
 MOST_SHOWN = 20
 # Of the last seed only: where 0 stands beside a fresh one, the fresh one.
 AT_TWO = ("every", "terminal", "random0", "random1")
-IN_HALVES = ("every", "terminal", "bucket")
-COLD = ("every", "terminal", "bucket", "chained")
+IN_HALVES = ("every", "terminal", "passing", "bucket")
+COLD = ("every", "terminal", "passing", "bucket", "chained")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,22 @@ def test_the_streams_hold_what_breaks_things() -> None:
         values = {bits(row[feature.name]) for row in every}
         assert len(values) > 3, f"{feature.name} hardly varies: {values}"
     assert len({row["stream"] for row in many(0).rows}) >= 5_000
+
+
+def test_the_streams_hold_rows_that_pass_and_would_have_done_something() -> None:
+    run = next(run for run in drawn(0) if run.kind == "passing")
+    declared = run.sets[0]
+    passed = [row["n"] for row in run.rows if row["flag"] and row["kind"] not in (None, "refund")]
+    assert len(passed) > 100
+    features = [feature.name for feature in declared.features]
+    for n in passed:
+        assert not any(run.expected[n][mark] for mark in (declared.late, declared.duplicate))
+        assert all(run.expected[n][feature] is None for feature in features)
+    assert any(run.rows[n]["kind"] == "label" for n in passed), "pass wins over emit"
+    taking = Run("taking", 0, [replace(declared, passes=())], run.rows, run.columns, run.computed)
+    assert any(taking.expected[n][declared.late] for n in passed if n in taking.expected)
+    assert any(taking.expected[n][declared.duplicate] for n in passed if n in taking.expected)
+    assert any(taking.expected[n] != run.expected[n] for n in taking.expected.keys() - {*passed})
 
 
 def test_a_difference_names_what_to_repeat_and_where_to_look(runs: list[Run]) -> None:

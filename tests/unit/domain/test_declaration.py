@@ -101,6 +101,8 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: made(time="x"), "time 'x' is no time column"),
     (lambda: made(id="x"), "id 'x' is no STRING column"),
     (lambda: made(emit=(Comparison("z", "null"),)), "emit: unknown column 'z'"),
+    (lambda: made(passes=(Comparison("z", "null"),)), "pass: unknown column 'z'"),
+    (lambda: made(passes=(Comparison("k", "eq", 1),)), "pass: column 'k' is STRING"),
 ]
 
 
@@ -121,12 +123,14 @@ def test_the_spec_is_the_page_s_json() -> None:
         Feature("kinds", "distinct", "w", "k", k=64),
         id="k",
         emit=(Comparison("k", "notnull"),),
+        passes=(Comparison("b", "eq", True), Comparison("k", "null")),
     )
     assert declared.spec() == {
         "version": 1,
         "name": "s",
         "time": "t",
         "id": "k",
+        "pass": [{"column": "b", "op": "eq", "value": True}, {"column": "k", "op": "null"}],
         "emit": [{"column": "k", "op": "notnull"}],
         "windows": {"w": {"tile_ms": 10, "tiles": 2}},
         "features": [

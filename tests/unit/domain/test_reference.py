@@ -25,6 +25,7 @@ INPUTS: tuple[tuple[str, Type], ...] = (
 WINDOWS = (Window("a", 10, 3), Window("b", 10, 6), Window("long", 25, 5))
 LABEL = (Comparison("kind", "eq", "label"),)
 PAYMENT = (Comparison("kind", "eq", "payment"),)
+PASSING = (Comparison("kind", "eq", "passing"),)
 AGGREGATES: tuple[AggregateName, ...] = (
     "count",
     "sum",
@@ -73,6 +74,9 @@ def row(t: int | None, **columns: Any) -> dict[str, Any]:
         "s": None,
         "bad": None,
     } | columns
+
+
+NAMES = [feature.name for feature in feature_set().features]
 
 
 class Oracle:
@@ -157,7 +161,7 @@ ROWS = st.lists(
         {
             "step": st.sampled_from([0, 0, 1, 3, 10, 25, 24, -1, -10, -40, -200, 130, 1000]),
             "ahead": st.sampled_from([0, 30, 100, 150]),
-            "kind": st.sampled_from(["payment", "payment", "label"]),
+            "kind": st.sampled_from(["payment", "payment", "label", "passing"]),
             # Quarters: sums of them are exact, so that zero means zero to both.
             "x": st.one_of(
                 st.none(),
@@ -177,12 +181,15 @@ ROWS = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(start=st.sampled_from([0, -1000, 10**12]), drawn=ROWS)
 def test_every_value_is_what_the_definition_says(start: int, drawn: list[dict[str, Any]]) -> None:
-    rolling, oracle, now = Rolling(feature_set()), Oracle(), start
+    rolling, oracle, now = Rolling(feature_set(passes=PASSING)), Oracle(), start
     for item in drawn:
         now += item["step"]
         t = None if item["no_time"] else now + (item["ahead"] if item["kind"] == "label" else 0)
         new = row(t, **{name: item[name] for name in ("kind", "x", "s", "bad", "id")})
         out = rolling.process("k", new)
+        if new["kind"] == "passing":
+            assert out == {**new, **dict.fromkeys(NAMES), "f_late": False, "f_duplicate": False}
+            continue
         fate, values = oracle.process(new)
         if new["kind"] == "label":
             assert out is None
@@ -196,6 +203,41 @@ def test_every_value_is_what_the_definition_says(start: int, drawn: list[dict[st
                 if isinstance(expected, float)
                 else expected
             ), feature.name
+
+
+def test_a_row_that_passes_is_emitted_as_it_is_and_changes_nothing() -> None:
+    touched, untouched = Rolling(feature_set(passes=LABEL)), Rolling(feature_set(passes=LABEL))
+    for rolling in (touched, untouched):
+        rolling.process("k", row(1000, id="1", x=1.0))
+    blank = {**dict.fromkeys(NAMES), "f_late": False, "f_duplicate": False}
+    for passing in (
+        row(None, id="1", kind="label", x=1.0),  # without a time it would be late
+        row(0, kind="label"),  # as it would be at this one
+        row(1000, id="1", kind="label"),  # and a duplicate here
+        row(10**9, id="2", kind="label", bad=True),  # this one would push everything out
+    ):
+        assert touched.process("k", passing) == passing | blank
+    for new in (row(1000, id="2", x=3.0, s="a"), row(880, id="3", x=5.0), row(1001, id="1")):
+        assert touched.process("k", new) == untouched.process("k", new)
+
+
+def test_pass_wins_over_emit_and_takes_only_rows_that_meet_all_of_it() -> None:
+    both = (*PAYMENT, Comparison("x", "gt", 5))
+    rolling = Rolling(feature_set(passes=both))
+    passed = rolling.process("k", row(1000, x=6.0))
+    taken = rolling.process("k", row(1000, x=5.0))
+    assert rolling.process("k", row(1000, x=6.0, kind="label")) is None
+    assert passed is not None
+    assert taken is not None
+    assert (passed["rows_a"], taken["rows_a"]) == (None, 1)
+
+
+def test_a_key_that_only_passed_rows_has_no_state() -> None:
+    rolling = Rolling(feature_set(passes=LABEL))
+    rolling.process("k", row(10**9, kind="label"))
+    first = rolling.process("k", row(5, s="a"))
+    assert first is not None
+    assert (first["f_late"], first["rows_long"]) == (False, 1)
 
 
 def test_what_is_late_or_seen_before_changes_nothing() -> None:

@@ -42,12 +42,15 @@ final class Engine {
   }
 
   /**
-   * Sees the next row of a key; true if it is to be emitted, with what is then in {@link
-   * #output()}.
+   * Process the next row of a key; return whether it is emitted, with what {@link #output()} holds
+   * then. A row that passes does not touch {@code store}.
    */
   boolean process(Row row, StateStore store) {
-    boolean emits = layout.emit.holds(row);
     out.clear();
+    if (layout.pass != null && layout.pass.holds(row)) {
+      return true;
+    }
+    boolean emits = layout.emit.holds(row);
     if (row.isNull(layout.timeColumn)) {
       out.late = true;
       return emits;

@@ -13,6 +13,10 @@ final class Layout {
   final Spec spec;
   final int timeColumn;
   final int idColumn;
+
+  /** Null where no row passes. */
+  final Predicate pass;
+
   final Predicate emit;
   final Predicate[] filters;
   final Operands operands;
@@ -25,6 +29,7 @@ final class Layout {
       Spec spec,
       int timeColumn,
       int idColumn,
+      Predicate pass,
       Predicate emit,
       Predicate[] filters,
       Operands operands,
@@ -33,6 +38,7 @@ final class Layout {
     this.spec = spec;
     this.timeColumn = timeColumn;
     this.idColumn = idColumn;
+    this.pass = pass;
     this.emit = emit;
     this.filters = filters;
     this.operands = operands;

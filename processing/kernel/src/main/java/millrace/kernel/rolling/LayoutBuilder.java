@@ -50,6 +50,8 @@ final class LayoutBuilder {
       throw new SpecException(
           "spec: id column '" + spec.id() + "' is " + columns.get(id).sql() + ", not STRING");
     }
+    Predicate pass =
+        spec.pass().isEmpty() ? null : Predicate.of(spec.pass(), columns, "spec, pass");
     Predicate emit = Predicate.of(spec.emit(), columns, "spec, emit");
     for (Window window : spec.windows().values()) {
       RingBuilder ring = rings.computeIfAbsent(window.tileMs(), RingBuilder::new);
@@ -67,6 +69,7 @@ final class LayoutBuilder {
         spec,
         time,
         id,
+        pass,
         emit,
         filters.toArray(Predicate[]::new),
         operands.build(columns),

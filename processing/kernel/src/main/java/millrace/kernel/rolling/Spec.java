@@ -8,12 +8,14 @@ import java.util.Map;
  * {@link LayoutBuilder} checks it against the columns of the input.
  *
  * @param id the column that recognises duplicates, or null
+ * @param pass rows that meet it pass through untouched; none does if it is empty
  * @param windows by name, in the order given
  */
 record Spec(
     String name,
     String time,
     String id,
+    List<Comparison> pass,
     List<Comparison> emit,
     Map<String, Window> windows,
     List<Feature> features) {

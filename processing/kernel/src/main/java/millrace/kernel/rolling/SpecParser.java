@@ -41,9 +41,13 @@ final class SpecParser {
       throw new SpecException("spec is not JSON: " + e.getOriginalMessage());
     }
     String what = "spec";
-    keys(root, what, "version", "name", "time", "id", "emit", "windows", "features");
+    keys(root, what, "version", "name", "time", "id", "pass", "emit", "windows", "features");
     if (whole(root, what, "version") != 1) {
       throw new SpecException("spec: version is 1, not " + root.get("version"));
+    }
+    List<Comparison> pass = comparisons(root, "spec, pass", "pass");
+    if (root.has("pass") && pass.isEmpty()) {
+      throw new SpecException("spec, pass: pass is a list with at least one comparison");
     }
     Map<String, Window> windows = windows(root);
     JsonNode list = root.get("features");
@@ -63,6 +67,7 @@ final class SpecParser {
         text(root, what, "name", true),
         text(root, what, "time", true),
         text(root, what, "id", false),
+        pass,
         comparisons(root, "spec, emit", "emit"),
         windows,
         features);

@@ -67,6 +67,12 @@ class RefusalsTest {
         "'tiles': 3 | 'tiles': 1.5 | window 'w': tiles is a whole number, not 1.5",
         "'name': 'f' | 'name': 'x' | feature 'x': the input has a column of that name already",
         "'name': 's', | 'name': 's', 'emit': [{'column': 'x', 'op': 'eq', 'value': true}], | spec, emit: column 'x' is DOUBLE",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'x', 'op': 'eq', 'value': true}], | spec, pass: column 'x' is DOUBLE",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'nope', 'op': 'null'}], | spec, pass: unknown column 'nope', know ts",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'ts', 'op': 'eq', 'value': 1}], | spec, pass: column 'ts' is TIMESTAMP(3), which only null and notnull take",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'u', 'op': 'like', 'value': 1}], | spec, pass, comparison on 'u': unknown op 'like'",
+        "'name': 's', | 'name': 's', 'pass': {}, | spec, pass: pass is a list of comparisons",
+        "'name': 's', | 'name': 's', 'pass': [], | spec, pass: pass is a list with at least one comparison",
       })
   void theSpecIsRefusedByName(String part, String instead, String message) {
     String refusal = refused(SPEC.formatted(COUNT).replace(part, instead));
