@@ -16,7 +16,8 @@ import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * {@code decode} as the planner sees it: append-only rows, with reason, detail and raw as metadata.
+ * {@code decode} as the planner sees it: append-only rows, with reason, detail, raw and record as
+ * metadata.
  */
 final class AvroDecodingFormat implements DecodingFormat<DeserializationSchema<RowData>> {
   private static final Map<String, DataType> READABLE = new LinkedHashMap<>();
@@ -25,16 +26,17 @@ final class AvroDecodingFormat implements DecodingFormat<DeserializationSchema<R
     READABLE.put("reason", DataTypes.STRING().nullable());
     READABLE.put("detail", DataTypes.STRING().nullable());
     READABLE.put("raw", DataTypes.BYTES().nullable());
+    READABLE.put("record", DataTypes.STRING().nullable());
   }
 
   private final String url;
-  private final String schema;
+  private final List<String> schemas;
   private final long unknownForMillis;
   private List<String> metadata = List.of();
 
-  AvroDecodingFormat(String url, String schema, long unknownForMillis) {
+  AvroDecodingFormat(String url, List<String> schemas, long unknownForMillis) {
     this.url = url;
-    this.schema = schema;
+    this.schemas = schemas;
     this.unknownForMillis = unknownForMillis;
   }
 
@@ -42,14 +44,14 @@ final class AvroDecodingFormat implements DecodingFormat<DeserializationSchema<R
   public DeserializationSchema<RowData> createRuntimeDecoder(
       DynamicTableSource.Context context, DataType physical) {
     RowType columns = (RowType) physical.getLogicalType();
-    Columns.check(AvroSchema.parse(schema), columns);
+    Contracts.of(schemas).check(columns);
     Stream<DataTypes.Field> extra =
         metadata.stream().map(key -> DataTypes.FIELD("$millrace-" + key, READABLE.get(key)));
     Stream<DataTypes.Field> own = DataType.getFields(physical).stream();
     DataType produced = DataTypes.ROW(Stream.concat(own, extra).toList());
     return new AvroDeserialization(
         url,
-        schema,
+        schemas,
         unknownForMillis,
         columns,
         metadata.stream().map(key -> Metadata.valueOf(key.toUpperCase(Locale.ROOT))).toList(),

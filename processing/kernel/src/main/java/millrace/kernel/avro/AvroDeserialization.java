@@ -17,38 +17,51 @@ import org.apache.flink.util.Collector;
 final class AvroDeserialization implements DeserializationSchema<RowData> {
   private static final long serialVersionUID = 1L;
 
-  /** What a table can read of a record beside its columns; all NULL for a record that is fine. */
+  /**
+   * What a table can read of a message beside its columns. REASON, DETAIL and RAW are NULL for a
+   * record that is fine, RECORD (the name of the contract it was read as) for one that is not.
+   */
   enum Metadata {
     REASON,
     DETAIL,
-    RAW
+    RAW,
+    RECORD
   }
 
   /** Quarantine's messages may have 4 MiB (config/topics.yaml); the key takes room as well. */
   private static final int MOST_KEPT = 2 << 20;
 
   private final String url;
-  private final String schema;
+  private final List<String> schemas;
   private final long unknownForMillis;
   private final RowType columns;
   private final List<Metadata> metadata;
   private final TypeInformation<RowData> produced;
+
+  /** The field of a row that holds RECORD, or -1. */
+  private final int recordAt;
+
   private transient Decoder decoder;
   private transient Counter unreadable;
 
+  /**
+   * @param schemas the texts of the contracts, serializable
+   */
   AvroDeserialization(
       String url,
-      String schema,
+      List<String> schemas,
       long unknownForMillis,
       RowType columns,
       List<Metadata> metadata,
       TypeInformation<RowData> produced) {
     this.url = url;
-    this.schema = schema;
+    this.schemas = schemas;
     this.unknownForMillis = unknownForMillis;
     this.columns = columns;
     this.metadata = metadata;
     this.produced = produced;
+    int at = metadata.indexOf(Metadata.RECORD);
+    recordAt = at < 0 ? -1 : columns.getFieldCount() + at;
   }
 
   @Override
@@ -56,7 +69,7 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
     unreadable = context.getMetricGroup().counter("unreadable");
     decoder =
         new Decoder(
-            AvroSchema.parse(schema),
+            Contracts.of(schemas),
             columns,
             columns.getFieldCount() + metadata.size(),
             new Registry(url, 0),
@@ -68,7 +81,13 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
   public RowData deserialize(byte[] message) throws IOException {
     try {
       GenericRowData row = decoder.decode(message);
-      return row != null ? row : unreadable(message);
+      if (row == null) {
+        return unreadable(message);
+      }
+      if (recordAt >= 0) {
+        row.setField(recordAt, decoder.record());
+      }
+      return row;
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new InterruptedIOException("Interrupted while waiting for the schema registry");
@@ -90,6 +109,7 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
             case REASON -> StringData.fromString(error.reason);
             case DETAIL -> StringData.fromString(error.getMessage());
             case RAW -> cut(message);
+            case RECORD -> null;
           };
       row.setField(columns.getFieldCount() + i, value);
     }

@@ -1,6 +1,7 @@
 package millrace.kernel.avro;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Set;
 import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.serialization.SerializationSchema;
@@ -33,6 +34,13 @@ public final class AvroFormatFactory
           .stringType()
           .noDefaultValue()
           .withDescription("The Avro schema to read as, or to write.");
+  private static final ConfigOption<String> SCHEMAS =
+      ConfigOptions.key("schemas")
+          .stringType()
+          .noDefaultValue()
+          .withDescription(
+              "Instead of schema, for a topic of several record types: a JSON array of the Avro"
+                  + " schemas to read as, chosen by the record's name.");
   private static final ConfigOption<String> SUBJECT =
       ConfigOptions.key("subject")
           .stringType()
@@ -52,28 +60,30 @@ public final class AvroFormatFactory
 
   @Override
   public Set<ConfigOption<?>> requiredOptions() {
-    return Set.of(URL, SCHEMA);
+    return Set.of(URL);
   }
 
   @Override
   public Set<ConfigOption<?>> optionalOptions() {
-    return Set.of(SUBJECT, UNKNOWN_FOR);
+    return Set.of(SCHEMA, SCHEMAS, SUBJECT, UNKNOWN_FOR);
   }
 
   @Override
   public DecodingFormat<DeserializationSchema<RowData>> createDecodingFormat(
       DynamicTableFactory.Context context, ReadableConfig options) {
     FactoryUtil.validateFactoryOptions(this, options);
-    parse(options);
     return new AvroDecodingFormat(
-        url(options), options.get(SCHEMA), options.get(UNKNOWN_FOR).toMillis());
+        url(options), schemas(options), options.get(UNKNOWN_FOR).toMillis());
   }
 
   @Override
   public EncodingFormat<SerializationSchema<RowData>> createEncodingFormat(
       DynamicTableFactory.Context context, ReadableConfig options) {
     FactoryUtil.validateFactoryOptions(this, options);
-    AvroSchema schema = parse(options);
+    if (options.getOptional(SCHEMA).isEmpty()) {
+      throw new ValidationException("A sink needs 'millrace-avro.schema'.");
+    }
+    AvroSchema schema = AvroSchema.parse(schemas(options).get(0));
     String url = url(options);
     String subject =
         options
@@ -105,11 +115,23 @@ public final class AvroFormatFactory
     return url;
   }
 
-  private static AvroSchema parse(ReadableConfig options) {
+  /** Return the text of each contract; refuse what cannot be read, or not told apart. */
+  private static List<String> schemas(ReadableConfig options) {
+    boolean one = options.getOptional(SCHEMA).isPresent();
+    if (one == options.getOptional(SCHEMAS).isPresent()) {
+      throw new ValidationException(
+          "Either 'millrace-avro.schema' or 'millrace-avro.schemas' must be given"
+              + (one ? ", not both." : "."));
+    }
     try {
-      return AvroSchema.parse(options.get(SCHEMA));
+      List<String> texts =
+          one ? List.of(options.get(SCHEMA)) : Contracts.split(options.get(SCHEMAS));
+      Contracts.of(texts);
+      return texts;
     } catch (IllegalArgumentException e) {
-      throw new ValidationException("'millrace-avro.schema' can't be read: " + e.getMessage(), e);
+      throw new ValidationException(
+          "'millrace-avro." + (one ? "schema" : "schemas") + "' can't be read: " + e.getMessage(),
+          e);
     }
   }
 }

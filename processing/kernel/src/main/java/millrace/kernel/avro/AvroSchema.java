@@ -82,6 +82,22 @@ final class AvroSchema {
     return name.substring(name.lastIndexOf('.') + 1);
   }
 
+  /** Whether a writer's record, enum or fixed of this unqualified name is read as this one. */
+  boolean answersTo(String shortName) {
+    return shortName().equals(shortName)
+        || aliases.stream().anyMatch(alias -> unqualified(alias).equals(shortName));
+  }
+
+  /** Return the record's field of that name, or null. */
+  Field field(String name) {
+    for (Field field : fields) {
+      if (field.name().equals(name)) {
+        return field;
+      }
+    }
+    return null;
+  }
+
   boolean isNullable() {
     return type == Type.NULL || branches.stream().anyMatch(branch -> branch.type == Type.NULL);
   }

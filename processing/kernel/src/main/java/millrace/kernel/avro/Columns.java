@@ -12,19 +12,23 @@ import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 final class Columns {
   private Columns() {}
 
-  /** The field of this name. */
+  /**
+   * Return the field of this name.
+   *
+   * @throws ValidationException where the record has none
+   */
   static AvroSchema.Field field(AvroSchema record, String column) {
-    for (AvroSchema.Field field : record.fields) {
-      if (field.name().equals(column)) {
-        return field;
-      }
+    AvroSchema.Field field = record.field(column);
+    if (field == null) {
+      throw new ValidationException("Column '" + column + "' is no field of " + record.name);
     }
-    throw new ValidationException("Column '" + column + "' is no field of " + record.name);
+    return field;
   }
 
   /**
-   * Throws ValidationException, naming the column, unless every column can hold the field of its
-   * name.
+   * Check that every column can hold the field of its name.
+   *
+   * @throws ValidationException naming a column that cannot
    */
   static void check(AvroSchema schema, RowType columns) {
     if (schema.type != AvroSchema.Type.RECORD) {
@@ -35,7 +39,11 @@ final class Columns {
     }
   }
 
-  /** Throws ValidationException where a field that must not be null has no column to come from. */
+  /**
+   * Check that every field that must not be null has a column to come from.
+   *
+   * @throws ValidationException naming a field that has none
+   */
   static void checkComplete(AvroSchema schema, RowType columns) {
     for (AvroSchema.Field field : schema.fields) {
       int column = columns.getFieldIndex(field.name());
@@ -58,7 +66,12 @@ final class Columns {
     }
   }
 
-  private static void check(AvroSchema declared, LogicalType column, String where) {
+  /**
+   * Check that a column can hold a field.
+   *
+   * @throws ValidationException naming the column, {@code where}, if it cannot
+   */
+  static void check(AvroSchema declared, LogicalType column, String where) {
     AvroSchema schema = declared.value();
     LogicalTypeRoot root = column.getTypeRoot();
     boolean fits =

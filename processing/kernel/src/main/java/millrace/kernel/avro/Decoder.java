@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
 import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.types.logical.RowType;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,7 +38,7 @@ final class Decoder {
 
   private static final int MOST_UNKNOWN = 10_000;
 
-  private final AvroSchema reader;
+  private final Contracts contracts;
   private final RowType columns;
   private final int width;
   private final Schemas schemas;
@@ -51,18 +52,19 @@ final class Decoder {
   private Unreadable error;
 
   /**
+   * @param contracts what records may be
    * @param width fields of the rows; those after the columns stay NULL
    * @param unknownForMillis how long the answer "no such id" holds
    * @param clock milliseconds
    */
   Decoder(
-      AvroSchema reader,
+      Contracts contracts,
       RowType columns,
       int width,
       Schemas schemas,
       long unknownForMillis,
       LongSupplier clock) {
-    this.reader = reader;
+    this.contracts = contracts;
     this.columns = columns;
     this.width = width;
     this.schemas = schemas;
@@ -70,7 +72,7 @@ final class Decoder {
     this.clock = clock;
   }
 
-  /** The row, or null: then {@link #error} tells why. */
+  /** Return the row, or null: then {@link #error} tells why. */
   GenericRowData decode(byte[] message) throws InterruptedException {
     error = null;
     try {
@@ -84,6 +86,11 @@ final class Decoder {
   /** Why the last record gave no row. */
   Unreadable error() {
     return error;
+  }
+
+  /** The name of the contract that the last row was read as; not to be asked after an error. */
+  StringData record() {
+    return lastPlan.record;
   }
 
   private GenericRowData read(RecordReader plan, byte[] message) {
@@ -156,7 +163,8 @@ final class Decoder {
       return e;
     }
     try {
-      return Resolver.record(AvroSchema.parse(text), reader, columns, width);
+      AvroSchema writer = AvroSchema.parse(text);
+      return Resolver.record(writer, contracts.choose(writer), columns, width);
     } catch (Unreadable e) {
       return e.in("schema " + id);
     } catch (RuntimeException | StackOverflowError e) {

@@ -1,12 +1,16 @@
 package millrace.kernel.avro;
 
 import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.StringData;
 
 /**
  * Reads a record: each of the writer's fields into its column or over it, then the defaults of what
  * it lacks.
  */
 final class RecordReader implements Reader {
+  /** The name of the record that it is read as, without its namespace. */
+  final StringData record;
+
   private final int width;
   private final String[] names;
 
@@ -22,12 +26,14 @@ final class RecordReader implements Reader {
   private final boolean hasDefaults;
 
   RecordReader(
+      String record,
       int width,
       String[] names,
       Reader[] readers,
       int[] columns,
       AvroSchema[] skipped,
       Object[] defaults) {
+    this.record = StringData.fromString(record);
     this.width = width;
     this.names = names;
     this.readers = readers;

@@ -22,12 +22,15 @@ import org.apache.flink.table.types.logical.RowType;
 final class Resolver {
   private Resolver() {}
 
-  /** A plan for records, {@code width} fields wide at least (further fields stay NULL). */
+  /**
+   * Compile a plan for records, {@code width} fields wide at least. Columns that the reader has no
+   * field for (they are another contract's) and further fields stay NULL.
+   */
   static RecordReader record(AvroSchema writer, AvroSchema reader, RowType columns, int width) {
     if (writer.type != Type.RECORD) {
       throw Unreadable.incompatible("a " + writer + ", not a " + reader);
     }
-    if (!sameName(writer, reader)) {
+    if (!reader.answersTo(writer.shortName())) {
       throw Unreadable.incompatible("a " + writer.name + ", not a " + reader.name);
     }
     int count = writer.fields.size();
@@ -43,7 +46,10 @@ final class Resolver {
       written.put(names[i], i);
     }
     for (int column = 0; column < columns.getFieldCount(); column++) {
-      AvroSchema.Field field = Columns.field(reader, columns.getFieldNames().get(column));
+      AvroSchema.Field field = reader.field(columns.getFieldNames().get(column));
+      if (field == null) {
+        continue;
+      }
       LogicalType type = columns.getTypeAt(column);
       Integer source = source(field, written);
       if (source == null) {
@@ -58,7 +64,13 @@ final class Resolver {
     }
     requireUnread(reader, columns, written);
     return new RecordReader(
-        Math.max(width, columns.getFieldCount()), names, readers, targets, skipped, defaults);
+        reader.shortName(),
+        Math.max(width, columns.getFieldCount()),
+        names,
+        readers,
+        targets,
+        skipped,
+        defaults);
   }
 
   /** What no column asks for must be there or have a default all the same. */
@@ -88,12 +100,6 @@ final class Resolver {
     if (field.fallback() == null && !field.schema().isNullable()) {
       throw Unreadable.incompatible("field " + field.name() + " is missing and has no default");
     }
-  }
-
-  private static boolean sameName(AvroSchema writer, AvroSchema reader) {
-    return writer.shortName().equals(reader.shortName())
-        || reader.aliases.stream()
-            .anyMatch(a -> AvroSchema.unqualified(a).equals(writer.shortName()));
   }
 
   private static Reader value(
@@ -223,12 +229,14 @@ final class Resolver {
 
   private static Reader fixed(AvroSchema writer, AvroSchema reader) {
     boolean same =
-        writer.type == Type.FIXED && writer.size == reader.size && sameName(writer, reader);
+        writer.type == Type.FIXED
+            && writer.size == reader.size
+            && reader.answersTo(writer.shortName());
     return same ? in -> in.readFixed(reader.size) : null;
   }
 
   private static Reader enumeration(AvroSchema writer, AvroSchema reader) {
-    if (writer.type != Type.ENUM || !sameName(writer, reader)) {
+    if (writer.type != Type.ENUM || !reader.answersTo(writer.shortName())) {
       return null;
     }
     List<String> known = List.of(reader.symbols);

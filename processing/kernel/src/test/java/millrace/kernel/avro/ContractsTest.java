@@ -56,7 +56,7 @@ class ContractsTest {
     Columns.check(AvroSchema.parse(text), columns);
     Decoder decoder =
         new Decoder(
-            AvroSchema.parse(text), columns, columns.getFieldCount(), id -> text, 0, () -> 0);
+            Contracts.of(List.of(text)), columns, columns.getFieldCount(), id -> text, 0, () -> 0);
     AvroSerialization encoder = new AvroSerialization("http://none", "none", text, columns);
     encoder.open(1234567);
     Random random = new Random(text.hashCode());
@@ -81,7 +81,7 @@ class ContractsTest {
       RowType columns = Records.columns(schema);
       Decoder decoder =
           new Decoder(
-              AvroSchema.parse(text),
+              Contracts.of(List.of(text)),
               columns,
               columns.getFieldCount(),
               Map.of(1, text)::get,

@@ -63,7 +63,7 @@ class DeserializationTest {
   private DeserializationSchema<RowData> opened(List<Metadata> metadata) throws Exception {
     String url = "http://127.0.0.1:" + registry.getAddress().getPort();
     AvroDeserialization planned =
-        new AvroDeserialization(url, TEXT, 5_000, COLUMNS, metadata, null);
+        new AvroDeserialization(url, List.of(TEXT), 5_000, COLUMNS, metadata, null);
     AvroDeserialization shipped = InstantiationUtil.clone(planned);
     MetricGroup group =
         new UnregisteredMetricsGroup() {
@@ -106,6 +106,21 @@ class DeserializationTest {
     assertEquals(StringData.fromString("bad_magic"), bad.getString(6));
     assertEquals(StringData.fromString("first byte 9"), bad.getString(7));
     assertEquals(1, counters.get(0).getCount());
+  }
+
+  @Test
+  void theRecordsNameIsToldOfWhatIsReadAndOfNothingElse() throws Exception {
+    var decode = opened(List.of(Metadata.REASON, Metadata.RECORD, Metadata.RAW));
+    byte[] message = Records.write(1, Records.record(SCHEMA, new Random(1)), SCHEMA);
+    for (int i = 0; i < 2; i++) {
+      RowData good = decode.deserialize(message);
+      assertEquals(COLUMNS.getFieldCount() + 3, good.getArity());
+      assertEquals(StringData.fromString("Transaction"), good.getString(6));
+      assertTrue(good.isNullAt(5) && good.isNullAt(7));
+      RowData bad = decode.deserialize(new byte[] {9, 9, 9, 9, 9, 9});
+      assertTrue(bad.isNullAt(6));
+      assertEquals(StringData.fromString("bad_magic"), bad.getString(5));
+    }
   }
 
   @Test

@@ -42,7 +42,7 @@ class EvolutionTest {
   private static Decoder decoder(String writer, String reader) {
     RowType columns = Records.columns(Records.avro(reader));
     return new Decoder(
-        AvroSchema.parse(reader), columns, columns.getFieldCount(), id -> writer, 0, () -> 0);
+        Contracts.of(List.of(reader)), columns, columns.getFieldCount(), id -> writer, 0, () -> 0);
   }
 
   @ParameterizedTest
@@ -246,7 +246,8 @@ class EvolutionTest {
     String reader = record("{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"y\",\"type\":\"int\"}");
     String writer = record("{\"name\":\"x\",\"type\":\"int\"}");
     RowType onlyX = Records.columns(Records.avro(writer));
-    Decoder decoder = new Decoder(AvroSchema.parse(reader), onlyX, 1, id -> writer, 0, () -> 0);
+    Decoder decoder =
+        new Decoder(Contracts.of(List.of(reader)), onlyX, 1, id -> writer, 0, () -> 0);
     assertNull(decoder.decode(new byte[] {0, 0, 0, 0, 1, 2}));
     assertEquals("schema 1: field y is missing and has no default", decoder.error().getMessage());
   }

@@ -61,7 +61,7 @@ class ReasonsTest {
   private Decoder decoder(String text, Decoder.Schemas schemas) {
     RowType columns = Records.columns(Records.avro(text));
     return new Decoder(
-        AvroSchema.parse(text), columns, columns.getFieldCount(), schemas, 5_000, clock::get);
+        Contracts.of(List.of(text)), columns, columns.getFieldCount(), schemas, 5_000, clock::get);
   }
 
   private String schema(int id) {

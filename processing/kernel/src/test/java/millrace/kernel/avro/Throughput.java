@@ -1,5 +1,6 @@
 package millrace.kernel.avro;
 
+import java.util.List;
 import java.util.Random;
 import org.apache.avro.Schema;
 import org.apache.avro.generic.GenericRecord;
@@ -35,7 +36,7 @@ public final class Throughput {
     }
     Decoder decoder =
         new Decoder(
-            AvroSchema.parse(text),
+            Contracts.of(List.of(text)),
             columns,
             columns.getFieldCount(),
             id -> text,
