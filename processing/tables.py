@@ -1,10 +1,12 @@
 """Flink tables derived from the contracts: no column is written by hand.
 
-A source table holds the record's fields, all of them NULL where the record can't be read, and
-beside them:
+A source table holds the fields of the topic's records, and beside them where the message stands and
+what it is. Fields of other records than the message's are NULL, and all of them where it can't be
+read.
 
 | column | type | what |
 |---|---|---|
+| `record_type` | STRING | the record's name, as `topics.yaml` has it; NULL if it can't be read |
 | `kafka_key` | BYTES | the key as it is |
 | `kafka_partition`, `kafka_offset` | INT, BIGINT | where the record is |
 | `kafka_time` | TIMESTAMP_LTZ(3) | Kafka's timestamp of it |
@@ -44,6 +46,7 @@ _LOGICAL = {
     "date": "DATE",
 }
 _METADATA = (
+    ("record_type", "STRING", "value.record"),
     ("kafka_partition", "INT", "partition"),
     ("kafka_offset", "BIGINT", "offset"),
     ("kafka_time", "TIMESTAMP_LTZ(3)", "timestamp"),
@@ -118,9 +121,19 @@ def sql_type(avro: Any) -> str:
     return known
 
 
-def columns(record: str) -> dict[str, str]:
-    """SQL types by column of `ingestion/schema/<record>.avsc`, in its order."""
-    return {field["name"]: sql_type(field["type"]) for field in contracts.load(record)["fields"]}
+def columns(*records: str) -> dict[str, str]:
+    """Return SQL types by column of `ingestion/schema/<record>.avsc`, in its order.
+
+    Of several records the union: the columns of the first, then what each further one adds. Raises
+    ValueError for a column that has two types.
+    """
+    union: dict[str, str] = {}
+    for record in records:
+        for field in contracts.load(record)["fields"]:
+            name, kind = field["name"], sql_type(field["type"])
+            if union.setdefault(name, kind) != kind:
+                raise ValueError(f"{name} is {kind} in {record}, and {union[name]} in another")
+    return union
 
 
 def table_name(topic: str) -> str:
@@ -139,11 +152,12 @@ def source_ddl(
     """
     config = config or settings()
     declared = topics()[topic]
-    lines = [f"`{name}` {kind}" for name, kind in columns(declared.schema).items()]
+    lines = [f"`{name}` {kind}" for name, kind in columns(*declared.records).items()]
     lines.append("`kafka_key` BYTES")
     lines += [f"`{name}` {kind} METADATA FROM '{key}' VIRTUAL" for name, kind, key in _METADATA]
     options: dict[str, Any] = {
         **_connection(declared, config),
+        **_contracts(declared),
         "properties.group.id": group,
         "scan.startup.mode": "group-offsets",
         # The connector sets the client's own property from this one, whatever that says.
@@ -174,6 +188,7 @@ def sink_ddl(topic: str, *, upsert: bool = False, config: Settings | None = None
     options: dict[str, Any] = {
         **_connection(declared, config),
         **({"connector": "upsert-kafka"} if upsert else {"key.fields": declared.key}),
+        "value.millrace-avro.schema": contracts.text(declared.schema),
         "value.millrace-avro.subject": declared.subject,
         "key.format": "millrace-text",
         "value.fields-include": "ALL",
@@ -213,8 +228,14 @@ def _connection(topic: Topic, config: Settings) -> dict[str, Any]:
         "properties.bootstrap.servers": config.kafka_bootstrap,
         "value.format": "millrace-avro",
         "value.millrace-avro.url": config.registry_url,
-        "value.millrace-avro.schema": contracts.text(topic.schema),
     }
+
+
+def _contracts(topic: Topic) -> dict[str, Any]:
+    if not topic.also:
+        return {"value.millrace-avro.schema": contracts.text(topic.schema)}
+    texts = ",\n".join(contracts.text(record).strip() for record in topic.records)
+    return {"value.millrace-avro.schemas": f"[{texts}]"}
 
 
 def _watermark(watermark: Watermark) -> str:

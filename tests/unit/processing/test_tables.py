@@ -8,13 +8,14 @@ import re
 import pytest
 
 from config.settings import Settings
-from config.topics import topics
+from config.topics import Topic, topics
 from ingestion import schema as contracts
 from processing import tables
 from processing.tables import Watermark
 
 CONFIG = Settings(port_offset=500)
 SOURCE_ONLY = {
+    "record_type",
     "kafka_key",
     "kafka_partition",
     "kafka_offset",
@@ -39,7 +40,7 @@ def options(ddl: str) -> dict[str, str]:
 def test_a_source_has_the_records_fields_then_where_it_came_from_and_why_it_is_unreadable(
     topic: str,
 ) -> None:
-    fields = [field["name"] for field in contracts.load(topics()[topic].schema)["fields"]]
+    fields = list(tables.columns(*topics()[topic].records))
     names = column_names(tables.source_ddl(topic, group="g", config=CONFIG))
     assert names[: len(fields)] == fields
     assert set(names[len(fields) :]) == SOURCE_ONLY
@@ -62,13 +63,53 @@ def test_every_sink_key_is_a_field() -> None:
         assert declared.key in tables.columns(declared.schema), declared.name
 
 
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `t` a topic of payments and verdicts."""
+    declared = Topic("t", "customer_id", "Transaction", 1, 1, 1, also=("FraudLabel",))
+    monkeypatch.setattr(tables, "topics", lambda: {"t": declared})
+
+
+def test_a_topic_of_several_records_has_the_columns_of_all(shared: None) -> None:
+    ddl = tables.source_ddl("t", group="g", config=CONFIG)
+    own = list(tables.columns("Transaction"))
+    verdict = [name for name in tables.columns("FraudLabel") if name not in own]
+    names = column_names(ddl)
+    assert names[: len(own) + len(verdict)] == [*own, *verdict]
+    assert set(names[len(own) + len(verdict) :]) == SOURCE_ONLY
+    given = options(ddl)
+    schemas = json.loads(given["value.millrace-avro.schemas"])
+    assert [schema["name"] for schema in schemas] == ["Transaction", "FraudLabel"]
+    assert "value.millrace-avro.schema" not in given
+    assert "`record_type` STRING METADATA FROM 'value.record' VIRTUAL" in ddl
+
+
+def test_a_sink_of_such_a_topic_writes_the_first(shared: None) -> None:
+    ddl = tables.sink_ddl("t", config=CONFIG)
+    assert column_names(ddl) == list(tables.columns("Transaction"))
+    assert options(ddl)["value.millrace-avro.schema"] == contracts.text("Transaction")
+    assert "value.millrace-avro.schemas" not in options(ddl)
+
+
+def test_records_that_give_a_column_two_types_cannot_share_a_topic(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    types = {"A": "int", "B": ["null", "int"], "C": "string"}
+    monkeypatch.setattr(
+        contracts, "load", lambda record: {"fields": [{"name": "x", "type": types[record]}]}
+    )
+    assert tables.columns("A", "B") == {"x": "INT"}
+    with pytest.raises(ValueError, match="x is STRING in C"):
+        tables.columns("A", "B", "C")
+
+
 def test_the_schema_reaches_the_format_as_it_is_written() -> None:
-    given = options(tables.source_ddl("transactions", group="g", config=CONFIG))[
-        "value.millrace-avro.schema"
-    ]
-    assert given == contracts.text("Transaction")
-    assert "account's" in given, "a text with a quote, so that quoting is tested"
-    assert json.loads(given)["name"] == "Transaction"
+    several = options(tables.source_ddl("transactions", group="g", config=CONFIG))
+    text = contracts.text("Transaction")
+    assert text.strip() in several["value.millrace-avro.schemas"]
+    assert "account's" in text, "a text with a quote, so that quoting is tested"
+    alone = options(tables.source_ddl("shop-events", group="g", config=CONFIG))
+    assert alone["value.millrace-avro.schema"] == contracts.text("ShopEvent")
 
 
 def test_a_source_starts_where_its_group_stopped_and_else_at_the_beginning() -> None:
