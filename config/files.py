@@ -1,10 +1,15 @@
-"""Write small files so that no reader ever sees half of one."""
+"""Small files: written so that no reader ever sees half of one, and mappings read from YAML."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import yaml
+
+from config.errors import UserError
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644, *, durable: bool = False) -> None:
@@ -39,3 +44,14 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def mapping(file: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds. Raise UserError, naming the file, if none."""
+    try:
+        declared = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{file}: {' '.join(str(error).split())}") from None
+    if not isinstance(declared, dict):
+        raise UserError(f"{file}: not a mapping")
+    return declared

@@ -1,30 +1,272 @@
-"""Products as declared in `products.yaml`: which job and which consumer the stack runs."""
+"""Products: what `products.yaml` and the products outside this repository declare.
+
+A product is a slice through the layers: jobs, consumers, routes and features under one name, in a
+group that can be left out. Products outside come from the folders of `MILLRACE_PRODUCTS_PATH` and
+from installed packages with an entry point in `millrace.products`; each is one `product.yaml`
+beside its `topics.yaml` and `schema/*.avsc` (docs/your-own.md).
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from config.errors import UserError
+from config.files import mapping
+from config.settings import ROOT, Settings, settings
 
 FILE = Path(__file__).parent / "products.yaml"
+OUTSIDE_FILE = "product.yaml"
+ENTRY_POINTS = "millrace.products"
+CORE = "core"
+_NAME = r"^[a-z][a-z0-9_]*$"
+_MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A topology for `flink run`: `module` lies below `root`, which goes on Python's path."""
+
+    name: str
+    module: str
+    root: Path
+
+    @property
+    def file(self) -> Path:
+        """The job's Python file."""
+        return self.root.joinpath(*self.module.split(".")).with_suffix(".py")
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """A process that reads topics; `port` serves its health and metrics before any offset."""
+
+    name: str
+    module: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A job and its consumer.
+    """One product.
 
-    Names `processing/jobs/<job>.py`, `serving/<consumer>/consumer.py` and
-    `serving/<consumer>/routes.py`.
+    Its modules are importable with `root` on Python's path; `routes` and `features` are names of
+    modules. `folder` is where it is declared: one outside keeps its contracts (`schema/*.avsc`)
+    and its `topics.yaml` there.
     """
 
-    job: str
-    consumer: str
+    name: str
+    group: str
+    folder: Path
+    root: Path
+    jobs: tuple[Job, ...] = ()
+    consumers: tuple[Consumer, ...] = ()
+    routes: tuple[str, ...] = ()
+    features: str | None = None
+
+    @property
+    def outside(self) -> bool:
+        """Whether it lives outside this repository."""
+        return self.root != ROOT
+
+    def load(self, module: str) -> ModuleType:
+        """Import one of its modules. Raise UserError when there is no such module."""
+        if str(self.root) not in sys.path:
+            sys.path.append(str(self.root))
+        try:
+            return import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise
+            raise UserError(f"product {self.name}: no module {module} in {self.root}") from None
 
 
-@lru_cache(maxsize=1)
-def products() -> tuple[Product, ...]:
-    """Every product, in the file's order (which gives consumers their metrics ports)."""
-    declared = yaml.safe_load(FILE.read_text())
-    return tuple(Product(**line) for line in declared["products"])
+class _Consumer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    module: str = Field(pattern=_MODULE)
+    port: int = Field(ge=1024, le=65535)
+
+
+class _Declared(BaseModel):
+    """A product as it is written down."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    group: str = Field(pattern=_NAME)
+    features: str | None = Field(default=None, pattern=_MODULE)
+    jobs: list[str] = []
+    consumers: dict[str, _Consumer] = {}
+    routes: list[str] = []
+
+    def product(self, folder: Path, root: Path) -> Product:
+        return Product(
+            name=self.name,
+            group=self.group,
+            folder=folder,
+            root=root,
+            jobs=tuple(Job(module.rpartition(".")[2], module, root) for module in self.jobs),
+            consumers=tuple(
+                Consumer(name, one.module, one.port) for name, one in self.consumers.items()
+            ),
+            routes=tuple(self.routes),
+            features=self.features,
+        )
+
+
+def products(loaded: Settings | None = None) -> tuple[Product, ...]:
+    """Every product, those of this repository first, whether its group runs or not.
+
+    Raise UserError for a declaration that cannot be used, and for two that claim one name or port.
+    """
+    return _all(FILE, (loaded or settings()).products_path)
+
+
+def running(loaded: Settings | None = None) -> tuple[Product, ...]:
+    """The products whose group is on. Raise UserError as `products` and `groups` do."""
+    loaded = loaded or settings()
+    chosen = groups(loaded)
+    return tuple(product for product in products(loaded) if product.group in chosen)
+
+
+def known_groups(loaded: Settings | None = None) -> dict[str, bool]:
+    """Every group, and whether it is on when nobody says anything.
+
+    The group of a product outside is on by itself: who names the folder wants the product.
+    """
+    own = _own(FILE)[0]
+    return own | {one.group: True for one in products(loaded) if one.group not in own}
+
+
+def groups(loaded: Settings | None = None) -> frozenset[str]:
+    """The groups that are on. Raise UserError for one that does not exist."""
+    loaded = loaded or settings()
+    known = known_groups(loaded)
+    given = [name.strip() for name in loaded.groups.split(",") if name.strip()]
+    if unknown := [name for name in given if name not in known]:
+        raise UserError(
+            f"MILLRACE_GROUPS: no group named {', '.join(unknown)}; there are: {', '.join(known)}"
+        )
+    return frozenset(given or (name for name, on in known.items() if on))
+
+
+def with_groups(loaded: Settings, names: Iterable[str]) -> Settings:
+    """The settings with these groups on as well. Raise UserError for one that does not exist."""
+    more = list(names)
+    if not more:
+        return loaded
+    wider = loaded.model_copy(update={"groups": ",".join(sorted(groups(loaded).union(more)))})
+    groups(wider)
+    return wider
+
+
+def jobs(loaded: Settings | None = None) -> dict[str, Job]:
+    """Every job by name, of groups that are off, too."""
+    return {job.name: job for product in products(loaded) for job in product.jobs}
+
+
+def running_jobs(loaded: Settings | None = None) -> tuple[str, ...]:
+    """Names of the jobs that should run: those of the groups that are on."""
+    return tuple(job.name for product in running(loaded) for job in product.jobs)
+
+
+def consumers(loaded: Settings | None = None) -> dict[str, Consumer]:
+    """Every consumer by name, of groups that are off, too."""
+    return {one.name: one for product in products(loaded) for one in product.consumers}
+
+
+def feature_modules(loaded: Settings | None = None) -> tuple[ModuleType, ...]:
+    """The modules in which products declare their feature tables, imported."""
+    return tuple(
+        product.load(product.features)
+        for product in products(loaded)
+        if product.features is not None
+    )
+
+
+@lru_cache(maxsize=8)
+def _all(file: Path, path: str) -> tuple[Product, ...]:
+    found = (*_own(file)[1], *_in_folders(path), *_installed())
+    _refuse_twins("product", ((one.name, _place(one)) for one in found))
+    _refuse_twins("job", ((job.name, _place(one)) for one in found for job in one.jobs))
+    consumers = [(consumer, _place(one)) for one in found for consumer in one.consumers]
+    _refuse_twins("consumer", ((consumer.name, place) for consumer, place in consumers))
+    _refuse_twins(
+        "port",
+        ((str(consumer.port), f"consumer {consumer.name} of {at}") for consumer, at in consumers),
+    )
+    return found
+
+
+def _place(product: Product) -> str:
+    return f"product {product.name} ({product.folder})"
+
+
+def _refuse_twins(what: str, claims: Iterable[tuple[str, str]]) -> None:
+    """Raise UserError for a name that two claim, naming both."""
+    claimed = list(claims)
+    for name, times in Counter(name for name, _ in claimed).items():
+        if times > 1:
+            holders = " and ".join(holder for other, holder in claimed if other == name)
+            raise UserError(f"{what} {name} is claimed twice: by {holders}")
+
+
+def _own(file: Path) -> tuple[dict[str, bool], tuple[Product, ...]]:
+    """The groups and the products of this repository."""
+    declared = mapping(file)
+    known: dict[str, bool] = declared["groups"]
+    found = tuple(
+        _parsed(file, {"name": name, **body}).product(file.parent, ROOT)
+        for name, body in declared["products"].items()
+    )
+    for product in found:
+        if product.group not in known:
+            raise UserError(
+                f"{file}: product {product.name} is of group {product.group}; "
+                f"there are: {', '.join(known)}"
+            )
+    return known, found
+
+
+def _in_folders(path: str) -> Iterator[Product]:
+    for text in path.split(os.pathsep):
+        if text.strip():
+            folder = (ROOT / Path(text.strip()).expanduser()).resolve()
+            yield _outside(folder, folder)
+
+
+def _installed() -> Iterator[Product]:
+    """Products of installed packages: the value of an entry point is the package's name."""
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        spec = find_spec(point.value)
+        if spec is None or not spec.submodule_search_locations:
+            raise UserError(f"entry point {point.name} of {ENTRY_POINTS}: no package {point.value}")
+        folder = Path(spec.submodule_search_locations[0])
+        yield _outside(folder, folder.parents[point.value.count(".")])
+
+
+def _outside(folder: Path, root: Path) -> Product:
+    return _parsed(folder / OUTSIDE_FILE, mapping(folder / OUTSIDE_FILE)).product(folder, root)
+
+
+def _parsed(file: Path, body: dict[str, Any]) -> _Declared:
+    try:
+        return _Declared.model_validate(body)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()
+        )
+        raise UserError(f"{file}: product {body.get('name', '')}: {wrong}") from None

@@ -48,6 +48,15 @@ class Settings(BaseSettings):
     )
     port_offset: int = Field(default=0, ge=0, le=40000, description="added to every port below")
 
+    groups: str = Field(
+        default="",
+        description="groups that run, comma-separated; empty: those that products.yaml has on",
+    )
+    products_path: str = Field(
+        default="",
+        description="folders of products outside this repository, separated by colons",
+    )
+
     kafka_base_port: int = 19092
     kafka_controller_base_port: int = 19093
     registry_base_port: int = 19081
@@ -63,9 +72,6 @@ class Settings(BaseSettings):
         default=19089, description="health of the keeper that holds the Flink jobs running"
     )
     api_base_port: int = 19080
-    consumer_metrics_base_port: int = Field(
-        default=19100, description="one port a consumer from here on, in products.yaml's order"
-    )
 
     kafka_bootstrap_override: str | None = Field(
         default=None, description="brokers, where they are not the local stack's"
@@ -93,8 +99,10 @@ class Settings(BaseSettings):
     flink_parallelism: int = Field(
         default=1, ge=1, description="of each job; more needs more partitions"
     )
-    flink_task_slots: int = Field(
-        default=4, ge=1, description="of the TaskManager; each job takes its parallelism"
+    flink_task_slots: int | None = Field(
+        default=None,
+        ge=1,
+        description="of the TaskManager; unset: as many as the jobs of the groups that run need",
     )
     flink_jobmanager_memory: str = Field(
         default="768m",

@@ -1,4 +1,7 @@
-"""Topics as declared in `topics.yaml`, partitions as the settings override them."""
+"""Topics as declared in `topics.yaml`, partitions as the settings override them.
+
+Beside this repository's each product outside has a file of its own.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from config.errors import UserError
+from config.files import mapping
+from config.products import products
 from config.settings import PREFIX, settings
+
+FILE = Path(__file__).parent / "topics.yaml"
 
 # What a topic takes that declares nothing: the default of Kafka's own `message.max.bytes`.
 BROKER_BYTES = 1_048_588
@@ -74,22 +79,42 @@ class Topic:
         return self.most_bytes - _ENVELOPE_BYTES
 
 
-@lru_cache(maxsize=1)
 def topics() -> dict[str, Topic]:
-    """Return every topic by name, in the file's order.
+    """Return every topic by name, in the files' order, those of groups that are off included.
 
-    Raises UserError for `MILLRACE_PARTITIONS` that names no topic or no number.
+    Raise UserError for a file that cannot be used, for a topic that two files declare, and for
+    `MILLRACE_PARTITIONS` that names no topic or no number.
     """
-    declared = yaml.safe_load((Path(__file__).parent / "topics.yaml").read_text())
-    override = partitions(settings().partitions, declared["topics"])
+    outside = (one.folder / FILE.name for one in products() if one.outside)
+    return _read((FILE, *outside), settings().partitions)
+
+
+@lru_cache(maxsize=8)
+def _read(files: tuple[Path, ...], overrides: str) -> dict[str, Topic]:
+    bodies: dict[str, dict[str, Any]] = {}
+    owner: dict[str, Path] = {}
+    common: dict[str, Any] = {}
+    for file in files:
+        declared = mapping(file)
+        # A product outside need not repeat what holds for all.
+        common = common or declared["defaults"]
+        for name, body in (declared.get("topics") or {}).items():
+            if name in bodies:
+                raise UserError(f"topic {name} is declared twice: in {owner[name]} and in {file}")
+            bodies[name] = {**common, **(declared.get("defaults") or {}), **body}
+            owner[name] = file
+    override = partitions(overrides, bodies)
     return {
-        name: _topic(name, {**declared["defaults"], **body, **override.get(name, {})})
-        for name, body in declared["topics"].items()
+        name: _topic(owner[name], name, {**body, **override.get(name, {})})
+        for name, body in bodies.items()
     }
 
 
-def _topic(name: str, body: dict[str, Any]) -> Topic:
-    return Topic(name=name, **{**body, "also": tuple(body.get("also", ()))})
+def _topic(file: Path, name: str, body: dict[str, Any]) -> Topic:
+    try:
+        return Topic(name=name, **{**body, "also": tuple(body.get("also", ()))})
+    except TypeError as error:
+        raise UserError(f"{file}: topic {name}: {error}") from None
 
 
 def partitions(text: str, known: Collection[str]) -> dict[str, dict[str, int]]:

@@ -1,33 +1,29 @@
-"""Every product's features.
-
-A product is listed by having a module `domain/<product>/features.py` that declares a FeatureTable.
-"""
+"""The feature tables that products declare, found in their modules."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pkgutil
-from functools import lru_cache
+from collections.abc import Iterable
+from types import ModuleType
 
-import domain
-from domain.features.declaration import FeatureSet
+from domain.features.declaration import DeclarationError, FeatureSet
 from domain.features.table import FeatureTable
 
 
-@lru_cache(maxsize=1)
-def tables() -> tuple[FeatureTable, ...]:
-    """Every FeatureTable declared in a product's features, by name."""
+def tables(modules: Iterable[ModuleType]) -> tuple[FeatureTable, ...]:
+    """Every FeatureTable that the modules declare, by name.
+
+    Raise DeclarationError for two of one name.
+    """
     found: dict[str, FeatureTable] = {}
-    for package in pkgutil.iter_modules(domain.__path__):
-        name = f"domain.{package.name}.features"
-        if not package.ispkg or importlib.util.find_spec(name) is None:
-            continue
-        declared = vars(importlib.import_module(name)).values()
-        found |= {table.name: table for table in declared if isinstance(table, FeatureTable)}
+    for module in modules:
+        for table in vars(module).values():
+            if isinstance(table, FeatureTable) and found.setdefault(table.name, table) is not table:
+                raise DeclarationError(f"feature table {table.name!r} is declared twice")
     return tuple(found[name] for name in sorted(found))
 
 
-def feature_sets() -> dict[str, FeatureSet]:
-    """Every feature set of every product, by name."""
-    return {feature_set.name: feature_set for table in tables() for feature_set in table.sets}
+def feature_sets(modules: Iterable[ModuleType]) -> dict[str, FeatureSet]:
+    """Every feature set of the modules' tables, by name."""
+    return {
+        feature_set.name: feature_set for table in tables(modules) for feature_set in table.sets
+    }

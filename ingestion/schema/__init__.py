@@ -1,27 +1,63 @@
-"""The contracts: one .avsc a record, the source of truth for tables and types."""
+"""The contracts: one .avsc a record, the source of truth for tables and types.
+
+Those of this repository lie here, those of a product outside in its folder `schema`. The record of
+a feature table is generated: written down here, derived when it is asked for outside.
+"""
 
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from config.errors import UserError
+from config.products import Product, products
+from domain.features.registry import tables
+from ingestion.schema.derived import feature_schema, schema_text
 
 _FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Every record's name, sorted."""
-    return sorted(path.stem for path in _FOLDER.glob("*.avsc"))
+    """Every record's name, sorted. Raise UserError for a record that is declared twice."""
+    return sorted(_texts(_outside()))
 
 
-@cache
 def text(name: str) -> str:
-    """The schema as written. Raises FileNotFoundError for an unknown record."""
-    return (_FOLDER / f"{name}.avsc").read_text(encoding="utf-8")
+    """The schema as written. Raise FileNotFoundError for an unknown record."""
+    known = _texts(_outside())
+    if name not in known:
+        raise FileNotFoundError(2, "no such contract", str(_FOLDER / f"{name}.avsc"))
+    return known[name]
 
 
 def load(name: str) -> dict[str, Any]:
     """The schema, parsed; a fresh copy at each call."""
     schema: dict[str, Any] = json.loads(text(name))
     return schema
+
+
+def _outside() -> tuple[Product, ...]:
+    return tuple(product for product in products() if product.outside)
+
+
+@lru_cache(maxsize=8)
+def _texts(outside: tuple[Product, ...]) -> dict[str, str]:
+    """The schemas by record."""
+    found: dict[str, str] = {}
+    owner: dict[str, Path] = {}
+
+    def take(name: str, schema: str, origin: Path) -> None:
+        if name in found:
+            raise UserError(f"record {name} is declared twice: in {owner[name]} and in {origin}")
+        found[name], owner[name] = schema, origin
+
+    for folder in (_FOLDER, *(product.folder / "schema" for product in outside)):
+        for path in sorted(folder.glob("*.avsc")):
+            take(path.stem, path.read_text(encoding="utf-8"), path)
+    for product in outside:
+        declared = [product.load(product.features)] if product.features else []
+        for table in tables(declared):
+            take(table.record, schema_text(feature_schema(table)), product.folder)
+    return found

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.errors import UserError
+from config.products import feature_modules
 from domain.features.declaration import Comparison
 from domain.features.registry import feature_sets, tables
 from millrace.options import AsJson
@@ -20,7 +21,7 @@ app = typer.Typer(help="The features declared in domain/features.", no_args_is_h
 def declared() -> list[dict[str, Any]]:
     """Every feature of every product: row features first, then each set's, in order."""
     found: list[dict[str, Any]] = []
-    for table in tables():
+    for table in tables(feature_modules()):
         common = {"product": table.name, "version": table.version}
         for row in table.rows:
             found.append(
@@ -121,7 +122,7 @@ def show(
 @app.command(epilog="Example: millrace features spec customer")
 def spec(name: Annotated[str, typer.Argument(help="a feature set, e.g. customer")]) -> None:
     """Print the argument that `rolling` gets for a feature set (docs/rolling.md)."""
-    sets = feature_sets()
+    sets = feature_sets(feature_modules())
     if name not in sets:
         raise UserError(f"unknown feature set {name!r}: know {', '.join(sorted(sets))}")
     typer.echo(json.dumps(sets[name].spec(), indent=2, ensure_ascii=False))

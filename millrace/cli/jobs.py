@@ -15,7 +15,7 @@ from millrace.flink import rest as cluster
 from millrace.options import AsJson
 
 app = typer.Typer(help="Flink jobs: submit, stop with a savepoint, list.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="processing/jobs/<name>.py")]
+Name = Annotated[str, typer.Argument(help="a job that a product declares")]
 
 
 @app.command(epilog="Example: millrace jobs submit fraud_features --from-savepoint latest")
@@ -31,7 +31,7 @@ def submit(
 ) -> None:
     """Submit a job; it resumes from its newest checkpoint or savepoint when it has one."""
     loaded = settings()
-    jobs.check_name(name)
+    jobs.declared(loaded, name)
     with jobs.exclusive(loaded, name):
         resume = None if fresh else _resume(loaded, name, from_savepoint)
         job_id = jobs.submit(loaded, name, resume)
@@ -52,7 +52,7 @@ def _resume(loaded: Settings, name: str, wanted: str) -> Path | None:
 @app.command(epilog="Example: millrace jobs stop fraud_features")
 def stop(name: Name, as_json: AsJson = False) -> None:
     """Stop a job with a savepoint; the stack leaves it stopped until it is submitted again."""
-    jobs.check_name(name)
+    jobs.declared(settings(), name)
     savepoint = str(jobs.stop(settings(), name))
     typer.echo(json.dumps({"name": name, "savepoint": savepoint}) if as_json else savepoint)
 

@@ -12,19 +12,20 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from config.products import with_groups
 from config.settings import settings
 from millrace.options import AsJson
 from millrace.stack import lifecycle
 from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
-from millrace.stack.processes import processes
+from millrace.stack.processes import declared
 from millrace.stack.status import status as read_status
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command, example in (
-        (up, "up --only kafka,redis"),
+        (up, "up --only kafka,redis --with airflow"),
         (down, "down"),
         (restart, "restart consumer-fraud"),
         (status, "status --json"),
@@ -37,19 +38,33 @@ def register(app: typer.Typer) -> None:
 
 def up(
     only: Annotated[
-        str, typer.Option(help="comma-separated process names; what they depend on starts too")
-    ] = "",
+        list[str] | None,
+        typer.Option(help="processes or groups alone; what they depend on starts, too"),
+    ] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option("--with", help="groups beside those that are on")
+    ] = None,
     timeout: Annotated[float, typer.Option(help="seconds until everything must be ready")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
-    """Start the stack and wait until it is ready; with --json, then what `status --json` says."""
-    names = tuple(name.strip() for name in only.split(",") if name.strip())
+    """Start the stack and wait until it is ready; with --json, then what `status --json` says.
+
+    --only and --with may be repeated, or hold several names separated by commas.
+    """
+    loaded = with_groups(settings(), _listed(beside))
     # Standard output stays the result's.
+    names = _listed(only)
     say = partial(typer.echo, err=as_json)
-    lifecycle.up(settings(), say, names, timeout)
+    lifecycle.up(loaded, say, names, timeout)
     _say_waiting(say, names)
     if as_json:
-        typer.echo(json.dumps(read_status(settings()), indent=2))
+        typer.echo(json.dumps(read_status(loaded), indent=2))
+
+
+def _listed(given: list[str] | None) -> tuple[str, ...]:
+    """The names of an option that may be repeated and may hold several, comma-separated."""
+    names = (name.strip() for text in given or () for name in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def down() -> None:
@@ -102,7 +117,7 @@ def logs(
     lines: Annotated[int, typer.Option("-n", help="lines from the end")] = 100,
 ) -> None:
     """Print a process's log."""
-    known = (*processes(settings()), "supervisord")
+    known = (*declared(settings()), "supervisord")
     path = Layout.of(settings()).logs / f"{name}.log"
     if name not in known:
         raise UserError(f"no process named {name}; there are: {', '.join(known)}")

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from config import products
 from config.errors import UserError
-from config.products import products
 from config.settings import ROOT, Settings
+from millrace.flink import outside
 from millrace.flink import rest as cluster
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
@@ -27,16 +28,14 @@ SUBMIT_TIMEOUT_S = 180
 CLIENT_JVM = "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
 
 
-def check_name(job: str) -> None:
-    """Raise `UserError` unless `processing/jobs/<job>.py` exists."""
-    if (
-        not re.fullmatch(r"[a-z][a-z0-9_]*", job)
-        or not (ROOT / "processing" / "jobs" / f"{job}.py").exists()
-    ):
-        raise UserError(
-            f"no job named {job}; products.yaml has: "
-            f"{', '.join(product.job for product in products())}"
-        )
+def declared(settings: Settings, job: str) -> products.Job:
+    """The job of that name. Raise `UserError` unless a product declares it and its file exists."""
+    every = products.jobs(settings)
+    if job not in every:
+        raise UserError(f"no job named {job}; products declare: {', '.join(every)}")
+    if not every[job].file.exists():
+        raise UserError(f"job {job}: {every[job].file} does not exist")
+    return every[job]
 
 
 def command(settings: Settings, job: str, resume: Path | None) -> list[str]:
@@ -58,7 +57,7 @@ def command(settings: Settings, job: str, resume: Path | None) -> list[str]:
     if resume is not None:
         claim = "CLAIM" if resume.is_relative_to(layout.checkpoints) else "NO_CLAIM"
         line += ["--fromSavepoint", flink.uri(resume), "--claimMode", claim]
-    return [*line, "--python", str(ROOT / "processing" / "jobs" / f"{job}.py")]
+    return [*line, "--python", str(declared(settings, job).file)]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -69,7 +68,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         **flink.environment(settings),
-        "PYTHONPATH": str(ROOT),
+        **outside.environment(settings),
         "JVM_ARGS": CLIENT_JVM,
         "PATH": os.pathsep.join(
             [str(Layout.of(settings).flink_python.parent), os.environ.get("PATH", "")]
@@ -133,7 +132,7 @@ def submit(settings: Settings, job: str, resume: Path | None) -> str:
     Raises `UserError` with the end of Flink's own words when it is refused or takes too long,
     `RetryableError` when the cluster is away.
     """
-    check_name(job)
+    declared(settings, job)
     if (running := living(settings, job)) is not None:
         raise UserError(f"{job} runs already ({running}): type `millrace jobs stop {job}` first")
     if resume is not None and not (resume / "_metadata").exists():

@@ -28,7 +28,7 @@ from prometheus_client import (
 
 from config.errors import RetryableError, UserError
 from config.logging import configure
-from config.products import products
+from config.products import running_jobs
 from config.settings import Settings, settings
 from millrace.errors import told
 from millrace.flink import jobs
@@ -196,8 +196,8 @@ def _answer(keeper: Keeper, path: str) -> tuple[HTTPStatus, str, bytes]:
 
 
 def of_products(loaded: Settings) -> Keeper:
-    """The keeper of every product's job."""
-    return Keeper(loaded, tuple(product.job for product in products()))
+    """The keeper of the jobs of every group that is on."""
+    return Keeper(loaded, running_jobs(loaded))
 
 
 def main() -> None:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import psutil
 
 from config.errors import RetryableError, UserError
-from config.products import products
+from config.products import groups, known_groups, running_jobs
 from config.settings import Settings
 from millrace.flink import rest as cluster
 from millrace.flink.jobs import stopped_on_purpose
-from millrace.stack import orphans, ports, probes
+from millrace.stack import environ, orphans, ports, probes
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.parts.jvm import OLDEST, java
@@ -44,13 +44,15 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Every check; those of running parts only when the stack runs."""
+    """Every check; those of running parts only when the stack runs, of the groups that are on."""
     layout = Layout.of(settings)
+    settings = environ.widen(layout, settings)
     info = Supervisor(layout).info()
     checks = [
         *_tools(layout),
         *_machine(settings, layout, running=bool(info)),
         *_ports(settings, info),
+        _groups(settings),
     ]
     checks += _left_over(layout, info)
     return checks + (
@@ -172,6 +174,16 @@ def _ports(settings: Settings, info: dict[str, Info]) -> Iterator[Check]:
         yield Check("ports", True, "free" if not info else "free, or held by the stack")
 
 
+def _groups(settings: Settings) -> Check:
+    on = groups(settings)
+    off = [name for name in known_groups(settings) if name not in on]
+    return Check(
+        "groups",
+        True,
+        f"on: {', '.join(sorted(on))}; off: {', '.join(off) or 'none'}",
+    )
+
+
 def _left_over(layout: Layout, info: dict[str, Info]) -> list[Check]:
     left = orphans.orphans(layout, {one.pid for one in info.values()})
     names = ", ".join(f"{one.name} (pid {one.pid})" for one in left)
@@ -213,9 +225,7 @@ def _jobs(settings: Settings) -> list[Check]:
     except RetryableError as error:
         return [Check("jobs of the cluster", False, str(error), "millrace logs jobmanager")]
     living = {job.name: job for job in cluster.listing(settings)}
-    return [
-        _job(settings, name, living.get(name)) for name in (product.job for product in products())
-    ]
+    return [_job(settings, name, living.get(name)) for name in running_jobs(settings)]
 
 
 def _job(settings: Settings, name: str, job: cluster.Job | None) -> Check:

@@ -1,4 +1,4 @@
-"""The settings of whoever starts a process, kept beside its pid file.
+"""The settings of whoever starts a process, kept beside its pid file, and the groups that run.
 
 Supervisor gives its children the environment that it was itself started with, by the first `up`. So
 `up` and `restart` leave their own here, and the process takes it up, also when Supervisor starts it
@@ -14,8 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from config.files import write
-from config.settings import PREFIX
+from config.products import groups, known_groups
+from config.settings import PREFIX, Settings
 from millrace.stack.layout import Layout
+
+_GROUPS = f"{PREFIX}GROUPS"
 
 
 def file(layout: Layout, name: str) -> Path:
@@ -23,13 +26,52 @@ def file(layout: Layout, name: str) -> Path:
     return layout.run / f"{name}.environment"
 
 
-def keep(layout: Layout, names: Iterable[str]) -> None:
-    """Leave this process's settings to the named ones."""
-    text = json.dumps(
-        {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    )
+def keep(layout: Layout, names: Iterable[str], settings: Settings) -> None:
+    """Leave this process's settings to the named ones, with the groups of `settings`."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    text = json.dumps({**kept, _GROUPS: _joined(groups(settings))})
     for name in names:
         write(file(layout, name), text, mode=0o600)
+
+
+def kept_groups(layout: Layout, name: str, settings: Settings) -> Settings:
+    """`settings` with the groups that the named process was started with."""
+    try:
+        kept = json.loads(file(layout, name).read_text())
+    except FileNotFoundError:
+        return settings
+    return settings.model_copy(update={"groups": kept.get(_GROUPS, settings.groups)})
+
+
+def widen(layout: Layout, settings: Settings) -> Settings:
+    """`settings` with the groups that the running stack has beside its own.
+
+    `up --with` may have been typed in another shell than the command that asks.
+    """
+    try:
+        kept = set(_groups_file(layout).read_text().split(","))
+    except FileNotFoundError:
+        return settings
+    wider = groups(settings) | (kept & set(known_groups(settings)))
+    return settings.model_copy(update={"groups": _joined(wider)})
+
+
+def keep_groups(layout: Layout, settings: Settings) -> None:
+    """Note the groups that the stack runs with from now on."""
+    write(_groups_file(layout), _joined(groups(settings)))
+
+
+def forget_groups(layout: Layout) -> None:
+    """The stack is down: the next `up` begins with its own groups."""
+    _groups_file(layout).unlink(missing_ok=True)
+
+
+def _groups_file(layout: Layout) -> Path:
+    return layout.run / "groups"
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ",".join(sorted(names))
 
 
 def adopt(path: Path) -> None:

@@ -22,7 +22,7 @@ from config.errors import UserError
 from config.settings import ROOT, Settings, settings
 from millrace.stack import lifecycle, ports
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, processes
+from millrace.stack.processes import Process, declared
 from millrace.stack.supervisor import Info, Supervisor
 
 # The tests' stack lies so far above the stack that may run meanwhile, a second one beside it so far
@@ -71,9 +71,9 @@ class Stack:
 
     def wait_ready(self, *names: str, timeout: float = 120.0) -> None:
         """Until each is ready."""
-        declared = processes(self.settings)
+        every = declared(self.settings)
         for name in names:
-            ready = partial(self._ready, declared[name])
+            ready = partial(self._ready, every[name])
             self.wait(ready, f"{name} to be ready", timeout)
 
     def _ready(self, process: Process) -> bool:
@@ -149,7 +149,7 @@ def refuse_taken() -> None:
     for offset in (OFFSET, OFFSET + SECOND_OFFSET):
         with _environment(_moved(offset)):
             loaded = settings()
-            ports.refuse_taken(processes(loaded).values(), loaded.host)
+            ports.refuse_taken(declared(loaded).values(), loaded.host)
 
 
 def main() -> None:

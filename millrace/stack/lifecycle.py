@@ -1,4 +1,4 @@
-"""Up and down: what starts when, and what is said meanwhile."""
+"""Start and stop the stack in dependency order, reporting progress."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Set
 
 from config.errors import UserError
+from config.products import CORE, known_groups
 from config.settings import Settings
 from millrace.stack import environ, orphans, ports, probes
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, processes, selected
+from millrace.stack.processes import Process, declared, selected
 from millrace.stack.supervisor import Info, Supervisor
 
 Say = Callable[[str], None]
 POLL_S = 0.1
 TELL_EVERY_S = 15.0
+ONESHOT_TRIES = 3  # a broker that has just come up may not answer in time on a machine under load
 ALIVE = {"RUNNING", "STARTING", "BACKOFF"}
 
 
@@ -27,61 +29,109 @@ def up(
 ) -> None:
     """Start the processes, each as soon as what it depends on is ready, and wait until all are.
 
+    `only` names processes and groups; a group there is on for the keeper and the API as well. What
+    runs goes on, unless it must take up a group that was not on when it started.
+
     `meanwhile` is called a few times a second with the names of what is ready, and may raise to
-    give up. Raises `UserError` when a folder's path is unfit, when a port is taken, or when
-    something is not ready in time: it names what and why.
+    give up. Raise UserError when a folder's path is unfit, when a port is taken, or when something
+    is not ready in time: it names what and why.
     """
-    layout, wanted = Layout.of(settings), selected(settings, only)
+    layout = Layout.of(settings)
+    settings = environ.widen(layout, _narrowed(settings, only))
+    wanted = selected(settings, only)
     if unfit := layout.unfit():
         raise UserError(unfit)
     supervisor = Supervisor(layout)
     known = supervisor.info()
-    left = orphans.orphans(layout, {info.pid for info in known.values()})
-    if left:
-        say(f"stopping what outlived its Supervisor: {', '.join(orphan.name for orphan in left)}")
-        orphans.stop(left)
+    _stop_orphans(layout, {info.pid for info in known.values()}, say)
+    grown = [
+        name
+        for name, process in wanted.items()
+        if _runs(known.get(name)) and _grown(layout, process, settings)
+    ]
+    if grown:
+        say(f"starting anew what serves more groups now: {', '.join(grown)}")
+        _stop_stage(supervisor, set(grown), timeout)
+        known = supervisor.info()
     ports.refuse_taken(
         [process for process in wanted.values() if not _runs(known.get(process.name))],
         settings.host,
     )
     # One that waits to be started again takes the settings of now then; one that runs keeps those
     # it runs with.
-    environ.keep(layout, [name for name in wanted if not (name in known and known[name].pid)])
-    supervisor.start(processes(settings).values())
-    began = time.monotonic()
-    patient_until = began + TELL_EVERY_S
-    waiting = dict(wanted)
-    ready: set[str] = set()
-    started: set[str] = set()
-    while waiting:
-        meanwhile(ready)
-        for name in [
-            name
-            for name in waiting
-            if name not in started and ready.issuperset(wanted[name].depends_on)
-        ]:
-            supervisor.start_process(name)
-            started.add(name)
-        info = supervisor.info()
-        why = {
-            name: missing(process, settings, info.get(name))
-            for name, process in waiting.items()
-            if name in started
-        }
-        for name in [name for name, reason in why.items() if reason is None]:
-            if not _runs(known.get(name)):
-                say(f"{name} ready after {time.monotonic() - began:.1f} s")
-            ready.add(name)
-            del waiting[name]
-        if waiting and time.monotonic() >= patient_until:
-            say(
-                "waiting for "
-                + "; ".join(f"{name}: {why[name]}" for name in waiting if name in why)
-            )
-            patient_until += TELL_EVERY_S
-        if waiting and time.monotonic() - began > timeout:
-            raise UserError(_late(layout, why, waiting, timeout))
-        time.sleep(POLL_S if waiting else 0)
+    environ.keep(
+        layout, [name for name in wanted if not (name in known and known[name].pid)], settings
+    )
+    environ.keep_groups(layout, settings)
+    supervisor.start(declared(settings).values())
+    _Start(settings, supervisor, say, wanted, known).run(timeout, meanwhile)
+
+
+class _Start:
+    """One `up`: what runs, what is ready, what still waits."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        supervisor: Supervisor,
+        say: Say,
+        wanted: dict[str, Process],
+        known: dict[str, Info],
+    ) -> None:
+        self._settings, self._supervisor, self._say = settings, supervisor, say
+        self._wanted, self._ran = wanted, {name for name in wanted if _runs(known.get(name))}
+        self._waiting = dict(wanted)
+        self._ready: set[str] = set()
+        self._started: set[str] = set()
+        self._tries: dict[str, int] = {}
+
+    def run(self, timeout: float, meanwhile: Callable[[Set[str]], None]) -> None:
+        """Return when all are ready. Raise UserError after `timeout` seconds."""
+        began = time.monotonic()
+        patient_until = began + TELL_EVERY_S
+        while self._waiting:
+            meanwhile(self._ready)
+            self._start_what_can()
+            why = self._look(began)
+            if self._waiting and time.monotonic() >= patient_until:
+                self._say(f"waiting for {_told(why)}")
+                patient_until += TELL_EVERY_S
+            if self._waiting and time.monotonic() - began > timeout:
+                raise UserError(_late(Layout.of(self._settings), why, self._waiting, timeout))
+            time.sleep(POLL_S if self._waiting else 0)
+
+    def _start_what_can(self) -> None:
+        for name in self._waiting:
+            if name not in self._started and self._ready.issuperset(self._wanted[name].depends_on):
+                self._supervisor.start_process(name)
+                self._started.add(name)
+
+    def _look(self, began: float) -> dict[str, str]:
+        """Note what became ready; return why the others are not."""
+        info = self._supervisor.info()
+        why: dict[str, str] = {}
+        for name in [name for name in self._waiting if name in self._started]:
+            reason = missing(self._wanted[name], self._settings, info.get(name))
+            if reason is None:
+                if name not in self._ran:
+                    self._say(f"{name} ready after {time.monotonic() - began:.1f} s")
+                self._ready.add(name)
+                del self._waiting[name]
+            else:
+                why[name] = self._again(self._wanted[name], info.get(name), reason)
+        return why
+
+    def _again(self, process: Process, info: Info | None, reason: str) -> str:
+        """Start a one-off that failed again, `ONESHOT_TRIES` times in all."""
+        tries = self._tries.setdefault(process.name, 1)
+        if process.oneshot and info is not None and info.state == "EXITED":
+            if tries < ONESHOT_TRIES:
+                self._tries[process.name] = tries + 1
+                self._say(f"{process.name} {reason}: trying again ({tries + 1} of {ONESHOT_TRIES})")
+                self._supervisor.start_process(process.name)
+            else:
+                return f"{reason}, {tries} times"
+        return reason
 
 
 def waiting(settings: Settings, only: tuple[str, ...] = ()) -> list[str]:
@@ -89,16 +139,44 @@ def waiting(settings: Settings, only: tuple[str, ...] = ()) -> list[str]:
 
     Of the named processes and what they depend on, of all when none is named.
     """
+    settings = environ.widen(Layout.of(settings), settings)
     told = {name: probes.waiting(one) for name, one in selected(settings, only).items()}
     return [f"{name} {words}" for name, words in told.items() if words]
+
+
+def _narrowed(settings: Settings, only: tuple[str, ...]) -> Settings:
+    """The settings with the groups that `only` names, and core, alone; as they are without any."""
+    named = [name for name in only if name in known_groups(settings)]
+    return settings.model_copy(update={"groups": ",".join({CORE, *named})}) if named else settings
+
+
+def _grown(layout: Layout, process: Process, settings: Settings) -> bool:
+    """Whether a running process does not yet serve all that it should."""
+    before = declared(environ.kept_groups(layout, process.name, settings))[process.name]
+    return not set(process.serves) <= set(before.serves)
+
+
+def _told(why: dict[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in why.items())
+
+
+def _stop_orphans(layout: Layout, supervised: set[int], say: Say) -> None:
+    left = orphans.orphans(layout, supervised)
+    if left:
+        say(f"stopping what outlived its Supervisor: {', '.join(orphan.name for orphan in left)}")
+        orphans.stop(left)
 
 
 def restart(settings: Settings, say: Say, names: tuple[str, ...], timeout: float = 120.0) -> None:
     """Stop these processes and start them again.
 
-    Raises `UserError` for an unknown name, and as `up` does.
+    Raise UserError for an unknown name, and as `up` does.
     """
-    selected(settings, names)
+    if unknown := set(names) - set(declared(settings)):
+        raise UserError(
+            f"no process named {', '.join(sorted(unknown))}; "
+            f"there are: {', '.join(declared(settings))}"
+        )
     _stop_stage(Supervisor(Layout.of(settings)), set(names), timeout)
     up(settings, say, names, timeout)
 
@@ -120,10 +198,8 @@ def _runs(info: Info | None) -> bool:
     return info is not None and info.state in ALIVE
 
 
-def _late(
-    layout: Layout, why: dict[str, str | None], waiting: dict[str, Process], timeout: float
-) -> str:
-    stuck = "; ".join(f"{name}: {reason}" for name, reason in why.items() if name in waiting)
+def _late(layout: Layout, why: dict[str, str], waiting: dict[str, Process], timeout: float) -> str:
+    stuck = _told(why)
     behind = [name for name in waiting if name not in why]
     after = f"; not started, as they wait for these: {', '.join(behind)}" if behind else ""
     first = next(iter(why))
@@ -136,7 +212,7 @@ def _late(
 def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:
     """Stop everything, what depends on others first, and make sure that nothing is left.
 
-    Raises `UserError` for what has not stopped after `timeout` seconds.
+    Raise UserError for what has not stopped after `timeout` seconds.
     """
     layout = Layout.of(settings)
     supervisor = Supervisor(layout)
@@ -147,15 +223,13 @@ def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:
         say("stopped")
     else:
         say("the stack is not running")
-    left = orphans.orphans(layout, set())
-    if left:
-        say(f"stopping what outlived its Supervisor: {', '.join(orphan.name for orphan in left)}")
-        orphans.stop(left)
+    environ.forget_groups(layout)
+    _stop_orphans(layout, set(), say)
 
 
 def _stages(settings: Settings) -> list[set[str]]:
     """Names by depth of dependency, the deepest first: a stage stops at once, the next after it."""
-    every = processes(settings)
+    every = declared(settings)
     depth: dict[str, int] = {}
     for name, process in every.items():
         depth[name] = 1 + max((depth[other] for other in process.depends_on), default=-1)

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from config.errors import UserError
-from config.products import Product, products
+from config.products import (
+    CORE,
+    Consumer,
+    Product,
+    groups,
+    known_groups,
+    products,
+    running,
+    running_jobs,
+)
 from config.settings import Settings
 from millrace.stack.parts import flink, kafka, redis, registry
 
@@ -37,7 +46,8 @@ class Process:
 
     `command` is what runs in the end; `python -m millrace.stack.run <name>` prepares
     (configuration, storage) and becomes it. `ports` by purpose. `memory` is the most it should
-    need, in MiB. `oneshot` processes are ready when they have exited with 0.
+    need, in MiB. `oneshot` processes are ready when they have exited with 0. `serves` is what it
+    does for the groups that are on: when that grows, `up` starts the process anew.
     """
 
     name: str
@@ -49,12 +59,39 @@ class Process:
     depends_on: tuple[str, ...] = ()
     prepare: Callable[[Settings], None] = _nothing
     oneshot: bool = False
+    group: str = CORE
+    serves: tuple[str, ...] = ()
+
+
+def declared(settings: Settings) -> dict[str, Process]:
+    """Every process of every group by name, dependencies before those that need them.
+
+    Raise UserError for two processes that claim one port.
+    """
+    every = {
+        process.name: process
+        for process in (*_infrastructure(settings), *_ours(settings, products(settings)))
+    }
+    claimed: dict[int, str] = {}
+    for process in every.values():
+        for port in process.ports.values():
+            holder = claimed.setdefault(port, process.name)
+            if holder != process.name:
+                raise UserError(f"port {port} is claimed twice: by {holder} and by {process.name}")
+    return every
 
 
 def processes(settings: Settings) -> dict[str, Process]:
-    """Every process by name, dependencies before those that need them."""
-    declared = [*_infrastructure(settings), *_ours(settings, products())]
-    return {process.name: process for process in declared}
+    """The processes of the groups that are on, with everything they depend on, in order."""
+    every, on = declared(settings), groups(settings)
+    return _with_dependencies(every, {name for name, one in every.items() if one.group in on})
+
+
+def _with_dependencies(every: dict[str, Process], wanted: set[str]) -> dict[str, Process]:
+    for name in reversed(every):
+        if name in wanted:
+            wanted = wanted.union(every[name].depends_on)
+    return {name: process for name, process in every.items() if name in wanted}
 
 
 def _infrastructure(settings: Settings) -> list[Process]:
@@ -113,25 +150,14 @@ def _infrastructure(settings: Settings) -> list[Process]:
                 "metrics": port("flink_taskmanager_metrics"),
             },
             depends_on=("jobmanager",),
+            serves=(f"{flink.task_slots(settings)} slots",),
             ready=Probe("taskmanager", settings.flink_rest),
             memory=flink.mebibytes(settings.flink_taskmanager_memory),
         ),
     ]
 
 
-def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
-    base = settings.port("consumer_metrics")
-    consumers = [
-        Process(
-            name=f"consumer-{product.consumer}",
-            command=_python(f"serving.{product.consumer}.consumer"),
-            ports={"metrics": base + index},
-            depends_on=("topics", "redis"),
-            ready=Probe("http", f"http://{settings.host}:{base + index}/readyz"),
-            memory=384,
-        )
-        for index, product in enumerate(declared)
-    ]
+def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
     return [
         Process(
             name="topics",
@@ -148,8 +174,13 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
             depends_on=("topics", "taskmanager"),
             ready=Probe("http", f"http://{settings.host}:{settings.port('jobs')}/healthz"),
             memory=1024,
+            serves=running_jobs(settings),
         ),
-        *consumers,
+        *(
+            _consumer(settings, product, consumer)
+            for product in every
+            for consumer in product.consumers
+        ),
         Process(
             name="api",
             command=_python("serving.api"),
@@ -157,8 +188,22 @@ def _ours(settings: Settings, declared: tuple[Product, ...]) -> list[Process]:
             depends_on=("topics", "redis"),
             ready=Probe("http", f"http://{settings.host}:{settings.port('api')}/readyz"),
             memory=384,
+            serves=tuple(route for product in running(settings) for route in product.routes),
         ),
     ]
+
+
+def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Process:
+    port = consumer.port + settings.port_offset
+    return Process(
+        name=f"consumer-{consumer.name}",
+        command=_python(consumer.module),
+        group=product.group,
+        ports={"metrics": port},
+        depends_on=("topics", "redis"),
+        ready=Probe("http", f"http://{settings.host}:{port}/readyz"),
+        memory=384,
+    )
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -166,16 +211,26 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def selected(settings: Settings, only: tuple[str, ...]) -> dict[str, Process]:
-    """The named processes with everything they depend on, in order; all when none is named.
+    """The named processes and groups with everything they depend on; with no name, what is on.
 
-    Raises `UserError` for a name that does not exist.
+    A group is its processes and, where its products have jobs or routes, the keeper or the API.
+    Raise UserError for a name that is neither a process's nor a group's.
     """
-    every = processes(settings)
-    unknown = [name for name in only if name not in every]
+    if not only:
+        return processes(settings)
+    every, known = declared(settings), known_groups(settings)
+    unknown = [name for name in only if name not in every and name not in known]
     if unknown:
-        raise UserError(f"no process named {', '.join(unknown)}; there are: {', '.join(every)}")
-    wanted = set(only) or set(every)
-    for name in reversed(every):
-        if name in wanted:
-            wanted.update(every[name].depends_on)
-    return {name: process for name, process in every.items() if name in wanted}
+        raise UserError(
+            f"no process or group named {', '.join(unknown)}; there are: "
+            f"{', '.join(every)}; groups: {', '.join(known)}"
+        )
+    wanted = {name for name in only if name in every}
+    for group in set(only) - set(every):
+        wanted |= {name for name, one in every.items() if one.group == group}
+        members = [product for product in products(settings) if product.group == group]
+        if any(product.jobs for product in members):
+            wanted.add("jobs")
+        if any(product.routes for product in members):
+            wanted.add("api")
+    return _with_dependencies(every, wanted)

@@ -10,14 +10,14 @@ import sys
 from config.errors import UserError
 from config.settings import settings
 from millrace.stack import probes
-from millrace.stack.processes import processes
+from millrace.stack.processes import declared
 
 
 def main() -> None:
     """Probe once."""
     try:
         loaded = settings()
-        why = probes.missing(processes(loaded)[sys.argv[1]], loaded)
+        why = probes.missing(declared(loaded)[sys.argv[1]], loaded)
     except UserError as error:
         why = str(error)
     if why is not None:

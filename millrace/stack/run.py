@@ -15,11 +15,12 @@ import psutil
 
 from config.errors import UserError
 from config.files import write
+from config.products import products
 from config.settings import ROOT, Settings, settings
 from millrace.errors import told
 from millrace.stack import environ, secrets
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, processes
+from millrace.stack.processes import Process, declared
 
 
 def environment(process: Process, loaded: Settings) -> dict[str, str]:
@@ -28,7 +29,11 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")
     }
     extra = {"MILLRACE_API_KEYS": secrets.api_keys(loaded)} if process.name == "api" else {}
-    path = os.pathsep.join(part for part in (str(ROOT), inherited.get("PYTHONPATH", "")) if part)
+    outside = dict.fromkeys(
+        str(product.root) for product in products(loaded) if product.root == product.folder
+    )
+    parts = (str(ROOT), inherited.get("PYTHONPATH", ""), *outside)
+    path = os.pathsep.join(part for part in parts if part)
     return {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **process.env, **extra}
 
 
@@ -53,7 +58,7 @@ def become(name: str) -> None:
     Raises `UserError` for bad settings, `OSError` for files.
     """
     loaded = settings()
-    process = processes(loaded)[name]
+    process = declared(loaded)[name]
     process.prepare(loaded)
     # The pid stays the same over exec, so that the process is found also when Supervisor is gone.
     mark = {"pid": os.getpid(), "started": psutil.Process().create_time()}

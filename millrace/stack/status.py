@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from config.products import groups
 from config.settings import Settings
 from millrace.flink import rest as cluster
-from millrace.stack import probes
+from millrace.stack import environ, probes
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
-from millrace.stack.processes import Process, processes
+from millrace.stack.processes import Process, declared, processes
 from millrace.stack.supervisor import Info, Supervisor
 
 
@@ -34,19 +35,23 @@ class State:
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """The whole status, ready for JSON: `running`, `processes`, `jobs`."""
-    info = Supervisor(Layout.of(settings)).info()
-    declared = processes(settings)
-    with ThreadPoolExecutor(max_workers=len(declared)) as pool:
+    """The whole status, ready for JSON: `running`, `groups`, `processes`, `jobs`.
+
+    A process of a group that is off is listed when it runs all the same.
+    """
+    layout = Layout.of(settings)
+    settings, info = environ.widen(layout, settings), Supervisor(layout).info()
+    every, on = declared(settings), processes(settings)
+    shown = [one for name, one in every.items() if name in on or (name in info and info[name].pid)]
+    with ThreadPoolExecutor(max_workers=len(shown)) as pool:
         states = list(
-            pool.map(
-                lambda process: _state(process, settings, info.get(process.name)), declared.values()
-            )
+            pool.map(lambda process: _state(process, settings, info.get(process.name)), shown)
         )
     reachable = any(state.name == "jobmanager" and state.ready for state in states)
     return {
         "running": bool(info),
         "state_dir": str(settings.state_dir),
+        "groups": sorted(groups(settings)),
         "processes": [asdict(state) for state in states],
         "jobs": [asdict(job) for job in cluster.listing(settings)] if reachable else [],
     }

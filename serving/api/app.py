@@ -1,4 +1,4 @@
-"""The app: frame here, products in serving/<consumer>/routes.py, mounted by config/products.yaml.
+"""The app: frame here, the routes that products declare mounted.
 
 A product's module exports `routers` and, if it needs parts of its own while the app runs,
 `lifespan(context)`: an asynchronous context manager.
@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -24,7 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from config.errors import UserError
-from config.products import products
+from config.products import running
+from config.settings import Settings
 from serving.api import problems
 from serving.api.context import Context, of
 from serving.api.guard import Guard
@@ -38,9 +38,9 @@ KEY = "one of MILLRACE_API_KEYS, else the one in secrets/api-key of the state fo
 _key = APIKeyHeader(name="X-API-Key", auto_error=False, description=KEY)  # checked by Guard
 
 
-def modules() -> list[ModuleType]:
-    """The routes of every product."""
-    return [import_module(f"serving.{product.consumer}.routes") for product in products()]
+def modules(settings: Settings) -> list[ModuleType]:
+    """The routes of every product whose group is on."""
+    return [product.load(name) for product in running(settings) for name in product.routes]
 
 
 def create(context: Context, routes: Iterable[ModuleType] | None = None) -> FastAPI:
@@ -51,7 +51,7 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
     keys = Keys(context.settings.api_keys.get_secret_value().split(","))
     if not keys:
         raise UserError("no API key: set MILLRACE_API_KEYS to one or more keys, comma-separated")
-    mounted = modules() if routes is None else list(routes)
+    mounted = modules(context.settings) if routes is None else list(routes)
     metrics = Metrics()
 
     @asynccontextmanager

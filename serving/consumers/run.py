@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, Producer
 
 from config.errors import RetryableError
 from config.logging import configure
-from config.products import products
+from config.products import consumers
 from config.settings import Settings
 from config.settings import settings as configured
 from ingestion.kafka.producer import producer_config
@@ -56,9 +56,8 @@ def consumer_config(settings: Settings, group: str) -> dict[str, str | int | boo
 
 
 def metrics_port(settings: Settings, consumer: str) -> int:
-    """The port of a consumer: its place in products.yaml counts."""
-    place = [product.consumer for product in products()].index(consumer)
-    return settings.port("consumer_metrics") + place
+    """The port that a consumer's product declares, offset applied."""
+    return consumers(settings)[consumer].port + settings.port_offset
 
 
 def run(name: str, make: Callable[[Settings], Product]) -> None:

@@ -1,6 +1,6 @@
 """The frame serves every product alike.
 
-It names none, and takes up another by its line in products.yaml alone.
+It names none, and takes up another by its declaration alone, wherever that lies.
 """
 
 from __future__ import annotations
@@ -17,16 +17,20 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-import serving
 from config import products as declared
+from config.errors import UserError
 from config.files import write
-from config.settings import ROOT, Settings
+from config.settings import ROOT, Settings, settings
 from config.topics import topics
+from domain.features.registry import tables
+from ingestion import schema
 from ingestion.kafka.quarantine import TOPIC as QUARANTINE
-from millrace.flink import jobs
+from millrace.flink import jobs, outside
 from millrace.flink.keeper import of_products
 from millrace.stack.layout import Layout
-from millrace.stack.processes import processes
+from millrace.stack.parts import flink
+from millrace.stack.processes import processes, selected
+from millrace.stack.run import environment
 from millrace.stack.supervisor import render
 from serving.api.app import create
 from serving.api.context import Context
@@ -38,10 +42,12 @@ FILES = ("config/products.py", "scripts/compose.py")
 
 
 def _frame() -> list[Path]:
-    jobs_of = {product.job for product in declared.products()}
-    own = {ROOT / "processing/jobs" / f"{job}.py" for job in jobs_of}
-    for product in declared.products():
-        own |= set((ROOT / "serving" / product.consumer).rglob("*.py"))
+    ours = declared.products()
+    own = {job.file for product in ours for job in product.jobs}
+    for product in ours:
+        modules = (*product.routes, *(one.module for one in product.consumers))
+        for module in modules:
+            own |= set(ROOT.joinpath(*module.split(".")[:-1]).rglob("*.py"))
     found = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")} - own
     return sorted({ROOT / name for name in FILES} | found)
 
@@ -51,10 +57,11 @@ def _names() -> list[str]:
 
     Their own names anywhere, their topics and records as words.
     """
-    named = [name for product in declared.products() for name in (product.consumer, product.job)]
+    ours = declared.products()
+    named = {product.name for product in ours} | set(declared.jobs())
     theirs = [topic for topic in topics().values() if topic.name != QUARANTINE]
     words = {rf"\b{re.escape(word)}\b" for topic in theirs for word in (topic.name, topic.schema)}
-    return [*(rf"(?i:{name})" for name in named), *sorted(words)]
+    return [*(rf"(?i:{name})" for name in sorted(named)), *sorted(words)]
 
 
 def test_the_frame_names_no_product() -> None:
@@ -84,11 +91,40 @@ def test_the_frame_is_all_but_the_products_own_modules() -> None:
     assert not own & frame
 
 
-CONSUMER = """
-class Toys:
-    name = "toys"
-    topic = "toy-sales"
-    output = None
+PRODUCT = """
+name: toys
+group: toys
+features: toys.features
+jobs: [toys.toys_sold, toys.toys_returned]
+consumers:
+  toys: {module: toys.consumer, port: 19150}
+  toy_shelves: {module: toys.shelves, port: 19152}
+routes: [toys.routes]
+"""
+TOPICS = """
+topics:
+  toy-sales: {key: toy_id, schema: ToySale}
+  toy-features: {key: toy_id, schema: ToyFeatures, partitions: 1}
+"""
+SCHEMA = """
+{"type": "record", "name": "ToySale", "namespace": "toys", "doc": "A toy that was sold.",
+ "fields": [{"name": "toy_id", "type": "string", "doc": "which"}]}
+"""
+FEATURES = """
+from domain.features.declaration import RowFeature
+from domain.features.table import FeatureTable
+
+TOYS = FeatureTable(
+    name="toys",
+    version="toys-1",
+    record="ToyFeatures",
+    description="What is known of a toy.",
+    key="toy_id",
+    carried=({"name": "toy_id", "type": "string", "doc": "which"},),
+    rows=(RowFeature("weekday", "BIGINT", "1", lambda row: 1, "day of the week"),),
+    sets=(),
+    model=("weekday",),
+)
 """
 ROUTE = """
 from fastapi import APIRouter
@@ -105,26 +141,34 @@ async def sold() -> dict[str, int]:
 
 @pytest.fixture
 def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A third product: a line, a job, a consumer and a route, in a folder of its own."""
+    """A product outside the repository: two jobs, two consumers, features, a contract, a route."""
+    folder = tmp_path / "shop of toys"
     parts = {
-        "products.yaml": f"{declared.FILE.read_text()}  - {{job: toys_sold, consumer: toys}}\n",
-        "processing/jobs/toys_sold.py": "",
-        "serving/toys/consumer.py": CONSUMER,
-        "serving/toys/routes.py": ROUTE,
+        "product.yaml": PRODUCT,
+        "topics.yaml": TOPICS,
+        "schema/ToySale.avsc": SCHEMA,
+        "toys/__init__.py": "",
+        "toys/features.py": FEATURES,
+        "toys/toys_sold.py": "",
+        "toys/toys_returned.py": "",
+        "toys/consumer.py": "",
+        "toys/shelves.py": "",
+        "toys/routes.py": ROUTE,
     }
     for name, text in parts.items():
-        write(tmp_path / name, text)
-    monkeypatch.setattr(serving, "__path__", [*serving.__path__, str(tmp_path / "serving")])
-    monkeypatch.setattr(jobs, "ROOT", tmp_path)
-    monkeypatch.setattr(declared, "FILE", tmp_path / "products.yaml")
-    declared.products.cache_clear()
-    yield tmp_path
-    declared.products.cache_clear()
-    sys.modules.pop("serving.toys.routes", None)
+        write(folder / name, text)
+    monkeypatch.setenv("MILLRACE_PRODUCTS_PATH", str(folder))
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
+    if str(folder) in sys.path:
+        sys.path.remove(str(folder))
+    for module in [name for name in sys.modules if name.partition(".")[0] == "toys"]:
+        del sys.modules[module]
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> Settings:
+def local(tmp_path: Path, toys: Path) -> Settings:
     return Settings(state_dir=tmp_path / "state", api_keys=SecretStr("key-one"))
 
 
@@ -134,37 +178,40 @@ def anyio_backend() -> str:
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("toys")
-class TestAThirdProduct:
-    def test_its_consumer_is_a_process_with_metrics_of_its_own(self, local: Settings) -> None:
+class TestAProductOutside:
+    def test_each_consumer_is_a_process_with_the_metrics_port_it_declares(
+        self, local: Settings
+    ) -> None:
         every = processes(local)
-        consumer = every["consumer-toys"]
-        assert consumer.command[-2:] == ("-m", "serving.toys.consumer")
-        assert importlib.util.find_spec(consumer.command[-1]) is not None
-        port = metrics_port(local, "toys")
-        assert consumer.ports == {"metrics": port}
-        assert consumer.ready.target.endswith(f":{port}/readyz")
-        assert [name for name, one in every.items() if port in one.ports.values()] == [
-            "consumer-toys"
-        ]
-        assert "[program:consumer-toys]" in render(Layout.of(local), every.values())
+        assert every["consumer-toys"].command[-2:] == ("-m", "toys.consumer")
+        assert every["consumer-toys"].ports == {"metrics": metrics_port(local, "toys")}
+        assert every["consumer-toy_shelves"].ports == {"metrics": 19152 + local.port_offset}
+        assert every["consumer-toys"].ready.target.endswith(f":{19150 + local.port_offset}/readyz")
+        assert "[program:consumer-toy_shelves]" in render(Layout.of(local), every.values())
 
-    def test_its_consumer_is_a_container_like_the_others(self) -> None:
-        compose = _compose()
-        services = compose.document(compose.defaults())["services"]
-        toys, other = services["consumer-toys"], services["consumer-business"]
-        port = metrics_port(compose.defaults(), "toys")
-        assert toys["command"] == ["python", "-m", "millrace.stack.run", "consumer-toys"]
-        assert toys["expose"] == [str(port)]
-        assert toys["environment"] == {**other["environment"], "MILLRACE_HOST": "consumer-toys"}
-        assert set(toys) == set(other)
+    def test_its_processes_find_its_modules(self, local: Settings, toys: Path) -> None:
+        path = environment(processes(local)["consumer-toys"], local)["PYTHONPATH"].split(":")
+        assert path[0] == str(ROOT)
+        assert str(toys) in path
 
-    def test_its_job_is_kept_and_can_be_submitted(self, local: Settings, toys: Path) -> None:
-        assert [kept.name for kept in of_products(local).kept][-1] == "toys_sold"
-        jobs.check_name("toys_sold")
-        assert jobs.command(local, "toys_sold", None)[-1] == str(
-            toys / "processing" / "jobs" / "toys_sold.py"
-        )
+    def test_its_jobs_are_kept_and_can_be_submitted(self, local: Settings, toys: Path) -> None:
+        assert {"toys_sold", "toys_returned"} <= {kept.name for kept in of_products(local).kept}
+        job = jobs.declared(local, "toys_sold")
+        assert (job.root, job.file) == (toys, toys / "toys" / "toys_sold.py")
+        assert jobs.command(local, "toys_sold", None)[-1] == str(job.file)
+        given = outside.environment(local)
+        assert given["PYTHONPATH"] == f"{ROOT}:{toys}"
+        assert given["MILLRACE_PRODUCTS_PATH"] == str(toys)
+
+    def test_its_topics_and_contracts_stand_beside_ours(self, toys: Path) -> None:
+        assert topics()["toy-sales"].partitions == topics()["shop-events"].replication + 1
+        assert schema.load("ToySale")["namespace"] == "toys"
+        assert "ToySale" in schema.names()
+
+    def test_the_record_of_its_features_is_derived(self, toys: Path) -> None:
+        fields = schema.load("ToyFeatures")["fields"]
+        assert [field["name"] for field in fields] == ["toy_id", "weekday"]
+        assert "toys" in {table.name for table in tables(declared.feature_modules())}
 
     async def test_its_routes_are_mounted_and_guarded(self, local: Settings) -> None:
         app = create(Context(local, MemoryValues(), codec=cast("Any", None)))
@@ -174,6 +221,116 @@ class TestAThirdProduct:
             assert (await client.get("/v1/toys/sold")).status_code == 401
             assert (await client.get("/v1/toys/sold", headers=KEY)).json() == {"sold": 3}
             assert "/v1/toys/sold" in (await client.get("/openapi.json")).json()["paths"]
+
+    def test_it_is_gone_with_its_group(self, local: Settings) -> None:
+        without = local.model_copy(update={"groups": "core,shop"})
+        every = processes(without)
+        assert {"consumer-business", "jobs", "api"} <= set(every)
+        assert not {"consumer-toys", "consumer-toy_shelves"} & set(every)
+        assert "toys_sold" not in {kept.name for kept in of_products(without).kept}
+        app = create(Context(without, MemoryValues(), codec=cast("Any", None)))
+        assert "/v1/toys/sold" not in app.openapi()["paths"]
+        assert "/v1/metrics/business" in app.openapi()["paths"]
+
+    def test_slots_follow_from_the_jobs_that_run(self, local: Settings) -> None:
+        needed = len(declared.running_jobs(local)) * 3
+        wide = local.model_copy(update={"flink_parallelism": 3})
+        assert flink.config(wide)["taskmanager.numberOfTaskSlots"] == needed
+        assert flink.config(wide)["taskmanager.memory.managed.size"] == f"{32 * needed}m"
+        fewer = wide.model_copy(update={"groups": "core,toys"})
+        assert flink.task_slots(fewer) == 6
+
+    def test_a_name_that_it_shares_with_another_is_refused(
+        self, toys: Path, local: Settings
+    ) -> None:
+        for ours, theirs, words in (
+            ("name: toys", "name: business", "product business is claimed twice"),
+            ("toys.toys_sold", "toys.business_metrics", "job business_metrics is claimed twice"),
+            ("toys: {mod", "fraud: {mod", "consumer fraud is claimed twice"),
+            ("19152", "19101", "port 19101 is claimed twice: by consumer business of"),
+            ("19152", "19092", "port 19092 is claimed twice: by kafka and by consumer-toy_shelves"),
+        ):
+            write(toys / "product.yaml", PRODUCT.replace(ours, theirs))
+            _forget()
+            with pytest.raises(UserError, match=words):
+                processes(local.model_copy(update={"port_offset": 0}))
+        _forget()
+
+    def test_a_declaration_that_cannot_be_used_is_refused_with_its_file(
+        self, toys: Path, local: Settings
+    ) -> None:
+        for text, words in (
+            ("name: toys", r"product\.yaml: product toys: group: Field required"),
+            (f"{PRODUCT}\nport: 3", r"product\.yaml: product toys: port: Extra inputs"),
+            ("[]", r"product\.yaml: not a mapping"),
+        ):
+            write(toys / "product.yaml", text)
+            _forget()
+            with pytest.raises(UserError, match=words):
+                declared.products(local)
+        _forget()
+
+    def test_a_topic_or_record_that_another_declares_is_refused(self, toys: Path) -> None:
+        write(toys / "topics.yaml", TOPICS.replace("toy-sales", "shop-events"))
+        with pytest.raises(UserError, match=r"topic shop-events is declared twice: .*topics\.yaml"):
+            topics()
+        write(toys / "schema" / "ShopEvent.avsc", SCHEMA)
+        with pytest.raises(UserError, match="record ShopEvent is declared twice"):
+            schema.names()
+
+
+def _forget() -> None:
+    declared._all.cache_clear()
+
+
+class TestGroups:
+    def test_all_that_products_yaml_has_on_run_when_nobody_says_anything(self) -> None:
+        assert declared.groups(_groups("")) == {"core", "fraud", "shop", "sensors", "lake"}
+
+    def test_what_the_setting_says_runs(self) -> None:
+        assert declared.groups(_groups(" core , airflow")) == {"core", "airflow"}
+
+    def test_an_unknown_one_is_refused(self) -> None:
+        with pytest.raises(UserError, match="no group named shops; there are: core, fraud, shop"):
+            declared.groups(_groups("core,shops"))
+
+    def test_with_adds_to_what_runs(self) -> None:
+        wider = declared.with_groups(_groups("core,shop"), ("fraud",))
+        assert declared.groups(wider) == {"core", "shop", "fraud"}
+        with pytest.raises(UserError, match="no group named nothing"):
+            declared.with_groups(_groups(""), ("nothing",))
+
+    def test_a_group_that_is_off_takes_its_processes_and_jobs_along(self) -> None:
+        chosen = _groups("core,shop")
+        assert "consumer-fraud" not in processes(chosen)
+        assert declared.running_jobs(chosen) == ("business_metrics",)
+
+    def test_only_takes_processes_and_groups(self) -> None:
+        chosen = selected(_groups(""), ("shop", "redis"))
+        assert list(chosen) == [
+            "kafka",
+            "registry",
+            "redis",
+            "jobmanager",
+            "taskmanager",
+            "topics",
+            "jobs",
+            "consumer-business",
+            "api",
+        ]
+
+
+def _groups(text: str) -> Settings:
+    return Settings(_env_file=None, groups=text)  # type: ignore[call-arg]
+
+
+def test_compose_holds_the_consumers_of_the_groups_that_are_on() -> None:
+    compose = _compose()
+    services = compose.document(compose.defaults())["services"]
+    fraud, other = services["consumer-fraud"], services["consumer-business"]
+    assert fraud["command"] == ["python", "-m", "millrace.stack.run", "consumer-fraud"]
+    assert (fraud["expose"], other["expose"]) == (["19100"], ["19101"])
+    assert fraud["environment"] == {**other["environment"], "MILLRACE_HOST": "consumer-fraud"}
 
 
 def _compose() -> ModuleType:

@@ -16,6 +16,7 @@ import yaml
 
 from config.errors import UserError
 from config.files import write
+from config.products import running_jobs
 from config.settings import Settings
 from millrace.stack.layout import Layout
 from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
@@ -26,11 +27,14 @@ PROMETHEUS_REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFac
 # The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's
 # defaults.
 METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
-# For the buffers of SQL's own operators, which refuse a slot that has too little.
-MANAGED = 128
+# For the buffers of SQL's own operators: they refuse a slot with little, whatever the size of the
+# rest (6 MiB was too little).
+MANAGED_PER_SLOT = 32
+LEAST_SLOTS = 4  # a job beside those of the products, or a benchmark's, finds one free
 # Of what is left after those: block cache and write buffers of all jobs together. The kernel keeps
 # heads of hot keys in two fifths of the heap (HeapBudget.java).
 ROCKSDB_FRACTION = 0.4
+LEAST_WORKING = 128  # MiB of heap and RocksDB together
 KEPT_LIBS = 5
 
 LOG4J = """\
@@ -60,18 +64,29 @@ def mebibytes(size: str) -> int:
     return int(match[1]) * (1024 if match[2] == "g" else 1)
 
 
-def taskmanager_memory(total: str) -> dict[str, int]:
-    """MiB of each part of a TaskManager's process.
+def task_slots(settings: Settings) -> int:
+    """Slots of the TaskManager: as set, else what the jobs of the groups that are on take."""
+    needed = len(running_jobs(settings)) * settings.flink_parallelism
+    return settings.flink_task_slots or max(LEAST_SLOTS, needed)
+
+
+def taskmanager_memory(total: str, slots: int = LEAST_SLOTS) -> dict[str, int]:
+    """MiB of each part of the process of a TaskManager with so many slots.
 
     Flink's own scripts work this out with a JVM of their own, at 1.5 s a start; the sum is simple
-    enough to do here. Raises `UserError` below 896m or for what is no size.
+    enough to do here. Raise UserError for a size too small for the slots and for what is no size.
     https://nightlies.apache.org/flink/flink-docs-release-2.1/docs/deployment/memory/mem_setup_tm/
     """
-    rest = mebibytes(total) - METASPACE - OVERHEAD - NETWORK - FRAMEWORK_HEAP - FRAMEWORK_OFF_HEAP
-    if rest < 256:
-        raise UserError(f"flink_taskmanager_memory={total} is too small: at least 896m")
-    rocksdb = int((rest - MANAGED) * ROCKSDB_FRACTION)
-    return {"rocksdb": rocksdb, "managed": MANAGED, "task_heap": rest - MANAGED - rocksdb}
+    fixed = METASPACE + OVERHEAD + NETWORK + FRAMEWORK_HEAP + FRAMEWORK_OFF_HEAP
+    managed = MANAGED_PER_SLOT * slots
+    rest = mebibytes(total) - fixed - managed
+    if rest < LEAST_WORKING:
+        least = fixed + managed + LEAST_WORKING
+        raise UserError(
+            f"flink_taskmanager_memory={total} is too small for {slots} slots: at least {least}m"
+        )
+    rocksdb = int(rest * ROCKSDB_FRACTION)
+    return {"rocksdb": rocksdb, "managed": managed, "task_heap": rest - rocksdb}
 
 
 def config(settings: Settings) -> dict[str, object]:
@@ -79,7 +94,8 @@ def config(settings: Settings) -> dict[str, object]:
 
     The same in every container: what a process binds is on its command line.
     """
-    memory = taskmanager_memory(settings.flink_taskmanager_memory)
+    slots = task_slots(settings)
+    memory = taskmanager_memory(settings.flink_taskmanager_memory, slots)
     rest = urlparse(settings.flink_rest)
     state = settings.state_dir / "flink"
     return {
@@ -94,8 +110,8 @@ def config(settings: Settings) -> dict[str, object]:
         "taskmanager.data.port": settings.port("flink_data"),
         # A fixed name: a TaskManager that comes back at once takes the place of the killed one.
         "taskmanager.resource-id": "taskmanager",
-        "taskmanager.numberOfTaskSlots": settings.flink_task_slots,
-        "taskmanager.cpu.cores": float(settings.flink_task_slots),
+        "taskmanager.numberOfTaskSlots": slots,
+        "taskmanager.cpu.cores": float(slots),
         "taskmanager.memory.task.heap.size": f"{memory['task_heap']}m",
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.managed.size": f"{memory['managed']}m",
@@ -198,7 +214,8 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
 
 def taskmanager(settings: Settings) -> tuple[str, ...]:
     """The TaskManager's command line."""
-    heap = taskmanager_memory(settings.flink_taskmanager_memory)["task_heap"] + FRAMEWORK_HEAP
+    memory = taskmanager_memory(settings.flink_taskmanager_memory, task_slots(settings))
+    heap = memory["task_heap"] + FRAMEWORK_HEAP
     options = (
         f"-Xms{heap}m",
         f"-Xmx{heap}m",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from config.products import feature_modules
 from domain.events import FraudFeatures, FraudLabel, Transaction
 from domain.features.declaration import DAY, HOUR
 from domain.features.registry import feature_sets, tables
@@ -37,11 +38,12 @@ def verdict(number: int, at: int, is_fraud: bool, terminal: str = "t") -> FraudL
 
 
 def test_the_registry_finds_fraud_like_any_other_product() -> None:
-    assert FRAUD in tables()
-    assert feature_sets() == {
-        feature_set.name: feature_set for table in tables() for feature_set in table.sets
+    modules = feature_modules()
+    assert FRAUD in tables(modules)
+    assert feature_sets(modules) == {
+        feature_set.name: feature_set for table in tables(modules) for feature_set in table.sets
     }
-    assert {"customer", "terminal"} <= feature_sets().keys()
+    assert {"customer", "terminal"} <= feature_sets(modules).keys()
 
 
 def test_about_thirty_features_each_described() -> None:

@@ -44,10 +44,10 @@ def _millrace(
     [
         (("logs", "zookeeper"), "no process named zookeeper; there are: kafka"),
         (("logs", "kafka"), "kafka has not written a log yet"),
-        (("up", "--only", "kafak"), "no process named kafak"),
+        (("up", "--only", "kafak"), "no process or group named kafak"),
         (("restart", "kafak"), "no process named kafak"),
         (("restart", "kafka"), "the stack's Supervisor does not answer"),
-        (("jobs", "submit", "nothing"), "no job named nothing; products.yaml has: fraud_features"),
+        (("jobs", "submit", "nothing"), "no job named nothing; products declare: fraud_features"),
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_code_2(

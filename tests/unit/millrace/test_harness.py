@@ -39,7 +39,7 @@ def wanted(monkeypatch: pytest.MonkeyPatch, fresh_settings: None) -> dict[int, i
     del fresh_settings
     found = {10_007: _free(), 11_007: _free()}
 
-    def processes(loaded: Settings) -> dict[str, Process]:
+    def declared(loaded: Settings) -> dict[str, Process]:
         ports = {"redis": found[loaded.port_offset]}
         return {
             "redis": Process(
@@ -47,7 +47,7 @@ def wanted(monkeypatch: pytest.MonkeyPatch, fresh_settings: None) -> dict[int, i
             )
         }
 
-    monkeypatch.setattr(harness, "processes", processes)
+    monkeypatch.setattr(harness, "declared", declared)
     monkeypatch.setenv("MILLRACE_PORT_OFFSET", "7")
     return found
 

@@ -60,9 +60,9 @@ def test_checkpoints_are_claimed_and_savepoints_are_not(local: Settings) -> None
 
 
 @pytest.mark.parametrize("name", ["nothing", "../jobs/fraud_features", "", "__init__"])
-def test_only_job_files_are_jobs(name: str) -> None:
+def test_only_what_a_product_declares_is_a_job(name: str) -> None:
     with pytest.raises(UserError, match="no job named"):
-        jobs.check_name(name)
+        jobs.declared(Settings(), name)
 
 
 def test_the_reason_is_the_innermost_cause() -> None:

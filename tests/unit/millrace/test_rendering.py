@@ -185,7 +185,9 @@ def test_only_brings_what_it_depends_on(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     assert list(selected(settings, ("taskmanager",))) == ["jobmanager", "taskmanager"]
     assert list(selected(settings, ())) == list(processes(settings))
-    with pytest.raises(UserError, match="no process named zookeeper; there are: kafka, registry"):
+    with pytest.raises(
+        UserError, match="no process or group named zookeeper; there are: kafka, reg"
+    ):
         selected(settings, ("zookeeper",))
 
 

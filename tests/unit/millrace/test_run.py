@@ -52,7 +52,7 @@ def test_a_process_takes_the_settings_of_whoever_started_it(
     layout = Layout(tmp_path, tmp_path)
     monkeypatch.setenv("MILLRACE_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("OTHER", "no setting")
-    environ.keep(layout, ["kafka", "api"])
+    environ.keep(layout, ["kafka", "api"], Settings())
     kept = environ.file(layout, "api")
     assert kept.stat().st_mode & 0o777 == 0o600
     assert "no setting" not in kept.read_text()
@@ -128,6 +128,7 @@ def test_up_leaves_its_settings_to_what_does_not_run(
     settings = Settings(state_dir=tmp_path, port_offset=21_000)
     lifecycle.up(settings, lambda _: None, ("redis", "kafka", "registry"))
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "groups",
         "kafka.environment",
         "registry.environment",
     ]
