@@ -116,7 +116,6 @@ from domain.features.table import FeatureTable
 
 TOYS = FeatureTable(
     name="toys",
-    version="toys-1",
     record="ToyFeatures",
     description="What is known of a toy.",
     key="toy_id",
