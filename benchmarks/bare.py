@@ -16,12 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from serving.fraud import keys
+
 
 def main(host: str, port: str, url: str) -> None:
     client: Any = redis.asyncio.Redis.from_url(url)
 
     async def look_up(request: Request) -> Response:
-        data = await client.hget(f"fraud:tx:{request.path_params['id']}", "d")
+        data = await client.hget(keys.transaction(request.path_params["id"]), "d")
         return Response(data or b"{}", 200 if data else 404, media_type="application/json")
 
     app = Starlette(routes=[Route("/v1/fraud/transactions/{id}", look_up)])

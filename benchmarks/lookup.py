@@ -31,6 +31,7 @@ import redis
 from benchmarks.load import Outcome, get, run
 from benchmarks.report import keep, show
 from config.settings import Settings, settings
+from serving.fraud import keys
 
 KEYS = 2000
 API_KEY = "bench-lookup-key"
@@ -60,12 +61,12 @@ def seeded(client: redis.Redis) -> Iterator[list[str]]:
     pipeline = client.pipeline(transaction=False)
     for name in ids:
         data = orjson.dumps({"transaction_id": name, **DOCUMENT})
-        pipeline.hset(f"fraud:tx:{name}", mapping={"v": "1:1", "d": data})
+        pipeline.hset(keys.transaction(name), mapping={"v": "1:1", "d": data})
     pipeline.execute()
     try:
         yield ids
     finally:
-        client.delete(*(f"fraud:tx:{name}" for name in ids))
+        client.delete(*(keys.transaction(name) for name in ids))
 
 
 @contextmanager

@@ -142,6 +142,9 @@ class Settings(BaseSettings):
     score_deadline_ms: int = Field(
         default=1000, ge=1, description="default deadline_ms of POST /v1/fraud/transactions"
     )
+    decisions_kept_days: int = Field(
+        default=90, ge=1, description="how long Redis keeps a decision on a payment"
+    )
     log_level: LogLevel = Field(
         default="INFO",
         description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL",

@@ -11,48 +11,25 @@ from typing import Any
 
 import orjson
 
-from serving.consumers.product import Incoming, Result
+from serving.business import keys
+from serving.consumers.product import Incoming, Product, Result
 from serving.consumers.run import run
-from serving.store import Index, Rule, Write
-from serving.times import document_of, record_of
-
-WINDOWS = "business:windows"
-KEEP = 7 * 24 * 60
-TIMES = ("window_start", "window_end")
+from serving.times import record_of
 
 
-class Business:
-    """The product of serving/consumers/product.py for the shop's metrics."""
+class Business(Product):
+    """The shop's metrics."""
 
     name = "business"
-    topic = "business-metrics"
-    output: str | None = None
-
-    def missing(self) -> str | None:
-        """Nothing."""
-        return None
+    topics = ("business-metrics",)
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Return one write a record; of two versions of a minute the one with more events stays."""
-        return [_result(row) for row in batch]
+        return [Result((keys.minute(row.record),), origin=row.timestamp) for row in batch]
 
     def restore(self, data: bytes) -> dict[str, Any]:
-        """The BusinessMetrics behind stored bytes."""
-        return record_of(orjson.loads(data), TIMES)
-
-
-def _result(row: Incoming) -> Result:
-    start = row.record["window_start"]
-    document = orjson.dumps(document_of(row.record, TIMES))
-    write = Write(
-        key=f"business:window:{start}",
-        event_time=start,
-        sequence=row.record["events"],
-        data=document,
-        rule=Rule.NEWEST,
-        index=Index(WINDOWS, KEEP, member=str(start), evict="business:window:"),
-    )
-    return Result(write, row.timestamp)
+        """Return the BusinessMetrics behind stored bytes."""
+        return record_of(orjson.loads(data), keys.TIMES)
 
 
 if __name__ == "__main__":

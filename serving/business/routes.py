@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from serving.api.context import of
 from serving.api.problems import described
+from serving.business import keys
 
 router = APIRouter(prefix="/v1/metrics", tags=["business"])
 routers = (router,)
@@ -65,7 +66,7 @@ async def business(
 ) -> Response:
     """Return the newest minutes that had any event, newest first, each as it stands now."""
     values = of(request).values
-    starts = await values.newest("business:windows", limit)
-    windows = await values.get_many([f"business:window:{start.decode()}" for start in starts])
+    starts = await values.newest(keys.WINDOWS, limit)
+    windows = await values.get_many([keys.window(start.decode()) for start in starts])
     known = [window for window in windows if window is not None]
     return Response(b'{"windows":[%b]}' % b",".join(known), media_type="application/json")

@@ -1,18 +1,21 @@
 """From messages to what is stored and produced.
 
-Decoding, the product's part, encoding, and what is put aside.
+Decode, fold, let the product handle, encode, and tell what is put aside.
 
 A record that breaks the product is poison like one that cannot be read: put aside, or it would stop
-everything behind it, after each restart again. A product that every record breaks is itself what is
-broken (a bad deployment, a model that does not fit), and the records are good: then the error goes
-up and the consumer stops, loudly. Nothing is lost or out of order by that, while a quarantine full
-of good records is found late and gives them back in another order. Should a whole batch be bad
-records all the same, the next good one behind it proves the product, and they are put aside.
+everything behind it, after each restart again. A product that every record breaks may itself be
+what is broken (a bad deployment, a model that does not fit) while the records are good, and a
+quarantine full of good records is found late and gives them back in another order. So when nothing
+but broken records comes, the product is asked to prove itself (`Product.probe`): if it does, the
+records are to blame and put aside; if it fails, the consumer stops, loudly. A product without a
+probe stops too, and `Attempts` counts the lives that ended at the same records: after three of
+them those records are put aside, so that they cannot hold the consumer for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -21,7 +24,9 @@ from confluent_kafka import Message
 from config.errors import RetryableError, UserError
 from config.topics import topics
 from ingestion.wire.codec import Codec, UnreadableError
-from serving.consumers.product import Incoming, Product, Result
+from serving.consumers.attempts import Attempts
+from serving.consumers.product import Incoming, Output, Product, Result
+from serving.store import Stored
 
 log = structlog.get_logger(__name__)
 
@@ -31,93 +36,127 @@ ELSEWHERE = (RetryableError, UserError, OSError, MemoryError)
 # One record in a batch of its own tells nothing of the product; so many, one after the other, do.
 ALONE = 3
 
+Row = tuple[Message, Incoming]
+Outgoing = tuple[str, bytes, bytes]
+"""Topic, key and value to produce."""
+
 
 @dataclass(slots=True)
 class Made:
-    """What a product made of a record.
+    """What a product made of a record, or at a tick (`message` None), and what to produce."""
 
-    `output`: the bytes to produce, None where there is nothing to.
-    """
-
-    message: Message
+    message: Message | None
     result: Result
-    output: bytes | None
+    outgoing: list[Outgoing]
 
 
 @dataclass(slots=True)
 class Batch:
-    """What became of a batch of messages: `made` in their order, and `poison` with its reasons."""
+    """What became of a batch of messages.
+
+    `made` in their order, `poison` with its reasons, and how many were folded away by topic.
+    """
 
     made: list[Made] = field(default_factory=list)
     poison: list[tuple[Message, UnreadableError]] = field(default_factory=list)
+    folded: Counter[str] = field(default_factory=Counter)
 
 
 class Handler:
-    """Handles batches for one product, in one thread."""
+    """Handle batches for one product, in one thread."""
 
-    def __init__(self, product: Product, codec: Codec) -> None:
+    def __init__(self, product: Product, codec: Codec, attempts: Attempts | None = None) -> None:
         self._product, self._codec = product, codec
-        self._broken = 0  # records in a row that broke the product, none between them that did not
+        self._attempts = attempts or Attempts()
+        self._folds = type(product).fold is not Product.fold
+        self._broken: list[Message] = []  # in a row, none between them that was handled
 
     def handle(self, messages: Sequence[Message]) -> Batch:
-        """Decode, handle, encode.
+        """Decode, fold, handle, encode.
 
-        Raises RetryableError, what the environment is at fault for, and what all raise.
+        Raise RetryableError, what the environment is at fault for, and what all records raise.
         """
         batch = Batch()
-        rows = []
+        rows: list[Row] = []
         for message in messages:
+            topic, value = message.topic(), message.value()
             try:
-                record = self._codec.decode(self._product.topic, message.value())
+                decoded = self._codec.decoded(topic, value)
             except UnreadableError as error:
                 batch.poison.append((message, error))
             else:
-                rows.append((message, Incoming(record, message.timestamp()[1], message.offset())))
+                row = Incoming(
+                    decoded.record,
+                    message.timestamp()[1],
+                    message.offset(),
+                    topic,
+                    message.partition(),
+                    decoded.name,
+                    message.key(),
+                    value,
+                )
+                rows.append((message, row))
         if rows:
             self._make_all(rows, batch)
         return batch
 
-    def replace(self, batch: Batch, made: Made, data: bytes) -> None:
+    def tick(self, now_ms: int) -> Batch:
+        """Make a batch of what the product brings by time alone. Raise whatever it raises."""
+        return Batch([Made(None, made, self._encoded(made)) for made in self._product.tick(now_ms)])
+
+    def settle(self, batch: Batch, made: Made, winners: Sequence[Stored | None]) -> None:
         """Take the output from the bytes that stay stored instead of the result's own.
 
         Where no record can be made of them (another program's), the message is put aside: nobody
         may be told another decision than the one that is stored.
         """
-        if self._product.output is None or made.output is None:
+        if len(winners) != 1 or winners[0] is None or len(made.outgoing) != 1:
             return
+        topic, key, _ = made.outgoing[0]
         try:
-            made.output = self._codec.encode(self._product.output, self._product.restore(data))
+            record = self._product.restore(winners[0].data)
+            if record is not None:
+                schema = made.result.outputs[0].schema
+                made.outgoing = [(topic, key, self._codec.encode(topic, record, schema))]
         except ELSEWHERE:
             raise
         except Exception as error:
-            log.warning(
-                "a stored value cannot be restored", key=made.result.write.key, exc_info=error
-            )
-            made.output = None
-            why = (
-                f"{made.result.write.key} holds what cannot be restored: "
-                f"{type(error).__name__}: {error}"
-            )
-            batch.poison.append((made.message, UnreadableError("refused", why)))
+            where = made.result.writes[0].key
+            log.warning("a stored value cannot be restored", key=where, exc_info=error)
+            made.outgoing = []
+            why = f"{where} holds what cannot be restored: {type(error).__name__}: {error}"
+            if made.message is not None:
+                batch.poison.append((made.message, UnreadableError("refused", why)))
 
-    def _make_all(self, rows: Sequence[tuple[Message, Incoming]], batch: Batch) -> None:
+    def _make_all(self, rows: Sequence[Row], batch: Batch) -> None:
         try:
-            batch.made = self._make(rows)
+            chosen = self._newest(rows, batch) if self._folds and len(rows) > 1 else rows
+            batch.made = self._make(chosen)
         except ELSEWHERE:
             raise
         except Exception as error:
+            batch.folded.clear()  # what a broken one had hidden is handled after all
             self._make_each(rows, batch, error)
         else:
-            self._broken = 0
+            self._broken = []
 
-    def _make_each(
-        self, rows: Sequence[tuple[Message, Incoming]], batch: Batch, first: Exception
-    ) -> None:
-        """One by one, so that only what breaks the product is put aside.
+    def _newest(self, rows: Sequence[Row], batch: Batch) -> list[Row]:
+        keys = [self._product.fold(row) for _, row in rows]
+        last: dict[Hashable, int] = {key: place for place, key in enumerate(keys)}
+        chosen = []
+        for place, (key, one) in enumerate(zip(keys, rows, strict=True)):
+            if key is None or last[key] == place:
+                chosen.append(one)
+            else:
+                batch.folded[one[1].topic] += 1
+        return chosen
 
-        Raises `first` where that is everything.
+    def _make_each(self, rows: Sequence[Row], batch: Batch, first: Exception) -> None:
+        """Handle one by one, so that only what breaks the product is put aside.
+
+        Raise `first` where that is everything, and nothing proves the product.
         """
-        broken = 0
+        broken = []
         for message, row in rows:
             try:
                 batch.made += self._make([(message, row)])
@@ -126,36 +165,53 @@ class Handler:
             except UnreadableError as error:  # the product's own verdict on a record
                 batch.poison.append((message, error))
             except Exception as error:
-                broken += 1
-                where = {"partition": message.partition(), "offset": message.offset()}
+                broken.append(message)
                 log.warning(
                     "a record broke the product",
                     product=self._product.name,
-                    **where,
+                    topic=row.topic,
+                    partition=row.partition,
+                    offset=row.offset,
                     exc_info=error,
                 )
-                batch.poison.append(
-                    (message, UnreadableError("refused", f"{type(error).__name__}: {error}"))
-                )
-        self._broken = self._broken + broken if broken == len(rows) else 0
-        if self._broken >= ALONE or broken == len(rows) > 1:
+                why = f"{type(error).__name__}: {error}"
+                batch.poison.append((message, UnreadableError("refused", why)))
+        if len(broken) < len(rows):
+            self._broken = []
+            return
+        suspects = [*self._broken, *broken]
+        if (len(suspects) >= ALONE or len(broken) > 1) and not self._excused(suspects):
+            self._broken = suspects
             raise first
+        self._broken = suspects if len(suspects) < ALONE else []
 
-    def _make(self, rows: Sequence[tuple[Message, Incoming]]) -> list[Made]:
+    def _excused(self, broken: Sequence[Message]) -> bool:
+        """Whether records are to blame for breaking the product, rather than the product."""
+        if self._product.probe():
+            log.error("every record broke the product, its probe did not", records=len(broken))
+            return True
+        return self._attempts.exhausted(broken)
+
+    def _make(self, rows: Sequence[Row]) -> list[Made]:
         results = self._product.handle([row for _, row in rows])
         return [
             Made(message, made, self._encoded(made))
             for (message, _), made in zip(rows, results, strict=True)
         ]
 
-    def _encoded(self, result: Result) -> bytes | None:
-        topic = self._product.output
-        if topic is None or result.record is None:
-            return None
-        value = self._codec.encode(topic, result.record)
-        size = len(result.key.encode()) + len(value)
-        if size > topics()[topic].room:
-            raise UnreadableError(
-                "refused", f"what becomes of it has {size} bytes, more than {topic} takes"
-            )
-        return value
+    def _encoded(self, result: Result) -> list[Outgoing]:
+        return [self._outgoing(output) for output in result.outputs]
+
+    def _outgoing(self, output: Output) -> Outgoing:
+        declared = topics().get(output.topic)
+        if declared is None:
+            raise UserError(f"{self._product.name} produces to {output.topic}, no declared topic")
+        value = output.value
+        if value is None:
+            value = self._codec.encode(output.topic, output.record or {}, output.schema)
+        key = output.key.encode() if isinstance(output.key, str) else output.key
+        size = len(key) + len(value)
+        if size > declared.room:
+            why = f"what becomes of it has {size} bytes, more than {output.topic} takes"
+            raise UnreadableError("refused", why)
+        return output.topic, key, value

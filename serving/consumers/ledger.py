@@ -10,59 +10,75 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+Place = tuple[str, int]
+"""Topic and partition."""
+
 
 @dataclass(slots=True)
 class Entry:
-    """One batch.
+    """One batch: where each partition stands after it.
 
-    Where each partition stands after it, and how many of its records the broker has yet to confirm.
-
-    `done_at`: when the store had its values, on a clock in seconds; None before.
+    `waiting`: how many of its records the broker has yet to confirm. `done_at`: when the store had
+    its values, on a clock in seconds; None before. `tick`: it delivers what those before it
+    gathered.
     """
 
-    positions: dict[int, int]
+    positions: dict[Place, int]
     waiting: int = 0
     done_at: float | None = None
+    tick: bool = False
 
     def confirmed(self) -> None:
-        """One record was confirmed."""
+        """Take note that one record was confirmed."""
         self.waiting -= 1
 
     def settled(self, until: float) -> bool:
-        """Whether the store had it by `until`, and the broker confirmed what it made."""
+        """Tell whether the store had it by `until`, and the broker confirmed what it made."""
         return self.waiting == 0 and self.done_at is not None and self.done_at <= until
 
 
 class Ledger:
-    """Batches in order. Nothing here waits: the loop asks for what may be committed by now."""
+    """Batches in order. Nothing here waits: the loop asks for what may be committed by now.
 
-    def __init__(self) -> None:
+    With `ticking`, a batch is committable only once a tick after it is settled.
+    """
+
+    def __init__(self, *, ticking: bool = False) -> None:
         self._entries: deque[Entry] = deque()
+        self._ticking = ticking
+        self._held: dict[Place, int] = {}  # settled, no tick after it yet
 
-    def open(self, positions: Mapping[int, int]) -> Entry:
-        """A batch in hand. `positions`: next offset to read, by partition."""
-        entry = Entry(dict(positions))
+    def open(self, positions: Mapping[Place, int], *, tick: bool = False) -> Entry:
+        """Enter a batch in hand. `positions`: next offset to read, by place."""
+        entry = Entry(dict(positions), tick=tick)
         self._entries.append(entry)
         return entry
 
     def ripe(self, until: float = math.inf) -> bool:
-        """Whether anything is committable."""
+        """Tell whether the first batch is settled."""
         return bool(self._entries) and self._entries[0].settled(until)
 
-    def committable(self, until: float = math.inf) -> dict[int, int]:
-        """Next offset by partition over the confirmed head of the batches done by `until`.
-
-        This forgets them.
-        """
-        positions: dict[int, int] = {}
+    def committable(self, until: float = math.inf) -> dict[Place, int]:
+        """Return the next offset by place over the settled head of the batches, and forget them."""
+        positions: dict[Place, int] = {}
         while self.ripe(until):
-            positions.update(self._entries.popleft().positions)
+            entry = self._entries.popleft()
+            if not self._ticking:
+                positions.update(entry.positions)
+                continue
+            self._held.update(entry.positions)
+            if entry.tick:
+                positions.update(self._held)
+                self._held.clear()
         return positions
 
-    def forget(self, partitions: Iterable[int]) -> None:
-        """Partitions that are no longer ours: their offsets are their new owner's."""
-        gone = set(partitions)
+    def forget(self, places: Iterable[Place]) -> None:
+        """Leave out places that are no longer ours: their offsets are their new owner's."""
+        gone = set(places)
         for entry in self._entries:
-            entry.positions = {
-                place: offset for place, offset in entry.positions.items() if place not in gone
-            }
+            entry.positions = _without(entry.positions, gone)
+        self._held = _without(self._held, gone)
+
+
+def _without(positions: Mapping[Place, int], gone: set[Place]) -> dict[Place, int]:
+    return {place: offset for place, offset in positions.items() if place not in gone}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from serving.consumers.handling import Batch
 
 MILLISECONDS = (
     *(
@@ -45,62 +48,76 @@ BATCHES = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 500)
 
 
 class Metrics:
-    """One consumer's metrics, in their own registry so that two can live in one process (tests)."""
+    """One consumer's metrics, in a registry of its own so that two can live in one process."""
 
     def __init__(self, consumer: str) -> None:
         self.registry = CollectorRegistry()
-        label, names = {"consumer": consumer}, ["consumer"]
-
-        def counter(name: str, text: str) -> Counter:
-            return Counter(name, text, names, registry=self.registry).labels(**label)
-
-        self.records = counter("millrace_consumer_records_total", "Records handled.")
-        self.kept = counter(
-            "millrace_consumer_kept_total", "Records whose write lost to an earlier or newer value."
+        self._consumer = consumer
+        self._records = self._counter("records_total", "Records handled.", "topic")
+        self._folded = self._counter(
+            "folded_total", "Records left out for a newer one of their key in the batch.", "topic"
         )
-        self.poison = counter("millrace_consumer_quarantined_total", "Records put in quarantine.")
-        self.retries = counter(
-            "millrace_consumer_retries_total", "Batches tried again because a part was away."
-        )
-        self.commits = counter("millrace_consumer_commits_total", "Offset commits.")
-        self.batch = Histogram(
-            "millrace_consumer_batch_records",
-            "Records a batch.",
-            names,
-            buckets=BATCHES,
-            registry=self.registry,
-        ).labels(**label)
-        self.latency = Histogram(
+        self._poison = self._counter("quarantined_total", "Records put in quarantine.", "topic")
+        self._produced = self._counter("produced_total", "Records produced.", "topic")
+        self.kept = self._counter(
+            "kept_total", "Writes that lost to an earlier or newer value."
+        ).labels(consumer)
+        self.retries = self._counter(
+            "retries_total", "Steps tried again because a part was away."
+        ).labels(consumer)
+        self.commits = self._counter("commits_total", "Offset commits.").labels(consumer)
+        self.batch = self._histogram("millrace_consumer_batch_records", "Records a batch.", BATCHES)
+        self.latency = self._histogram(
             "millrace_event_to_store_seconds",
-            "From Kafka's timestamp of the event to its value in Redis.",
-            names,
-            buckets=SECONDS,
-            registry=self.registry,
-        ).labels(**label)
-        self.work = Histogram(
-            "millrace_consumer_batch_seconds",
-            "Time a batch takes.",
-            names,
-            buckets=SECONDS,
-            registry=self.registry,
-        ).labels(**label)
-        self.lag = Gauge(
+            "From when the event entered the system to its value in the store.",
+            SECONDS,
+        )
+        self.work = self._histogram(
+            "millrace_consumer_batch_seconds", "Time a batch takes.", SECONDS
+        )
+        self._lag = Gauge(
             "millrace_consumer_lag_records",
             "Records in the topic that were not handled yet.",
-            [*names, "partition"],
+            ["consumer", "topic", "partition"],
             registry=self.registry,
         )
-        ready = Gauge(
-            "millrace_consumer_ready", "1 when nothing is missing.", names, registry=self.registry
+        self.ready = Gauge(
+            "millrace_consumer_ready",
+            "1 when nothing is missing.",
+            ["consumer"],
+            registry=self.registry,
+        ).labels(consumer)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(
+            f"millrace_consumer_{name}", text, ["consumer", *labels], registry=self.registry
         )
-        self.ready = ready.labels(**label)
-        self._consumer = consumer
 
-    def set_lag(self, partition: int, records: int) -> None:
-        """Lag of one partition."""
-        self.lag.labels(consumer=self._consumer, partition=str(partition)).set(records)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, ["consumer"], buckets=buckets, registry=self.registry).labels(
+            self._consumer
+        )
 
-    def forget_lag(self, partition: int) -> None:
-        """The partition is another consumer's now."""
+    def tell(self, batch: Batch) -> None:
+        """Count what became of a batch, by topic."""
+        made = Counts(one.message.topic() for one in batch.made if one.message is not None)
+        poison = Counts(message.topic() for message, _ in batch.poison)
+        self.batch.observe(made.total() + poison.total() + batch.folded.total())
+        produced = Counts(topic for one in batch.made for topic, _, _ in one.outgoing)
+        for counter, counts in (
+            (self._records, made + batch.folded),
+            (self._folded, batch.folded),
+            (self._poison, poison),
+            (self._produced, produced),
+        ):
+            for topic, number in counts.items():
+                counter.labels(self._consumer, topic).inc(number)
+
+    def set_lag(self, topic: str, partition: int, records: int) -> None:
+        """Tell the lag of one partition."""
+        self._lag.labels(self._consumer, topic, str(partition)).set(records)
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """Drop the lag of a partition that is another consumer's now."""
         with suppress(KeyError):
-            self.lag.remove(self._consumer, str(partition))
+            self._lag.remove(self._consumer, topic, str(partition))

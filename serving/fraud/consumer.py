@@ -16,31 +16,35 @@ from domain.fraud.features import FRAUD
 from domain.fraud.policy import reasons
 from ingestion import schema
 from orchestration.shelf.shelf import Shelf
-from serving.consumers.product import Incoming, Result
+from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
+from serving.fraud import keys
 from serving.fraud.model import Model, accept
-from serving.store import Index, Write
-from serving.times import document_of, record_of
+from serving.times import record_of
 
 TRAIN = "millrace train fraud --simulate --promote"
-RECENT = 50
-TIMES = ("event_time", "produced_at", "features_at", "scored_at")
+SCORES = "fraud-scores"
+DAY_MS = 24 * 60 * 60 * 1000
 FIELDS = frozenset(field["name"] for field in schema.load("FraudScore")["fields"])
 CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount")
 
 
-class Fraud:
-    """The product of serving/consumers/product.py for card fraud."""
+class Fraud(Product):
+    """Card fraud: each vector scored, the decision kept for `kept_ms` (None: for good)."""
 
     name = "fraud"
-    topic = "fraud-features"
-    output: str | None = "fraud-scores"
+    topics = ("fraud-features",)
 
-    def __init__(self, shelf: Shelf[Model], now: Callable[[], float] = time.time) -> None:
-        self._shelf, self._now = shelf, now
+    def __init__(
+        self,
+        shelf: Shelf[Model],
+        now: Callable[[], float] = time.time,
+        kept_ms: int | None = None,
+    ) -> None:
+        self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
 
-    def missing(self) -> str | None:
-        """A model, at first: payments wait in Kafka until one is promoted."""
+    def waiting(self) -> str | None:
+        """Name the model it lacks at first: payments wait in Kafka until one is promoted."""
         return self._shelf.trouble if self._shelf.empty else None
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
@@ -92,7 +96,7 @@ class Fraud:
                 told[place] = list(reasons(decisions[place], contributions))
         scored_at = int(self._now() * 1000)
         return [
-            _result(
+            self._result(
                 {
                     **{name: row.record[name] for name in CARRIED},
                     "score": scores[place],
@@ -110,6 +114,13 @@ class Fraud:
             for place, row in enumerate(batch)
         ]
 
+    def _result(self, record: dict[str, Any]) -> Result:
+        return Result(
+            (keys.decision(record, self._kept_ms),),
+            (Output(SCORES, record["transaction_id"], record),),
+            record["produced_at"],
+        )
+
     def restore(self, data: bytes) -> dict[str, Any]:
         """The FraudScore behind stored bytes.
 
@@ -119,29 +130,16 @@ class Fraud:
         """
         return {
             name: value
-            for name, value in record_of(orjson.loads(data), TIMES).items()
+            for name, value in record_of(orjson.loads(data), keys.TIMES).items()
             if name in FIELDS
         }
-
-
-def _result(record: dict[str, Any]) -> Result:
-    customer = record["customer_id"]
-    write = Write(
-        key=f"fraud:tx:{record['transaction_id']}",
-        event_time=record["event_time"],
-        sequence=record["sequence"],
-        data=orjson.dumps(document_of(record, TIMES)),
-        latest=f"fraud:customer:{customer}",
-        index=Index(f"fraud:recent:{customer}", RECENT),
-    )
-    return Result(write, record["produced_at"], record["transaction_id"], record)
 
 
 def make(configured: Settings) -> Fraud:
     """The product with its shelf of models, watched."""
     shelf = Shelf(configured.state_dir / "models" / Fraud.name, accept, TRAIN)
     shelf.watch(1.0, threading.Event())
-    return Fraud(shelf)
+    return Fraud(shelf, kept_ms=configured.decisions_kept_days * DAY_MS)
 
 
 if __name__ == "__main__":

@@ -22,13 +22,12 @@ from serving.api.context import Context, of
 from serving.api.gateway import AwayError, Gateway
 from serving.api.lean import LeanRoute
 from serving.api.problems import Problem, described, exemplified
+from serving.fraud import keys
 from serving.fraud.types import Customer, Pending, Score, Transaction
 from serving.times import document_of, iso, milliseconds
 
-RECENT = 50
 AHEAD_MS = 5 * 60 * 1000
 REMEMBERED = 50_000
-TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 
 lookups = APIRouter(prefix="/v1/fraud", tags=["fraud"], route_class=LeanRoute)
 payments = APIRouter(prefix="/v1/fraud", tags=["fraud"])
@@ -107,10 +106,6 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
         await gateway.close()
 
 
-def _key(transaction_id: str) -> str:
-    return f"fraud:tx:{transaction_id}"
-
-
 def _event_time(payment: Transaction) -> int | None:
     return None if payment.event_time is None else milliseconds(payment.event_time.isoformat())
 
@@ -145,7 +140,7 @@ async def transaction(
     transaction_id: Annotated[str, Path(description="as it was sent", examples=["tx-42"])],
 ) -> Response:
     """The first and only decision on this payment: rescoring or repeating it changes nothing."""
-    data = await of(request).values.get(_key(transaction_id))
+    data = await of(request).values.get(keys.transaction(transaction_id))
     if data is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of transaction {transaction_id}")
     return Response(data, media_type="application/json")
@@ -164,8 +159,8 @@ async def customer(
     """`latest` by event time, `recent`: the newest 50, newest first."""
     values = of(request).values
     latest, recent = await asyncio.gather(
-        values.get(f"fraud:customer:{customer_id}"),
-        values.newest(f"fraud:recent:{customer_id}", RECENT),
+        values.get(keys.latest(customer_id)),
+        values.newest(keys.recent(customer_id), keys.RECENT),
     )
     if latest is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of customer {customer_id}")
@@ -226,7 +221,7 @@ async def decide(
     # Before anything else: the score could come between two steps.
     answer = submissions.gateway.expect(key)
     try:
-        stored = await context.values.get(_key(payment.transaction_id))
+        stored = await context.values.get(keys.transaction(payment.transaction_id))
         if stored is not None:
             _own(payment, orjson.loads(stored))
             return Response(stored, media_type="application/json")
@@ -236,7 +231,7 @@ async def decide(
     finally:
         submissions.gateway.forget(key, answer)
     if answer.done():
-        document = document_of(answer.result(), TIMES)
+        document = document_of(answer.result(), keys.TIMES)
         # Another process may have taken another payment under this id first.
         _own(payment, document)
         return Response(orjson.dumps(document), media_type="application/json")

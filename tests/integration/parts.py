@@ -20,6 +20,7 @@ from domain.events import FraudLabel, Transaction
 from ingestion.kafka.producer import KafkaSink, Sink
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
+from serving.fraud import keys
 
 JOB_GROUP, CONSUMER_GROUP = "millrace-fraud_features", "millrace-fraud"
 
@@ -146,7 +147,7 @@ def stored(client: redis.Redis, identities: Iterable[str]) -> dict[str, dict[str
     for chunk in (wanted[place : place + 1000] for place in range(0, len(wanted), 1000)):
         pipeline = client.pipeline(transaction=False)
         for identity in chunk:
-            pipeline.hget(f"fraud:tx:{identity}", "d")
+            pipeline.hget(keys.transaction(identity), "d")
         for identity, data in zip(chunk, pipeline.execute(), strict=True):
             if data is not None:
                 found[identity] = orjson.loads(data)
@@ -161,11 +162,9 @@ def decisions(
     Their keys' hashes, and the customers' recent decisions.
     """
     customers = list(customers)
-    keys = [f"fraud:tx:{identity}" for identity in identities] + [
-        f"fraud:customer:{one}" for one in customers
-    ]
-    found: dict[str, object] = {key: client.hgetall(key) for key in keys}
+    hashes = [keys.transaction(one) for one in identities] + [keys.latest(one) for one in customers]
+    found: dict[str, object] = {key: client.hgetall(key) for key in hashes}
     return found | {
         key: client.zrange(key, 0, -1, withscores=True)
-        for key in (f"fraud:recent:{c}" for c in customers)
+        for key in (keys.recent(c) for c in customers)
     }

@@ -192,7 +192,7 @@ def test_business_metrics_come_newest_first(
 def test_consumers_tell_their_state(api: httpx.Client, configured: Settings) -> None:
     for name in ("fraud", "business"):
         url = f"http://{configured.host}:{metrics_port(configured, name)}"
-        assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}}
+        assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}, "waiting": {}}
         metrics = httpx.get(f"{url}/metrics").text
         assert f'millrace_event_to_store_seconds_count{{consumer="{name}"}}' in metrics
     assert "millrace_api_request_seconds_bucket" in api.get("/metrics").text

@@ -80,7 +80,7 @@ def test_the_frame_is_all_but_the_products_own_modules() -> None:
         "millrace/stack/layout.py",
         "serving/consumers/loop.py",
         "serving/api/app.py",
-        "serving/store.py",
+        "serving/store/redis.py",
     } <= frame
     assert {"serving/consumers/handling.py"} <= frame
     own = {

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from config.health import serve
 from config.settings import Settings
 from millrace.stack import probes
 from millrace.stack.processes import Probe, Process
-from serving.consumers.health import Health, serve
-from serving.consumers.metrics import Metrics
+from serving.consumers.health import Health
 
 LOCAL = Settings(state_dir=Path("none"))
 
@@ -23,7 +23,7 @@ def health() -> Health:
 
 @pytest.fixture
 def process(health: Health) -> Iterator[Process]:
-    server = serve("127.0.0.1", 0, health, Metrics("x").registry)
+    server = serve("127.0.0.1", 0, health, lambda: b"")
     target = f"http://127.0.0.1:{server.server_port}/readyz"
     yield Process("consumer-x", (), Probe("http", target), 1)
     server.shutdown()

@@ -10,6 +10,7 @@ import redis
 
 from ingestion.wire.codec import RefusedError
 from serving.api.gateway import AwayError
+from serving.fraud import keys
 from serving.store import Index, MemoryStore, Rule, Write
 
 KEY = {"X-API-Key": "key-one"}
@@ -77,14 +78,14 @@ class FakeGateway:
 def store(
     values: MemoryValues, transaction: str, event_time: int, data: bytes, customer: str = "c1"
 ) -> None:
-    index = Index(f"fraud:recent:{customer}", 50)
+    index = Index(keys.recent(customer), keys.RECENT)
     write = Write(
-        f"fraud:tx:{transaction}",
+        keys.transaction(transaction),
         event_time,
         1,
         data,
         Rule.FIRST,
-        f"fraud:customer:{customer}",
+        keys.latest(customer),
         index,
     )
     values.store.apply([write])

@@ -17,6 +17,7 @@ class FakeMessage:
     place: int = 0
     stamp: int = 1000
     trouble: KafkaError | None = None
+    source: str = "fraud-features"
 
     def value(self) -> bytes | None:
         return self.data
@@ -25,7 +26,7 @@ class FakeMessage:
         return b"k"
 
     def topic(self) -> str:
-        return "fraud-features"
+        return self.source
 
     def partition(self) -> int:
         return self.place
@@ -45,7 +46,8 @@ class FakeConsumer:
 
     def __init__(self, messages: list[FakeMessage], empty: Callable[[], None]) -> None:
         self.messages, self.empty = deque(messages), empty
-        self.commits: list[dict[int, int]] = []
+        self.commits: list[dict[Any, int]] = []
+        self.metadata: dict[tuple[str, int], str] = {}  # as the broker keeps it
         self.paused = self.closed = False
         self.away = False
         self.at = 3
@@ -56,7 +58,10 @@ class FakeConsumer:
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         self.callbacks = callbacks
-        callbacks["on_assign"](self, [TopicPartition(topics[0], 0), TopicPartition(topics[0], 1)])
+        self.topics = topics
+        callbacks["on_assign"](
+            self, [TopicPartition(topic, number) for topic in topics for number in (0, 1)]
+        )
 
     def consume(self, count: int, timeout: float) -> list[FakeMessage]:
         assert count > 0
@@ -70,7 +75,20 @@ class FakeConsumer:
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         self.log.append("commit")
-        self.commits.append({one.partition: one.offset for one in offsets})
+        for one in offsets:
+            self.metadata.pop((one.topic, one.partition), None)
+            if one.metadata:
+                self.metadata[one.topic, one.partition] = one.metadata
+        if any(one.metadata for one in offsets):
+            return
+        if len(self.topics) > 1:
+            self.commits.append({(one.topic, one.partition): one.offset for one in offsets})
+        else:
+            self.commits.append({one.partition: one.offset for one in offsets})
+
+    @staticmethod
+    def place(topic: str, partition: int) -> TopicPartition:
+        return TopicPartition(topic, partition)
 
     def assignment(self) -> list[TopicPartition]:
         return []
@@ -87,7 +105,15 @@ class FakeConsumer:
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         if self.away:
             raise KafkaException(KafkaError(KafkaError._TRANSPORT))
-        return [TopicPartition(one.topic, one.partition, 9) for one in partitions]
+        return [
+            TopicPartition(
+                one.topic,
+                one.partition,
+                9,
+                metadata=self.metadata.get((one.topic, one.partition), ""),
+            )
+            for one in partitions
+        ]
 
     def get_watermark_offsets(self, _: TopicPartition, **__: Any) -> tuple[int, int]:
         return 0, 10

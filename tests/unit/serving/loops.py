@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.errors import RetryableError
-from ingestion.wire.codec import RefusedError, UnreadableError
+from ingestion.wire.codec import Decoded, RefusedError, UnreadableError
 from serving.consumers.health import Health
 from serving.consumers.loop import Loop, Pace
 from serving.consumers.metrics import Metrics
-from serving.consumers.product import Incoming, Result
+from serving.consumers.product import Incoming, Output, Product, Result
 from serving.store import MemoryStore, Write
 from tests.unit.serving.kafka_fake import FakeConsumer, FakeMessage, FakeProducer
 
-FAST = Pace(
-    idle=0.001, commit=0.0, trail=0.0, first_retry=0.001, last_retry=0.002, lag=0.0, stop=0.01
-)
+FAST = Pace(idle=0.001, commit=0.0, first_retry=0.001, last_retry=0.002, lag=0.0, stop=0.01)
 
 
 class JsonCodec:
@@ -27,48 +25,49 @@ class JsonCodec:
         self.away = away
         self.poison: set[bytes | None] = {b"no"}
 
-    def decode(self, _: str, value: bytes | None) -> dict[str, Any]:
+    def decoded(self, topic: str, value: bytes | None) -> Decoded:
         if self.away:
             self.away -= 1
             raise RetryableError("registry is away")
         if value in self.poison:
             raise UnreadableError("malformed", "it says no")
         record: dict[str, Any] = json.loads(value or b"")
-        return record
+        return Decoded(1, record, topic)
 
-    def encode(self, _: str, record: dict[str, Any]) -> bytes:
+    def encode(self, _: str, record: dict[str, Any], name: str | None = None) -> bytes:
         if record.get("reading") == "nan":
             raise RefusedError("reading: nan is not finite")
         return json.dumps(record, default=lambda raw: raw.decode()).encode()
 
 
-class Echo:
-    name, topic = "echo", "fraud-features"
-    output: str | None = "fraud-scores"
+class Echo(Product):
+    name = "echo"
+    topics: tuple[str, ...] = ("fraud-features",)
 
     def __init__(self) -> None:
         self.lacks: list[str] = []
 
-    def missing(self) -> str | None:
+    def waiting(self) -> str | None:
         return self.lacks.pop() if self.lacks else None
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         return [
             Result(
-                Write(
-                    f"e:{row.record['id']}",
-                    row.record["t"],
-                    row.offset,
-                    json.dumps(row.record).encode(),
+                (
+                    Write(
+                        f"e:{row.record['id']}",
+                        row.record["t"],
+                        row.offset,
+                        json.dumps(row.record).encode(),
+                    ),
                 ),
-                origin=row.timestamp,
-                key=row.record["id"],
-                record=row.record,
+                (Output("fraud-scores", row.record["id"], row.record),),
+                row.timestamp,
             )
             for row in batch
         ]
 
-    def restore(self, data: bytes) -> dict[str, Any]:
+    def restore(self, data: bytes) -> Mapping[str, Any] | None:
         record: dict[str, Any] = json.loads(data)
         return record
 
@@ -94,7 +93,9 @@ class Bench:
     ) -> None:
         self.store = store or MemoryStore()
         self.producer = parts.pop("producer", FakeProducer())
-        self.product = parts.pop("product", Echo())
+        self.product = parts.pop("product", None) or Echo()
+        if "batch" in parts:
+            self.product.batch_size = parts.pop("batch")
         self.metrics, self.health = Metrics("echo"), Health(lambda: 0.0)
         self.consumer = FakeConsumer(messages, parts.pop("empty", lambda: self.loop.stop()))
         self.loop: Loop = Loop(
@@ -115,11 +116,20 @@ class Bench:
             json.loads(value) for topic, _, value in self.producer.sent if topic == "quarantine"
         ]
 
-    def value(self, name: str) -> float:
-        found = self.metrics.registry.get_sample_value(name, {"consumer": "echo"})
-        assert found is not None
-        return found
+    def value(self, name: str, **labels: str) -> float:
+        """A metric's value, summed over the labels that are not given."""
+        samples = [
+            sample.value
+            for metric in self.metrics.registry.collect()
+            for sample in metric.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        ]
+        assert samples
+        return sum(samples)
 
 
-def message(name: str, offset: int, *, t: int = 1, partition: int = 0) -> FakeMessage:
-    return FakeMessage(json.dumps({"id": name, "t": t}).encode(), offset, partition)
+def message(
+    name: str, offset: int, *, t: int = 1, partition: int = 0, topic: str = "fraud-features"
+) -> FakeMessage:
+    data = json.dumps({"id": name, "t": t}).encode()
+    return FakeMessage(data, offset, partition, source=topic)

@@ -19,6 +19,7 @@ from serving.api import keys
 from serving.api.app import create
 from serving.api.context import Context
 from serving.api.limiter import Limiter, Windows
+from serving.business import keys as business
 from serving.store import Index, Write
 from tests.unit.serving.api_parts import KEY, PAYMENT, MemoryValues, assert_problem, store
 
@@ -67,9 +68,9 @@ async def test_a_look_up_names_an_id(client: httpx.AsyncClient, path: str) -> No
 
 async def test_business_newest_first(client: httpx.AsyncClient, values: MemoryValues) -> None:
     for start in (60, 180, 120):
-        index = Index("business:windows", 9, member=str(start))
+        index = Index(business.WINDOWS, 9, member=business.member(start))
         values.store.apply(
-            [Write(f"business:window:{start}", start, 1, b'{"at":%d}' % start, index=index)]
+            [Write(business.window(str(start)), start, 1, b'{"at":%d}' % start, index=index)]
         )
     answer = await client.get("/v1/metrics/business?limit=2", headers=KEY)
     assert answer.json() == {"windows": [{"at": 180}, {"at": 120}]}

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from serving.business import keys
 from serving.business.consumer import Business
 from serving.consumers.product import Incoming
 from serving.store import MemoryStore
@@ -28,12 +29,12 @@ def window(start: int, offset: int, **changes: Any) -> Incoming:
 def test_a_window_is_kept_by_its_start() -> None:
     store, business = MemoryStore(), Business()
     (result,) = business.handle([window(60_000, 4)])
-    store.apply([result.write])
-    stored = store.get("business:window:60000")
+    store.apply(result.writes)
+    stored = store.get(keys.window("60000"))
     assert stored is not None
     assert orjson.loads(stored.data)["window_start"] == "1970-01-01T00:01:00.000Z"
-    assert store.newest("business:windows", 5) == [b"60000"]
-    assert result.record is None
+    assert store.newest(keys.WINDOWS, 5) == [b"60000"]
+    assert result.outputs == ()
     assert result.origin == 123
     assert business.missing() is None
 
@@ -42,7 +43,7 @@ def test_of_two_versions_the_one_with_more_events_stays() -> None:
     store, business = MemoryStore(), Business()
     rows = [window(60_000, 4, events=41, orders=3), window(60_000, 5, events=40)]
     for row in (*rows, *rows):
-        store.apply([result.write for result in business.handle([row])])
-    stored = store.get("business:window:60000")
+        store.apply([write for result in business.handle([row]) for write in result.writes])
+    stored = store.get(keys.window("60000"))
     assert stored is not None
     assert business.restore(stored.data) == rows[0].record

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ingestion import schema
 from ingestion.wire.codec import RecordEncoder
 from orchestration.shelf.shelf import Shelf
 from orchestration.shelf.store import Store
-from serving.consumers.product import Incoming
+from serving.consumers.product import Incoming, Result
+from serving.fraud import keys
 from serving.fraud.consumer import TRAIN, Fraud, make
 from serving.fraud.model import accept
 from serving.store import MemoryStore
@@ -38,6 +40,14 @@ def row(name: str = "t1", amount: float = 95.0, **changes: Any) -> Incoming:
     return Incoming(record, timestamp=1_700_000_001_005, offset=3)
 
 
+def scored(result: Result) -> Mapping[str, Any]:
+    """The FraudScore of a result."""
+    (output,) = result.outputs
+    assert output.record is not None
+    assert (output.topic, output.key) == ("fraud-scores", output.record["transaction_id"])
+    return output.record
+
+
 @pytest.fixture
 def fraud(tmp_path: Path, write_model: WriteModel) -> Fraud:
     write_model("m1")
@@ -48,13 +58,12 @@ def fraud(tmp_path: Path, write_model: WriteModel) -> Fraud:
 
 def test_a_large_amount_is_blocked_with_its_reasons(fraud: Fraud) -> None:
     (result,) = fraud.handle([row()])
-    assert result.record is not None
-    assert result.record["decision"] == "block"
-    assert result.record["reasons"][0] == "amount"
-    assert 0.8 <= result.record["score"] <= 1
-    assert result.record["model_version"] == "m1"
+    assert scored(result)["decision"] == "block"
+    assert scored(result)["reasons"][0] == "amount"
+    assert 0.8 <= scored(result)["score"] <= 1
+    assert scored(result)["model_version"] == "m1"
     assert result.origin == 1_700_000_001_000
-    assert (result.record["features_at"], result.record["scored_at"]) == (
+    assert (scored(result)["features_at"], scored(result)["scored_at"]) == (
         1_700_000_001_005,
         1_700_000_001_007,
     )
@@ -62,65 +71,57 @@ def test_a_large_amount_is_blocked_with_its_reasons(fraud: Fraud) -> None:
 
 def test_a_small_one_is_approved_without(fraud: Fraud) -> None:
     (result,) = fraud.handle([row(amount=3.0)])
-    assert result.record is not None
-    assert (result.record["decision"], result.record["reasons"]) == ("approve", [])
+    assert (scored(result)["decision"], scored(result)["reasons"]) == ("approve", [])
 
 
 def test_what_is_produced_fits_the_contract(fraud: Fraud) -> None:
     (result,) = fraud.handle([row()])
-    assert result.record is not None
-    assert set(result.record) == {field["name"] for field in schema.load("FraudScore")["fields"]}
-    assert RecordEncoder(schema.load("FraudScore")).record(result.record)
+    assert set(scored(result)) == {field["name"] for field in schema.load("FraudScore")["fields"]}
+    assert RecordEncoder(schema.load("FraudScore")).record(scored(result))
 
 
 def test_batch_or_single_scores_are_the_same_bits(fraud: Fraud) -> None:
     rows = [row(f"t{number}", amount=float(number * 7 % 100)) for number in range(40)]
-    together = [result.record for result in fraud.handle(rows)]
-    alone = [fraud.handle([one])[0].record for one in rows]
+    together = [scored(result) for result in fraud.handle(rows)]
+    alone = [scored(fraud.handle([one])[0]) for one in rows]
     assert together == alone
 
 
 def test_stored_under_transaction_customer_and_recent(fraud: Fraud) -> None:
     store = MemoryStore()
-    store.apply(
-        [
-            result.write
-            for result in fraud.handle([row("t1"), row("t2", event_time=1_700_000_000_500)])
-        ]
-    )
-    stored, latest = store.get("fraud:tx:t1"), store.get("fraud:customer:c1")
+    for result in fraud.handle([row("t1"), row("t2", event_time=1_700_000_000_500)]):
+        store.apply(result.writes)
+    stored, latest = store.get(keys.transaction("t1")), store.get(keys.latest("c1"))
     assert stored is not None
     assert latest is not None
     assert orjson.loads(stored.data)["event_time"] == "2023-11-14T22:13:20.123Z"
     assert orjson.loads(latest.data)["transaction_id"] == "t2"
-    assert [
-        orjson.loads(data)["transaction_id"] for data in store.newest("fraud:recent:c1", 50)
-    ] == ["t2", "t1"]
+    recent = store.newest(keys.recent("c1"), 50)
+    assert [orjson.loads(data)["transaction_id"] for data in recent] == ["t2", "t1"]
 
 
 def test_stored_bytes_give_the_record_back(fraud: Fraud) -> None:
     (result,) = fraud.handle([row()])
-    assert fraud.restore(result.write.data) == result.record
+    assert fraud.restore(result.writes[0].data) == scored(result)
 
 
 def test_bytes_of_another_release_give_what_the_contract_has_now(fraud: Fraud) -> None:
     (result,) = fraud.handle([row()])
-    stored = orjson.loads(result.write.data)
+    stored = orjson.loads(result.writes[0].data)
     del stored["reasons"]  # as if it had come later: it has a default
     stored |= {"gone": 1, "gone_at": "2023-11-14T22:13:20.123Z"}
 
     restored = fraud.restore(orjson.dumps(stored))
 
     contract = RecordEncoder(schema.load("FraudScore"))
-    assert contract.record(restored) == contract.record({**(result.record or {}), "reasons": []})
+    assert contract.record(restored) == contract.record({**scored(result), "reasons": []})
     del stored["scored_at"]
     assert fraud.restore(orjson.dumps(stored)).keys() == restored.keys() - {"scored_at"}
 
 
 def test_unknown_history_scores_all_the_same(fraud: Fraud) -> None:
     (result,) = fraud.handle([row(late=True, terminal_risk_7d=None)])
-    assert result.record is not None
-    assert result.record["late"] is True
+    assert scored(result)["late"] is True
 
 
 def test_rows_of_two_versions_in_one_batch(
@@ -129,7 +130,7 @@ def test_rows_of_two_versions_in_one_batch(
     write_model("old", feature_set="fraud-0")
     Store(tmp_path).promote("m1")
     rows = [row("a"), row("b", feature_set_version="fraud-0"), row("c")]
-    results = [result.record or {} for result in fraud.handle(rows)]
+    results = [scored(result) for result in fraud.handle(rows)]
     assert [record["transaction_id"] for record in results] == ["a", "b", "c"]
     assert [record["model_version"] for record in results] == ["m1", "old", "m1"]
 
@@ -151,8 +152,8 @@ def test_rows_wait_for_a_model_of_theirs_that_is_promoted(
 
 def test_without_model_it_says_what_to_type(tmp_path: Path) -> None:
     fraud = make(Settings(state_dir=tmp_path))
-    assert fraud.missing() == f"no model: type `{TRAIN}`"
+    assert fraud.waiting() == f"no model: type `{TRAIN}`"
 
 
-def test_with_model_it_is(fraud: Fraud) -> None:
-    assert fraud.missing() is None
+def test_with_model_it_does_not(fraud: Fraud) -> None:
+    assert fraud.waiting() is None

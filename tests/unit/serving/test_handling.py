@@ -11,6 +11,7 @@ from config.errors import RetryableError, UserError
 from config.topics import topics
 from ingestion.wire.codec import Codec, UnreadableError
 from ingestion.wire.encode import EARLIEST_MS, LATEST_MS, write_long
+from serving.business import keys
 from serving.business.consumer import Business
 from serving.consumers.product import Incoming, Result
 from tests.unit.ingestion.registries import FakeRegistry
@@ -178,9 +179,16 @@ def test_a_time_that_no_calendar_holds_is_put_aside_and_not_met_again_for_ever()
     )
     place = good.index(b"\x00", 5)
     bad = good[:place] + write_long(1_760_000_000_000_000) + good[place + 1 :]
-    bench = Bench([FakeMessage(bad, 0), FakeMessage(good, 1)], codec=codec, product=Business())
+    bench = Bench(
+        [
+            FakeMessage(bad, 0, source="business-metrics"),
+            FakeMessage(good, 1, source="business-metrics"),
+        ],
+        codec=codec,
+        product=Business(),
+    )
     bench.loop.run()
-    assert set(bench.store.values) == {"business:window:0"}
+    assert set(bench.store.values) == {keys.window("0")}
     ((topic, _, value),) = bench.producer.sent
     aside = codec.decode(topic, value)
     assert (aside["reason"], aside["detail"]) == (

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from prometheus_client import generate_latest
 
-from serving.consumers.health import Health, serve
+from config.health import serve
+from serving.consumers.health import Health
 from serving.consumers.metrics import Metrics
 
 
@@ -28,7 +30,8 @@ def health(clock: Clock) -> Health:
 
 @pytest.fixture
 def url(health: Health) -> Iterator[str]:
-    server = serve("127.0.0.1", 0, health, Metrics("x").registry)
+    registry = Metrics("x").registry
+    server = serve("127.0.0.1", 0, health, lambda: generate_latest(registry))
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -43,22 +46,23 @@ def test_alive_while_the_loop_turns(url: str, health: Health, clock: Clock) -> N
 
 
 def test_ready_names_what_is_missing(url: str, health: Health) -> None:
-    health.missing = {"redis": "away"}
+    health.missing = {"product": "no model"}
     answer = httpx.get(f"{url}/readyz")
     assert (answer.status_code, answer.json()) == (
         503,
-        {"ready": False, "missing": {"redis": "away"}, "waiting": {}},
+        {"ready": False, "missing": {"product": "no model"}, "waiting": {}},
     )
     health.missing = {}
-    assert httpx.get(f"{url}/readyz").json() == {"ready": True, "missing": {}, "waiting": {}}
+    fine = {"ready": True, "missing": {}, "waiting": {}}
+    assert httpx.get(f"{url}/readyz").json() == fine
 
 
-def test_what_only_a_person_can_bring_is_told_by_a_ready_process(url: str, health: Health) -> None:
-    health.missing, health.waiting = {}, {"product": "no model: type `train`"}
+def test_what_only_waits_is_ready_and_says_for_what(url: str, health: Health) -> None:
+    health.missing, health.waiting = {}, {"product": "a first model"}
     answer = httpx.get(f"{url}/readyz")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"ready": True, "missing": {}, "waiting": {"product": "no model: type `train`"}},
+        {"ready": True, "missing": {}, "waiting": {"product": "a first model"}},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, TopicPar
 from config.errors import RetryableError
 from serving.store import MemoryStore, Stored, StoreRestartedError, Write
 from tests.unit.serving.kafka_fake import FakeMessage, FakeProducer
-from tests.unit.serving.loops import FAST, Bench, Echo, JsonCodec, message
+from tests.unit.serving.loops import Bench, Echo, JsonCodec, message
 
 
 class FlakyStore(MemoryStore):
@@ -101,8 +100,8 @@ def test_a_store_that_started_anew_ends_the_process_and_what_it_had_lately_is_no
     None
 ):
     store = Restarting(StoreRestartedError("anew"), batches=1)
-    slow = dataclasses.replace(FAST, trail=60.0)
-    bench = Bench([message("a", 0), message("b", 1)], store=store, batch=1, pace=slow)
+    store.trail = 60.0
+    bench = Bench([message("a", 0), message("b", 1)], store=store, batch=1)
     with pytest.raises(StoreRestartedError):
         bench.loop.run()
     assert set(store.values) == {"e:a"}
@@ -135,7 +134,7 @@ def test_commits_trail_the_store_but_a_stop_commits_all() -> None:
         if len(seen) == 3:
             bench.loop.stop()
 
-    bench = Bench([message("a", 0)], empty=empty, pace=dataclasses.replace(FAST, trail=60.0))
+    bench = Bench([message("a", 0)], empty=empty, store=MemoryStore(trail=60.0))
     bench.loop.run()
     assert seen == [[], [], []]
     assert bench.consumer.commits == [{0: 1}]
@@ -235,7 +234,7 @@ def test_revoked_partitions_are_committed_first_and_then_left_alone() -> None:
 
 
 def lag(bench: Bench, partition: int) -> float | None:
-    labels = {"consumer": "echo", "partition": str(partition)}
+    labels = {"consumer": "echo", "topic": "fraud-features", "partition": str(partition)}
     return bench.metrics.registry.get_sample_value("millrace_consumer_lag_records", labels)
 
 

@@ -1,6 +1,4 @@
-"""What consumers write, order-proof.
-
-Whichever order and however often records arrive, the same values end up stored.
+"""The store on a real Redis.
 
 A value is a Redis hash: `v`, its version `event_time:sequence`, and `d`, the bytes that the API
 returns as they are.
@@ -10,100 +8,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 import redis
 from redis.exceptions import MasterDownError, NoScriptError, OutOfMemoryError
 
 from config.errors import RetryableError
+from serving.store.model import Index, Stored, StoreRestartedError, Write
 
-
-class Rule(Enum):
-    """Which of two writes to one key stays."""
-
-    FIRST = "first"  # a decision was made: a repetition or a rescoring never replaces it
-    NEWEST = "newest"  # the greater (event_time, sequence)
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """A sorted set by event time that the value enters; the oldest beyond `keep` leave.
-
-    `member` None: the stored bytes themselves are the member. Otherwise the member names the value,
-    and with `evict` a member that leaves takes the key `evict + member` with it.
-    """
-
-    key: str
-    keep: int
-    member: str | None = None
-    evict: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One value.
-
-    `latest` names a second key that keeps the newest of all values written with it.
-    """
-
-    key: str
-    event_time: int
-    sequence: int
-    data: bytes
-    rule: Rule = Rule.FIRST
-    latest: str = ""
-    index: Index | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A value with its version."""
-
-    event_time: int
-    sequence: int
-    data: bytes
-
-
-class StoreRestartedError(Exception):
-    """The store may have forgotten what it answered in its last seconds.
-
-    That is to be applied again first.
-    """
-
-
-class Store(Protocol):
-    """The writing side, and as much of reading as tests need."""
-
-    def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in order.
-
-        For each write None when its value stays, else the value that stays instead.
-
-        Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store
-        away, or full). Raises `StoreRestartedError` as `check` does.
-        """
-        ...
-
-    def check(self) -> None:
-        """Raise `StoreRestartedError` unless what answered so far still runs.
-
-        `RetryableError` when nothing answers.
-        """
-        ...
-
-    def get(self, key: str) -> Stored | None:
-        """The value of a key."""
-        ...
-
-    def newest(self, index: str, count: int) -> list[bytes]:
-        """The `count` newest members of an index, newest first."""
-        ...
+# Redis answers up to two seconds before its file has the values (appendfsync everysec, its sync
+# slow); killed then, it comes back without them, and they are read again.
+TRAIL_S = 3.0
 
 
 def parse_version(text: str) -> tuple[int, int]:
-    """`event_time:sequence` as two ints. Raises ValueError."""
+    """Split `event_time:sequence` into two ints. Raise ValueError."""
     event_time, sequence = text.split(":")
     return int(event_time), int(sequence)
 
@@ -115,7 +34,7 @@ def parse_version(text: str) -> tuple[int, int]:
 SCRIPT = """
 local key, latest, index = KEYS[1], KEYS[2], KEYS[3]
 local rule, version, data, member = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local keep, evict = tonumber(ARGV[5]), ARGV[6]
+local keep, evict, ttl = tonumber(ARGV[5]), ARGV[6], ARGV[8]
 
 local function parts(v)
   local t, s = string.match(v, '^(-?%d+):(-?%d+)$')
@@ -127,20 +46,31 @@ local function newer(a, b)
   return at > bt or (at == bt and as > bs)
 end
 
+local function keep_for(name)
+  if ttl == '' then
+    redis.call('PERSIST', name)
+  else
+    redis.call('PEXPIRE', name, ttl)
+  end
+end
+
 local stored = redis.call('HMGET', key, 'v', 'd')
 if stored[1] and (rule == 'first' or not newer(version, stored[1])) then
   return stored
 end
 redis.call('HSET', key, 'v', version, 'd', data)
+keep_for(key)
 if latest ~= '' then
   local old = redis.call('HGET', latest, 'v')
   if not old or newer(version, old) then
     redis.call('HSET', latest, 'v', version, 'd', data)
   end
+  keep_for(latest)
 end
 if index ~= '' then
   local t = parts(version)
   redis.call('ZADD', index, t, ARGV[7] == '1' and member or data)
+  keep_for(index)
   local surplus = redis.call('ZCARD', index) - keep
   if surplus > 0 then
     local gone = redis.call('ZPOPMIN', index, surplus)
@@ -170,8 +100,9 @@ PASSING_WORDS = ("MISCONF ", "BUSY ", "NOREPLICAS ")
 class RedisStore:
     """The store on a real Redis (one node: a write's keys lie in several slots)."""
 
-    def __init__(self, client: redis.Redis) -> None:
-        # Any: redis-py's return types are unions over its protocols and modes.
+    def __init__(self, client: redis.Redis, *, trail: float = TRAIL_S) -> None:
+        self.trail = trail
+        # redis-py's return types are unions over its protocols and modes.
         self._client: Any = client
         # Scripts live as long as the server does. One of its own tells each store that the server
         # is still the same.
@@ -181,10 +112,9 @@ class RedisStore:
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
         """Apply in one pipeline.
 
-        Raises `RetryableError` when Redis is away, still loading, or cannot write now.
-
-        Raises `StoreRestartedError` once Redis has started anew, and from then on: whoever goes on
-        takes a new store.
+        Raise `RetryableError` when Redis is away, still loading, or cannot write now, and
+        `StoreRestartedError` once Redis has started anew, and from then on: whoever goes on takes
+        a new store.
         """
         if not writes:
             return []
@@ -206,16 +136,16 @@ class RedisStore:
         return list(pipeline.execute(raise_on_error=False))
 
     def get(self, key: str) -> Stored | None:
-        """The value of a key."""
+        """Return the value of a key."""
         version, data = self._client.hmget(key, ["v", "d"])
         return None if version is None else Stored(*parse_version(version.decode()), data)
 
     def newest(self, index: str, count: int) -> list[bytes]:
-        """The `count` newest members."""
+        """Return the `count` newest members."""
         return list(self._client.zrevrange(index, 0, count - 1))
 
     def check(self) -> None:
-        """Ask whether the script is still known.
+        """Raise `StoreRestartedError` unless the script is still known.
 
         Before the first batch there is nothing to forget.
         """
@@ -246,6 +176,7 @@ def _call(write: Write) -> tuple[Any, ...]:
             index.keep,
             index.evict,
             "1" if named else "0",
+            "" if write.ttl_ms is None else write.ttl_ms,
         ),
     )
 
@@ -256,56 +187,3 @@ def _stored(answer: Any) -> Stored | None:
     if answer is None:
         return None
     return Stored(*parse_version(answer[0].decode()), answer[1])
-
-
-class MemoryStore:
-    """The same rules in a dict, for tests and examples.
-
-    Held equal to Redis by one conformance suite.
-    """
-
-    def __init__(self) -> None:
-        self.values: dict[str, Stored] = {}
-        self.indexes: dict[str, dict[bytes, int]] = {}
-
-    def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in order."""
-        return [self._apply(write) for write in writes]
-
-    def _apply(self, write: Write) -> Stored | None:
-        value = Stored(write.event_time, write.sequence, write.data)
-        old = self.values.get(write.key)
-        if old is not None and (write.rule is Rule.FIRST or not _newer(value, old)):
-            return old
-        self.values[write.key] = value
-        latest = self.values.get(write.latest)
-        if write.latest and (latest is None or _newer(value, latest)):
-            self.values[write.latest] = value
-        if write.index is not None:
-            self._enter(write.index, value)
-        return None
-
-    def _enter(self, index: Index, value: Stored) -> None:
-        members = self.indexes.setdefault(index.key, {})
-        members[value.data if index.member is None else index.member.encode()] = value.event_time
-        while len(members) > index.keep:
-            oldest = min(members, key=lambda member: (members[member], member))
-            del members[oldest]
-            if index.evict:
-                self.values.pop(index.evict + oldest.decode(), None)
-
-    def check(self) -> None:
-        """It lives as long as whoever asks."""
-
-    def get(self, key: str) -> Stored | None:
-        """The value of a key."""
-        return self.values.get(key)
-
-    def newest(self, index: str, count: int) -> list[bytes]:
-        """The `count` newest members."""
-        members = self.indexes.get(index, {})
-        return sorted(members, key=lambda member: (members[member], member), reverse=True)[:count]
-
-
-def _newer(a: Stored, b: Stored) -> bool:
-    return (a.event_time, a.sequence) > (b.event_time, b.sequence)

@@ -1,0 +1,162 @@
+"""Make a product's state in memory anew from a topic, when partitions are assigned.
+
+A client of its own, in no group, reads from the beginning (or from an age) to where the topic ended
+when it began. The loop advances it in small steps and serves its group between them, so a
+rebuilding may take as long as it takes; when partitions come or go meanwhile it begins again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from config.errors import RetryableError, UserError
+from ingestion.wire.codec import Codec, UnreadableError
+from serving.consumers.ledger import Place
+from serving.consumers.product import Incoming, Product, Rebuild
+
+log = structlog.get_logger(__name__)
+STEP = 500
+_ANSWER_S = 5.0
+
+
+class Rebuilding:
+    """One product's rebuilding, in the loop's thread.
+
+    `due`: it has to advance before records may be handled. `told`: how far it is, for a person.
+    """
+
+    def __init__(
+        self,
+        product: Product,
+        codec: Codec,
+        reader: Callable[[], Consumer] | None,
+        now: Callable[[], float],
+    ) -> None:
+        self._product, self._codec, self._new, self._now = product, codec, reader, now
+        self._reader: Consumer | None = None
+        self._ends: dict[int, int] = {}  # of the partitions that were not read to their end yet
+        self._begun = False
+        self._read = self._whole = 0
+        self._unreadable = 0
+        self.due = False
+
+    def restart(self) -> None:
+        """Begin again: other partitions are ours."""
+        self.due = self._product.rebuild is not None
+        self._begun = False
+
+    @property
+    def told(self) -> str:
+        """How far it is."""
+        topic = "" if self._product.rebuild is None else self._product.rebuild.topic
+        if not self._begun:
+            return f"state is about to be rebuilt from {topic}"
+        share = self._read / self._whole if self._whole else 1.0
+        return f"state is rebuilt from {topic}: {self._read} of {self._whole} records, {share:.0%}"
+
+    def advance(self, owned: Iterable[Place], seconds: float) -> None:
+        """Read a step, waiting `seconds` at most for its first record.
+
+        Raise RetryableError when Kafka does not answer; then the next call goes on.
+        """
+        declared = self._product.rebuild
+        if declared is None:
+            self.due = False
+            return
+        try:
+            if not self._begun:
+                self._begin(declared, {number for _, number in owned})
+            if self._ends:
+                self._step(declared.topic, seconds)
+        except KafkaException as error:
+            raise RetryableError(f"{declared.topic} cannot be read: {error}") from error
+        if not self._ends:
+            self._end(declared)
+
+    def close(self) -> None:
+        """Let go of the client."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _begin(self, declared: Rebuild, numbers: set[int]) -> None:
+        if self._reader is None:
+            if self._new is None:
+                raise UserError(f"{self._product.name} has nothing to read {declared.topic} with")
+            self._reader = self._new()
+        reader = self._reader
+        found = reader.list_topics(declared.topic, timeout=_ANSWER_S).topics[declared.topic]
+        if found.error is not None or not found.partitions:
+            raise RetryableError(f"there is no topic {declared.topic}: millrace topics apply")
+        chosen = sorted(found.partitions if declared.everything else numbers & {*found.partitions})
+        starts, self._ends, self._whole = [], {}, 0
+        for place in self._starts(reader, declared, chosen):
+            low, high = reader.get_watermark_offsets(place, timeout=_ANSWER_S)
+            first = low if place.offset == OFFSET_BEGINNING else max(low, place.offset)
+            if 0 <= first < high and place.offset != -1:
+                starts.append(TopicPartition(place.topic, place.partition, first))
+                self._ends[place.partition] = high
+                self._whole += high - first
+        reader.assign(starts)
+        self._product.clear_state()
+        self._begun, self._read, self._unreadable = True, 0, 0
+        log.info("rebuilding", topic=declared.topic, partitions=chosen, records=self._whole)
+
+    def _starts(
+        self, reader: Consumer, declared: Rebuild, chosen: list[int]
+    ) -> list[TopicPartition]:
+        if declared.age_ms is None:
+            return [TopicPartition(declared.topic, one, OFFSET_BEGINNING) for one in chosen]
+        since = int(self._now() * 1000) - declared.age_ms
+        asked = [TopicPartition(declared.topic, one, since) for one in chosen]
+        # A partition without so new a record is answered with its end, -1.
+        return list(reader.offsets_for_times(asked, timeout=_ANSWER_S)) if asked else []
+
+    def _step(self, topic: str, seconds: float) -> None:
+        reader = self._reader
+        if reader is None:
+            return
+        messages = reader.consume(1, seconds)
+        messages += reader.consume(STEP - 1, 0) if messages else []
+        for message in messages:
+            error, number = message.error(), message.partition()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:
+                    self._ends.pop(number, None)
+                elif error.fatal():
+                    raise KafkaException(error)
+                continue
+            if number not in self._ends or message.offset() >= self._ends[number]:
+                self._ends.pop(number, None)
+                continue
+            self._take(message, topic)
+            self._read += 1
+            if message.offset() + 1 >= self._ends[number]:
+                del self._ends[number]
+
+    def _take(self, message: Message, topic: str) -> None:
+        key, value = message.key(), message.value()
+        try:
+            decoded = self._codec.decoded(topic, value)
+        except UnreadableError:
+            self._unreadable += 1  # whoever handled it first has put it aside
+            return
+        stamp, offset = message.timestamp()[1], message.offset()
+        where = (stamp, offset, topic, message.partition(), decoded.name)
+        self._product.restore_state(Incoming(decoded.record, *where, key, value))
+
+    def _end(self, declared: Rebuild) -> None:
+        self.due = False
+        if self._reader is not None:
+            self._reader.assign([])
+        log.info("rebuilt", topic=declared.topic, records=self._read, unreadable=self._unreadable)
