@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -142,18 +143,23 @@ def test_poison_among_features_is_quarantined_and_scoring_goes_on(
     until("offsets are committed", lambda: caught_up(configured, CONSUMER_GROUP, "fraud-features"))
 
 
-def test_a_new_model_is_taken_up_without_a_restart(api: httpx.Client, harness: Stack) -> None:
+def test_a_model_is_taken_up_and_withdrawn_without_a_restart(
+    api: httpx.Client, harness: Stack
+) -> None:
     before, process = ask(api, pay("serving-model-1")).json(), harness.info("consumer-fraud").pid
-    harness.cli("train", "fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "11")
-    version = harness.layout.current_model("fraud").read_text().strip()
-    assert version != before["model_version"]
+    options = ("--days", "24", "--customers", "60", "--seed", "11", "--json")
+    version = json.loads(harness.cli("train", "fraud", "--simulate", *options))["version"]
     numbers = iter(range(1000))
 
     def scored_by() -> str:
         decided: dict[str, str] = ask(api, pay(f"serving-model-2-{next(numbers)}")).json()
         return decided["model_version"]
 
+    assert version != scored_by() == before["model_version"]
+    harness.cli("model", "promote", "fraud", "latest")
     until("the new model scores", lambda: scored_by() == version)
+    harness.cli("model", "rollback", "fraud")
+    until("the old model scores again", lambda: scored_by() == before["model_version"])
     assert harness.info("consumer-fraud").pid == process
     assert ask(api, pay("serving-model-1")).json() == before
 
