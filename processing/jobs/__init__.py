@@ -1,1 +1,1 @@
-"""Job files: each is its topology and nothing else, run with `flink run -py`."""
+"""Job files: each is its topology and nothing else, submitted by processing/submission.py."""

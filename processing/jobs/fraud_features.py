@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL
-from processing.session import session
 from processing.tables import columns, literal, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
@@ -107,7 +106,3 @@ def topology(environment: TableEnvironment) -> StatementSet:
         "INSERT INTO quarantine " + " UNION ALL ".join(unreadable(topic, JOB) for topic in SOURCES)
     )
     return statements
-
-
-if __name__ == "__main__":
-    topology(session(JOB)).execute()

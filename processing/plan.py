@@ -1,0 +1,95 @@
+"""Names for a job's operators that stay when the job grows.
+
+Flink finds an operator's state in a savepoint by the operator's uid. Left to itself it numbers the
+operators as it meets them, so one more INSERT gives every one after it another number, and the
+restored job finds no offsets. `named` gives each node of a compiled plan a uid that follows from
+what the node is, not from where it stands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+UID_FORMAT = "table.exec.uid.format"
+_SOURCE, _SINK = "stream-exec-table-source-scan", "stream-exec-sink"
+_FUNCTION = "stream-exec-process-table-function"
+# Where a node stands, how it is printed, and options of the session: they change without the
+# meaning of its state.
+_INCIDENTAL = frozenset({"id", "description", "configuration", "inputProperties"})
+_DIGITS = 12
+
+Plan = dict[str, Any]
+Node = dict[str, Any]
+
+
+def named(plan: Plan) -> Plan:
+    """Return a compiled plan (CompiledPlan's JSON) whose nodes carry uids that stay.
+
+    A table that is read is `source/<table>`, one that is written `sink/<table>`, a call of a
+    process table function what its `uid` argument says. Any other node, for instance a window's
+    aggregate, is `<kind>/<digest>` of what it computes from those: its state is found again as long
+    as its query is the same, whatever else the job does. Flink adds the name of the
+    transformation, as a node may become several. Nodes are numbered from 1.
+
+    Raises ValueError for a call of a process table function without `uid`.
+    """
+    nodes = {node["id"]: node for node in plan["nodes"]}
+    names = _names(nodes, plan["edges"])
+    # Flink numbers on from one job of a client to the next, and prints the numbers.
+    numbers = {old: number for number, old in enumerate(nodes, 1)}
+    edges = [
+        {**edge, "source": numbers[edge["source"]], "target": numbers[edge["target"]]}
+        for edge in plan["edges"]
+    ]
+    named_nodes = [
+        {**_with_uid(node, names[old]), "id": numbers[old]} for old, node in nodes.items()
+    ]
+    return {**plan, "nodes": named_nodes, "edges": edges}
+
+
+def _names(nodes: dict[int, Node], edges: list[dict[str, Any]]) -> dict[int, str]:
+    inputs: dict[int, list[int]] = {node: [] for node in nodes}
+    for edge in edges:
+        inputs[edge["target"]].append(edge["source"])
+    wanted: dict[int, str] = {}
+
+    def name(at: int) -> str:
+        if at not in wanted:
+            wanted[at] = _name(nodes[at], [name(one) for one in inputs[at]])
+        return wanted[at]
+
+    names, seen = {}, Counter[str]()
+    for at in nodes:
+        seen[name(at)] += 1
+        again = seen[name(at)]
+        names[at] = name(at) if again == 1 else f"{name(at)}#{again}"
+    return names
+
+
+def _name(node: Node, inputs: list[str]) -> str:
+    kind = node["type"].rpartition("_")[0]
+    if kind == _SOURCE:
+        return f"source/{_table(node['scanTableSource'])}"
+    if kind == _SINK:
+        return f"sink/{_table(node['dynamicTableSink'])}"
+    if kind == _FUNCTION:
+        if not node.get("uid"):
+            raise ValueError(f"a process table function needs a uid: {node.get('description')}")
+        return str(node["uid"])
+    meaning = {key: value for key, value in node.items() if key not in _INCIDENTAL}
+    text = json.dumps([meaning, inputs], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return f"{kind.removeprefix('stream-exec-')}/{digest}"
+
+
+def _table(spec: dict[str, Any]) -> str:
+    """`` `catalog`.`database`.`name` `` → name."""
+    return str(spec["table"]["identifier"]).rpartition("`.`")[2].rstrip("`")
+
+
+def _with_uid(node: Node, name: str) -> Node:
+    uid = {UID_FORMAT: f"{name}/<transformation>"}
+    return {**node, "configuration": {**node.get("configuration", {}), **uid}}
