@@ -16,9 +16,9 @@ from typing import Any
 UID_FORMAT = "table.exec.uid.format"
 _SOURCE, _SINK = "stream-exec-table-source-scan", "stream-exec-sink"
 _FUNCTION = "stream-exec-process-table-function"
-# Where a node stands, how it is printed, and options of the session: they change without the
-# meaning of its state.
-_INCIDENTAL = frozenset({"id", "description", "configuration", "inputProperties"})
+# Where a node stands, how it is printed, options of the session and for how long state is kept:
+# they change without the meaning of the state.
+_INCIDENTAL = frozenset({"id", "description", "configuration", "inputProperties", "state"})
 _DIGITS = 12
 
 Plan = dict[str, Any]

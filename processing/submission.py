@@ -62,7 +62,7 @@ def main(request: Path, answers: Path) -> None:
         for job in json.loads(request.read_text(encoding="utf-8")):
             try:
                 answer = {"name": job["name"], "id": submit(job, cluster)}
-            except Exception:  # noqa: BLE001 - whatever it is, the next job has nothing to do with it
+            except Exception:
                 answer = {"name": job["name"], "error": traceback.format_exc()}
             told.write(json.dumps(answer) + "\n")
             told.flush()

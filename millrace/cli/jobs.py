@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from config.settings import Settings, settings
-from millrace.flink import jobs
+from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
+from millrace.flink.submission import Wanted
 from millrace.options import AsJson
 
 app = typer.Typer(help="Flink jobs: submit, stop with a savepoint, list.", no_args_is_help=True)
@@ -27,6 +28,10 @@ def submit(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="begin without state, whatever there is")
     ] = False,
+    drops_state: Annotated[
+        bool,
+        typer.Option("--drop-state", help="leave behind the state of what the job no longer has"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit a job; it resumes from its newest checkpoint or savepoint when it has one."""
@@ -34,7 +39,7 @@ def submit(
     jobs.declared(loaded, name)
     with jobs.exclusive(loaded, name):
         resume = None if fresh else _resume(loaded, name, from_savepoint)
-        job_id = jobs.submit(loaded, name, resume)
+        job_id = submission.submit(loaded, Wanted(name, resume, drops_state))
     if as_json:
         typer.echo(
             json.dumps(
@@ -46,7 +51,7 @@ def submit(
 
 
 def _resume(loaded: Settings, name: str, wanted: str) -> Path | None:
-    return jobs.latest(loaded, name) if wanted == "latest" else Path(wanted).resolve()
+    return lineage.latest(loaded, name) if wanted == "latest" else Path(wanted).resolve()
 
 
 @app.command(epilog="Example: millrace jobs stop fraud_features")

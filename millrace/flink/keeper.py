@@ -11,11 +11,14 @@ import json
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import structlog
 from prometheus_client import (
@@ -31,8 +34,9 @@ from config.logging import configure
 from config.products import running_jobs
 from config.settings import Settings, settings
 from millrace.errors import told
-from millrace.flink import jobs
+from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
+from millrace.flink.submission import Wanted
 
 POLL_S = 0.5
 LONGEST_BACKOFF_S = 60.0
@@ -47,6 +51,7 @@ class Kept:
     problem: str | None = "not looked at yet"
     failures: int = 0
     not_before: float = 0.0
+    submitting: bool = False
 
 
 class Metrics:
@@ -75,7 +80,7 @@ class Metrics:
 
 
 class Keeper:
-    """Looks at the cluster and submits what is missing."""
+    """Look at the cluster and submit what is missing, all that is missing by one client."""
 
     def __init__(self, loaded: Settings, names: tuple[str, ...]) -> None:
         self._settings = loaded
@@ -84,58 +89,79 @@ class Keeper:
         self._stop = threading.Event()
 
     def run(self) -> None:
-        """Until `stop`."""
-        with ThreadPoolExecutor(max_workers=max(1, len(self.kept))) as pool:
+        """Look until `stop`, also while a client submits."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            client: Future[None] | None = None
             while not self._stop.is_set():
-                list(pool.map(self.ensure, self.kept))
+                if client is not None and client.done():
+                    client.result()  # raises what nobody expected
+                    client = None
+                missing = self.look()
+                if missing and client is None:
+                    client = pool.submit(self.submit, missing)
                 self._stop.wait(POLL_S)
 
     def stop(self) -> None:
         """End `run` after the pass it is in."""
         self._stop.set()
 
-    def ensure(self, job: Kept) -> None:
-        """One look at one job."""
+    def look(self) -> list[Kept]:
+        """Update what is known of every job; return those to be submitted now."""
         try:
-            if jobs.stopped_on_purpose(self._settings, job.name):
-                job.problem = None
-                return
-            state = self._state(job.name)
-            job.problem = None if state is None else state
-            if state == "missing" and time.monotonic() >= job.not_before:
-                self._submit(job)
-        except (RetryableError, OSError) as error:
-            job.problem = told(error)
+            overview = cluster.overview(self._settings)
+        except RetryableError as error:
+            for job in self.kept:
+                job.problem = told(error)
+            return []
+        return [job for job in self.kept if self._misses(job, overview)]
 
-    def _state(self, name: str) -> str | None:
-        """Return None if every task runs, "missing" if no such job lives, else its state."""
-        newest = next(
-            (one for one in cluster.overview(self._settings) if one["name"] == name), None
-        )
-        if newest is None or newest["state"] not in cluster.LIVING:
-            return "missing"
-        tasks = newest["tasks"]
-        if (
-            newest["state"] == "RUNNING"
-            and tasks["total"] > 0
-            and tasks["running"] == tasks["total"]
-        ):
-            return None
-        return f"{newest['state']}, {tasks['running']} of {tasks['total']} tasks run"
+    def _misses(self, job: Kept, overview: list[dict[str, Any]]) -> bool:
+        """Update what is known of a job; tell whether it should be submitted now."""
+        if jobs.stopped_on_purpose(self._settings, job.name):
+            job.problem = None
+            return False
+        state = _state(job.name, overview)
+        due = state == "missing" and time.monotonic() >= job.not_before
+        if state != "missing" or not (job.failures or job.submitting):
+            job.problem = state
+        return due and not job.submitting
 
-    def _submit(self, job: Kept) -> None:
+    def submit(self, missing: list[Kept]) -> None:
+        """Submit jobs that are missing, each from its newest checkpoint or savepoint."""
+        for job in missing:
+            job.submitting, job.problem = True, "being submitted"
         try:
-            with jobs.exclusive(self._settings, job.name):
-                # A person may have submitted or stopped it while this waited for the lock.
-                stopped = jobs.stopped_on_purpose(self._settings, job.name)
-                if stopped or jobs.living(self._settings, job.name) is not None:
-                    return
-                resume = jobs.latest(self._settings, job.name)
-                job.problem = "being submitted"
-                job_id = jobs.submit(self._settings, job.name, resume)
-        except (UserError, OSError) as error:
-            self._failed(job, told(error))
-            return
+            with ExitStack() as locks:
+                for job in sorted(missing, key=lambda one: one.name):
+                    locks.enter_context(jobs.exclusive(self._settings, job.name))
+                self._submit({job.name: job for job in missing})
+        except RetryableError as error:
+            for job in missing:
+                job.problem = told(error)
+        except OSError as error:
+            for job in missing:
+                self._failed(job, told(error))
+        finally:
+            for job in missing:
+                job.submitting = False
+
+    def _submit(self, missing: dict[str, Kept]) -> None:
+        # A person may have submitted or stopped one while this waited for the lock.
+        wanted = [
+            Wanted(name, lineage.latest(self._settings, name))
+            for name in missing
+            if not jobs.stopped_on_purpose(self._settings, name)
+            and jobs.living(self._settings, name) is None
+        ]
+        outcomes = submission.submit_all(self._settings, wanted)
+        for one in wanted:
+            outcome = outcomes[one.name]
+            if isinstance(outcome, UserError):
+                self._failed(missing[one.name], told(outcome))
+            else:
+                self._accepted(missing[one.name], outcome, one.resume)
+
+    def _accepted(self, job: Kept, job_id: str, resume: Path | None) -> None:
         self._metrics.submissions.labels(job=job.name).inc()
         job.failures = 0
         # A job that fails right after it was accepted must not be submitted in a tight circle.
@@ -159,6 +185,17 @@ class Keeper:
         for job in self.kept:
             self._metrics.not_running.labels(job=job.name).set(job.problem is not None)
         return generate_latest(self._metrics.registry)
+
+
+def _state(name: str, overview: list[dict[str, Any]]) -> str | None:
+    """None when every task runs, "missing" when no job of that name lives, else what it does."""
+    newest = next((one for one in overview if one["name"] == name), None)
+    if newest is None or newest["state"] not in cluster.LIVING:
+        return "missing"
+    tasks = newest["tasks"]
+    if newest["state"] == "RUNNING" and 0 < tasks["total"] == tasks["running"]:
+        return None
+    return f"{newest['state']}, {tasks['running']} of {tasks['total']} tasks run"
 
 
 def serve(keeper: Keeper, host: str, port: int) -> ThreadingHTTPServer:

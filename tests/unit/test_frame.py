@@ -25,8 +25,9 @@ from config.topics import topics
 from domain.features.registry import tables
 from ingestion import schema
 from ingestion.kafka.quarantine import TOPIC as QUARANTINE
-from millrace.flink import jobs, outside
+from millrace.flink import jobs, lineage, outside, submission
 from millrace.flink.keeper import of_products
+from millrace.flink.submission import Wanted
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 from millrace.stack.processes import processes, selected
@@ -197,7 +198,8 @@ class TestAProductOutside:
         assert {"toys_sold", "toys_returned"} <= {kept.name for kept in of_products(local).kept}
         job = jobs.declared(local, "toys_sold")
         assert (job.root, job.file) == (toys, toys / "toys" / "toys_sold.py")
-        assert jobs.command(local, "toys_sold", None)[-1] == str(job.file)
+        asked = submission.job(local, Wanted("toys_sold"), lineage.Line("f" * 32, None))
+        assert asked["module"] == "toys.toys_sold"
         given = outside.environment(local)
         assert given["PYTHONPATH"] == f"{ROOT}:{toys}"
         assert given["MILLRACE_PRODUCTS_PATH"] == str(toys)

@@ -37,6 +37,7 @@ ROCKSDB_FRACTION = 0.4
 LEAST_WORKING = 128  # MiB of heap and RocksDB together
 KEPT_LIBS = 5
 
+QUIET = "rootLogger.level = ERROR"
 LOG4J = """\
 monitorInterval = 30
 rootLogger.level = INFO
@@ -255,8 +256,9 @@ def prepare(settings: Settings, name: str) -> None:
     layout = Layout.of(settings)
     conf = layout.flink_conf
     write(conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))
-    for log4j in ("log4j-console.properties", "log4j-cli.properties"):
-        write(conf / log4j, LOG4J)
+    write(conf / "log4j-console.properties", LOG4J)
+    # A client's planner tells hundreds of lines about types that it does not use.
+    write(conf / "log4j-cli.properties", LOG4J.replace("rootLogger.level = INFO", QUIET))
     clear_temporary(layout, name)
     for folder in (layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)

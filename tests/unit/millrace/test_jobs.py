@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from config import products
 from config.errors import RetryableError, UserError
 from config.files import write
 from config.settings import Settings
-from millrace.flink import jobs
+from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
 from millrace.flink.keeper import Keeper, Kept, serve
+from millrace.flink.submission import Wanted
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 
@@ -34,29 +36,58 @@ def _complete(folder: Path, age: float) -> Path:
 
 def test_the_newest_complete_checkpoint_or_savepoint_is_resumed(local: Settings) -> None:
     layout = Layout.of(local)
-    assert jobs.latest(local, "j") is None
+    assert lineage.latest(local, "j") is None
     _complete(layout.checkpoints / "j" / "one" / "chk-9", age=30)
     savepoint = _complete(layout.savepoints / "j" / "savepoint-1", age=20)
-    assert jobs.latest(local, "j") == savepoint
+    assert lineage.latest(local, "j") == savepoint
     checkpoint = _complete(layout.checkpoints / "j" / "two" / "chk-1", age=10)
     (layout.checkpoints / "j" / "two" / "chk-2").mkdir()
     _complete(layout.checkpoints / "other" / "one" / "chk-1", age=0)
-    assert jobs.latest(local, "j") == checkpoint
+    assert lineage.latest(local, "j") == checkpoint
+
+
+def test_a_rollback_stays_on_its_line(local: Settings) -> None:
+    layout = Layout.of(local)
+    old = _complete(layout.savepoints / "j" / "savepoint-aaaaaa-1", age=90)
+    _complete(layout.checkpoints / "j" / ("a" * 32) / "chk-9", age=0)
+    line = lineage.begin(local, "j", old)
+    assert lineage.latest(local, "j") == old, "it has made nothing yet: the JobManager died"
+    own = _complete(layout.checkpoints / "j" / line.job_id / "chk-1", age=50)
+    assert lineage.latest(local, "j") == own, "not the newer one of the line that was left"
+    savepoint = _complete(layout.savepoints / "j" / f"savepoint-{line.job_id[:6]}-2", age=40)
+    assert lineage.latest(local, "j") == savepoint
+    assert lineage.latest(local, "other") is None
+
+
+def test_a_job_begun_without_state_stays_without(local: Settings) -> None:
+    _complete(Layout.of(local).checkpoints / "j" / ("a" * 32) / "chk-9", age=0)
+    lineage.begin(local, "j", None)
+    assert lineage.latest(local, "j") is None
+
+
+def test_a_refused_submission_is_no_line(local: Settings) -> None:
+    first = lineage.begin(local, "j", None)
+    lineage.begin(local, "j", Layout.of(local).savepoints / "j" / "savepoint-1")
+    lineage.put_back(local, "j", first)
+    assert lineage.current(local, "j") == first
+    lineage.put_back(local, "j", None)
+    assert lineage.current(local, "j") is None
 
 
 def test_checkpoints_are_claimed_and_savepoints_are_not(local: Settings) -> None:
-    layout = Layout.of(local)
-    claimed = jobs.command(
-        local, "fraud_features", layout.checkpoints / "fraud_features" / "a" / "chk-1"
-    )
-    kept = jobs.command(
-        local, "fraud_features", layout.savepoints / "fraud_features" / "savepoint-1"
-    )
-    fresh = jobs.command(local, "fraud_features", None)
-    assert claimed[claimed.index("--claimMode") + 1] == "CLAIM"
-    assert kept[kept.index("--claimMode") + 1] == "NO_CLAIM"
-    assert "--fromSavepoint" not in fresh
-    assert fresh[-1].endswith("processing/jobs/fraud_features.py")
+    layout, line = Layout.of(local), lineage.Line("f" * 32, None)
+    mode, path = "execution.state-recovery.claim-mode", "execution.state-recovery.path"
+
+    def options(resume: Path | None) -> Any:
+        return submission.job(local, Wanted("fraud_features", resume), line)["options"]
+
+    chk = layout.checkpoints / "fraud_features" / "a" / "chk-1"
+    assert options(chk)[mode] == "CLAIM"
+    kept = options(layout.savepoints / "fraud_features" / "savepoint-1")
+    assert (kept[mode], kept[path][-11:]) == ("NO_CLAIM", "savepoint-1")
+    assert path not in options(None)
+    assert options(None)["$internal.pipeline.job-id"] == "f" * 32
+    assert options(None)["execution.checkpointing.dir"].endswith("/checkpoints/fraud_features")
 
 
 @pytest.mark.parametrize("name", ["nothing", "../jobs/fraud_features", "", "__init__"])
@@ -88,18 +119,31 @@ def _keeper(
 ) -> tuple[Keeper, list[Any]]:
     submitted: list[Any] = []
 
-    def submit(_settings: Settings, job: str, resume: Path | None) -> str:
-        submitted.append((job, resume))
-        return "f" * 32
+    def submit(_settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+        submitted.extend((one.name, one.resume) for one in wanted)
+        return {one.name: "f" * 32 for one in wanted}
 
     monkeypatch.setattr(cluster, "overview", lambda _settings: found)
-    monkeypatch.setattr(jobs, "submit", submit)
+    monkeypatch.setattr(submission, "submit_all", submit)
     return Keeper(local, ("j",)), submitted
+
+
+def _pass(keeper: Keeper) -> None:
+    """One look, and what follows from it."""
+    if missing := keeper.look():
+        keeper.submit(missing)
+
+
+def _refusing(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+    def refuse(_settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+        return {one.name: UserError(why) for one in wanted}
+
+    monkeypatch.setattr(submission, "submit_all", refuse)
 
 
 def test_a_running_job_is_left_alone(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper, submitted = _keeper(local, monkeypatch, _overview("RUNNING"))
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert (submitted, keeper.health()) == ([], {})
 
 
@@ -107,7 +151,7 @@ def test_a_job_that_restarts_is_unhealthy_but_not_submitted(
     local: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper, submitted = _keeper(local, monkeypatch, _overview("RESTARTING", 0))
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert (submitted, keeper.health()) == ([], {"j": "RESTARTING, 0 of 2 tasks run"})
 
 
@@ -117,8 +161,8 @@ def test_a_job_that_is_gone_is_resumed(
 ) -> None:
     checkpoint = _complete(Layout.of(local).checkpoints / "j" / "one" / "chk-9", age=0)
     keeper, submitted = _keeper(local, monkeypatch, found)
-    keeper.ensure(keeper.kept[0])
-    keeper.ensure(keeper.kept[0])  # accepted just now: it is given time to appear
+    _pass(keeper)
+    _pass(keeper)  # accepted just now: it is given time to appear
     assert submitted == [("j", checkpoint)]
 
 
@@ -127,7 +171,7 @@ def test_a_job_stopped_on_purpose_stays_stopped(
 ) -> None:
     write(Layout.of(local).jobs / "j.stopped", "")
     keeper, submitted = _keeper(local, monkeypatch, [])
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert (submitted, keeper.health()) == ([], {})
 
 
@@ -136,16 +180,13 @@ def test_a_refused_job_is_told_and_tried_later(
 ) -> None:
     keeper, _ = _keeper(local, monkeypatch, [])
 
-    def refuse(*_arguments: object) -> str:
-        raise UserError("flink run refused j: no such column")
-
-    monkeypatch.setattr(jobs, "submit", refuse)
+    _refusing(monkeypatch, "flink run refused j: no such column")
     kept = keeper.kept[0]
-    keeper.ensure(kept)
+    _pass(keeper)
     assert kept.problem == "flink run refused j: no such column (tried 1 times)"
     assert kept.not_before > 0
     before = kept.failures
-    keeper.ensure(kept)
+    _pass(keeper)
     assert kept.failures == before
 
 
@@ -157,25 +198,78 @@ def test_a_file_that_fails_is_a_failed_submission(
     def full(*_arguments: object) -> str:
         raise OSError(28, "No space left on device", "/state/flink/conf/config.yaml")
 
-    monkeypatch.setattr(jobs, "submit", full)
-    keeper.ensure(keeper.kept[0])
+    monkeypatch.setattr(submission, "submit_all", full)
+    _pass(keeper)
     assert keeper.health() == {
         "j": "/state/flink/conf/config.yaml: No space left on device (tried 1 times)"
     }
     assert keeper.kept[0].not_before > 0
 
 
-def test_a_submission_that_takes_too_long_is_refused_in_one_line(
-    local: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def slow(*arguments: object, **options: Any) -> None:
-        raise subprocess.TimeoutExpired("flink run", options["timeout"])
+@pytest.fixture
+def client(local: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A client that answers what a test says, by job; "asked" is what it was asked."""
+    answers: dict[str, Any] = {}
 
+    def run(line: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        asked = json.loads(Path(line[-2]).read_text())
+        answers["asked"] = asked
+        told = [
+            {"name": one["name"]} | answers[one["name"]] for one in asked if one["name"] in answers
+        ]
+        Path(line[-1]).write_text("".join(json.dumps(one) + "\n" for one in told))
+        return subprocess.CompletedProcess(line, 0, "", "killed\n")
+
+    Layout.of(local).jobs.mkdir(parents=True)
     monkeypatch.setattr(cluster, "overview", lambda _settings: [])
     monkeypatch.setattr(flink, "prepare", lambda *_: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(
+        jobs,
+        "declared",
+        lambda _settings, name: products.Job(name, f"jobs.{name}", local.state_dir),
+    )
+    return answers
+
+
+def test_one_client_submits_all_and_one_that_is_refused_hinders_none(
+    local: Settings, client: dict[str, Any]
+) -> None:
+    before = lineage.begin(local, "b", None)
+    client |= {"a": {"id": "1" * 32}, "b": {"error": "x\nCaused by: no table\n"}}
+    client |= {"c": {"id": "3" * 32}}
+    write(Layout.of(local).jobs / "c.stopped", "")
+    nowhere = Wanted("e", Path("/nowhere"))
+    outcomes = submission.submit_all(local, [nowhere, *map(Wanted, ("a", "b", "c", "d"))])
+    assert [one["name"] for one in client["asked"]] == ["a", "b", "c", "d"]
+    assert (outcomes["a"], outcomes["c"]) == ("1" * 32, "3" * 32)
+    assert str(outcomes["b"]) == "Flink refused b: Caused by: no table"
+    assert str(outcomes["d"]) == "the client ended before d: killed"
+    assert "holds no _metadata" in str(outcomes["e"])
+    assert lineage.current(local, "b") == before, "it never began"
+    assert lineage.current(local, "d") is not None, "nobody knows"
+    assert not jobs.stopped_on_purpose(local, "c")
+
+
+def test_a_submission_that_takes_too_long_is_refused_in_one_line(
+    local: Settings, client: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_arguments: object, **options: Any) -> None:
+        raise subprocess.TimeoutExpired("client", options["timeout"])
+
     monkeypatch.setattr(subprocess, "run", slow)
-    with pytest.raises(UserError, match="flink run fraud_features has not ended after 180 s"):
-        jobs.submit(local, "fraud_features", None)
+    with pytest.raises(UserError, match="the client ended before j: not within 180 s"):
+        submission.submit(local, Wanted("j"))
+    assert client == {}
+
+
+def test_a_job_that_runs_is_not_submitted_again(
+    local: Settings, client: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RESTARTING"))
+    with pytest.raises(UserError, match="j runs already"):
+        submission.submit(local, Wanted("j"))
+    assert client == {}
 
 
 def _metrics(keeper: Keeper) -> dict[str, float]:
@@ -194,19 +288,16 @@ def test_the_keeper_counts_what_it_submits(
     names = ("job_submissions_total", "job_submission_failures_total", "job_not_running")
     submissions, failures, not_running = (f'millrace_{name}{{job="j"}}' for name in names)
     assert _metrics(keeper) == {submissions: 0, failures: 0, not_running: 1}
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert _metrics(keeper) == {submissions: 1, failures: 0, not_running: 1}
     monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RUNNING"))
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert _metrics(keeper) == {submissions: 1, failures: 0, not_running: 0}
 
-    def refuse(*_arguments: object) -> str:
-        raise UserError("no")
-
-    monkeypatch.setattr(jobs, "submit", refuse)
+    _refusing(monkeypatch, "no")
     monkeypatch.setattr(cluster, "overview", lambda _settings: [])
     keeper.kept[0].not_before = 0
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert _metrics(keeper) == {submissions: 1, failures: 1, not_running: 1}
 
 
@@ -219,7 +310,7 @@ def test_a_cluster_that_is_away_is_the_problem_told(
         raise RetryableError("JobManager is away")
 
     monkeypatch.setattr(cluster, "overview", away)
-    keeper.ensure(keeper.kept[0])
+    _pass(keeper)
     assert (submitted, keeper.health()) == ([], {"j": "JobManager is away"})
 
 
