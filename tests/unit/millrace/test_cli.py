@@ -21,7 +21,7 @@ from millrace.cli import jobs as cli_jobs
 from millrace.cli import main, stack
 from millrace.cli.main import build
 from millrace.errors import told
-from millrace.flink import jobs
+from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
 from millrace.stack import lifecycle
 
@@ -126,13 +126,13 @@ def submitted(
     del fresh_settings
     resumed: list[Path | None] = []
 
-    def submit(_settings: Settings, _job: str, resume: Path | None) -> str:
-        resumed.append(resume)
+    def submit(_settings: Settings, wanted: submission.Wanted) -> str:
+        resumed.append(wanted.resume)
         return "f00"
 
     monkeypatch.setenv("MILLRACE_STATE_DIR", str(tmp_path))
-    monkeypatch.setattr(jobs, "latest", lambda *_: Path("/state/chk-3"))
-    monkeypatch.setattr(jobs, "submit", submit)
+    monkeypatch.setattr(lineage, "latest", lambda *_: Path("/state/chk-3"))
+    monkeypatch.setattr(submission, "submit", submit)
     return resumed
 
 
