@@ -20,7 +20,7 @@ import orjson
 from benchmarks.load import Outcome, post, run
 from benchmarks.report import keep, show
 from config.settings import settings
-from millrace.stack.secrets import api_keys
+from millrace.stack.environ import api_keys
 
 CUSTOMERS = 5000
 TERMINALS = 10_000

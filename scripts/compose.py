@@ -71,7 +71,7 @@ def _service(process: Process, settings: Settings) -> dict[str, Any]:
     }
     if not process.oneshot:
         service["healthcheck"] = {
-            "test": ["CMD", "python", "-m", "millrace.stack.ready", process.name],
+            "test": ["CMD", "python", "-m", "millrace.stack.probes", process.name],
             "interval": "5s",
             "timeout": "10s",
             "start_period": "90s",

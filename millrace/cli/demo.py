@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from config.settings import settings
+from millrace.options import AsJson
 
 
 def register(app: typer.Typer) -> None:
@@ -19,16 +22,23 @@ def demo(
     seconds: Annotated[float, typer.Option(min=1, help="how long to stream")] = 60,
     rate: Annotated[float, typer.Option(min=1, help="payments a second")] = 500,
     keep: Annotated[bool, typer.Option("--keep", help="leave the stack up afterwards")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """From nothing to scored transactions.
 
-    Start the stack, train, stream simulated payments, show what happens.
+    Start the stack, train, stream simulated payments, show what happens; with --json, then the
+    figures.
     """
     from millrace.demo.show import demo as run
     from millrace.demo.signals import interruptible
 
     interruptible()
     try:
-        run(settings(), Console(), seconds, rate, keep=keep)
+        # Standard output stays the result's.
+        figures = run(settings(), Console(stderr=as_json), seconds, rate, keep=keep)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    if as_json:
+        found = asdict(figures)
+        del found["latest"]
+        typer.echo(json.dumps(found, indent=2))

@@ -67,21 +67,27 @@ def _listed(given: list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def down() -> None:
-    """Stop the stack; its state stays."""
-    lifecycle.down(settings(), typer.echo)
+def down(as_json: AsJson = False) -> None:
+    """Stop the stack; its state stays. With --json, then what `status --json` says."""
+    lifecycle.down(settings(), partial(typer.echo, err=as_json))
+    if as_json:
+        typer.echo(json.dumps(read_status(settings()), indent=2))
 
 
 def restart(
     names: Annotated[list[str], typer.Argument(help="processes of the stack")],
     timeout: Annotated[float, typer.Option(help="seconds until they must be ready")] = 120.0,
+    as_json: AsJson = False,
 ) -> None:
     """Stop processes and start them again, with the code and the settings of now.
 
-    Nothing is lost meanwhile.
+    Nothing is lost meanwhile. With --json, then what `status --json` says.
     """
-    lifecycle.restart(settings(), typer.echo, tuple(names), timeout)
-    _say_waiting(typer.echo, tuple(names))
+    say = partial(typer.echo, err=as_json)
+    lifecycle.restart(settings(), say, tuple(names), timeout)
+    _say_waiting(say, tuple(names))
+    if as_json:
+        typer.echo(json.dumps(read_status(settings()), indent=2))
 
 
 def _say_waiting(say: lifecycle.Say, names: tuple[str, ...]) -> None:
@@ -141,14 +147,19 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Stop the stack and remove all of its state: topics, schemas, Flink's state, Redis, models."""
     folder = settings().state_dir
-    if not folder.exists():
-        typer.echo(f"nothing to remove: {folder} does not exist")
-        return
-    if not yes:
-        typer.confirm(f"Remove everything in {folder}?", abort=True)
-    lifecycle.down(settings(), typer.echo)
-    shutil.rmtree(folder)
-    typer.echo(f"removed {folder}")
+    say = partial(typer.echo, err=as_json)
+    there = folder.exists()
+    if there:
+        if not yes:
+            typer.confirm(f"Remove everything in {folder}?", abort=True, err=as_json)
+        lifecycle.down(settings(), say)
+        shutil.rmtree(folder)
+    say(f"removed {folder}" if there else f"nothing to remove: {folder} does not exist")
+    if as_json:
+        typer.echo(json.dumps({"state_dir": str(folder), "removed": there}))

@@ -25,7 +25,7 @@ from millrace.demo.signals import undisturbed
 from millrace.demo.tally import Figures, Tally
 from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
 from millrace.demo.view import summary, view
-from millrace.stack import lifecycle, secrets
+from millrace.stack import environ, lifecycle
 from millrace.stack.layout import Layout
 from millrace.stack.supervisor import Supervisor
 
@@ -33,8 +33,13 @@ STARTUP_S = 240.0
 DRAIN_S = 20.0
 
 
-def demo(settings: Settings, console: Console, seconds: float, rate: float, *, keep: bool) -> None:
-    """Run it. Raises `UserError` when something does not start, or when no score arrived."""
+def demo(
+    settings: Settings, console: Console, seconds: float, rate: float, *, keep: bool
+) -> Figures:
+    """Run it and return its figures.
+
+    Raise UserError when something does not start, or when no score arrived.
+    """
     story = Story(settings.state_dir / "demo.json")
     sender = Sender(settings, story, rate)
     with _stack(settings, console, sender, keep=keep):
@@ -50,6 +55,7 @@ def demo(settings: Settings, console: Console, seconds: float, rate: float, *, k
             console.print(
                 "The stack stays up: `millrace status`, `millrace down`.", highlight=False
             )
+    return figures
 
 
 @contextmanager
@@ -228,7 +234,7 @@ def _show_look_up(settings: Settings, console: Console, transaction_id: str | No
 
 def _found(settings: Settings, transaction_id: str) -> dict[str, Any] | None:
     """What the API answers; None when it knows of no decision."""
-    key = secrets.api_keys(settings).split(",")[0]
+    key = environ.api_keys(settings).split(",")[0]
     request = Request(_url(settings, transaction_id), headers={"X-API-Key": key})  # noqa: S310
     try:
         with urlopen(request, timeout=5) as answer:  # noqa: S310  (our own API)

@@ -1,4 +1,4 @@
-"""The settings of whoever starts a process, kept beside its pid file, and the groups that run.
+"""What the stack keeps for its processes: settings, the groups that run, the API's own key.
 
 Supervisor gives its children the environment that it was itself started with, by the first `up`. So
 `up` and `restart` leave their own here, and the process takes it up, also when Supervisor starts it
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -84,3 +85,17 @@ def adopt(path: Path) -> None:
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             del os.environ[name]
         os.environ.update(kept)
+
+
+def api_keys(settings: Settings) -> str:
+    """The keys the API accepts, comma-separated.
+
+    The settings', else one made once, readable by its owner alone.
+    """
+    given = settings.api_keys.get_secret_value()
+    if given:
+        return given
+    path = Layout.of(settings).api_key
+    if not path.exists():
+        write(path, secrets.token_urlsafe(24) + "\n", mode=0o600)
+    return path.read_text().strip()

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import psutil
 
 from config.errors import UserError
 from millrace.stack.layout import Layout
-from millrace.stack.living import alive, wait_gone
+
+POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,24 @@ def _signal(process: psutil.Process, send: Callable[[], None]) -> None:
             "another user's stack runs in this state folder. "
             "Stop it as that user, or choose another folder by MILLRACE_STATE_DIR"
         ) from None
+
+
+def alive(process: psutil.Process) -> bool:
+    """Tell whether it still runs: a pid that was given to another process is not it.
+
+    Nor does a zombie: where a container's first process reaps none, it stays one for ever.
+    """
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
+    """Wait at most `timeout` seconds for all to end; those that still live."""
+    deadline = time.monotonic() + timeout
+    left = [process for process in processes if alive(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        left = [process for process in left if alive(process)]
+    return left

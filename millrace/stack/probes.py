@@ -1,19 +1,23 @@
 """Ask processes whether they are ready, and what a ready one waits for.
 
 One function for each kind of probe, which returns None when ready, else what is missing.
+`python -m millrace.stack.probes NAME`, which containers use, exits with 0 when the process is ready
+and else says why.
 """
 
 from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Callable
 from http.client import HTTPException
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
-from config.settings import Settings
-from millrace.stack.processes import Process
+from config.errors import UserError
+from config.settings import Settings, settings
+from millrace.stack.processes import Process, declared
 
 TIMEOUT = 2.0
 
@@ -128,3 +132,18 @@ PROBES: dict[str, Callable[[Process, Settings], str | None]] = {
     "taskmanager": _taskmanager,
     "exit": _exit,
 }
+
+
+def main() -> None:
+    """Probe once."""
+    try:
+        loaded = settings()
+        why = missing(declared(loaded)[sys.argv[1]], loaded)
+    except UserError as error:
+        why = str(error)
+    if why is not None:
+        sys.exit(why)
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,7 @@ from config.files import write
 from config.products import products
 from config.settings import ROOT, Settings, settings
 from millrace.errors import told
-from millrace.stack import environ, secrets
+from millrace.stack import environ
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, declared
 
@@ -28,7 +28,7 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")
     }
-    extra = {"MILLRACE_API_KEYS": secrets.api_keys(loaded)} if process.name == "api" else {}
+    extra = {"MILLRACE_API_KEYS": environ.api_keys(loaded)} if process.name == "api" else {}
     outside = dict.fromkeys(
         str(product.root) for product in products(loaded) if product.root == product.folder
     )

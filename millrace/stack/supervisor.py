@@ -24,7 +24,7 @@ from config.files import write
 from config.settings import ROOT
 from millrace.stack import environ
 from millrace.stack.layout import Layout
-from millrace.stack.living import wait_gone
+from millrace.stack.orphans import wait_gone
 from millrace.stack.processes import Process
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108 bytes

@@ -17,7 +17,15 @@ from serving.api.keys import Keys
 from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
 
-PROTECTED = "/v1/"
+# All that is open. Whatever else there is, or comes, takes a key.
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"})
+# The scripts and styles of the pages above.
+OPEN_BELOW = "/static-offline-docs/"
+
+
+def is_open(path: str) -> bool:
+    """Tell whether a path answers without a key."""
+    return path in OPEN or path.startswith(OPEN_BELOW)
 
 
 class Guard:
@@ -49,7 +57,7 @@ class Guard:
             await send(message)
 
         try:
-            refusal = self._refusal(scope) if scope["path"].startswith(PROTECTED) else None
+            refusal = None if is_open(scope["path"]) else self._refusal(scope)
             if refusal is not None:
                 await refusal(scope, receive, noting)
             elif scope["method"] in ("GET", "HEAD"):

@@ -29,6 +29,21 @@ from serving.times import document_of, iso, milliseconds
 AHEAD_MS = 5 * 60 * 1000
 REMEMBERED = 50_000
 
+# What a client may ask next, in OpenAPI's words, for the programs that follow links.
+LOOK_UP, LOOK_UP_CUSTOMER = "get_decision", "get_customer"
+LINKS: dict[str, Any] = {
+    "decision": {
+        "operationId": LOOK_UP,
+        "parameters": {"transaction_id": "$response.body#/transaction_id"},
+        "description": "The decision on this payment.",
+    },
+    "customer": {
+        "operationId": LOOK_UP_CUSTOMER,
+        "parameters": {"customer_id": "$request.body#/customer_id"},
+        "description": "The latest decisions on this customer's payments.",
+    },
+}
+
 lookups = APIRouter(prefix="/v1/fraud", tags=["fraud"], route_class=LeanRoute)
 payments = APIRouter(prefix="/v1/fraud", tags=["fraud"])
 routers = (lookups, payments)
@@ -131,6 +146,7 @@ def _own(payment: Transaction, document: dict[str, Any]) -> None:
 
 @lookups.get(
     "/transactions/{transaction_id:rest}",
+    operation_id=LOOK_UP,
     summary="The decision on a payment",
     response_model=Score,
     responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -148,6 +164,7 @@ async def transaction(
 
 @lookups.get(
     "/customers/{customer_id:rest}",
+    operation_id=LOOK_UP_CUSTOMER,
     summary="A customer's latest and recent decisions",
     response_model=Customer,
     responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -177,8 +194,10 @@ async def customer(
     summary="May this payment pass?",
     response_model=Score,
     responses={
+        HTTPStatus.OK: {"links": LINKS},
         HTTPStatus.ACCEPTED: {
             "model": Pending,
+            "links": LINKS,
             "description": "Taken, not decided within the deadline",
         },
         **exemplified(HTTPStatus.CONFLICT, _taken_by_another("tx-42"), "/v1/fraud/transactions"),

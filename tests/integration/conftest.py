@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from config.settings import Settings
+from millrace.stack.environ import api_keys
 from millrace.stack.harness import Stack, shifted
-from millrace.stack.secrets import api_keys
 from tests.integration.parts import until
 
 # What is killed must have checkpoints to come back to.

@@ -22,7 +22,7 @@ from millrace.flink import jobs
 from millrace.flink import rest as cluster
 from millrace.stack import orphans
 from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
-from millrace.stack.living import alive
+from millrace.stack.orphans import alive
 from millrace.stack.processes import processes
 from millrace.stack.supervisor import Supervisor
 

@@ -16,7 +16,8 @@ import typer
 from typer.testing import CliRunner
 
 from config.errors import RetryableError
-from config.settings import ROOT, Settings
+from config.products import groups
+from config.settings import ROOT, Settings, settings
 from millrace.cli import jobs as cli_jobs
 from millrace.cli import main, stack
 from millrace.cli.main import build
@@ -116,6 +117,47 @@ def test_up_for_programs_keeps_its_words_out_of_the_status(monkeypatch: pytest.M
     assert program.stderr == "('kafka', 'redis') ready within 9 s\n"
     person = CliRunner().invoke(app, ["up", "--only", "redis"])
     assert (person.stdout, person.stderr) == ("('redis',) ready within 120 s\n", "")
+
+
+def test_only_and_with_may_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[frozenset[str], tuple[str, ...]]] = []
+
+    def up(loaded: Settings, _say: lifecycle.Say, names: tuple[str, ...], _timeout: float) -> None:
+        given.append((groups(loaded), names))
+
+    monkeypatch.setattr(lifecycle, "up", up)
+    app = typer.Typer()
+    stack.register(app)
+    line = ["up", "--only", "kafka", "--only", "redis,shop", "--with", "airflow", "--with", "lake"]
+    assert CliRunner().invoke(app, line).exit_code == 0
+    ((on, names),) = given
+    assert names == ("kafka", "redis", "shop")
+    assert on == groups(settings()) | {"airflow"}
+    refused = CliRunner().invoke(app, ["up", "--with", "nothing"])
+    assert "no group named nothing" in str(refused.exception)
+
+
+@pytest.mark.parametrize("command", [("down",), ("restart", "redis")])
+def test_commands_of_the_stack_end_with_its_status_for_programs(
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    for name in ("down", "restart"):
+        monkeypatch.setattr(lifecycle, name, lambda _settings, say, *_: say("words for a person"))
+    monkeypatch.setattr(stack, "read_status", lambda _: {"running": False})
+    app = typer.Typer()
+    stack.register(app)
+    done = CliRunner().invoke(app, [*command, "--json"])
+    assert json.loads(done.stdout) == {"running": False}
+    assert done.stderr == "words for a person\n"
+
+
+def test_reset_tells_programs_what_it_removed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    for removed in (True, False):
+        done = _millrace(tmp_path, "reset", "--yes", "--json")
+        assert json.loads(done.stdout) == {"state_dir": str(state), "removed": removed}
+        assert not state.exists()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 
 from config.errors import UserError
 from config.settings import Settings
-from millrace.stack import living, orphans, ports
+from millrace.stack import orphans, ports
 from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Probe, Process
@@ -108,15 +108,15 @@ def zombie() -> Iterator[psutil.Process]:
 
 
 def test_a_zombie_is_gone(zombie: psutil.Process) -> None:
-    assert not living.alive(zombie)
+    assert not orphans.alive(zombie)
     began = time.monotonic()
-    assert living.wait_gone([zombie], 5) == []
+    assert orphans.wait_gone([zombie], 5) == []
     assert time.monotonic() - began < 1
 
 
 def test_who_does_not_go_is_said(child: subprocess.Popen[bytes]) -> None:
     process = psutil.Process(child.pid)
-    assert living.wait_gone([process], 0.1) == [process]
+    assert orphans.wait_gone([process], 0.1) == [process]
 
 
 def test_a_supervisor_that_nobody_reaps_is_down(

@@ -16,7 +16,7 @@ import structlog
 from config.errors import UserError
 from config.logging import configure
 from config.settings import ROOT, Settings
-from millrace.stack import environ, lifecycle, secrets
+from millrace.stack import environ, lifecycle
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.run import environment
@@ -34,15 +34,15 @@ def test_only_the_api_is_given_the_key(tmp_path: Path) -> None:
 
 def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
-    key = secrets.api_keys(settings)
+    key = environ.api_keys(settings)
     assert len(key) >= 32
-    assert secrets.api_keys(settings) == key
+    assert environ.api_keys(settings) == key
     assert (tmp_path / "secrets" / "api-key").stat().st_mode & 0o777 == 0o600
 
 
 def test_given_keys_are_used_and_none_is_made(tmp_path: Path) -> None:
     settings = Settings.model_validate({"state_dir": tmp_path, "api_keys": "one,two"})
-    assert secrets.api_keys(settings) == "one,two"
+    assert environ.api_keys(settings) == "one,two"
     assert not (tmp_path / "secrets").exists()
 
 

@@ -8,6 +8,7 @@ import httpx
 import lightgbm
 import numpy as np
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from config.settings import Settings
@@ -91,7 +92,12 @@ def context(values: MemoryValues, gateway: FakeGateway) -> Context:
 
 
 @pytest.fixture
-async def client(context: Context) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create(context), raise_app_exceptions=False)
+def application(context: Context) -> FastAPI:
+    return create(context)
+
+
+@pytest.fixture
+async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client

@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, cast
 
 import httpx
 import pytest
 import redis
+from fastapi import FastAPI
 from pydantic import SecretStr
+from starlette.routing import Mount
 
 from config.errors import UserError
 from config.settings import Settings
 from serving.api import keys
 from serving.api.app import create
 from serving.api.context import Context
+from serving.api.guard import OPEN, is_open
 from serving.api.limiter import Limiter, Windows
 from serving.business import keys as business
 from serving.store import Index, Write
@@ -139,6 +142,33 @@ async def test_operations_need_no_key(client: httpx.AsyncClient) -> None:
     )
 
 
+def _paths(routes: Iterable[Any]) -> Iterator[str]:
+    """The path of every route, of included routers and mounted applications, too."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield f"{route.path}/x"
+        elif hasattr(route, "path"):
+            yield re.sub(r"{[^}]*}", "x", route.path)
+        else:
+            yield from _paths(route.original_router.routes)
+
+
+async def test_whatever_is_not_named_as_open_takes_a_key(
+    client: httpx.AsyncClient, application: FastAPI
+) -> None:
+    @application.get("/added/later")
+    async def later() -> None: ...
+
+    found = set(_paths(application.routes))
+    assert found >= {*OPEN, "/v1/fraud/transactions", "/added/later", "/docs/oauth2-redirect"}
+    for path in (*found, "/", "/unknown", "/metrics/", "//metrics", "/docs/../v1"):
+        answer = await client.get(f"http://api{path}")
+        if path in OPEN or path.startswith("/static-offline-docs/"):
+            assert answer.status_code != 401, path
+        else:
+            assert answer.status_code == 401, path
+
+
 async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
     page = (await client.get("/openapi.json")).json()
     assert set(page["paths"]) >= {
@@ -173,7 +203,7 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
         refused = {
             status: answer for status, answer in operation["responses"].items() if status >= "400"
         }
-        assert ("401" in refused) == path.startswith("/v1/")
+        assert ("401" in refused) != is_open(path)
         for status, answer in refused.items():
             if path != "/readyz":
                 assert list(answer["content"]) == ["application/problem+json"], (path, status)

@@ -63,6 +63,37 @@ async def test_after_the_deadline_a_link(client: httpx.AsyncClient, gateway: Fak
     assert abs(gateway.produced[0][1]["event_time"] - time.time() * 1000) < 60_000
 
 
+@pytest.mark.parametrize(("deadline", "status"), [(30_000, "200"), (1, "202")])
+async def test_openapi_links_lead_from_a_payment_to_its_look_ups(
+    client: httpx.AsyncClient,
+    gateway: FakeGateway,
+    values: MemoryValues,
+    deadline: int,
+    status: str,
+) -> None:
+    page = (await client.get("/openapi.json")).json()
+    gateway.answer = SCORED if status == "200" else None
+    post = "/v1/fraud/transactions"
+    payment = {**PAYMENT, "transaction_id": "a b/c"}
+    answer = await client.post(f"{post}?deadline_ms={deadline}", json=payment, headers=KEY)
+    assert str(answer.status_code) == status
+    store(values, "a b/c", 1, b'{"n":1}')
+    bodies = {"$request": payment, "$response": answer.json()}
+    links = page["paths"][post]["post"]["responses"][status]["links"]
+    assert set(links) == {"decision", "customer"}
+    for link in links.values():
+        (path,) = (
+            path
+            for path, operations in page["paths"].items()
+            if operations.get("get", {}).get("operationId") == link["operationId"]
+        )
+        for name, expression in link["parameters"].items():
+            where, _, field = expression.partition(".body#/")
+            path = path.replace(f"{{{name}}}", quote(bodies[where][field], safe=""))
+        assert "{" not in path
+        assert (await client.get(path, headers=KEY)).status_code == 200
+
+
 @pytest.mark.parametrize(
     "name", ["a/b", "/a", "a//", "a%2Fb", "a b?c#d", "...", "ä/ö", "one\ntwo\n"]
 )
