@@ -211,6 +211,10 @@ def test_a_stop_tells_the_savepoint(monkeypatch: pytest.MonkeyPatch) -> None:
 # Every command whose answer a script would read; the others say only that they did it, or show
 # something for long.
 WITH_JSON = {
+    "millrace demo",
+    "millrace down",
+    "millrace reset",
+    "millrace restart",
     *(
         "millrace up",
         "millrace status",

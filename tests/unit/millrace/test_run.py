@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import structlog
@@ -16,7 +17,7 @@ import structlog
 from config.errors import UserError
 from config.logging import configure
 from config.settings import ROOT, Settings
-from millrace.stack import environ, lifecycle
+from millrace.stack import environ, lifecycle, probes
 from millrace.stack.layout import Layout
 from millrace.stack.processes import processes
 from millrace.stack.run import environment
@@ -132,6 +133,87 @@ def test_up_leaves_its_settings_to_what_does_not_run(
         "kafka.environment",
         "registry.environment",
     ]
+
+
+class Failing(FakeSupervisor):
+    """Topics fail twice, then go through; what was stopped runs no more."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self._info = dict.fromkeys(("kafka", "registry"), Info("any", "RUNNING", 1, 0.0, 0))
+        self.codes = [1, 1, 0]
+
+    def start_process(self, name: str) -> None:
+        code = self.codes.pop(0) if name == "topics" else 0
+        self._info[name] = Info(name, "EXITED" if name == "topics" else "RUNNING", 0, 0.0, code)
+
+
+def test_what_runs_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "Supervisor", Failing)
+    monkeypatch.setattr(probes, "missing", lambda *_: None)
+    said: list[str] = []
+    lifecycle.up(Settings(state_dir=tmp_path, port_offset=21_000), said.append, ("topics",))
+    assert said[:2] == [
+        "topics exited with 1: trying again (2 of 3)",
+        "topics exited with 1: trying again (3 of 3)",
+    ]
+    assert said[2].startswith("topics ready after")
+
+
+def test_what_runs_once_is_not_tried_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Failing):
+        def __init__(self, layout: Layout) -> None:
+            super().__init__(layout)
+            self.codes = [1] * lifecycle.ONESHOT_TRIES
+
+    monkeypatch.setattr(lifecycle, "Supervisor", Broken)
+    monkeypatch.setattr(probes, "missing", lambda *_: None)
+    settings = Settings(state_dir=tmp_path, port_offset=21_000)
+    with pytest.raises(UserError, match="topics: exited with 1, 3 times"):
+        lifecycle.up(settings, lambda _: None, ("topics",), timeout=1)
+
+
+class Growing(FakeSupervisor):
+    """A stack that runs; notes what is stopped and started."""
+
+    calls: ClassVar[list[str]] = []
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        runs = ("kafka", "registry", "redis", "jobmanager", "taskmanager", "jobs", "api")
+        self._info = {name: Info(name, "RUNNING", 1, 0.0, 0) for name in runs}
+
+    def start_process(self, name: str) -> None:
+        if name not in self._info:
+            self.calls.append(f"+{name}")
+
+    def stop_process(self, name: str) -> None:
+        self.calls.append(f"-{name}")
+        del self._info[name]
+
+
+def test_what_serves_a_group_starts_anew_when_the_group_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "Supervisor", Growing)
+    monkeypatch.setattr(lifecycle, "missing", lambda *_: None)
+    before = Settings(state_dir=tmp_path, port_offset=21_000, groups="core,shop")
+    layout = Layout.of(before)
+    environ.keep(layout, ("jobs", "api", "taskmanager"), before)
+    environ.keep_groups(layout, before)
+    Growing.calls.clear()
+    lifecycle.up(before, lambda _: None)
+    assert Growing.calls == ["+topics", "+consumer-business"]
+    Growing.calls.clear()
+    said: list[str] = []
+    lifecycle.up(before.model_copy(update={"groups": "core,fraud"}), said.append)
+    assert said[0] == "starting anew what serves more groups now: jobs, api"
+    assert sorted(Growing.calls[:2]) == ["-api", "-jobs"]
+    assert {"+jobs", "+api", "+consumer-fraud", "+consumer-business"} <= set(Growing.calls)
+    kept = json.loads(environ.file(layout, "jobs").read_text())
+    assert kept["MILLRACE_GROUPS"] == "core,fraud,shop"
 
 
 def test_up_refuses_a_folder_that_the_parts_cannot_carry(
