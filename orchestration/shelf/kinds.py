@@ -16,6 +16,7 @@ from orchestration.shelf.card import Card, UnusableModelError
 
 if TYPE_CHECKING:
     import lightgbm
+    import onnxruntime
 
 Matrix = npt.NDArray[np.float64]  # rows by features, NaN: unknown
 Scores = npt.NDArray[np.float64]
@@ -100,6 +101,37 @@ class LightGBM:
         return trees
 
 
+class Graph:
+    """An ONNX graph: one input, rows of 32-bit floats; its first output is one score a row."""
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0].name
+
+    def predict(self, rows: Matrix) -> Scores:
+        """Return the score of each row, computed in 32 bits."""
+        found = self._session.run(None, {self._input: rows.astype(np.float32)})[0]
+        return np.asarray(found, dtype=np.float64).reshape(len(rows))
+
+
+class Onnx:
+    """`model.onnx`: a graph of any library that exports one."""
+
+    def load(self, card: Card, files: Files) -> Graph:
+        """Parse the graph; see `Kind.load`."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        graph = Graph(
+            onnxruntime.InferenceSession(
+                files["model.onnx"], options, providers=["CPUExecutionProvider"]
+            )
+        )
+        graph.predict(np.zeros((2, len(card.features))))
+        return graph
+
+
 class Index:
     """Files that their product alone can read, such as an index of neighbours."""
 
@@ -109,4 +141,5 @@ class Index:
 
 
 register("lightgbm", LightGBM())
+register("onnx", Onnx())
 register("index", Index())
