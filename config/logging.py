@@ -49,6 +49,29 @@ def configure(process: str, settings: Settings) -> None:
     structlog.contextvars.bind_contextvars(process=process)
 
 
+def for_command(settings: Settings) -> None:
+    """Send a command's structured lines to standard error: standard output is its result's.
+
+    Text for a person on a terminal, JSON elsewhere (unless `settings.log_json` says otherwise).
+    Raises UserError for an unknown level.
+    """
+    people = sys.stderr.isatty() or not settings.log_json
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=False)
+            if people
+            else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_level(settings.log_level)),
+        # Whatever standard error is when a line is written: a progress bar redirects it.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 def _level(name: str) -> int:
     if name.upper() not in LEVELS:
         raise UserError(f"MILLRACE_LOG_LEVEL is {name!r}: it is one of {', '.join(LEVELS)}")

@@ -242,6 +242,7 @@ CUSTOMER = FeatureSet(
     key="customer_id",
     time="event_time",
     id="event_id",
+    passes=_LABEL,
     inputs=INPUTS,
     windows=WINDOWS,
     features=_customer(),

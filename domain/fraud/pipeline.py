@@ -13,12 +13,19 @@ from domain.events import FraudLabel, Transaction
 from domain.features.reference import Rolling
 from domain.fraud.features import CUSTOMER, FRAUD, ROWS, TERMINAL
 
+Row = dict[str, Any]
 
-def transaction_row(
-    transaction: Transaction, sequence: int = 0, produced_at: int = 0
-) -> dict[str, Any]:
-    """A transaction as it is fed to `rolling`: times in ms, row features added."""
-    row: dict[str, Any] = {
+
+VERDICT, PAYMENT = range(2)
+"""What comes first at equal times."""
+
+
+def payment_row(transaction: Transaction, sequence: Any = 0, produced_at: Any = 0) -> Row:
+    """Return a transaction as it is fed to `rolling`, without row features: times in ms.
+
+    Of a record whose fields are columns, as of one whose fields are values: so it has no branch.
+    """
+    return {
         "kind": "transaction",
         "event_id": transaction.transaction_id,
         "transaction_id": transaction.transaction_id,
@@ -30,14 +37,22 @@ def transaction_row(
         "sequence": sequence,
         "produced_at": produced_at,
     }
+
+
+def transaction_row(transaction: Transaction, sequence: int = 0, produced_at: int = 0) -> Row:
+    """Return a transaction as it is fed to `rolling`: times in ms, row features added."""
+    row = payment_row(transaction, sequence, produced_at)
     return row | {feature.name: feature.python(row) for feature in ROWS}
 
 
-def label_row(label: FraudLabel) -> dict[str, Any]:
-    """A verdict as it is fed to the terminal's `rolling`; its time is when it became known."""
+def label_row(label: FraudLabel) -> Row:
+    """Return a verdict as it is fed to the terminal's `rolling`; its time is when it became known.
+
+    Its fields may be columns, as in `payment_row`.
+    """
     return {
         "kind": "label",
-        "event_id": f"label/{label.transaction_id}",
+        "event_id": "label/" + label.transaction_id,
         "transaction_id": label.transaction_id,
         "event_time": label.event_time,
         "customer_id": label.customer_id,
@@ -97,11 +112,12 @@ def feature_rows(
     pipeline = FraudPipeline()
     rows = enumerate(transactions)
     payments = (
-        (payment.event_time, 1, transaction_row(payment, sequence)) for sequence, payment in rows
+        (payment.event_time, PAYMENT, transaction_row(payment, sequence))
+        for sequence, payment in rows
     )
-    verdicts = ((verdict.event_time, 0, label_row(verdict)) for verdict in labels)
-    for _, is_payment, row in heapq.merge(verdicts, payments, key=lambda item: item[:2]):
-        if not is_payment:
+    verdicts = ((verdict.event_time, VERDICT, label_row(verdict)) for verdict in labels)
+    for _, kind, row in heapq.merge(verdicts, payments, key=lambda item: item[:2]):
+        if kind == VERDICT:
             pipeline.label(row)
         elif (out := pipeline.transaction(row)) is not None:
             yield out

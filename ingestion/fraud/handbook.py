@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 
 from config.errors import UserError
 from domain.events import Transaction
+from ingestion.fraud.columns import plain, table_of
 from ingestion.fraud.pickles import read_frame
 from ingestion.fraud.simulator import Payment
 from ingestion.replay.batches import Rejected
@@ -31,6 +33,14 @@ _NEEDED = ("transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_am
 _VERDICT = "tx_fraud"
 _SUFFIXES = (".parquet", ".pkl", ".pickle")
 _ROWS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of the source: the payments among them as columns, and those that are none."""
+
+    payments: pa.Table
+    rejected: list[Rejected] = field(default_factory=list)
 
 
 class Handbook:
@@ -55,12 +65,36 @@ class Handbook:
         return sum(int(pq.ParquetFile(file).metadata.num_rows) for file in self.files)
 
     def __iter__(self) -> Iterator[Payment | Rejected]:
+        """Yield every row in order: a payment, or why it is none."""
         number = 0
+        for columns in self._read():
+            for row in _rows(columns):
+                yield _payment(number, row)
+                number += 1
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the same rows in columns (`ingestion.fraud.columns.SCHEMA`), many at a time.
+
+        Rows are taken as they are where all of a chunk are plainly payments, else one by one: so
+        the same rows are rejected, for the same reasons.
+        """
+        number = 0
+        for columns in self._read():
+            rows = len(columns["tx_datetime"])
+            if (payments := plain(columns)) is not None:
+                yield Chunk(payments)
+            else:
+                found = [_payment(number + at, row) for at, row in enumerate(_rows(columns))]
+                yield Chunk(
+                    table_of(row for row in found if isinstance(row, Payment)),
+                    [row for row in found if isinstance(row, Rejected)],
+                )
+            number += rows
+
+    def _read(self) -> Iterator[dict[str, pa.ChunkedArray]]:
         for file, columns in zip(self.files, self._columns, strict=True):
             for table in _tables(file, columns):
-                for row in _rows(table):
-                    yield _payment(number, row)
-                    number += 1
+                yield _normal(table)
 
 
 def _files(path: Path) -> list[Path]:
@@ -121,7 +155,8 @@ def _array(file: Path, name: str, values: Any) -> pa.Array:
         raise UserError(f"{file}: {name} is no column of one kind of values: {error}") from error
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+def _normal(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """The columns by name: timestamps as ms, and verdicts where there are none."""
     columns = {name: table.column(name) for name in table.column_names}
     moment = columns["tx_datetime"]
     if pa.types.is_timestamp(moment.type):
@@ -130,10 +165,13 @@ def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
         ).cast(pa.int64())
     elif pa.types.is_integer(moment.type):
         raise UserError("tx_datetime holds integers: a timestamp, or text in ISO 8601, is needed")
-    verdicts = columns.get(_VERDICT)
-    lists = [columns[name].to_pylist() for name in _NEEDED]
-    lists.append(verdicts.to_pylist() if verdicts is not None else [0] * len(table))
-    return zip(*lists, strict=True)
+    if _VERDICT not in columns:
+        columns[_VERDICT] = pa.chunked_array([pa.array([0] * len(table), pa.int64())])
+    return columns
+
+
+def _rows(columns: dict[str, pa.ChunkedArray]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(columns[name].to_pylist() for name in (*_NEEDED, _VERDICT)), strict=True)
 
 
 def _payment(number: int, row: tuple[Any, ...]) -> Payment | Rejected:

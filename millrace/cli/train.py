@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import structlog
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from config.errors import UserError
+from config.logging import for_command
 from config.settings import settings
 from domain.fraud.policy import USUAL, Targets
+from millrace.stack import batch
 from millrace.stack.layout import Layout
+from millrace.stages import stages
 from orchestration.shelf.card import Card
+
+if TYPE_CHECKING:
+    from orchestration.training.kernel import Kernel
+
+log = structlog.get_logger(__name__)
 
 app = typer.Typer(help="Train models.", no_args_is_help=True)
 
@@ -72,19 +78,25 @@ def fraud(
         raise UserError("--rows goes with --data")
     targets = _targets(block_precision, review_rate, review_precision)
     from orchestration.shelf.store import Store
-    from orchestration.training.fraud import train
+    from orchestration.training.fraud import ROUNDS, train
     from orchestration.training.sources import handbook, simulated
 
-    shelf = Layout.of(settings()).models / "fraud"
-    source = handbook(data, rows) if data is not None else simulated(days, customers, seed)
-    with _bars(quiet=as_json) as bar:
+    for_command(settings())
+    layout = Layout.of(settings())
+    shelf = layout.models / "fraud"
+    with stages("training") as stage:
+        if data is not None:
+            source = handbook(data, rows, progress=stage("reading", None))
+        else:
+            source = simulated(days, customers, seed)
         trained = train(
             source,
             shelf,
             seed=seed,
             targets=targets,
-            progress=bar("features", len(source.transactions)),
-            report=bar("trees", None),
+            progress=stage("features", len(source.payments)),
+            report=stage("trees", ROUNDS),
+            kernel=_kernel(layout),
         )
     if promote:
         Store(shelf).promote(trained.card.version)
@@ -102,28 +114,15 @@ def _targets(block_precision: float, review_rate: float, review_precision: float
         raise UserError(str(error)) from error
 
 
-@contextmanager
-def _bars(*, quiet: bool) -> Iterator[Callable[[str, int | None], Callable[[int], None]]]:
-    """Progress on standard error, so that standard output stays the result's."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=Console(stderr=True), disable=quiet, transient=True
-    ) as progress:
+def _kernel(layout: Layout) -> Kernel | None:
+    """The kernel, or None, which the log explains: the reference engine takes its time."""
+    from orchestration.training.kernel import Kernel
 
-        def bar(name: str, total: int | None) -> Callable[[int], None]:
-            task = progress.add_task(name, total=total)
-
-            def at(done: int) -> None:
-                progress.update(task, completed=done)
-
-            return at
-
-        yield bar
+    try:
+        return Kernel(batch.command(layout))
+    except UserError as error:
+        log.warning("features are computed by the reference engine, slowly", reason=str(error))
+        return None
 
 
 def _show(card: Card, *, promoted: bool) -> None:

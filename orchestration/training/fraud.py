@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -16,14 +16,15 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from domain.events import FraudLabel, Transaction
 from domain.fraud.features import FRAUD
 from domain.fraud.pipeline import feature_rows
 from domain.fraud.policy import USUAL, Targets, Thresholds
 from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
-from orchestration.training.frame import Floats, Frame, Progress, collect
+from orchestration.training.frame import Floats, Frame, Progress, by_kernel, by_reference
+from orchestration.training.kernel import Kernel, Plan
 from orchestration.training.metrics import measure
+from orchestration.training.payments import Payments, stream
 from orchestration.training.split import Split, by_time
 from orchestration.training.thresholds import choose
 
@@ -51,13 +52,12 @@ PARAMETERS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Payments and the verdicts on them, both in order of event time, and where they are from.
+    """Payments with the verdicts on them, known `delay_ms` later, and where they are from.
 
     `rejected`: rows there that were no payments.
     """
 
-    transactions: Sequence[Transaction]
-    labels: Sequence[FraudLabel]
+    payments: Payments
     delay_ms: int
     source: str
     rejected: int = 0
@@ -71,10 +71,28 @@ class Trained:
     card: Card
 
 
-def frame_of(data: Data, progress: Progress = lambda _: None) -> Frame:
-    """The feature table of all payments, in memory (rows by model features)."""
-    fraud = {label.transaction_id: label.is_fraud for label in data.labels}
-    return collect(feature_rows(data.transactions, data.labels), fraud, FRAUD.model, progress)
+def frame_of(
+    data: Data, progress: Progress = lambda _: None, kernel: Kernel | None = None
+) -> Frame:
+    """Return the feature table of all payments, in memory (rows by model features).
+
+    The kernel computes it; the reference engine does without one, to the same bits.
+    """
+    payments, delay = data.payments, data.delay_ms
+    if kernel is None:
+        rows = feature_rows(payments.transactions(), payments.labels(delay))
+        found = by_reference(rows, FRAUD.model, progress)
+    else:
+        plan = Plan(FRAUD.sets, FRAUD.model)
+        rows_in = stream(payments, delay, FRAUD.rows, plan.schema())
+        found = by_kernel(kernel, plan, rows_in, len(payments), progress)
+    return Frame(
+        FRAUD.model,
+        found.x,
+        payments.numbers("is_fraud")[found.places],
+        payments.numbers("event_time")[found.places],
+        payments.customers()[found.places],
+    )
 
 
 def fit(
@@ -107,13 +125,14 @@ def train(
     targets: Targets = USUAL,
     progress: Progress = lambda _: None,
     report: Callable[[int], None] = lambda _: None,
+    kernel: Kernel | None = None,
 ) -> Trained:
     """Train, measure on the test part, and publish on the shelf in `folder`.
 
     Deterministic: the same data, seed and targets give the same files. Raise UserError when the
     data do not allow it.
     """
-    frame = frame_of(data, progress)
+    frame = frame_of(data, progress, kernel)
     split = by_time(frame, data.delay_ms)
     booster = fit(split, seed, report)
     thresholds = choose(_scores(booster, split.validation), split.validation.y, targets)

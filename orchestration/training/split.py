@@ -42,11 +42,9 @@ def by_time(frame: Frame, gap_ms: int) -> Split:
     validation_start = train_end + gap_ms
     validation_end = validation_start + int(usable * VALIDATION)
     parts = {
-        "train": frame.part(frame.event_time < train_end),
-        "validation": frame.part(
-            (frame.event_time >= validation_start) & (frame.event_time < validation_end)
-        ),
-        "test": frame.part(frame.event_time >= validation_end + gap_ms),
+        "train": frame.between(first, train_end),
+        "validation": frame.between(validation_start, validation_end),
+        "test": frame.between(validation_end + gap_ms, last),
     }
     for name, part in parts.items():
         if not 0 < int(part.y.sum()) < len(part):

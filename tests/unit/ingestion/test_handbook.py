@@ -6,6 +6,7 @@ Parquet, pickles, folders, either case of the columns, rows that are wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from config.errors import UserError
 from ingestion import schema
+from ingestion.fraud.columns import transactions
 from ingestion.fraud.handbook import Handbook
 from ingestion.fraud.simulator import Payment
 from ingestion.replay.batches import Rejected
@@ -44,7 +46,23 @@ def parquet(path: Path, content: Mapping[str, Sequence[Any]]) -> Path:
 
 
 def rows(path: Path) -> list[Payment | Rejected]:
-    return list(Handbook(path))
+    """Read row by row; the same rows in columns are the same payments and the same rejections."""
+    found = list(Handbook(path))
+    chunks = list(Handbook(path).chunks())
+    assert [row for chunk in chunks for row in chunk.rejected] == [
+        row for row in found if isinstance(row, Rejected)
+    ]
+    in_columns = [
+        (*astuple(transaction), is_fraud)
+        for chunk in chunks
+        for transaction, is_fraud in zip(
+            transactions(chunk.payments), chunk.payments["is_fraud"].to_pylist(), strict=True
+        )
+    ]
+    assert in_columns == [
+        (*astuple(row.transaction), row.is_fraud) for row in found if isinstance(row, Payment)
+    ]
+    return found
 
 
 def only_payment(path: Path) -> Payment:
@@ -56,7 +74,7 @@ def only_payment(path: Path) -> Payment:
 def test_rows_become_payments(tmp_path: Path) -> None:
     source = Handbook(parquet(tmp_path / "a.parquet", columns()))
 
-    genuine, fraud = list(source)
+    genuine, fraud = rows(source.files[0])
 
     assert source.labelled
     assert source.count() == 2
@@ -116,7 +134,7 @@ def test_a_folder_of_daily_pickles_in_order_of_name(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("not data")
     source = Handbook(tmp_path)
 
-    payments = list(source)
+    payments = rows(tmp_path)
 
     assert source.count() is None
     assert [row.transaction.transaction_id for row in payments if isinstance(row, Payment)] == [

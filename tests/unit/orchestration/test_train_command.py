@@ -9,13 +9,20 @@ from typer.testing import CliRunner
 from config.errors import UserError
 from config.settings import Settings
 from millrace.cli import train
+from millrace.stack import batch
 
 runner = CliRunner()
+
+
+def _missing(layout: object) -> tuple[str, ...]:
+    raise UserError("no Java found")
 
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(train, "settings", lambda: Settings(state_dir=tmp_path))
+    # Without Java: tests/integration/test_training_kernel.py has it.
+    monkeypatch.setattr(batch, "command", _missing)
     return tmp_path / "models" / "fraud"
 
 
@@ -28,6 +35,9 @@ def test_json_on_standard_output(models: Path) -> None:
     assert (card["promoted"], (models / "current").exists()) == (False, False)
     assert card["details"]["targets"]["review_rate"] == 0.01
     assert card["details"]["data"]["source"] == "simulation of 24 days, 60 customers, seed 5"
+    lines = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [line["reason"] for line in lines if line["level"] == "warning"] == ["no Java found"]
+    assert {line["stage"] for line in lines if line["event"] == "training"} == {"features", "trees"}
     shown = runner.invoke(train.app, options)
     assert "average precision" in shown.stdout
     assert f"  millrace model promote fraud {card['version']}\n" in shown.stdout

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import structlog
 
 from config.errors import UserError
 from domain.fraud.features import FRAUD
@@ -130,21 +131,25 @@ class TestSources:
     def test_handbook_in_order_with_delayed_verdicts(self, tmp_path: Path) -> None:
         pq.write_table(self.table(100), tmp_path / "t.parquet")
         data = handbook(tmp_path / "t.parquet", delay_ms=500)
-        assert [payment.event_time for payment in data.transactions] == list(
+        assert [payment.event_time for payment in data.payments.transactions()] == list(
             range(0, 100_000, 1000)
         )
-        assert [label.transaction_id for label in data.labels if label.is_fraud] == ["3"]
+        assert [
+            label.transaction_id for label in data.payments.labels(data.delay_ms) if label.is_fraud
+        ] == ["3"]
         assert all(
             label.event_time == payment.event_time + 500
-            for label, payment in zip(data.labels, data.transactions, strict=True)
+            for label, payment in zip(
+                data.payments.labels(500), data.payments.transactions(), strict=True
+            )
         )
 
     def test_a_trial_takes_whole_customers(self, tmp_path: Path) -> None:
         pq.write_table(self.table(5000), tmp_path / "t.parquet")
         data = handbook(tmp_path / "t.parquet", rows=1000)
-        by_customer = {payment.customer_id for payment in data.transactions}
+        by_customer = {payment.customer_id for payment in data.payments.transactions()}
         assert 0 < len(by_customer) < 50
-        assert len(data.transactions) == 100 * len(by_customer)
+        assert len(data.payments) == 100 * len(by_customer)
 
     def test_columns_that_are_missing(self, tmp_path: Path) -> None:
         pq.write_table(pa.table({"tx_amount": [1.0]}), tmp_path / "t.parquet")
@@ -156,9 +161,7 @@ class TestSources:
         with pytest.raises(UserError, match="has no column tx_fraud"):
             handbook(tmp_path / "t.parquet")
 
-    def test_rows_that_a_replay_rejects_are_left_out_and_told(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_rows_that_a_replay_rejects_are_left_out_and_told(self, tmp_path: Path) -> None:
         table = self.table(8)
         spoilt = {
             "TX_FRAUD": pa.array([None, 0, 1, 0, 0, 0, 0, 2]),
@@ -169,17 +172,19 @@ class TestSources:
         path = tmp_path / "t.parquet"
         pq.write_table(pa.table(columns), path)
 
-        data = handbook(path)
+        told: list[int] = []
+        with structlog.testing.capture_logs() as lines:
+            data = handbook(path, progress=told.append)
 
         sent = [row.transaction for row in Handbook(path) if isinstance(row, Payment)]
-        assert data.transactions == sent
-        assert [payment.transaction_id for payment in data.transactions] == ["2", "6"]
-        assert [label.is_fraud for label in data.labels] == [True, False]
+        assert list(data.payments.transactions()) == sent
+        assert [payment.transaction_id for payment in data.payments.transactions()] == ["2", "6"]
+        assert [label.is_fraud for label in data.payments.labels(data.delay_ms)] == [True, False]
         assert data.rejected == 6
-        assert (
-            f"6 rows of {path} are no payments, the first: row 0, tx_fraud: None is neither"
-            in caplog.text
-        )
+        (line,) = lines
+        assert (line["rows"], line["path"], line["first"]) == (6, str(path), 0)
+        assert line["reason"].startswith("tx_fraud: None is neither")
+        assert told == [8]
 
     @pytest.mark.parametrize("verdicts", [["0", "1", "0"], [0.5, 1.0, float("nan")]])
     def test_verdicts_are_zero_or_one(self, tmp_path: Path, verdicts: list[object]) -> None:
@@ -188,7 +193,7 @@ class TestSources:
 
         data = handbook(tmp_path / "t.parquet")
 
-        assert [label.is_fraud for label in data.labels] == [
+        assert [label.is_fraud for label in data.payments.labels(data.delay_ms)] == [
             True for verdict in verdicts if verdict == 1.0
         ]
 
@@ -198,7 +203,7 @@ class TestSources:
 
         data = handbook(tmp_path / "t.parquet")
 
-        assert [payment.transaction_id for payment in data.transactions] == [
+        assert [payment.transaction_id for payment in data.payments.transactions()] == [
             str(number) for number in range(12)
         ]
 
@@ -212,9 +217,11 @@ def test_the_frame_is_the_declaration(small: Data) -> None:
     seen: list[int] = []
     made = frame_of(small, seen.append)
     assert made.features == FRAUD.model
-    assert made.x.shape == (len(small.transactions), len(FRAUD.model))
+    assert made.x.shape == (len(small.payments), len(FRAUD.model))
     assert seen == list(range(500, len(made) + 1, 500))
-    assert int(made.y.sum()) == sum(label.is_fraud for label in small.labels)
+    assert int(made.y.sum()) == sum(
+        label.is_fraud for label in small.payments.labels(small.delay_ms)
+    )
 
 
 def test_the_same_data_and_seed_give_the_same_model(small: Data, tmp_path: Path) -> None:
@@ -247,6 +254,6 @@ def test_what_is_trained_can_be_served(small: Data, tmp_path: Path) -> None:
     assert model.version == trained.card.version == store.current()
     assert asdict(model.thresholds) == details["thresholds"]
     assert details["metrics"]["test"]["roc_auc"] > 0.5
-    assert details["data"]["rows"] == len(small.transactions)
+    assert details["data"]["rows"] == len(small.payments)
     assert details["data"]["rejected"] == 0
     assert set(details["libraries"]) == {"lightgbm", "numpy", "scikit-learn"}

@@ -4,7 +4,7 @@ package millrace.kernel.rolling;
  * The current row, by the positions of its columns. Only the accessor of the column's {@link
  * Column.Type} may be called.
  */
-interface Row {
+public interface Row {
   boolean isNull(int column);
 
   /** Of a NUMBER. */

@@ -1,10 +1,10 @@
 package millrace.kernel.rolling;
 
 /** A spec that cannot be computed; the message names the part at fault. */
-final class SpecException extends IllegalArgumentException {
+public final class SpecException extends IllegalArgumentException {
   private static final long serialVersionUID = 1L;
 
-  SpecException(String message) {
+  public SpecException(String message) {
     super(message);
   }
 }

@@ -1,0 +1,186 @@
+"""Payments and their verdicts as one stream of rows in columns, as the fraud job reads them.
+
+What a row holds, and in which order rows come, is said in `domain.fraud.pipeline`; this module says
+the same for a million rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from domain.events import FraudLabel, Transaction
+from domain.features.declaration import RowFeature
+from domain.fraud.pipeline import PAYMENT, VERDICT, label_row, payment_row
+from ingestion.fraud import columns
+from ingestion.fraud.simulator import Payment
+
+Ints = npt.NDArray[np.integer[Any]]
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Payments:
+    """Payments with the verdict on each, in order of event time: columns of `columns.SCHEMA`."""
+
+    table: pa.Table
+
+    @classmethod
+    def of(cls, payments: Iterable[Payment]) -> Payments:
+        """Return the payments of a list, which is in order."""
+        return cls(columns.table_of(payments))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def transactions(self) -> Iterator[Transaction]:
+        """Yield each payment's transaction."""
+        return columns.transactions(self.table)
+
+    def labels(self, delay_ms: int) -> Iterator[FraudLabel]:
+        """Yield the verdict on each, known `delay_ms` after the payment."""
+        frauds = (one for chunk in self.table["is_fraud"].chunks for one in chunk.to_pylist())
+        for transaction, is_fraud in zip(self.transactions(), frauds, strict=True):
+            yield Payment(transaction, int(is_fraud)).label(delay_ms)
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of numbers, times or marks."""
+        return cast("npt.NDArray[Any]", self.table[name].to_numpy())
+
+    def customers(self) -> npt.NDArray[np.str_]:
+        """Return each payment's customer."""
+        coded = self.table["customer_id"].combine_chunks().dictionary_encode()
+        names = np.array(coded.dictionary.to_pylist(), dtype=np.str_)
+        indices: Ints = coded.indices.to_numpy()
+        return names[indices]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of the stream; `sequence` is each row's payment, by its place, or that of a verdict."""
+
+    rows: pa.RecordBatch
+    sequence: npt.NDArray[np.int64]
+
+
+def stream(
+    payments: Payments, delay_ms: int, rows: tuple[RowFeature, ...], schema: pa.Schema
+) -> Iterator[Chunk]:
+    """Yield payments and verdicts in order of time, at the same time the verdict first.
+
+    `rows` are computed for payments; `schema` says which columns are wanted.
+    """
+    table, count = payments.table.combine_chunks(), len(payments)
+    times = payments.numbers("event_time")
+    kinds = np.repeat([VERDICT, PAYMENT], count)
+    order = np.lexsort((kinds, np.concatenate([times + delay_ms, times])))
+    for start in range(0, 2 * count, _CHUNK):
+        part = order[start : start + _CHUNK]
+        is_payment, sequence = part >= count, part % max(count, 1)
+        paid = _rows_of_payments(table, sequence[is_payment], rows)
+        judged = _rows_of_verdicts(table, sequence[~is_payment], delay_ms)
+        both = pa.concat_tables([_table(judged, schema), _table(paid, schema)]).combine_chunks()
+        # Back to the order of the stream: where the rows of each kind went.
+        back = np.empty(len(part), np.int64)
+        back[np.argsort(is_payment, kind="stable")] = np.arange(len(part))
+        yield Chunk(both.take(pa.array(back)).to_batches()[0], sequence)
+
+
+Columns = tuple[int, Mapping[str, Any]]
+"""How many rows, and each column as it was made: an array, a value for all rows, or None."""
+
+
+def _rows_of_payments(
+    table: pa.Table, places: npt.NDArray[np.int64], rows: tuple[RowFeature, ...]
+) -> Columns:
+    record = _record(table, places).transaction
+    given = payment_row(record, places)
+    return len(places), given | {row.name: each(row, given, len(places)) for row in rows}
+
+
+def _rows_of_verdicts(table: pa.Table, places: npt.NDArray[np.int64], delay_ms: int) -> Columns:
+    return len(places), label_row(_record(table, places).label(delay_ms))
+
+
+def _record(table: pa.Table, places: npt.NDArray[np.int64]) -> Payment:
+    """The payments at `places` as one whose fields are columns."""
+    taken = table.take(pa.array(places))
+    fields = {
+        name: Text(taken[name])
+        if pa.types.is_string(taken.schema.field(name).type)
+        else taken[name].to_numpy()
+        for name in columns.FIELDS
+    }
+    transaction = cast("Transaction", SimpleNamespace(**fields))
+    return Payment(transaction, cast("int", taken["is_fraud"].to_numpy()))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A column of text, to which text may be put in front."""
+
+    values: pa.ChunkedArray
+
+    def __radd__(self, text: str) -> Text:
+        return Text(pc.binary_join_element_wise(text, self.values, ""))
+
+
+def _table(made: Columns, schema: pa.Schema) -> pa.Table:
+    count, values = made
+    return pa.table(
+        {field.name: _array(values[field.name], count, field.type) for field in schema},
+        schema=schema,
+    )
+
+
+def _array(value: Any, count: int, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if isinstance(value, Text):
+        return value.values
+    if isinstance(value, np.ndarray):
+        return pa.array(value, kind)
+    return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
+
+
+def each(row: RowFeature, given: Mapping[str, Any], count: int) -> npt.NDArray[Any]:
+    """Compute a row feature for every row of columns, by its own function."""
+    cursor = _Cursor(given)
+    kind = np.int64 if row.type == "BIGINT" else np.float64
+    return np.fromiter((row.python(cursor.at(place)) for place in range(count)), kind, count)
+
+
+class _Cursor(Mapping[str, Any]):
+    """One row of columns after the other; a column is made a list when it is first read."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self._lists: dict[str, list[Any]] = {}
+        self._place = 0
+
+    def at(self, place: int) -> _Cursor:
+        self._place = place
+        return self
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._lists:
+            return self._lists[name][self._place]
+        value = self._given[name]
+        if isinstance(value, Text):
+            self._lists[name] = value.values.to_pylist()
+        elif isinstance(value, np.ndarray):
+            self._lists[name] = value.tolist()
+        else:
+            return value
+        return self._lists[name][self._place]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._given)
+
+    def __len__(self) -> int:
+        return len(self._given)
