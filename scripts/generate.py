@@ -123,7 +123,8 @@ def page(table: FeatureTable) -> Iterator[str]:
     for row in table.rows:
         yield f"| `{row.name}` | {row.type} | `{row.sql}` | {row.description} |"
     for feature_set in table.sets:
-        yield f"\n### Per {feature_set.entity} (`{feature_set.key}`): `{feature_set.version}`\n"
+        key = ", ".join(f"`{column}`" for column in feature_set.keys)
+        yield f"\n### Per {feature_set.entity} ({key}): `{feature_set.version}`\n"
         windows = (
             f"{w.name} = {w.tiles} tiles of {w.tile_ms // 60_000} min" for w in feature_set.windows
         )
@@ -136,6 +137,11 @@ def page(table: FeatureTable) -> Iterator[str]:
             rows = _filter(f.filter) or "all"
             cells = (f"`{f.name}`", types[f.name], what, f.window, rows, f.description)
             yield f"| {' | '.join(cells)} |"
+    if table.derived:
+        yield "\n### From other features\n"
+        yield "| feature | type | SQL | meaning |\n|---|---|---|---|"
+    for one in table.derived:
+        yield f"| `{one.name}` | {one.type} | `{one.sql}` | {one.description} |"
     model = ", ".join(f"`{name}`" for name in table.model)
     yield f"\nThe model reads {len(table.model)}, in this order: {model}.\n"
 

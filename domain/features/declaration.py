@@ -259,15 +259,44 @@ class RowFeature:
 
 
 @dataclass(frozen=True, slots=True)
+class DerivedFeature:
+    """A value computed from a row's features once every feature set has added its own.
+
+    `sql` for the job and `python` for the twin must give the same bits; a test of the product holds
+    them equal, as for a RowFeature. `python` takes the row with all features, any of which may be
+    None (a late row's are), and gives `type` or None. A DOUBLE that is not finite is refused by
+    neither, so divide by NULLIF(…, 0).
+
+    >>> DerivedFeature(
+    ...     "busier", "DOUBLE", "count_1h / NULLIF(mean_1h, 0)",
+    ...     lambda row: row["count_1h"] / row["mean_1h"] if row["mean_1h"] else None,
+    ...     "How much busier the last hour was than the mean.",
+    ... ).name
+    'busier'
+    """
+
+    name: str
+    type: Type
+    sql: str
+    python: Callable[[Mapping[str, Any]], Scalar | None]
+    description: str
+
+    def __post_init__(self) -> None:
+        """Refuse an odd name."""
+        _require_name("derived feature", self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureSet:
     """The features of one entity: one call of `rolling`, keyed by `key`.
 
-    `inputs` are the columns of its rows.
+    `key` is a column, or two and more: an entity may be a pair. `inputs` are the columns of its
+    rows.
     """
 
     name: str
     entity: str
-    key: str
+    key: str | tuple[str, ...]
     time: str
     inputs: tuple[tuple[str, Type], ...]
     windows: tuple[Window, ...]
@@ -290,7 +319,12 @@ class FeatureSet:
         _require(not twice, f"{what}: names used twice: {', '.join(twice)}")
         _require(len(windows) == len(self.windows), f"{what}: two windows have the same name")
         _require(len(self.features) > 0, f"{what}: declares no feature")
-        _require(self.key in inputs, f"{what}: unknown key {self.key!r}")
+        for column in self.keys:
+            _require(column in inputs, f"{what}: unknown key {column!r}")
+        _require(
+            isinstance(self.key, str) or len(set(self.key)) == len(self.key) > 1,
+            f"{what}: a key of several columns has two or more, each once",
+        )
         _require(
             inputs.get(self.time) in ("TIMESTAMP", "BIGINT"),
             f"{what}: time {self.time!r} is no time column",
@@ -310,6 +344,15 @@ class FeatureSet:
             )
             feature.check(inputs)
         object.__setattr__(self, "version", version_of(self))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of the key, in order."""
+        return (self.key,) if isinstance(self.key, str) else self.key
+
+    def key_of(self, row: Mapping[str, Any]) -> Any:
+        """Return the row's key, as the reference engine takes it: a value, or a tuple of them."""
+        return row[self.key] if isinstance(self.key, str) else tuple(row[one] for one in self.key)
 
     @property
     def late(self) -> str:

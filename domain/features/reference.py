@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,7 +136,7 @@ class Rolling:
         self._before = [plan for plan in self._plans if plan.aggregate in BEFORE]
         self._after = [plan for plan in self._plans if plan.aggregate not in BEFORE]
         self._none: dict[str, Any] = dict.fromkeys(plan.name for plan in self._plans)
-        self._keys: dict[str, _Key] = {}
+        self._keys: dict[Hashable, _Key] = {}
 
     def _plan(self, feature: Mapping[str, Any], window: Mapping[str, int]) -> _Plan:
         """Find the feature's filter, column and lane among those there are, or add them."""
@@ -156,10 +156,11 @@ class Rolling:
             ring.lanes.append(_Lane(lambda: new(k), meets, value, column is not None))
         return _Plan(feature["name"], aggregate, at, lane, window["tiles"], value)
 
-    def process(self, key: str, row: Row) -> dict[str, Any] | None:
+    def process(self, key: Hashable, row: Row) -> dict[str, Any] | None:
         """Return the row with the features added, or None for an update-only row.
 
-        `row[time]` is in ms or None.
+        `key` is the row's value of the key column, or a tuple where there are several
+        (FeatureSet.key_of). `row[time]` is in ms or None.
         """
         if self._passes is not None and self._passes(row):
             return {**row, **self._none, self._late: False, self._duplicate: False}

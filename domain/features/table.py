@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.features.declaration import DeclarationError, FeatureSet, RowFeature, Type
+from domain.features.declaration import (
+    DeclarationError,
+    DerivedFeature,
+    FeatureSet,
+    RowFeature,
+    Type,
+)
 from domain.features.version import version_of
 
 
@@ -17,7 +23,7 @@ class FeatureTable:
     What it carries beside the features, and which of them a model reads, in order.
 
     `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading
-    Avro fields.
+    Avro fields. `derived` are computed from the features of all sets.
     """
 
     name: str
@@ -28,12 +34,17 @@ class FeatureTable:
     rows: tuple[RowFeature, ...]
     sets: tuple[FeatureSet, ...]
     model: tuple[str, ...]
+    derived: tuple[DerivedFeature, ...] = ()
     version: str = field(init=False)
     """`<name>-<digest>`: follows from the rest, its sets included (domain/features/version.py)."""
 
     def __post_init__(self) -> None:
         """Refuse model features that nobody computes, or that are no numbers."""
         what = f"feature table {self.name!r}"
+        names = [row.name for row in self.rows] + [derived.name for derived in self.derived]
+        names += [feature.name for declared in self.sets for feature in declared.features]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise DeclarationError(f"{what}: names used twice: {', '.join(twice)}")
         if len(set(self.model)) != len(self.model):
             raise DeclarationError(f"{what}: a model feature is named twice")
         for name in self.model:
@@ -45,16 +56,20 @@ class FeatureTable:
         object.__setattr__(self, "version", version_of(self))
 
     def computed(self) -> dict[str, Type]:
-        """Every row feature and feature by name, with its type."""
+        """Every row feature, feature and derived feature by name, with its type."""
         types: dict[str, Type] = {row.name: row.type for row in self.rows}
         for feature_set in self.sets:
             inputs = dict(feature_set.inputs)
             types |= {feature.name: feature.type(inputs) for feature in feature_set.features}
-        return types
+        return types | {derived.name: derived.type for derived in self.derived}
+
+    def derive(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the derived features of a row that went through every feature set."""
+        return {derived.name: derived.python(row) for derived in self.derived}
 
     def descriptions(self) -> dict[str, str]:
         """What each computed feature means, by name."""
         texts = {row.name: row.description for row in self.rows}
         for feature_set in self.sets:
             texts |= {feature.name: feature.description for feature in feature_set.features}
-        return texts
+        return texts | {derived.name: derived.description for derived in self.derived}

@@ -69,6 +69,7 @@ def feature_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `fraud-features` record (FraudFeatures.avsc) of a row with both feature sets."""
     out = {
         **row,
+        **FRAUD.derive(row),
         "late": row[CUSTOMER.late] or row[TERMINAL.late],
         "feature_set_version": FRAUD.version,
     }
@@ -91,7 +92,7 @@ class FraudPipeline:
     def transaction(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """The feature row of a `transaction_row`; None for a duplicate."""
         for rolling, declared in ((self._customers, CUSTOMER), (self._terminals, TERMINAL)):
-            out = rolling.process(row[declared.key], row)
+            out = rolling.process(declared.key_of(row), row)
             if out is None or out[declared.duplicate]:
                 return None
             row = out
@@ -99,7 +100,7 @@ class FraudPipeline:
 
     def label(self, row: Mapping[str, Any]) -> None:
         """Learn from a `label_row`."""
-        self._terminals.process(row[TERMINAL.key], row)
+        self._terminals.process(TERMINAL.key_of(row), row)
 
 
 def feature_rows(

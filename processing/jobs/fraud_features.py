@@ -47,7 +47,7 @@ def rolling(features: FeatureSet, table: str, uid: str) -> str:
     spec = literal(json.dumps(features.spec(), ensure_ascii=False))
     return f"""
         SELECT * FROM rolling(
-            `in` => TABLE {table} PARTITION BY ({features.key}),
+            `in` => TABLE {table} PARTITION BY ({", ".join(features.keys)}),
             spec => {spec}, uid => {literal(uid)})"""
 
 
@@ -80,6 +80,7 @@ def features() -> str:
     special = {
         "late": f"{CUSTOMER.late} OR {TERMINAL.late}",
         "feature_set_version": literal(FRAUD.version),
+        **{derived.name: derived.sql for derived in FRAUD.derived},
     }
     selected = ", ".join(f"{special.get(name, name)} AS {name}" for name in columns(FRAUD.record))
     return f"SELECT {selected} FROM terminals WHERE NOT {TERMINAL.duplicate}"

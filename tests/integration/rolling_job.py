@@ -5,7 +5,8 @@ Runs in the flink environment.
     .venv-flink/bin/python tests/integration/rolling_job.py JOBS.json
 
 JOBS.json: {"jobs": [{"parallelism", "runs": [{"name", "input", "output", "columns": [[name, SQL
-type]], "computed": [[name, SQL]], "steps": [{"spec": {…}, "key", "where"}], "select": [SQL]}]}]}.
+type]], "computed": [[name, SQL]], "steps": [{"spec": {…}, "key": [column], "where"}], "select":
+[SQL]}]}]}.
 Each job in turn; all its runs at once. A run reads the JSON lines of `input` in order, adds the
 computed columns, passes the rows through each step's `rolling` and writes `select` as JSON lines
 below `output`. Doubles go in as strings (NaN and -0.0 too) and come out as Java prints them: both
@@ -57,9 +58,10 @@ def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") 
     table = environment.sql_query(f"SELECT *{computed} FROM `{name}_in`")
     for at, step in enumerate(run["steps"]):
         environment.create_temporary_view(f"{name}_{at}", table)
+        keys = ", ".join(f"`{column}`" for column in step["key"])
         spec = json.dumps(step["spec"], ensure_ascii=False).replace("'", "''")
         table = environment.sql_query(
-            f"SELECT * FROM rolling(`in` => TABLE `{name}_{at}` PARTITION BY (`{step['key']}`), "
+            f"SELECT * FROM rolling(`in` => TABLE `{name}_{at}` PARTITION BY ({keys}), "
             f"spec => '{spec}', uid => '{name}-{at}') {step.get('where', '')}"
         )
     environment.create_temporary_view(f"{name}_out", table)

@@ -67,7 +67,7 @@ class Run:
         for row in self.rows:
             current = row
             for feature_set, rolling in zip(self.sets, rollings, strict=True):
-                emitted = rolling.process(current[feature_set.key], current)
+                emitted = rolling.process(feature_set.key_of(current), current)
                 if emitted is None or (len(self.sets) > 1 and emitted[feature_set.duplicate]):
                     break
                 current = emitted
@@ -112,7 +112,7 @@ class Run:
             "steps": [
                 {
                     "spec": s.spec(),
-                    "key": s.key,
+                    "key": list(s.keys),
                     "where": f"WHERE NOT `{s.duplicate}`" if drop else "",
                 }
                 for s in self.sets
@@ -166,7 +166,7 @@ def differences(run: Run, got: Rows) -> list[str]:
 
     def where(n: int) -> str:
         row = run.rows[n]
-        keys = ", ".join(f"{declared.key} {row[declared.key]!r}" for declared in run.sets)
+        keys = ", ".join(f"{declared.key} {declared.key_of(row)!r}" for declared in run.sets)
         return f"MILLRACE_SEED={run.seed}, {run.kind}: key {keys}, row {n}"
 
     return compared(run.expected, got, where)
@@ -192,7 +192,7 @@ def compared(expected: Rows, got: Rows, where: Callable[[int], str]) -> list[str
     return found
 
 
-def _mixed(prefix: str, sizes: Sequence[int], seed: int) -> list[streams.Row]:
+def mixed(prefix: str, sizes: Sequence[int], seed: int) -> list[streams.Row]:
     """Streams of those sizes, mixed: each keeps its own order."""
     rows = [
         streams.stream(seed * 1_000_003 + at, f"{prefix}{at}", size)
@@ -263,14 +263,14 @@ def _chained(seed: int) -> Run:
         emit=(Comparison("kind", "eq", "transaction"),),
         passes=(Comparison("kind", "null"),),
     )
-    rows = [{**row, "s": row["s"] or "none"} for row in _mixed("c", [60] * 12, seed + 77)]
+    rows = [{**row, "s": row["s"] or "none"} for row in mixed("c", [60] * 12, seed + 77)]
     return Run("chained", seed, [first, second], rows, streams.COLUMNS, streams.COMPUTED)
 
 
 def _fraud(seed: int) -> Run:
     """The real declarations, row features computed by their SQL."""
     rows = []
-    for row in _mixed("f", [80] * 10, seed + 99):
+    for row in mixed("f", [80] * 10, seed + 99):
         if row["t"] is None or row["t"] < 0:  # where Flink's HOUR() is wrong
             continue
         fed = {
@@ -314,7 +314,7 @@ def drawn(seed: int) -> list[Run]:
     """Every kind of run but `many`: a few keys each, of a few rows and of many."""
     sizes = [1] * 40 + [15] * 20 + [120] * 8 + [900]
     made = [
-        _generic(declared.name, seed, declared, _mixed("h", sizes, seed))
+        _generic(declared.name, seed, declared, mixed("h", sizes, seed))
         for declared in streams.hand_made()
     ]
     made += [
@@ -322,7 +322,7 @@ def drawn(seed: int) -> list[Run]:
             f"random{i}",
             seed,
             streams.random_set(seed * 100 + i),
-            _mixed("r", sizes[20:-1], seed * 100 + i),
+            mixed("r", sizes[20:-1], seed * 100 + i),
         )
         for i in range(6)
     ]
@@ -331,4 +331,4 @@ def drawn(seed: int) -> list[Run]:
 
 def many(seed: int) -> Run:
     """5,200 keys that come once, twice or a few times, with others between."""
-    return _generic("many", seed, streams.hand_made()[0], _mixed("m", [1, 2, 2, 4] * 1300, seed))
+    return _generic("many", seed, streams.hand_made()[0], mixed("m", [1, 2, 2, 4] * 1300, seed))

@@ -8,6 +8,7 @@ import pytest
 from domain.features.declaration import (
     Comparison,
     DeclarationError,
+    DerivedFeature,
     Feature,
     FeatureSet,
     RowFeature,
@@ -187,3 +188,51 @@ def test_a_model_reads_what_is_computed_and_a_number(model: tuple[str, ...], mes
             (made(COUNT, Feature("last_k", "last", "w", "k")),),
             model,
         )
+
+
+def test_a_key_may_be_several_columns() -> None:
+    pair = made(key=("k", "x"))
+    row = {"k": "a", "x": 1.5, "t": 0, "b": None}
+    assert (pair.keys, pair.key_of(row)) == (("k", "x"), ("a", 1.5))
+    assert (made().keys, made().key_of(row)) == (("k",), "a")
+    assert pair.version not in (made().version, made(key=("x", "k")).version)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [(("k", "z"), "unknown key 'z'"), (("k",), "two or more"), (("k", "k"), "each once")],
+)
+def test_a_key_of_columns_is_of_known_ones(key: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DeclarationError, match=message):
+        made(key=key)
+
+
+HALF = DerivedFeature("half", "DOUBLE", "n / 2.0E0", lambda row: row["n"] / 2.0, "Half.")
+
+
+def _table(**changes: Any) -> FeatureTable:
+    given: dict[str, Any] = {
+        "rows": (),
+        "sets": (made(),),
+        "model": ("n", "half"),
+        "derived": (HALF,),
+    }
+    given |= {"name": "t", "record": "R", "description": "", "key": "k", "carried": ()}
+    return FeatureTable(**{**given, **changes})
+
+
+def test_a_derived_feature_is_a_feature_of_its_table() -> None:
+    table = _table()
+    assert (table.computed()["half"], table.descriptions()["half"]) == ("DOUBLE", "Half.")
+    assert table.derive({"n": 3}) == {"half": 1.5}
+    assert table.version != _table(derived=(), model=("n",)).version
+    other = DerivedFeature("half", "DOUBLE", "n / 2.5E0", HALF.python, "Half.")
+    assert table.version != _table(derived=(other,)).version
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    twice = DerivedFeature("n", "DOUBLE", "1", lambda row: 1, "")
+    with pytest.raises(DeclarationError, match="names used twice: n"):
+        _table(derived=(HALF, twice))
+    with pytest.raises(DeclarationError, match="derived feature 'Half'"):
+        DerivedFeature("Half", "DOUBLE", "1", lambda row: 1, "")
