@@ -29,7 +29,7 @@ ports:
 
 unit: ## the fast tests only, no stack
 	@scripts/setup.sh
-	$(PY)/pytest tests/unit
+	$(PY)/pytest tests/unit -q -n 2 -m "not slow" --hypothesis-profile=fast
 
 lint: ## ruff, mypy --strict, import rules, generated files, schema compatibility
 	$(PY)/ruff check .

@@ -54,7 +54,14 @@ def test_distinct_is_exact_below_k(k: int) -> None:
     assert distinct(values, 7, k) == k - 1
 
 
-@pytest.mark.parametrize(("k", "n"), [(8, 500), (64, 64), (64, 1000), (64, 30_000), (1024, 20_000)])
+@pytest.mark.parametrize(
+    ("k", "n"),
+    [
+        *((8, 500), (64, 64), (64, 1000), (1024, 2000)),
+        pytest.param(64, 30_000, marks=pytest.mark.slow),
+        pytest.param(1024, 20_000, marks=pytest.mark.slow),
+    ],
+)
 def test_distinct_stays_within_its_stated_error(k: int, n: int) -> None:
     found = [distinct([f"{seed}/{i}" for i in range(n)], 5, k) for seed in range(5)]
     mean = statistics.fmean(value for value in found if value is not None)

@@ -177,8 +177,10 @@ ROWS = st.lists(
     max_size=40,
 )
 
+FEATURES = feature_set().features
 
-@settings(max_examples=300, deadline=None)
+
+@settings(max_examples=3 * settings().max_examples)
 @given(start=st.sampled_from([0, -1000, 10**12]), drawn=ROWS)
 def test_every_value_is_what_the_definition_says(start: int, drawn: list[dict[str, Any]]) -> None:
     rolling, oracle, now = Rolling(feature_set(passes=PASSING)), Oracle(), start
@@ -196,7 +198,7 @@ def test_every_value_is_what_the_definition_says(start: int, drawn: list[dict[st
             continue
         assert out is not None
         assert (out["f_late"], out["f_duplicate"]) == (fate == "late", fate == "duplicate")
-        for feature in feature_set().features:
+        for feature in FEATURES:
             expected = values.get(feature.name)
             assert out[feature.name] == (
                 pytest.approx(expected, rel=1e-9, abs=1e-9)

@@ -30,6 +30,7 @@ from tests.unit.ingestion.registries import FakeRegistry
 from tests.unit.ingestion.sinks import MemorySink
 
 T = 1_433_221_332_000
+SMALL = ("simulate", "--days", "1", "--customers", "20", "--terminals", "40")
 
 
 @dataclass
@@ -136,8 +137,8 @@ def test_a_file_without_one_good_row_is_an_error(commands: Commands, tmp_path: P
     [
         (("replay", "retail-rocket", "none.csv"), "none.csv is no file"),
         (("replay", "transactions", "none.parquet"), "none.parquet does not exist"),
-        (("simulate", "--days", "1", "--rate", "0"), "above 0"),
-        (("simulate", "--days", "1", "--label-delay", "a week"), "is no duration"),
+        ((*SMALL, "--rate", "0"), "above 0"),
+        ((*SMALL, "--label-delay", "a week"), "is no duration"),
     ],
 )
 def test_what_can_not_be_done_is_told(

@@ -8,7 +8,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain import events
@@ -53,7 +53,6 @@ def values(node: Any, attributes: Mapping[str, Any]) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("name", schema.names())
-@settings(deadline=None)
 @given(data=st.data())
 def test_every_contract_is_encoded_as_fastavro_does(name: str, data: st.DataObject) -> None:
     declared = schema.load(name)
@@ -68,7 +67,6 @@ def test_every_contract_is_encoded_as_fastavro_does(name: str, data: st.DataObje
     assert RecordEncoder(declared, b"head!").record(record) == b"head!" + expected.getvalue()
 
 
-@settings(deadline=None)
 @given(number=st.integers(-(2**63), 2**63 - 1))
 def test_longs(number: int) -> None:
     expected = io.BytesIO()

@@ -17,8 +17,9 @@ from config.settings import LEVELS, Settings
 def as_before() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
     root.setLevel(level)
     root.handlers[:] = handlers

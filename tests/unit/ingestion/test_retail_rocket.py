@@ -172,6 +172,7 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
     assert [event.price for event in found] == [277200.0, 5.5]
 
 
+@pytest.mark.slow  # a Python of its own
 def test_prices_are_read_whatever_else_is_imported(tmp_path: Path) -> None:
     file = properties(tmp_path, f"{T},9,790,n5.500")
     program = (

@@ -180,7 +180,10 @@ def test_a_third_of_a_stolen_card_s_payments_is_fraud() -> None:
     assert 0.25 < shares[True] / shares.total() < 0.42
 
 
-@pytest.mark.parametrize(("customers", "terminals", "radius"), [(500, 1000, 16), (5000, 10_000, 5)])
+@pytest.mark.parametrize(
+    ("customers", "terminals", "radius"),
+    [(500, 1000, 16), pytest.param(5000, 10_000, 5, marks=pytest.mark.slow)],
+)
 def test_one_payment_in_a_hundred_is_fraud_in_a_population_of_any_size(
     customers: int, terminals: int, radius: float
 ) -> None:

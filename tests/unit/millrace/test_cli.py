@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +28,56 @@ from millrace.flink import rest as cluster
 from millrace.stack import lifecycle
 
 
-def _millrace(
-    tmp_path: Path, *arguments: str, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    env = {
-        **os.environ,
-        "MILLRACE_STATE_DIR": str(tmp_path / "state"),
-        "MILLRACE_PORT_OFFSET": "19000",
-        **environment,
-    }
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Millrace = Callable[..., Done]
+
+
+@pytest.fixture(scope="module")
+def application() -> typer.Typer:
+    """Every command, loaded once."""
+    return build()
+
+
+@pytest.fixture
+def millrace(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    application: typer.Typer,
+    fresh_settings: None,
+) -> Millrace:
+    """Run a command line in this process, with a state folder and ports of its own."""
+    del fresh_settings
+    monkeypatch.setattr(main, "build", lambda _: application)
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+
+    def run(*arguments: str, **environment: str) -> Done:
+        for name, value in {**_environment(tmp_path), **environment}.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["millrace", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        return Done(code or 0, *capsys.readouterr())
+
+    return run
+
+
+def _environment(tmp_path: Path) -> dict[str, str]:
+    return {"MILLRACE_STATE_DIR": str(tmp_path / "state"), "MILLRACE_PORT_OFFSET": "19000"}
+
+
+def _as_a_process(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     line = (sys.executable, "-m", "millrace.cli.main", *arguments)
+    env = {**os.environ, **_environment(tmp_path)}
     return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
@@ -52,9 +93,9 @@ def _millrace(
     ],
 )
 def test_what_a_person_can_mend_is_one_line_and_code_2(
-    tmp_path: Path, arguments: tuple[str, ...], words: str
+    millrace: Millrace, arguments: tuple[str, ...], words: str
 ) -> None:
-    done = _millrace(tmp_path, *arguments)
+    done = millrace(*arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(f"millrace: {words}")
     assert done.stderr.count("\n") == 1
@@ -68,9 +109,9 @@ def test_what_a_person_can_mend_is_one_line_and_code_2(
     ],
 )
 def test_bad_settings_and_files_are_one_line_and_code_2(
-    tmp_path: Path, given: dict[str, str], words: str
+    millrace: Millrace, given: dict[str, str], words: str
 ) -> None:
-    done = _millrace(tmp_path, "jobs", "submit", "fraud_features", **given)
+    done = millrace("jobs", "submit", "fraud_features", **given)
     assert done.returncode == 2
     assert done.stderr.startswith(f"millrace: {words}")
     assert done.stderr.count("\n") == 1
@@ -86,8 +127,8 @@ def test_a_failed_file_is_told_with_its_path_and_the_reason(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("line", [("simulate", "--days", "1"), ("train", "fraud", "--simulate")])
-def test_a_seed_is_not_negative(tmp_path: Path, line: tuple[str, ...]) -> None:
-    done = _millrace(tmp_path, *line, "--seed", "-1")
+def test_a_seed_is_not_negative(millrace: Millrace, line: tuple[str, ...]) -> None:
+    done = millrace(*line, "--seed", "-1")
     assert done.returncode == 2
     assert "--seed" in done.stderr
     assert "Traceback" not in done.stderr
@@ -151,11 +192,11 @@ def test_commands_of_the_stack_end_with_its_status_for_programs(
     assert done.stderr == "words for a person\n"
 
 
-def test_reset_tells_programs_what_it_removed(tmp_path: Path) -> None:
+def test_reset_tells_programs_what_it_removed(tmp_path: Path, millrace: Millrace) -> None:
     state = tmp_path / "state"
     state.mkdir()
     for removed in (True, False):
-        done = _millrace(tmp_path, "reset", "--yes", "--json")
+        done = millrace("reset", "--yes", "--json")
         assert json.loads(done.stdout) == {"state_dir": str(state), "removed": removed}
         assert not state.exists()
 
@@ -238,9 +279,11 @@ def _commands(command: Any, path: str = "millrace") -> Iterator[tuple[str, Any]]
         yield path, command
 
 
-def test_every_command_has_a_description_and_an_example_of_itself() -> None:
+def test_every_command_has_a_description_and_an_example_of_itself(
+    application: typer.Typer,
+) -> None:
     with_json = set()
-    for path, command in _commands(typer.main.get_command(build())):
+    for path, command in _commands(typer.main.get_command(application)):
         assert command.help, path
         example = command.epilog or ""
         assert example.startswith(f"Example: {path}"), path
@@ -251,26 +294,21 @@ def test_every_command_has_a_description_and_an_example_of_itself() -> None:
 
 
 def test_every_command_refuses_an_unknown_option_in_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    millrace: Millrace, application: typer.Typer
 ) -> None:
-    app = build()
-    monkeypatch.setattr(main, "build", lambda _: app)
-    for path, _ in _commands(typer.main.get_command(app)):
-        monkeypatch.setattr(sys, "argv", [*path.split(), "--no-such-option"])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        assert ended.value.code == 2, path
-        said = capsys.readouterr()
-        assert (said.out, said.err) == (
-            "",
-            f"millrace: No such option: --no-such-option (`{path} --help`)\n",
-        )
+    for path, _ in _commands(typer.main.get_command(application)):
+        done = millrace(*path.split()[1:], "--no-such-option")
+        words = f"millrace: No such option: --no-such-option (`{path} --help`)\n"
+        assert done == Done(2, "", words)
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nothing",), "No such command 'nothing'. (`millrace --help`)"),
+        pytest.param(
+            *(("nothing",), "No such command 'nothing'. (`millrace --help`)"),
+            marks=pytest.mark.slow,  # loads the libraries of every command
+        ),
         (("jobs", "submit"), "Missing argument 'name'. (`millrace jobs submit --help`)"),
         (("status", "more"), "Got unexpected extra argument(s) (more) (`millrace status --help`)"),
     ],
@@ -278,35 +316,35 @@ def test_every_command_refuses_an_unknown_option_in_one_line(
 def test_a_wrong_line_is_one_line_and_code_2(
     tmp_path: Path, arguments: tuple[str, ...], words: str
 ) -> None:
-    done = _millrace(tmp_path, *arguments)
+    done = _as_a_process(tmp_path, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"millrace: {words}\n")
 
 
-def test_a_group_alone_is_answered_with_its_commands(tmp_path: Path) -> None:
-    done = _millrace(tmp_path, "jobs")
+def test_a_group_alone_is_answered_with_its_commands(millrace: Millrace) -> None:
+    done = millrace("jobs")
     assert (done.returncode, done.stderr) == (2, "")
     assert "Stop a job with a savepoint" in done.stdout
 
 
-def test_a_stack_that_does_not_run_is_no_error(tmp_path: Path) -> None:
-    down = _millrace(tmp_path, "down")
+def test_a_stack_that_does_not_run_is_no_error(millrace: Millrace) -> None:
+    down = millrace("down")
     assert (down.returncode, down.stdout.strip()) == (0, "the stack is not running")
-    status = _millrace(tmp_path, "status")
+    status = millrace("status")
     assert status.returncode == 0
     assert "stopped" in status.stdout
 
 
-def test_doctor_fails_when_something_is_wrong(tmp_path: Path) -> None:
-    done = _millrace(tmp_path, "doctor", MILLRACE_BUILD_DIR=str(tmp_path))
+def test_doctor_fails_when_something_is_wrong(tmp_path: Path, millrace: Millrace) -> None:
+    done = millrace("doctor", MILLRACE_BUILD_DIR=str(tmp_path))
     assert done.returncode == 1
     assert "make setup" in done.stdout
 
 
-def test_reset_asks_and_takes_no_for_an_answer(tmp_path: Path) -> None:
+def test_reset_asks_and_takes_no_for_an_answer(tmp_path: Path, millrace: Millrace) -> None:
     (tmp_path / "state").mkdir()
-    refused = _millrace(tmp_path, "reset")
+    refused = millrace("reset")
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (1, "millrace: aborted")
     assert (tmp_path / "state").exists()
-    done = _millrace(tmp_path, "reset", "--yes")
+    done = millrace("reset", "--yes")
     assert done.returncode == 0
     assert not (tmp_path / "state").exists()

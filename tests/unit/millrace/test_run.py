@@ -231,13 +231,14 @@ def test_logs_are_one_json_object_a_line_from_both_loggers(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", out)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    before = structlog.get_config()
     try:
         configure("test", Settings(log_level="INFO", log_json=True))
         structlog.get_logger().info("hello", answer=42)
         structlog.get_logger().debug("unheard")
         logging.getLogger("library").warning("watch %s", "out")
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
         structlog.contextvars.clear_contextvars()
         root.handlers[:], root.level = handlers, level
     first, second = (json.loads(line) for line in out.getvalue().splitlines())

@@ -26,6 +26,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models" / "fraud"
 
 
+@pytest.mark.slow  # trains
 def test_json_on_standard_output(models: Path) -> None:
     options = ["fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "5"]
     options += ["--review-rate", "0.01"]

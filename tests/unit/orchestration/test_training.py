@@ -224,6 +224,7 @@ def test_the_frame_is_the_declaration(small: Data) -> None:
     )
 
 
+@pytest.mark.slow  # trains
 def test_the_same_data_and_seed_give_the_same_model(small: Data, tmp_path: Path) -> None:
     first, second = (train(small, tmp_path / name, seed=3) for name in ("a", "b"))
     assert first.card == second.card
@@ -231,6 +232,7 @@ def test_the_same_data_and_seed_give_the_same_model(small: Data, tmp_path: Path)
     assert train(small, tmp_path / "c", seed=4).card.version != first.card.version
 
 
+@pytest.mark.slow  # trains
 def test_targets_decide_and_are_kept(small: Data, tmp_path: Path) -> None:
     usual, strict = (
         train(small, tmp_path, targets=targets).card

@@ -344,6 +344,7 @@ def broker() -> Iterator[list[Producer]]:
     held.clear()
 
 
+@pytest.mark.slow  # the client's own time-outs
 async def test_with_the_real_client(
     broker: list[Producer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
