@@ -14,7 +14,6 @@ them those records are put aside, so that they cannot hold the consumer for ever
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -59,7 +58,7 @@ class Batch:
 
     made: list[Made] = field(default_factory=list)
     poison: list[tuple[Message, UnreadableError]] = field(default_factory=list)
-    folded: Counter[str] = field(default_factory=Counter)
+    folded: dict[str, int] = field(default_factory=dict)
 
 
 class Handler:
@@ -68,6 +67,7 @@ class Handler:
     def __init__(self, product: Product, codec: Codec, attempts: Attempts | None = None) -> None:
         self._product, self._codec = product, codec
         self._attempts = attempts or Attempts()
+        self._rooms = {topic.name: topic.room for topic in topics().values()}
         self._folds = type(product).fold is not Product.fold
         self._broken: list[Message] = []  # in a row, none between them that was handled
 
@@ -148,7 +148,8 @@ class Handler:
             if key is None or last[key] == place:
                 chosen.append(one)
             else:
-                batch.folded[one[1].topic] += 1
+                topic = one[1].topic
+                batch.folded[topic] = batch.folded.get(topic, 0) + 1
         return chosen
 
     def _make_each(self, rows: Sequence[Row], batch: Batch, first: Exception) -> None:
@@ -203,15 +204,14 @@ class Handler:
         return [self._outgoing(output) for output in result.outputs]
 
     def _outgoing(self, output: Output) -> Outgoing:
-        declared = topics().get(output.topic)
-        if declared is None:
-            raise UserError(f"{self._product.name} produces to {output.topic}, no declared topic")
-        value = output.value
+        topic, value = output.topic, output.value
+        if topic not in self._rooms:
+            raise UserError(f"{self._product.name} produces to {topic}, no declared topic")
         if value is None:
-            value = self._codec.encode(output.topic, output.record or {}, output.schema)
+            value = self._codec.encode(topic, output.record or {}, output.schema)
         key = output.key.encode() if isinstance(output.key, str) else output.key
         size = len(key) + len(value)
-        if size > declared.room:
-            why = f"what becomes of it has {size} bytes, more than {output.topic} takes"
+        if size > self._rooms[topic]:
+            why = f"what becomes of it has {size} bytes, more than {topic} takes"
             raise UnreadableError("refused", why)
-        return output.topic, key, value
+        return topic, key, value

@@ -184,10 +184,20 @@ class Loop:
 
     def _deliver(self, entry: Entry, batch: Batch) -> None:
         self._retry(lambda: self._store_batch(batch))
-        for topic, key, value in self._retry(lambda: self._outgoing(batch)):
+        outgoing = self._retry(lambda: self._outgoing(batch))
+        for topic, key, value in outgoing:
             self._send(entry, topic, key, value)
         self._producer.poll(0)
         self._metrics.tell(batch)
+        for message, error in batch.poison:
+            log.error(
+                "quarantined",
+                reason=error.reason,
+                detail=error.detail,
+                topic=message.topic(),
+                partition=message.partition(),
+                offset=message.offset(),
+            )
         entry.done_at = self._clock()
 
     def _store_batch(self, batch: Batch) -> None:

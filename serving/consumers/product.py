@@ -5,13 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from serving.store import Write
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A record that could be read, and where it came from.
 
     `timestamp`: Kafka's, in ms. `schema`: which of the topic's records it is. `key` and `value`:
@@ -28,8 +27,7 @@ class Incoming:
     value: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A record to produce.
 
     Give `record`, which is encoded as the topic's `schema` (None: its first), or `value`, bytes
@@ -43,8 +41,7 @@ class Output:
     schema: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What becomes of one record: any number of writes, then any number of records to produce.
 
     `origin`: when the event that caused it entered the system (ms), from where the latency metric

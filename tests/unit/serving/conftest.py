@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +8,7 @@ import httpx
 import lightgbm
 import numpy as np
 import pytest
+import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -19,6 +20,15 @@ from serving.api.context import Context
 from serving.api.gateway import Gateway
 from serving.fraud.routes import Submissions
 from tests.unit.serving.api_parts import FakeGateway, MemoryValues
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_logs() -> Iterator[None]:
+    """Log lines without the tracebacks that take structlog's default a second each to draw."""
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    yield
+    structlog.reset_defaults()
+
 
 FEATURES = ("amount", "customer_count_1h", "terminal_risk_7d")
 THRESHOLDS = {"review": 0.3, "block": 0.8}

@@ -1,0 +1,199 @@
+"""State in memory that is made anew from a topic when partitions are assigned."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from config.errors import UserError
+from serving.consumers.product import Incoming, Product, Rebuild, Result
+from serving.store import Rule, Write
+from tests.unit.serving.kafka_fake import FakeMessage
+from tests.unit.serving.loops import Bench, message
+
+
+class Profiles(Product):
+    """Adds each event to a profile that it keeps in memory alone."""
+
+    name, topics = "echo", ("fraud-features",)
+
+    def __init__(self, declared: Rebuild) -> None:
+        self.rebuild = declared
+        self.seen: list[str] = []
+        self.cleared = 0
+
+    def clear_state(self) -> None:
+        self.cleared += 1
+        self.seen = []
+
+    def restore_state(self, row: Incoming) -> None:
+        self.seen.append(f"{row.partition}/{row.record['id']}")
+
+    def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        return [
+            Result(
+                (Write(row.record["id"], row.offset, 0, ",".join(self.seen).encode(), Rule.NEWEST),)
+            )
+            for row in batch
+        ]
+
+
+class FakeReader:
+    """Partitions of one topic as lists of messages, read from where they are assigned."""
+
+    def __init__(self, *partitions: list[FakeMessage], low: int = 0) -> None:
+        self.partitions = dict(enumerate(partitions))
+        self.low, self.away, self.closed = low, False, False
+        self.asked_since: list[int] = []
+        self._queue: deque[FakeMessage] = deque()
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        if self.away:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        found = SimpleNamespace(error=None, partitions=self.partitions)
+        return SimpleNamespace(topics={topic: found})
+
+    def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
+        messages = self.partitions[place.partition]
+        return self.low, messages[-1].at + 1 if messages else self.low
+
+    def offsets_for_times(self, asked: list[TopicPartition], timeout: float) -> Any:
+        self.asked_since = [one.offset for one in asked]
+        return [
+            TopicPartition(
+                one.topic,
+                one.partition,
+                next((m.at for m in self.partitions[one.partition] if m.stamp >= one.offset), -1),
+            )
+            for one in asked
+        ]
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        assert all(place.offset != OFFSET_BEGINNING for place in places)
+        self._queue = deque(
+            one
+            for place in places
+            for one in self.partitions[place.partition]
+            if one.at >= place.offset
+        )
+
+    def consume(self, count: int, timeout: float) -> list[FakeMessage]:
+        return [self._queue.popleft() for _ in range(min(count, len(self._queue)))]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def bench_of(reader: FakeReader, declared: Rebuild, **parts: Any) -> Bench:
+    return Bench(
+        parts.pop("messages", [message("new", 0)]),
+        product=Profiles(declared),
+        reader=lambda: cast("Consumer", reader),
+        **parts,
+    )
+
+
+def profiles(bench: Bench) -> Profiles:
+    assert isinstance(bench.product, Profiles)
+    return bench.product
+
+
+def test_state_is_there_before_the_first_record_is_handled() -> None:
+    first = [message("a", 0), message("b", 1), FakeMessage(b"no", 2), message("c", 3)]
+    reader = FakeReader(first, [message("d", 5, partition=1)], [message("e", 0, partition=2)])
+    bench = bench_of(reader, Rebuild("shop-events"))
+    bench.loop.run()
+    stored = bench.store.get("new")
+    assert stored is not None
+    # Partitions 0 and 1 are the group's; 2 is another consumer's. What cannot be read is left out.
+    assert stored.data == b"0/a,0/b,0/c,1/d"
+    assert bench.consumer.commits == [{0: 1}]
+    assert not bench.consumer.paused
+    assert reader.closed
+
+
+def test_all_partitions_where_the_product_asks_for_them() -> None:
+    reader = FakeReader([message("a", 0)], [], [message("e", 0, partition=2)])
+    bench = bench_of(reader, Rebuild("shop-events", everything=True))
+    bench.loop.run()
+    assert profiles(bench).seen == ["0/a", "2/e"]
+
+
+def test_no_further_back_than_the_age_it_declares() -> None:
+    old, new = message("old", 0), message("young", 1)
+    old.stamp, new.stamp = 100, 900
+    reader = FakeReader([old, new], [message("older", 0, partition=1)])
+    reader.partitions[1][0].stamp = 50
+    bench = bench_of(reader, Rebuild("shop-events", age_ms=1000))  # the clock stands at 1,250 ms
+    bench.loop.run()
+    assert reader.asked_since == [250, 250]
+    assert profiles(bench).seen == ["0/young"]
+
+
+def test_readyz_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.consumers.rebuilding.STEP", 2)
+    reader = FakeReader([message(str(n), n) for n in range(4)])
+    bench = bench_of(reader, Rebuild("shop-events"))
+    told: list[str] = []
+    consume = reader.consume
+
+    def watched(count: int, timeout: float) -> list[FakeMessage]:
+        told.append(bench.health.missing.get("rebuild", ""))
+        return consume(count, timeout)
+
+    monkeypatch.setattr(reader, "consume", watched)
+    bench.loop.run()
+    assert told[0] == "state is about to be rebuilt from shop-events"
+    assert told[-1] == "state is rebuilt from shop-events: 2 of 4 records, 50%"
+    assert bench.health.missing == {}
+
+
+def test_partitions_that_come_or_go_meanwhile_begin_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.consumers.rebuilding.STEP", 1)
+    reader = FakeReader([message("a", 0), message("b", 1)], [message("d", 0, partition=1)])
+    bench = bench_of(reader, Rebuild("shop-events"))
+    consume = reader.consume
+    steps: list[int] = []
+
+    def revoking(count: int, timeout: float) -> list[FakeMessage]:
+        steps.append(count)
+        if len(steps) == 2:
+            gone = [TopicPartition("fraud-features", 1)]
+            bench.consumer.callbacks["on_lost"](bench.consumer, gone)
+        return consume(count, timeout)
+
+    monkeypatch.setattr(reader, "consume", revoking)
+    bench.loop.run()
+    assert profiles(bench).cleared == 2
+    assert profiles(bench).seen == ["0/a", "0/b"]
+
+
+def test_a_broker_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = FakeReader([message("a", 0)])
+    reader.away = True
+    bench = bench_of(reader, Rebuild("shop-events"))
+    told: list[str] = []
+    consume = bench.consumer.consume
+
+    def watched(count: int, timeout: float) -> list[FakeMessage]:
+        told.append(bench.health.missing.get("rebuild", ""))
+        reader.away = len(told) < 3
+        return consume(count, timeout)
+
+    monkeypatch.setattr(bench.consumer, "consume", watched)
+    bench.loop.run()
+    assert "shop-events cannot be read" in told[0]
+    assert profiles(bench).seen == ["0/a"]
+
+
+def test_a_loop_without_a_reader_says_so() -> None:
+    bench = Bench([message("a", 0)], product=Profiles(Rebuild("shop-events")))
+    with pytest.raises(UserError, match="echo has nothing to read shop-events with"):
+        bench.loop.run()
