@@ -1,8 +1,13 @@
-"""What every store must do: run on the in-memory one here, on a real Redis in tests/integration."""
+"""What every store must do.
+
+Run on those in memory and in SQLite here, on a real Redis in tests/integration.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import time
 
 import pytest
 
@@ -36,6 +41,10 @@ def window(start: int, sequence: int, data: bytes, keep: int = 2) -> Write:
 
 class StoreConformance:
     """Subclass with a fixture `store` that gives an empty one."""
+
+    def pass_time(self, milliseconds: int) -> None:
+        """Let so much time pass on the store's clock."""
+        time.sleep(milliseconds / 1000)
 
     def test_first_write_stays_and_is_told(self, store: Store) -> None:
         assert store.apply([payment("a", 10, 1, b"one")]) == [None]
@@ -153,3 +162,42 @@ class StoreConformance:
         data = bytes(range(256))
         store.apply([payment("a", 1, 1, data)])
         assert store.get("x:tx:a") == Stored(1, 1, data)
+
+    def test_a_value_with_its_latest_and_index_is_kept_for_its_time(self, store: Store) -> None:
+        write = dataclasses.replace(payment("a", 10, 1, b"one"), ttl_ms=150)
+        store.apply([write, payment("b", 20, 2, b"b", customer="x:bob:")])
+        assert store.get("x:tx:a") == Stored(10, 1, b"one")
+        self.pass_time(300)
+        assert (store.get("x:tx:a"), store.get("x:latest")) == (None, None)
+        assert store.newest("x:recent", 9) == []
+        assert store.get("x:tx:b") == Stored(20, 2, b"b")
+        assert store.newest("x:bob:recent", 9) == [b"b"]
+        # What is forgotten is no hindrance: the next write is the first.
+        assert store.apply([payment("a", 5, 1, b"again")]) == [None]
+        assert store.get("x:latest") == Stored(5, 1, b"again")
+
+    def test_every_write_that_stays_renews_latest_and_index(self, store: Store) -> None:
+        for number, name in (
+            (2, "a"),
+            (1, "b"),
+        ):  # the second one is older, and renews all the same
+            store.apply([dataclasses.replace(payment(name, number, 0, b"v"), ttl_ms=400)])
+            self.pass_time(250)
+        assert store.get("x:tx:a") is None
+        assert store.get("x:latest") == Stored(2, 0, b"v")
+        assert store.newest("x:recent", 9) == [b"v"]
+
+    def test_a_value_written_for_good_stays_though_it_was_to_go(self, store: Store) -> None:
+        store.apply([dataclasses.replace(window(60, 1, b"old"), ttl_ms=150), window(60, 2, b"new")])
+        self.pass_time(300)
+        assert store.get("x:window:60") == Stored(60, 2, b"new")
+        assert store.newest("x:windows", 9) == [b"60"]
+
+    def test_a_loser_renews_nothing(self, store: Store) -> None:
+        write = dataclasses.replace(payment("a", 10, 1, b"one"), ttl_ms=150)
+        store.apply([write])
+        store.apply(
+            [dataclasses.replace(write, ttl_ms=None), dataclasses.replace(write, ttl_ms=900)]
+        )
+        self.pass_time(300)
+        assert store.get("x:tx:a") is None

@@ -13,9 +13,14 @@ from tests.unit.serving.store_conformance import StoreConformance, payment
 
 
 class TestMemoryStore(StoreConformance):
+    now = 0.0
+
     @pytest.fixture
     def store(self) -> MemoryStore:
-        return MemoryStore()
+        return MemoryStore(lambda: self.now)
+
+    def pass_time(self, milliseconds: int) -> None:
+        self.now += milliseconds / 1000
 
 
 def test_redis_away_is_retryable() -> None:
