@@ -15,6 +15,7 @@ from typing import Any, Self
 import httpx
 
 from config.errors import RetryableError, UserError, without_credentials
+from config.retry import Backoff, retry
 
 FULL_TRANSITIVE = "FULL_TRANSITIVE"
 _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -64,7 +65,7 @@ class Registry:
         self._client = httpx.Client(
             timeout=timeout, transport=transport, headers={"Content-Type": _CONTENT_TYPE}
         )
-        self._attempts, self._pause, self._sleep = attempts, pause, sleep
+        self._backoff, self._sleep = Backoff(pause, 2.0, attempts), sleep
 
     def __enter__(self) -> Self:
         return self
@@ -145,22 +146,21 @@ class Registry:
         return str(answer.get("reason") or answer.get("messages") or "incompatible")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        trouble = ""
-        for attempt in range(self._attempts):
-            if attempt:
-                self._sleep(min(self._pause * 2 ** (attempt - 1), 2.0))
+        def ask() -> httpx.Response:
             try:
                 answer = self._client.request(method, self.url + path, json=body)
             except httpx.InvalidURL as error:
                 raise UserError(f"schema registry {self._name} is no URL: {error}") from error
             except httpx.RequestError as error:
-                trouble = str(error) or type(error).__name__
-                continue
+                raise self._silent(str(error) or type(error).__name__) from error
             if answer.status_code in _AWAY:
-                trouble = f"{answer.status_code} {_message(answer)}"
-                continue
-            return self._body(answer, method, path)
-        raise RetryableError(f"schema registry {self._name} does not answer: {trouble}")
+                raise self._silent(f"{answer.status_code} {_message(answer)}")
+            return answer
+
+        answer = retry(
+            ask, self._backoff.pauses, lambda pause, _: self._sleep(pause), RetryableError
+        )
+        return self._body(answer, method, path)
 
     def _body(self, answer: httpx.Response, method: str, path: str) -> Any:
         body = _json(answer)
@@ -179,6 +179,9 @@ class Registry:
         if not isinstance(body, dict) or name not in body:
             raise self._away(f"answered {path} without {name}: is that the registry?")
         return body[name]
+
+    def _silent(self, trouble: str) -> RetryableError:
+        return RetryableError(f"schema registry {self._name} does not answer: {trouble}")
 
     def _away(self, what: str) -> RetryableError:
         """No verdict on a record.

@@ -7,22 +7,18 @@ endpoint says why.
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import structlog
 from prometheus_client import (
-    CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
     Gauge,
@@ -30,8 +26,10 @@ from prometheus_client import (
 )
 
 from config.errors import RetryableError, UserError
+from config.health import serve
 from config.logging import configure
 from config.products import running_jobs
+from config.retry import Backoff
 from config.settings import Settings, settings
 from millrace.errors import told
 from millrace.flink import jobs, lineage, submission
@@ -39,7 +37,8 @@ from millrace.flink import rest as cluster
 from millrace.flink.submission import Wanted
 
 POLL_S = 0.5
-LONGEST_BACKOFF_S = 60.0
+BACKOFF = Backoff(2.0, 60.0)
+STALLED_AFTER_S = 60.0
 log = structlog.get_logger()
 
 
@@ -87,6 +86,8 @@ class Keeper:
         self.kept = [Kept(name) for name in names]
         self._metrics = Metrics(names)
         self._stop = threading.Event()
+        self._looked = time.monotonic()
+        self.waiting: dict[str, str] = {}
 
     def run(self) -> None:
         """Look until `stop`, also while a client submits."""
@@ -97,6 +98,7 @@ class Keeper:
                     client.result()  # raises what nobody expected
                     client = None
                 missing = self.look()
+                self._looked = time.monotonic()
                 if missing and client is None:
                     client = pool.submit(self.submit, missing)
                 self._stop.wait(POLL_S)
@@ -171,17 +173,22 @@ class Keeper:
     def _failed(self, job: Kept, why: str) -> None:
         self._metrics.failures.labels(job=job.name).inc()
         job.failures += 1
-        wait = min(LONGEST_BACKOFF_S, 2.0**job.failures)
+        wait = BACKOFF.after(job.failures)
         job.not_before = time.monotonic() + wait
         job.problem = f"{why} (tried {job.failures} times)"
         log.error("submission failed", job=job.name, error=why, next_try_in_s=wait)
 
-    def health(self) -> dict[str, str]:
+    def alive(self) -> bool:
+        """Tell whether it has looked at the cluster lately; that waits for nothing but Flink."""
+        return time.monotonic() - self._looked < STALLED_AFTER_S
+
+    @property
+    def missing(self) -> dict[str, str]:
         """Name and problem of each job that does not run though it should."""
         return {job.name: job.problem for job in self.kept if job.problem is not None}
 
     def metrics(self) -> bytes:
-        """Prometheus's text of this moment."""
+        """Return Prometheus's text of this moment."""
         for job in self.kept:
             self._metrics.not_running.labels(job=job.name).set(job.problem is not None)
         return generate_latest(self._metrics.registry)
@@ -196,40 +203,6 @@ def _state(name: str, overview: list[dict[str, Any]]) -> str | None:
     if newest["state"] == "RUNNING" and 0 < tasks["total"] == tasks["running"]:
         return None
     return f"{newest['state']}, {tasks['running']} of {tasks['total']} tasks run"
-
-
-def serve(keeper: Keeper, host: str, port: int) -> ThreadingHTTPServer:
-    """`GET /healthz`: 200 when every job runs, else 503 with the problems by name.
-
-    `GET /metrics` for Prometheus.
-    """
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, kind, body = _answer(keeper, self.path)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments: object) -> None:
-            return
-
-    server = ThreadingHTTPServer((host, port), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
-def _answer(keeper: Keeper, path: str) -> tuple[HTTPStatus, str, bytes]:
-    if path == "/metrics":
-        return HTTPStatus.OK, CONTENT_TYPE_LATEST, keeper.metrics()
-    if path == "/healthz":
-        problems = keeper.health()
-        status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-        page = {"status": "degraded" if problems else "ok", "problems": problems}
-        return status, "application/json", json.dumps(page).encode()
-    return HTTPStatus.NOT_FOUND, "application/json", b'{"detail": "know /healthz, /metrics"}'
 
 
 def of_products(loaded: Settings) -> Keeper:
@@ -248,7 +221,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    server = serve(keeper, loaded.host, loaded.port("jobs"))
+    server = serve(loaded.host, loaded.port("jobs"), keeper, keeper.metrics)
     keeper.run()
     server.shutdown()
 

@@ -172,7 +172,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             command=_python("millrace.flink.keeper"),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
-            ready=Probe("http", f"http://{settings.host}:{settings.port('jobs')}/healthz"),
+            ready=Probe("http", f"http://{settings.host}:{settings.port('jobs')}/readyz"),
             memory=1024,
             serves=running_jobs(settings),
         ),

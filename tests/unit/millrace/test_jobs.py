@@ -14,10 +14,11 @@ import pytest
 from config import products
 from config.errors import RetryableError, UserError
 from config.files import write
+from config.health import serve
 from config.settings import Settings
 from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
-from millrace.flink.keeper import Keeper, Kept, serve
+from millrace.flink.keeper import Keeper, Kept
 from millrace.flink.submission import Wanted
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
@@ -144,7 +145,7 @@ def _refusing(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
 def test_a_running_job_is_left_alone(local: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     keeper, submitted = _keeper(local, monkeypatch, _overview("RUNNING"))
     _pass(keeper)
-    assert (submitted, keeper.health()) == ([], {})
+    assert (submitted, keeper.missing) == ([], {})
 
 
 def test_a_job_that_restarts_is_unhealthy_but_not_submitted(
@@ -152,7 +153,7 @@ def test_a_job_that_restarts_is_unhealthy_but_not_submitted(
 ) -> None:
     keeper, submitted = _keeper(local, monkeypatch, _overview("RESTARTING", 0))
     _pass(keeper)
-    assert (submitted, keeper.health()) == ([], {"j": "RESTARTING, 0 of 2 tasks run"})
+    assert (submitted, keeper.missing) == ([], {"j": "RESTARTING, 0 of 2 tasks run"})
 
 
 @pytest.mark.parametrize("found", [[], _overview("FAILED", 0), _overview("CANCELED", 0)])
@@ -172,7 +173,7 @@ def test_a_job_stopped_on_purpose_stays_stopped(
     write(Layout.of(local).jobs / "j.stopped", "")
     keeper, submitted = _keeper(local, monkeypatch, [])
     _pass(keeper)
-    assert (submitted, keeper.health()) == ([], {})
+    assert (submitted, keeper.missing) == ([], {})
 
 
 def test_a_refused_job_is_told_and_tried_later(
@@ -200,7 +201,7 @@ def test_a_file_that_fails_is_a_failed_submission(
 
     monkeypatch.setattr(submission, "submit_all", full)
     _pass(keeper)
-    assert keeper.health() == {
+    assert keeper.missing == {
         "j": "/state/flink/conf/config.yaml: No space left on device (tried 1 times)"
     }
     assert keeper.kept[0].not_before > 0
@@ -311,22 +312,24 @@ def test_a_cluster_that_is_away_is_the_problem_told(
 
     monkeypatch.setattr(cluster, "overview", away)
     _pass(keeper)
-    assert (submitted, keeper.health()) == ([], {"j": "JobManager is away"})
+    assert (submitted, keeper.missing) == ([], {"j": "JobManager is away"})
 
 
-def test_the_health_page_is_503_with_the_problems_until_all_run(local: Settings) -> None:
+def test_it_is_ready_once_all_jobs_run_and_names_those_that_do_not(local: Settings) -> None:
     keeper = Keeper(local, ("j",))
-    server = serve(keeper, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.server_port}/healthz"
+    server = serve("127.0.0.1", 0, keeper, keeper.metrics)
+    url = f"http://127.0.0.1:{server.server_port}/readyz"
     try:
         with pytest.raises(urllib.error.HTTPError) as degraded, urllib.request.urlopen(url):
             pass
         assert degraded.value.code == 503
-        assert json.loads(degraded.value.read())["problems"] == {"j": "not looked at yet"}
+        assert json.loads(degraded.value.read())["missing"] == {"j": "not looked at yet"}
         degraded.value.close()
         keeper.kept[0] = Kept("j", problem=None)
         with urllib.request.urlopen(url) as fine:
-            assert json.loads(fine.read()) == {"status": "ok", "problems": {}}
+            assert json.loads(fine.read()) == {"ready": True, "missing": {}, "waiting": {}}
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/healthz") as healthy:
+            assert json.loads(healthy.read()) == {"alive": True}
         with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics") as metrics:
             assert b'millrace_job_not_running{job="j"} 0.0' in metrics.read()
         with (
