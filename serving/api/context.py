@@ -16,7 +16,7 @@ Check = Callable[[], Awaitable[str | None]]
 
 
 class Values(Protocol):
-    """The reading side of serving/store.py.
+    """The reading side of serving/store/.
 
     Every method raises redis.RedisError when the store is away.
     """
