@@ -11,7 +11,7 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.products import feature_modules
-from domain.features.declaration import Comparison
+from domain.features.declaration import Comparison, DerivedFeature, RowFeature
 from domain.features.registry import feature_sets, tables
 from millrace.options import AsJson
 
@@ -19,28 +19,14 @@ app = typer.Typer(help="The features declared in domain/features.", no_args_is_h
 
 
 def declared() -> list[dict[str, Any]]:
-    """Every feature of every product: row features first, then each set's, in order."""
+    """Every feature of every product, in the order they are computed.
+
+    Row features first, then each set's, then what is derived from them.
+    """
     found: list[dict[str, Any]] = []
     for table in tables(feature_modules()):
         common = {"product": table.name, "version": table.version}
-        for row in table.rows:
-            found.append(
-                common
-                | {
-                    "name": row.name,
-                    "entity": "row",
-                    "aggregate": "row",
-                    "window": None,
-                    "column": None,
-                    "filter": [],
-                }
-                | {
-                    "condition": [],
-                    "type": row.type,
-                    "description": row.description,
-                    "sql": row.sql,
-                }
-            )
+        found += [common | _of_sql(row, "row") for row in table.rows]
         for feature_set in table.sets:
             types = feature_set.columns()
             for feature in feature_set.features:
@@ -56,7 +42,23 @@ def declared() -> list[dict[str, Any]]:
                     | {"condition": [comparison.spec() for comparison in feature.condition]}
                     | {"type": types[feature.name], "description": feature.description, "sql": None}
                 )
+        found += [common | _of_sql(derived, "derived") for derived in table.derived]
     return found
+
+
+def _of_sql(feature: RowFeature | DerivedFeature, kind: str) -> dict[str, Any]:
+    return {
+        "name": feature.name,
+        "entity": "row",
+        "aggregate": kind,
+        "window": None,
+        "column": None,
+        "filter": [],
+        "condition": [],
+        "type": feature.type,
+        "description": feature.description,
+        "sql": feature.sql,
+    }
 
 
 def _text(comparisons: list[dict[str, Any]]) -> str:

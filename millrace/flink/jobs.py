@@ -104,8 +104,12 @@ def _stop(settings: Settings, job_id: str, folder: Path, timeout: float) -> Path
 
 
 def reason(output: str) -> str:
-    """Return the telling line of what a client printed: the innermost cause, else the last line."""
+    """Return the telling line of what a client printed: the innermost cause, else the last line.
+
+    Py4J puts Java's error on the line after its own, behind a colon.
+    """
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    causes = [line for line in lines if line.startswith(("Caused by:", "py4j.protocol"))]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    java = [line.removeprefix(": ") for line in lines if re.match(r": [\w.$]+: ", line)]
     errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception): ", line)]
-    return (causes or errors or lines or ["it printed nothing"])[-1]
+    return (causes or java or errors or lines or ["it printed nothing"])[-1]

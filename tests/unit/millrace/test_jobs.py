@@ -100,6 +100,10 @@ def test_only_what_a_product_declares_is_a_job(name: str) -> None:
 def test_the_reason_is_the_innermost_cause() -> None:
     assert jobs.reason("a\nCaused by: first\n\tat x\nCaused by: second\nend") == "Caused by: second"
     assert jobs.reason("Traceback\nValueError: no\n") == "ValueError: no"
+    py4j = (
+        "py4j.protocol.Py4JJavaError: while calling o8.sqlQuery.\n: org.apache.X: no table\n\tat y"
+    )
+    assert jobs.reason(py4j) == "org.apache.X: no table"
     assert jobs.reason("") == "it printed nothing"
 
 
