@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
-from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, simulation
+from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, Strikes, simulation
 from ingestion.replay.pacing import RatePacer, pacer
 from ingestion.replay.run import Summary, run
 from millrace import streaming
@@ -35,6 +35,10 @@ def simulate(
         typer.Option(min=1, help="how many days of payments (until stopped if not given)"),
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="only the first N payments")] = None,
+    strikes: Annotated[
+        float,
+        typer.Option(min=0, help="times the handbook's share of terminals and cards struck"),
+    ] = 1.0,
     rate: Annotated[
         float | None, typer.Option(help="payments a second (as fast as it goes if not given)")
     ] = None,
@@ -57,7 +61,12 @@ def simulate(
     start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else HANDBOOK_START_MS
     radius = _HANDBOOK_RADIUS * math.sqrt(_HANDBOOK_TERMINALS / terminals)
     simulator = simulation(
-        seed, customers=customers, terminals=terminals, radius=radius, start_ms=start_ms
+        seed,
+        customers=customers,
+        terminals=terminals,
+        radius=radius,
+        start_ms=start_ms,
+        strikes=Strikes.of(customers, terminals, strikes),
     )
     delay = streaming.duration_ms(label_delay)
     pace = RatePacer(rate) if rate is not None else pacer("max")

@@ -48,8 +48,14 @@ def fraud(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="train on simulated payments")
     ] = False,
-    days: Annotated[int, typer.Option(min=16, help="with --simulate")] = 40,
-    customers: Annotated[int, typer.Option(min=10, help="with --simulate")] = 200,
+    days: Annotated[int, typer.Option(min=16, help="with --simulate")] = 90,
+    customers: Annotated[int, typer.Option(min=10, help="with --simulate")] = 1000,
+    strikes: Annotated[
+        float,
+        typer.Option(
+            min=0, help="with --simulate: times the handbook's share of terminals and cards struck"
+        ),
+    ] = 1.0,
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="of the simulation and of the training")
     ] = 7,
@@ -88,7 +94,7 @@ def fraud(
         if data is not None:
             source = handbook(data, rows, progress=stage("reading", None))
         else:
-            source = simulated(days, customers, seed)
+            source = simulated(days, customers, seed, strikes=strikes)
         trained = train(
             source,
             shelf,

@@ -29,6 +29,7 @@ from ingestion.fraud.simulator import (
     Payment,
     Population,
     Simulator,
+    Strikes,
 )
 from ingestion.kafka.producer import KafkaSink
 from ingestion.replay.pacing import RatePacer
@@ -37,7 +38,7 @@ from ingestion.wire.registry import Registry
 from millrace.demo.tally import Tally
 
 SCORES = "fraud-scores"
-# As `millrace train fraud --simulate` trains on: about 400 payments a simulated day.
+# About 400 payments a simulated day.
 CUSTOMERS = 200
 LEAD_IN_DAYS = 30  # the longest window of a feature
 SEED = 11
@@ -78,7 +79,14 @@ class Story:
         radius = 5.0 * math.sqrt(10_000 / terminals)
         people = Population.draw(np.random.default_rng(SEED), CUSTOMERS, terminals, radius)
         rng = np.random.default_rng([SEED, self.run])
-        return iter(Simulator(people, rng, start_ms=self.start_ms, prefix=f"demo-{self.run}-"))
+        simulator = Simulator(
+            people,
+            rng,
+            start_ms=self.start_ms,
+            prefix=f"demo-{self.run}-",
+            strikes=Strikes.of(CUSTOMERS, terminals),
+        )
+        return iter(simulator)
 
     def reached(self, until_ms: int) -> None:
         """Remember how far this run's time has come."""

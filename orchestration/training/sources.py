@@ -67,18 +67,26 @@ def handbook(
     return Data(Payments(_in_order(payments)), delay_ms, path.name, rejected)
 
 
-def simulated(days: int, customers: int, seed: int, delay_ms: int = HANDBOOK_DELAY_MS) -> Data:
+def simulated(
+    days: int,
+    customers: int,
+    seed: int,
+    delay_ms: int = HANDBOOK_DELAY_MS,
+    strikes: float = 1.0,
+) -> Data:
     """Return the simulator's payments.
 
-    Two terminals a customer, as many of them in reach as in the handbook's own setting.
+    Two terminals a customer, as many of them in reach as in the handbook's own setting; `strikes`
+    times its share of them and of the customers is struck.
     """
     terminals = 2 * customers
     radius = 5.0 * math.sqrt(10_000 / terminals)
+    rates = Strikes.of(customers, terminals, strikes)
     simulator = simulation(
-        seed, customers=customers, terminals=terminals, radius=radius, strikes=Strikes()
+        seed, customers=customers, terminals=terminals, radius=radius, strikes=rates
     )
     payments = chain.from_iterable(simulator.day() for _ in range(days))
-    source = f"simulation of {days} days, {customers} customers, seed {seed}"
+    source = f"simulation of {days} days, {customers} customers, {strikes:g} strikes, seed {seed}"
     return Data(Payments.of(payments), delay_ms, source)
 
 

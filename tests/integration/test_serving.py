@@ -147,7 +147,7 @@ def test_a_model_is_taken_up_and_withdrawn_without_a_restart(
     api: httpx.Client, harness: Stack
 ) -> None:
     before, process = ask(api, pay("serving-model-1")).json(), harness.info("consumer-fraud").pid
-    options = ("--days", "24", "--customers", "60", "--seed", "11", "--json")
+    options = ("--days", "24", "--customers", "60", "--strikes", "80", "--seed", "11", "--json")
     version = json.loads(harness.cli("train", "fraud", "--simulate", *options))["version"]
     numbers = iter(range(1000))
 

@@ -28,14 +28,18 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow  # trains
 def test_json_on_standard_output(models: Path) -> None:
-    options = ["fraud", "--simulate", "--days", "24", "--customers", "60", "--seed", "5"]
+    options = ["fraud", "--simulate", "--days", "24", "--customers", "60", "--strikes", "80"]
+    options += ["--seed", "5"]
     options += ["--review-rate", "0.01"]
     result = runner.invoke(train.app, [*options, "--json"])
     assert result.exit_code == 0, result.output
     card = json.loads(result.stdout)
     assert (card["promoted"], (models / "current").exists()) == (False, False)
     assert card["details"]["targets"]["review_rate"] == 0.01
-    assert card["details"]["data"]["source"] == "simulation of 24 days, 60 customers, seed 5"
+    assert (
+        card["details"]["data"]["source"]
+        == "simulation of 24 days, 60 customers, 80 strikes, seed 5"
+    )
     lines = [json.loads(line) for line in result.stderr.splitlines()]
     assert [line["reason"] for line in lines if line["level"] == "warning"] == ["no Java found"]
     assert {line["stage"] for line in lines if line["event"] == "training"} == {"features", "trees"}

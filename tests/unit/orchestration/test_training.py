@@ -36,7 +36,7 @@ def frame(times: list[int], y: list[bool], customers: list[str] | None = None) -
 
 @pytest.fixture(scope="module")
 def small() -> Data:
-    return simulated(days=24, customers=60, seed=5)
+    return simulated(days=24, customers=60, seed=5, strikes=80)
 
 
 class TestSplit:
