@@ -1,4 +1,1 @@
-"""What the README's figures come from.
-
-Each module measures one thing, `python -m benchmarks.run` all of them.
-"""
+"""Measure what the README claims: one module a figure, `python -m benchmarks.run` for all."""

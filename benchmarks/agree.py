@@ -1,4 +1,4 @@
-"""All outputs must agree: every contestant's result of every event, value by value, bit by bit."""
+"""Compare the outputs of all contestants, event by event and bit by bit."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ HEADER = 5
 
 
 class DisagreementError(Exception):
-    """Two contestants differ over an event, or one lacks its result or has it twice."""
+    """Two contestants differ over an event, or one of them lacks it or has it twice."""
 
 
 def by_transaction(name: str, values: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Avro bodies by transaction id.
+    """Index Avro bodies by transaction id.
 
-    Raises DisagreementError, which says `name`, if an id comes twice.
+    Raise DisagreementError, naming `name`, if an id occurs twice.
     """
     found: dict[bytes, bytes] = {}
     for value in values:
@@ -34,13 +34,11 @@ def by_transaction(name: str, values: Iterable[bytes]) -> dict[bytes, bytes]:
 
 
 def compare(whole: Mapping[bytes, bytes], name: str, values: Iterable[bytes]) -> int:
-    """How many events of the contestant `name` agree with `whole`.
+    """Check the contestant `name` against `whole` and return how many events agree.
 
-    All of them, each with exactly one result.
-
-    `values` are records with header, taken one at a time: a contestant's millions are not in memory
-    beside another's. Raises DisagreementError, which says `name` and an event, at the first
-    difference.
+    Every event must have exactly one result. `values` are records with their header, taken one at a
+    time, so that a contestant's millions never lie in memory beside another's. Raise
+    DisagreementError, naming `name` and an event, at the first difference.
     """
     missing = set(whole)
     for value in values:

@@ -1,6 +1,6 @@
-"""The least a Python server can do to answer a look-up from Redis: what the API is held against.
+"""Serve look-ups from Redis with the least a Python server can do, to hold the API against.
 
-python -m benchmarks.bare HOST PORT REDIS_URL
+Run: python -m benchmarks.bare HOST PORT REDIS_URL
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stack under test, seen from a benchmark: its TaskManager, its jobs, its state on disk."""
+"""Watch the stack under test: its TaskManager, its jobs, its state on disk."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from millrace.stack.parts import flink
 
 
 class Cluster:
-    """A running Flink session cluster that these settings name."""
+    """The running Flink session cluster that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = Layout.of(settings)
 
     def rest(self, path: str, method: str = "GET") -> Any:
-        """One call of Flink's REST API; None where it answers nothing."""
+        """Call Flink's REST API and return its answer, or None if it is empty."""
         request = urllib.request.Request(f"{self._settings.flink_rest}{path}", method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - http by configuration
             body = answer.read()
         return json.loads(body) if body.strip() else None
 
     def taskmanager(self) -> psutil.Process:
-        """The TaskManager's process, found by its configuration folder.
+        """Find the TaskManager's process by its configuration folder.
 
-        Raises RuntimeError if none runs.
+        Raise RuntimeError if none runs.
         """
         return self._process("TaskManagerRunner")
 
     def jobmanager(self) -> psutil.Process:
-        """The JobManager's process."""
+        """Find the JobManager's process."""
         return self._process("StandaloneSessionClusterEntrypoint")
 
     def _process(self, main: str) -> psutil.Process:
@@ -53,7 +53,7 @@ class Cluster:
         raise RuntimeError(f"no {main} of {folder}: type `millrace up`")
 
     def submit(self, job: Path, *arguments: str, options: dict[str, str] | None = None) -> str:
-        """Submit a Python job, detached; returns its id.
+        """Submit a Python job, detached, and return its id.
 
         `options` are Flink settings of this job alone.
         """
@@ -79,16 +79,16 @@ class Cluster:
         return found.group(1)
 
     def state(self, job: str) -> str:
-        """One of Flink's job states, RUNNING for instance."""
+        """Return the job's state in Flink's words, such as RUNNING."""
         return str(self.rest(f"/jobs/{job}")["state"])
 
     def restarts(self, job: str) -> int:
-        """How often the job was restarted."""
+        """Return how often the job was restarted."""
         metric = self.rest(f"/jobs/{job}/metrics?get=numRestarts")
         return int(metric[0]["value"]) if metric else 0
 
     def cancel(self, job: str) -> None:
-        """Cancel and wait until it is gone."""
+        """Cancel the job and wait until it is gone."""
         try:
             self.rest(f"/jobs/{job}?mode=cancel", "PATCH")
         except urllib.error.HTTPError as error:
@@ -101,7 +101,7 @@ class Cluster:
         raise TimeoutError(f"job {job} does not end")
 
     def checkpoints(self, job: str) -> dict[str, Any]:
-        """Number of completed checkpoints, full size and duration of the last one."""
+        """Return the number of completed checkpoints, and the last one's full size and duration."""
         found = self.rest(f"/jobs/{job}/checkpoints")
         last = (found.get("latest") or {}).get("completed") or {}
         return {
@@ -112,9 +112,9 @@ class Cluster:
         }
 
     def state_on_disk(self) -> int:
-        """Bytes of RocksDB's working folders.
+        """Return the bytes in RocksDB's working folders.
 
-        Raises RuntimeError if there are none: a job that runs has one.
+        Raise RuntimeError if there are none: a running job has one.
         """
         scratch = self._layout.scratch("taskmanager")
         # walk, not rglob: that raises when a folder of a checkpoint goes away under it.
@@ -129,7 +129,7 @@ class Cluster:
         return total
 
     def garbage(self) -> dict[str, int]:
-        """Milliseconds and runs of the TaskManager's collectors since its start."""
+        """Return the milliseconds and runs of the TaskManager's collectors since its start."""
         manager = self.rest("/taskmanagers")["taskmanagers"][0]["id"]
         found = self.rest(f"/taskmanagers/{manager}")["metrics"]["garbageCollectors"]
         return {
@@ -139,7 +139,7 @@ class Cluster:
 
 
 def _size(file: Path) -> int:
-    """Bytes of a file; 0 of one that a compaction has removed meanwhile."""
+    """Return a file's size in bytes, or 0 if a compaction has removed it meanwhile."""
     try:
         return file.stat().st_size
     except FileNotFoundError:

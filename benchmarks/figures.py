@@ -1,9 +1,7 @@
-"""What the figures must be.
+"""Judge the figures.
 
-One is met when its number is and nothing failed in the run that measured it.
-
-A percentile over the requests that were answered, or a rate of results that are wrong, says
-nothing.
+A figure is met when its number is and nothing failed in the run that measured it. A percentile over
+the answered requests alone, or a rate of wrong results, says nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +14,10 @@ Row = dict[str, Any]
 
 
 def figures(results: Mapping[str, Result]) -> list[Row]:
-    """A row a figure of the benchmarks that have a result.
+    """Return a row for each figure of the benchmarks that have a result.
 
-    What, measured, target, met, and what failed ("": nothing).
-
-    Raises KeyError for a result that lacks what its figures are judged by.
+    A row holds what was measured, the value, the target, whether it was met, and what failed ("" if
+    nothing). Raise KeyError for a result that lacks what its figures are judged by.
     """
     return [
         row for name, judge in JUDGES.items() if name in results for row in judge(results[name])

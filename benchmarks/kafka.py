@@ -1,4 +1,4 @@
-"""Topics of the benchmarks: made, filled, watched and read."""
+"""Create, fill, watch and read the benchmarks' topics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 10_000
 
 
 def register(registry_url: str, subject: str, schema: str) -> int:
-    """The id of `schema` under `subject` in the registry (registered if it is not)."""
+    """Register `schema` under `subject` unless it is there, and return its id."""
     request = urllib.request.Request(  # noqa: S310 - the registry of the stack, http by configuration
         f"{registry_url}/subjects/{subject}/versions",
         data=json.dumps({"schema": schema}).encode(),
@@ -29,16 +29,16 @@ def register(registry_url: str, subject: str, schema: str) -> int:
 
 
 class Topics:
-    """The broker, seen by a benchmark."""
+    """The broker as a benchmark uses it."""
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
 
     def create(self, name: str, partitions: int, **config: str) -> None:
-        """An empty topic without retention; one of that name must not exist.
+        """Create an empty topic without retention; fail if the name is taken.
 
-        `config`: dots as underscores.
+        `config` holds topic settings, their dots written as underscores.
         """
         options = {
             "retention.ms": "-1",
@@ -61,21 +61,24 @@ class Topics:
         )
 
     def delete(self, *names: str) -> None:
-        """Remove topics; those that do not exist are passed over."""
+        """Remove topics, passing over those that do not exist."""
         present = [name for name in names if name in self._admin.list_topics(timeout=10).topics]
         for future in self._admin.delete_topics(present).values() if present else ():
             future.result(30)
 
     def count(self, name: str) -> int:
-        """Records in the topic (its end offsets less its begin offsets).
+        """Return the number of records in the topic, or -1 if it does not exist.
 
-        -1 if there is no such topic.
+        That is its end offsets less its begin offsets.
         """
         topic = self._admin.list_topics(name, timeout=10).topics[name]
         return -1 if topic.error is not None else sum(self.ends(name, topic.partitions).values())
 
     def ends(self, name: str, partitions: Iterable[int]) -> dict[int, int]:
-        """Records in each of the partitions. Raises KafkaException when the broker does not say."""
+        """Return the number of records in each partition.
+
+        Raise KafkaException if the broker does not say.
+        """
         low = {TopicPartition(name, partition): OffsetSpec.earliest() for partition in partitions}
         high = dict.fromkeys(low, OffsetSpec.latest())
         first = {
@@ -91,7 +94,7 @@ class Topics:
     def fill(self, name: str, partitions: int, workload: Encoded, schema_id: int) -> None:
         """Make the topic hold exactly the workload.
 
-        One that already does (by its count) is left as it is.
+        Leave it as it is if its count already matches.
         """
         if self.count(name) == len(workload):
             return
@@ -120,9 +123,9 @@ class Topics:
             )
 
     def position(self, name: str) -> dict[int, int]:
-        """Where each partition of a topic ends now (its records are numbered from 0.
+        """Return where each partition of a topic ends now.
 
-        Nothing was deleted).
+        Records are numbered from 0, as nothing was deleted.
         """
         return self.ends(name, self._admin.list_topics(name, timeout=10).topics[name].partitions)
 

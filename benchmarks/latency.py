@@ -48,7 +48,7 @@ Wire = Callable[[str, int, int], tuple[str, bytes]]
 
 
 class Pace:
-    """Sends payments at a fixed rate, each at its due time."""
+    """Send payments at a fixed rate, each at its due time."""
 
     def __init__(self, config: Settings, schema_id: int, seed: int = 11) -> None:
         self._producer = Producer(
@@ -63,7 +63,7 @@ class Pace:
         self._rng = np.random.default_rng(seed)
 
     def message(self, identity: str, time_ms: int) -> tuple[str, bytes]:
-        """Key and value of a payment made at `time_ms`."""
+        """Return key and value of a payment made at `time_ms`."""
         customer = f"c{int(self._rng.integers(CUSTOMERS)):07d}"
         record = {
             "transaction_id": identity,
@@ -78,9 +78,9 @@ class Pace:
         return customer, out.getvalue()
 
     def send(self, topic: str, rate: float, seconds: float, prefix: str) -> int:
-        """Send for `seconds`; returns how many. Every 1 ms whatever is due by then goes out.
+        """Send for `seconds` and return how many; every 1 ms, whatever is due goes out.
 
-        All are made before the clock starts: what is measured is the platform, not its load.
+        All payments are made before the clock starts: this measures the platform, not its load.
         """
         total, sent = int(rate * seconds), 0
         began = time.time() + 0.1 + total * MAKING_S
@@ -115,7 +115,7 @@ class Pace:
 
 
 def percentiles(latencies: list[float]) -> dict[str, float]:
-    """p50, p90, p99, p99.9 and the largest, in milliseconds."""
+    """Return p50, p90, p99, p99.9 and the maximum, in milliseconds."""
     found = (
         np.percentile(np.asarray(latencies), [50, 90, 99, 99.9, 100])
         if latencies
@@ -132,7 +132,7 @@ def percentiles(latencies: list[float]) -> dict[str, float]:
 def fraud(
     config: Settings, rate: float, seconds: float, drop: float, history: int
 ) -> dict[str, Any]:
-    """The fraud pipeline at `rate` payments a second.
+    """Measure the fraud pipeline at `rate` payments a second.
 
     One row of the result leaves out the first `drop` seconds.
     """
@@ -190,9 +190,9 @@ def scored(values: Iterable[tuple[bytes, int]], run: str) -> Iterator[tuple[int,
 
 
 def past(config: Settings, events: int, run: str) -> Iterator[tuple[str, bytes]]:
-    """A month of payments that ends now, as values without header.
+    """Make a month of payments that ends now, as values without header.
 
-    Ids of their own: the run is part of them.
+    Their ids are their own: they contain the run.
     """
     records = encoded(
         Workload(CUSTOMERS, events, HISTORY_DAYS), config.build_dir / "bench"
@@ -211,7 +211,7 @@ def past(config: Settings, events: int, run: str) -> Iterator[tuple[str, bytes]]
 def kafka_to_kafka(
     config: Settings, name: str, rate: float, seconds: float, drop: float
 ) -> dict[str, Any]:
-    """The rolling job of `name` ("millrace" or "quix") at `rate` events a second."""
+    """Measure the rolling job of `name` ("millrace" or "quix") at `rate` events a second."""
     topics = Topics(config.kafka_bootstrap)
     source, sink = (f"bench-lat-{name}-{end}-{int(time.time())}" for end in ("in", "out"))
     topics.create(source, PARTITIONS)
@@ -263,7 +263,7 @@ def _quix(place: Stage, sink: str) -> Callable[[], None]:
 
 
 def _plain(schema: Any) -> Any:
-    """The schema with times as numbers."""
+    """Return the schema with its times as plain numbers."""
     if isinstance(schema, dict):
         cleaned = {key: _plain(value) for key, value in schema.items() if not key.startswith("__")}
         return cleaned["type"] if "logicalType" in cleaned else cleaned
@@ -279,7 +279,7 @@ def _wait(holds: Callable[[], bool], otherwise: str) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=1000)
     parser.add_argument("--seconds", type=float, default=240)

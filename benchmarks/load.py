@@ -1,11 +1,9 @@
-"""An open-loop HTTP load.
-
-Requests leave when their time has come, whether or not earlier ones were answered.
+"""Generate an open-loop HTTP load: requests leave when due, whether or not earlier ones returned.
 
 Latency counts from the time a request was due, not from when it could be sent: a stalled server is
 charged for all that waited (no coordinated omission; Tene, "How NOT to Measure Latency"). Two
-threads and blocking sockets: a timer of an event loop is a millisecond coarse, a sleep of a thread
-0.1.
+threads and blocking sockets, since an event loop's timer is coarse to a millisecond and a thread's
+sleep to 0.1.
 """
 
 from __future__ import annotations
@@ -24,18 +22,16 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Outcome:
-    """Latencies in seconds, by answer, in order of arrival; statuses counted."""
+    """Latencies in seconds of the answered requests, as they arrived, and counts of statuses."""
 
     latencies: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
     unanswered: int = 0
 
     def milliseconds(self, *percentiles: float) -> list[float]:
-        """Percentiles of the latency in ms, by nearest rank.
+        """Return percentiles of the latency in ms, by nearest rank.
 
-        A request without answer counts as infinitely late.
-
-        Raises ValueError if none was due.
+        A request without answer counts as infinitely late. Raise ValueError if none was due.
         """
         if not self.requests:
             raise ValueError("no requests, so no percentiles")
@@ -46,15 +42,15 @@ class Outcome:
 
     @property
     def requests(self) -> int:
-        """All that were due, answered or not."""
+        """All requests that were due, answered or not."""
         return len(self.latencies) + self.unanswered
 
     def failed(self, *good: int) -> int:
-        """Those answered with a status other than `good`, or not at all."""
+        """Count the requests answered with a status other than `good`, or not at all."""
         return self.requests - sum(self.statuses[status] for status in good)
 
     def add(self, other: Outcome) -> None:
-        """Take another outcome's requests in."""
+        """Add another outcome's requests."""
         self.latencies += other.latencies
         self.statuses += other.statuses
         self.unanswered += other.unanswered
@@ -152,12 +148,12 @@ def run(
 
 
 def get(host: str, path: str, headers: str = "") -> bytes:
-    """A GET as bytes; `headers` end with CRLF each."""
+    """Return a GET request as bytes; each of `headers` ends with CRLF."""
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n".encode()
 
 
 def post(host: str, path: str, body: bytes, headers: str = "") -> bytes:
-    """A POST of JSON as bytes."""
+    """Return a POST request of JSON as bytes."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"

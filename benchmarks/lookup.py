@@ -56,7 +56,7 @@ DOCUMENT = {
 
 @contextmanager
 def seeded(client: redis.Redis) -> Iterator[list[str]]:
-    """Scores to look up, removed afterwards."""
+    """Provide scores to look up, and remove them afterwards."""
     ids = [f"bench-lookup-{number}" for number in range(KEYS)]
     pipeline = client.pipeline(transaction=False)
     for name in ids:
@@ -71,7 +71,7 @@ def seeded(client: redis.Redis) -> Iterator[list[str]]:
 
 @contextmanager
 def server(command: list[str], environment: dict[str, str], url: str) -> Iterator[psutil.Process]:
-    """A server process that answers at `url`."""
+    """Run a server process that answers at `url`."""
     process = subprocess.Popen(
         [sys.executable, *command], env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
@@ -93,7 +93,7 @@ def server(command: list[str], environment: dict[str, str], url: str) -> Iterato
 def measured(
     process: psutil.Process, port: int, ids: list[str], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """One round against one server."""
+    """Run one round against one server."""
     host, order = settings().host, random.Random(1)
     requests = [
         get(host, f"/v1/fraud/transactions/{order.choice(ids)}", f"X-API-Key: {API_KEY}\r\n")
@@ -112,7 +112,7 @@ def measured(
 
 
 def summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """All rounds of one server as a row."""
+    """Summarise all rounds of one server as a row."""
     whole = Outcome()
     for one in rounds:
         whole.add(one["outcome"])
@@ -132,7 +132,7 @@ def summary(name: str, rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def ratios(api: dict[str, Any], bare: dict[str, Any]) -> dict[str, float]:
-    """API over bare."""
+    """Return the ratios of API over bare server."""
     pairs = zip(api["p99_ms_of_rounds"], bare["p99_ms_of_rounds"], strict=True)
     return {
         "p99_ratio": round(statistics.median(ours / theirs for ours, theirs in pairs), 2),
@@ -142,7 +142,7 @@ def ratios(api: dict[str, Any], bare: dict[str, Any]) -> dict[str, float]:
 
 
 def compare(configured: Settings, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows for the API and the bare server."""
+    """Measure both and return a row for the API and one for the bare server."""
     host = configured.host
     api_port, bare_port = configured.port("api") + SHIFT, configured.port("api") + SHIFT + 1
     api_environment = {
@@ -169,7 +169,7 @@ def compare(configured: Settings, options: argparse.Namespace) -> list[dict[str,
 
 
 def main() -> None:
-    """Run, print, keep."""
+    """Run, print and keep the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=500)
     parser.add_argument("--seconds", type=float, default=2)

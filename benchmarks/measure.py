@@ -1,4 +1,4 @@
-"""CPU-seconds between two points of progress, start-up apart."""
+"""Count CPU-seconds between two points of progress, leaving out start-up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import psutil
 class Rate:
     """What was measured between `warm` and `done` outputs.
 
-    Times in seconds; `whole_*` counts from `since` on.
+    Times are in seconds; `whole_*` counts from `since` on.
     """
 
     events: int
@@ -26,21 +26,21 @@ class Rate:
 
     @property
     def per_cpu_second(self) -> float:
-        """Events per CPU-second, start-up not counted: the figure."""
+        """Events per CPU-second without start-up: the figure."""
         return self.events / self.cpu
 
     @property
     def per_second(self) -> float:
-        """Events per second of wall time, start-up not counted."""
+        """Events per second of wall time without start-up."""
         return self.events / self.wall
 
     @property
     def whole_per_cpu_second(self) -> float:
-        """The same with start-up in it: from submission or process start."""
+        """Events per CPU-second from submission or process start."""
         return self.whole_events / self.whole_cpu
 
     def as_dict(self) -> dict[str, float]:
-        """For the JSON."""
+        """Return what goes into the JSON."""
         return {
             "events": self.events,
             "cpu_seconds": round(self.cpu, 3),
@@ -78,8 +78,8 @@ def watch(
 ) -> Rate:
     """Wait until `progress` (a growing count) passes `warm`, then `done`.
 
-    `since`: monotonic time and CPU-seconds at the start, if that was before this call. Raises
-    RuntimeError if what is measured ends before or passes both between two looks, TimeoutError if
+    `since` holds monotonic time and CPU-seconds at the start, if that was before this call. Raise
+    RuntimeError if the measured work ends early or passes both between two looks, TimeoutError if
     it takes longer than `timeout` seconds.
     """
     began, cpu_began = since or (time.monotonic(), cpu())

@@ -1,6 +1,4 @@
-"""`POST /v1/fraud/transactions` at a fixed rate.
-
-The whole path through Kafka, Flink, the consumer and back.
+"""Measure `POST /v1/fraud/transactions` at a fixed rate, through Kafka, Flink, consumer and back.
 
     python -m benchmarks.post [--rate 100] [--seconds 30]
 
@@ -27,7 +25,7 @@ TERMINALS = 10_000
 
 
 def payments(host: str, key: str, count: int, seed: int) -> list[bytes]:
-    """Requests of `count` new payments by random customers."""
+    """Make requests for `count` new payments by random customers."""
     rng, run_id = random.Random(seed), uuid.uuid4().hex[:12]
     requests = []
     for number in range(count):
@@ -44,7 +42,7 @@ def payments(host: str, key: str, count: int, seed: int) -> list[bytes]:
 
 
 def load(rate: float, seconds: float, seed: int) -> Outcome:
-    """One run against the stack's API."""
+    """Run once against the stack's API."""
     configured = settings()
     key = api_keys(configured).split(",")[0]
     requests = payments(configured.host, key, int(rate * seconds), seed)
@@ -53,7 +51,7 @@ def load(rate: float, seconds: float, seed: int) -> Outcome:
 
 
 def main() -> None:
-    """Warm up, run, print, keep."""
+    """Warm up, run, print and keep the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--seconds", type=float, default=30)

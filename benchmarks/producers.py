@@ -39,9 +39,9 @@ POOL = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`processes` producers at once; `simulated`.
+    """A number of producers at once; `simulated` ones make their events as they go.
 
-    Each makes its events as it goes, else they lie in memory.
+    The others hold theirs in memory.
     """
 
     name: str
@@ -50,20 +50,20 @@ class Case:
 
 
 def transactions(seed: int) -> Iterator[Transaction]:
-    """Simulated payments without end."""
+    """Yield simulated payments without end."""
     return (payment.transaction for payment in simulation(seed))
 
 
 def produce(sink: KafkaSink, encoder: RecordEncoder, events: Iterable[Transaction]) -> None:
-    """Encode and send: what every producer of ours does."""
+    """Encode and send, as every producer of ours does."""
     for event in events:
         sink.send(TOPIC, event.customer_id, encoder.object(event))
 
 
 def worker(case: Case, seed: int, count: int, ready: Any, answers: Any) -> None:
-    """One producer process.
+    """Run one producer process.
 
-    Waits for the others, sends `count` events, answers (seconds of CPU, acknowledged).
+    Wait for the others, send `count` events, answer with CPU-seconds and acknowledged records.
     """
     loaded = settings()
     with Registry(loaded.registry_url) as registry:
@@ -95,7 +95,7 @@ def broker(loaded: Settings) -> psutil.Process | None:
 
 
 def cpu(process: psutil.Process | None) -> float:
-    """CPU-seconds so far."""
+    """Return the CPU-seconds so far."""
     if process is None:
         return 0.0
     times = process.cpu_times()
@@ -103,7 +103,7 @@ def cpu(process: psutil.Process | None) -> float:
 
 
 def measure(case: Case, events: int, loaded: Settings) -> dict[str, Any]:
-    """One row: events a second from the common start to the last acknowledgement."""
+    """Return one row: events a second from the common start to the last acknowledgement."""
     topics = Topics(loaded.kafka_bootstrap)
     topics.delete(TOPIC)
     topics.create(TOPIC, PARTITIONS)
@@ -139,7 +139,7 @@ def measure(case: Case, events: int, loaded: Settings) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -52,7 +52,7 @@ _AREAS = tuple((name, re.compile(pattern)) for name, pattern in AREAS)
 
 
 def threads(pid: int) -> dict[str, tuple[str, float]]:
-    """CPU-seconds so far of each thread: id → (name, seconds)."""
+    """Return the CPU-seconds so far of each thread: id → (name, seconds)."""
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
@@ -70,7 +70,7 @@ def threads(pid: int) -> dict[str, tuple[str, float]]:
 def by_thread(
     before: dict[str, tuple[str, float]], after: dict[str, tuple[str, float]]
 ) -> list[dict[str, Any]]:
-    """CPU-seconds by kind of thread (numbers at the end of names left out), largest first."""
+    """Sum CPU-seconds by thread name without its trailing number, largest first."""
     spent: Counter[str] = Counter()
     for identity, (name, seconds) in after.items():
         spent[re.sub(r"[\s#/0-9-]+$", "", name)] += seconds - before.get(identity, ("", 0.0))[1]  # type: ignore[assignment]
@@ -103,12 +103,15 @@ def _jcmd(pid: int, *command: str) -> None:
 
 
 def _jdk(tool: str) -> str:
-    """A tool of the JDK that runs the stack: the path may have none, or another's."""
+    """Return the path of a tool from the JDK that runs the stack.
+
+    The PATH may hold none, or another JDK's.
+    """
     return str(Path(java()).resolve().parent / tool)
 
 
 def samples(recording: Path) -> Iterator[tuple[str, list[str], int]]:
-    """Thread, frames (innermost first) and weight of each sample."""
+    """Yield thread, frames (innermost first) and weight of each sample."""
     line = [
         _jdk("jfr"),
         "print",
@@ -135,7 +138,7 @@ def samples(recording: Path) -> Iterator[tuple[str, list[str], int]]:
 
 
 def area(frames: list[str]) -> str:
-    """What part of the work a stack belongs to."""
+    """Return the part of the work a stack belongs to."""
     for frame in frames:
         for name, pattern in _AREAS:
             if pattern.search(frame):
@@ -144,7 +147,7 @@ def area(frames: list[str]) -> str:
 
 
 def summarise(recording: Path) -> dict[str, list[dict[str, Any]]]:
-    """Shares of the samples by area, by method and by thread."""
+    """Return the shares of the samples by area, by method and by thread."""
     areas: Counter[str] = Counter()
     methods: Counter[str] = Counter()
     names: Counter[str] = Counter()
@@ -202,7 +205,7 @@ def _until(holds: Callable[[], bool]) -> None:
 
 
 def main() -> None:
-    """Command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--rolling", action="store_true", help="run the rolling job and profile that"

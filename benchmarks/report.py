@@ -1,4 +1,4 @@
-"""Results as a table for people and JSON for the record."""
+"""Print results as a table and keep them as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows with the first row's columns; numbers to the right, large ones with separators."""
+    """Print rows under the first row's columns, numbers right-aligned with separators."""
     table = Table(title=title, title_justify="left")
     names = list(dict.fromkeys(name for row in rows for name in row))
     for name in names:
@@ -30,11 +30,11 @@ def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def keep(name: str, result: Mapping[str, Any]) -> Path:
-    """Write `results/<name>.json` with the machine and the time; returns the file.
+    """Write `results/<name>.json` with the machine and the time, and return the file.
 
-    In a quick run of all the name says so (`MILLRACE_BENCH_SUFFIX` is `-quick`): it replaces no
-    real result. A number that is infinite or none (a percentile among requests without answer)
-    becomes null: JSON has no word for it.
+    A quick run of all has a suffix (`MILLRACE_BENCH_SUFFIX`), so that it replaces no real result. A
+    number that is infinite or NaN (a percentile among unanswered requests) becomes null, as JSON
+    has no word for it.
     """
     RESULTS.mkdir(exist_ok=True)
     suffix = os.environ.get("MILLRACE_BENCH_SUFFIX", "")
@@ -46,7 +46,7 @@ def keep(name: str, result: Mapping[str, Any]) -> Path:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Describe the machine the figures depend on."""
     model = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -61,7 +61,7 @@ def machine() -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for every infinity and NaN."""
+    """Return the same with null for every infinity and NaN."""
     if isinstance(value, Mapping):
         return {name: _finite(item) for name, item in value.items()}
     if isinstance(value, list | tuple):

@@ -45,7 +45,7 @@ OPTIONS = {"parallelism.default": "1", "execution.buffer-timeout.interval": "20 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where a run takes place: the broker and the filled source topic."""
+    """The broker and the filled source topic of a run."""
 
     settings: Settings
     topics: Topics
@@ -53,14 +53,14 @@ class Stage:
     out_id: int
 
     def sink(self, name: str) -> str:
-        """A fresh, empty output topic."""
+        """Create a fresh, empty output topic."""
         topic = f"bench-{name}-{time.time_ns() // 1_000_000}"
         self.topics.create(topic, PARTITIONS)
         return topic
 
 
 def stage(workload: Workload) -> Stage:
-    """Fill the source topic (once a workload) and register the output's schema."""
+    """Fill the source topic (once per workload) and register the output's schema."""
     config = settings()
     topics = Topics(config.kafka_bootstrap)
     source = f"bench-{workload.name}"
@@ -86,9 +86,9 @@ def millrace(
     options: dict[str, str] | None = None,
     seen: Callable[[int], None] | None = None,
 ) -> tuple[Rate, dict[str, Any], str]:
-    """The kernel on the running session cluster; returns the rate, details and the output topic.
+    """Run the kernel on the session cluster; return the rate, details and the output topic.
 
-    `options` are Flink settings for this job; `seen` is told each count of the output topic.
+    `options` are Flink settings of this job; `seen` is called with each count of the output topic.
     """
 
     def progress() -> int:
@@ -130,9 +130,9 @@ def warm_up(events: int) -> None:
 
 
 def peer(place: Stage, name: str, events: int, warm: float = WARM) -> tuple[Rate, str]:
-    """A peer in a process of its own, stopped once `events` results are out.
+    """Run a peer in its own process and stop it once `events` results are out.
 
-    Returns its rate and output topic.
+    Return its rate and output topic.
     """
     sink = place.sink(name)
     state = place.settings.build_dir / "bench" / f"state-{name}"
@@ -157,7 +157,7 @@ def peer(place: Stage, name: str, events: int, warm: float = WARM) -> tuple[Rate
 
 
 def peer_command(place: Stage, name: str, sink: str, state: Path, *more: str) -> list[str]:
-    """The command line of a peer."""
+    """Return a peer's command line."""
     arguments = {
         "bootstrap": place.settings.kafka_bootstrap,
         "source": place.source,
@@ -177,9 +177,9 @@ def peer_command(place: Stage, name: str, sink: str, state: Path, *more: str) ->
 
 
 def run(workload: Workload) -> dict[str, Any]:
-    """Every turn over the whole workload, outputs compared.
+    """Run every turn over the whole workload and compare the outputs.
 
-    Raises DisagreementError if they differ.
+    Raise DisagreementError if they differ.
     """
     place = stage(workload)
     turns: dict[str, list[dict[str, Any]]] = {name: [] for name in dict.fromkeys(TURNS)}
@@ -201,7 +201,7 @@ def run(workload: Workload) -> dict[str, Any]:
 
 
 def turn(place: Stage, name: str, events: int) -> tuple[dict[str, Any], str]:
-    """One contestant over the whole workload: its figures and output topic."""
+    """Run one contestant over the whole workload; return its figures and output topic."""
     if name == OURS:
         rate, details, sink = millrace(place, events)
         return {**rate.as_dict(), **details}, sink
@@ -210,9 +210,9 @@ def turn(place: Stage, name: str, events: int) -> tuple[dict[str, Any], str]:
 
 
 def agreement(topics: Topics, outputs: dict[str, str]) -> dict[str, int]:
-    """How many events of each other output agree with the first's.
+    """Return how many events of each other output agree with the first's.
 
-    Raises DisagreementError unless all do.
+    Raise DisagreementError unless all do.
     """
     (first, topic), *others = outputs.items()
     whole = agree.by_transaction(first, (value for value, _ in topics.read(topic)))
@@ -223,7 +223,7 @@ def agreement(topics: Topics, outputs: dict[str, str]) -> dict[str, int]:
 
 
 def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The turn of each contestant that counts, and ours against the better peer's.
+    """Pick the turn that counts for each contestant, and compare ours with the better peer's.
 
     The upper of the middle ones counts: the median of our three turns, the better of a peer's two.
     """
@@ -244,7 +244,7 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="100,000 events: shows that it works, not how fast"

@@ -38,11 +38,9 @@ KEPT = {"MILLRACE_BUILD_DIR"}  # where the jars are, whosever stack they run
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One benchmark.
+    """One benchmark: its module, arguments, and the parts of the stack it needs.
 
-    Its module, arguments, what a quick run adds to them, and the parts of the stack it needs.
-
-    `keeps` names its result where that is not called as the module is.
+    `keeps` names its result where that is not named like the module.
     """
 
     name: str
@@ -64,9 +62,9 @@ PARTS = (
 
 
 def environment(caller: Mapping[str, str]) -> dict[str, str]:
-    """What this run's stack is started with.
+    """Return the environment of this run's stack.
 
-    Never the caller's stack, which `reset` would remove.
+    It never names the caller's stack, which `reset` would remove.
     """
     kept = {
         name: value for name, value in caller.items() if not name.startswith(PREFIX) or name in KEPT
@@ -90,9 +88,9 @@ def peers(environ: dict[str, str]) -> None:
 
 
 def measure(part: Part, quick: bool, environ: dict[str, str]) -> Result:
-    """Bring up what the part needs and run it; its result.
+    """Bring up what the part needs, run it and return its result.
 
-    Raises CalledProcessError if either fails, RuntimeError if that left no new result.
+    Raise CalledProcessError if either fails, RuntimeError if that left no new result.
     """
     up = [str(MILLRACE), "up", *(["--only", part.only] if part.only else [])]
     if not part.only:
@@ -116,14 +114,14 @@ def measure(part: Part, quick: bool, environ: dict[str, str]) -> Result:
 
 
 def _modified(path: Path) -> int:
-    """When, in ns; 0 for a file that is not there."""
+    """Return a file's modification time in ns, or 0 if it does not exist."""
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def measure_all(
     parts: Sequence[Part], quick: bool, environ: dict[str, str]
 ) -> tuple[dict[str, Result], list[str]]:
-    """The results by name, and the names of those that failed."""
+    """Return the results by name, and the names of the parts that failed."""
     results: dict[str, Result] = {}
     for part in parts:
         try:
@@ -134,7 +132,7 @@ def measure_all(
 
 
 def model(environ: dict[str, str]) -> None:
-    """A model to score with, if there is none yet."""
+    """Train a model to score with unless there is one."""
     state = ROOT / environ["MILLRACE_STATE_DIR"]
     if not (state / "models" / "fraud" / "current").exists():
         subprocess.run(
@@ -146,7 +144,7 @@ def model(environ: dict[str, str]) -> None:
 
 
 def exit_code(rows: Sequence[Row], failed: Sequence[str], quick: bool) -> int:
-    """1 when a benchmark failed or, unless the run is quick, a figure was missed."""
+    """Return 1 if a benchmark failed or, unless the run is quick, a figure was missed."""
     missed = [] if quick else [row["what"] for row in rows if not row["met"]]
     for line in (*(f"{name} failed" for name in failed), *(f"missed: {what}" for what in missed)):
         print(line, file=sys.stderr)
@@ -154,9 +152,9 @@ def exit_code(rows: Sequence[Row], failed: Sequence[str], quick: bool) -> int:
 
 
 def select(names: str) -> list[Part]:
-    """The parts of comma-separated names, in order of running.
+    """Return the parts of comma-separated names, in the order they run.
 
-    Raises ArgumentTypeError for a name that is none.
+    Raise ArgumentTypeError for an unknown name.
     """
     asked, known = set(names.split(",")), [part.name for part in PARTS]
     if unknown := asked.difference(known):
@@ -167,7 +165,7 @@ def select(names: str) -> list[Part]:
 
 
 def main() -> int:
-    """Command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -25,7 +25,7 @@ BLOOM = "state.backend.rocksdb.use-bloom-filter"
 
 
 def measure(customers: int, events: int, bloom: bool) -> dict[str, Any]:
-    """One run. `disk_mb` is the greatest size seen of RocksDB's working folder."""
+    """Run once. `disk_mb` is the greatest size seen of RocksDB's working folder."""
     place = stage(Workload(customers=customers, events=events))
     cluster = Cluster(place.settings)
     sizes: list[int] = []
@@ -48,7 +48,7 @@ def measure(customers: int, events: int, bloom: bool) -> dict[str, Any]:
 
 
 def run(sizes: list[int], events: int, rounds: int, without: bool) -> dict[str, Any]:
-    """All sizes with the bloom filter; the largest also without it if `without`."""
+    """Run all sizes with the bloom filter, and the largest without it if `without`."""
     warm_up(events // 5)
     variants = [(customers, True) for customers in sizes] + (
         [(sizes[-1], False)] if without else []
@@ -75,7 +75,7 @@ def run(sizes: list[int], events: int, rounds: int, without: bool) -> dict[str, 
 
 
 def main() -> None:
-    """Command line."""
+    """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--quick", action="store_true", help="1, 10 and 100 thousand keys, 300,000 events"

@@ -40,15 +40,15 @@ class Workload:
 
     @property
     def name(self) -> str:
-        """Names files and topics: two workloads of one name hold the same bytes."""
+        """The name of files and topics: workloads of one name hold the same bytes."""
         return f"v{VERSION}-c{self.customers}-n{self.events}-d{self.days}-s{self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Avro bodies (no wire-format header.
+    """Avro bodies without wire-format header, and the key of each.
 
-    The schema's id is the registry's) and whose key each one has.
+    The header is left out since the schema's id is the registry's.
     """
 
     bodies: bytes
@@ -59,7 +59,7 @@ class Encoded:
         return len(self.ends)
 
     def records(self) -> Iterator[tuple[str, bytes]]:
-        """Every (key, body), in order of arrival."""
+        """Yield every (key, body) in order of arrival."""
         start = 0
         for customer, end in zip(self.customers.tolist(), self.ends.tolist(), strict=True):
             yield f"c{customer:07d}", self.bodies[start:end]
@@ -69,7 +69,7 @@ class Encoded:
 def _columns(
     workload: Workload,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
-    """Customer, terminal, event time (ms) and amount of each event, in order of arrival."""
+    """Draw customer, terminal, event time (ms) and amount of each event, in order of arrival."""
     rng = np.random.default_rng(workload.seed)
     weights = rng.gamma(2.0, size=workload.customers)
     customers = rng.choice(

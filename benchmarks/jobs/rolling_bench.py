@@ -24,7 +24,7 @@ WINDOWS = {
 
 
 def spec() -> str:
-    """The 12 values, as docs/rolling.md writes them."""
+    """Return the specification of the 12 values, as docs/rolling.md writes it."""
     features = []
     for window in WINDOWS:
         features.append({"name": f"count_{window}", "aggregate": "count", "window": window})
@@ -45,14 +45,14 @@ def spec() -> str:
 
 
 def columns(schema: str) -> str:
-    """Column list of a record without nested types."""
+    """Return the column list of a record without nested types."""
     return ", ".join(
         f"`{field['name']}` {sql_type(field['type'])}" for field in json.loads(schema)["fields"]
     )
 
 
 def table(name: str, topic: str, schema: str, more: dict[str, str], metadata: str = "") -> str:
-    """A Kafka table of format millrace-avro."""
+    """Return the DDL of a Kafka table in the format millrace-avro."""
     options = {
         "connector": "kafka",
         "topic": topic,

@@ -1,1 +1,1 @@
-"""The same job written for other stream processors (an environment of their own: `.venv-peers`)."""
+"""The same job in other stream processors, which have an environment of their own."""

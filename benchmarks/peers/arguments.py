@@ -1,4 +1,4 @@
-"""What every peer is told on its command line."""
+"""Parse the command line that every peer is given."""
 
 from __future__ import annotations
 

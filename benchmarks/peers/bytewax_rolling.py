@@ -34,7 +34,7 @@ def main() -> None:
             self.tiles = empty() if resumed is None else resumed
 
         def on_batch(self, values: list[dict[str, Any]]) -> tuple[list[Any], bool]:
-            """Every event of this customer in the batch, in order."""
+            """Process this customer's events of the batch, in order."""
             return [
                 KafkaSinkMessage(
                     record["customer_id"].encode(),
@@ -44,7 +44,7 @@ def main() -> None:
             ], StatefulBatchLogic.RETAIN
 
         def snapshot(self) -> State:
-            """What recovery keeps."""
+            """Return what recovery keeps."""
             return copy.deepcopy(self.tiles)
 
     def decode(messages: list[Any]) -> list[tuple[str, dict[str, Any]]]:

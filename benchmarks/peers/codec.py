@@ -1,6 +1,6 @@
-"""Confluent wire format through fastavro, for the peers.
+"""Read and write the Confluent wire format through fastavro, for the peers.
 
-Schemas parsed once, one reusable header.
+Schemas are parsed once, and one header is reused.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NAMES = [
 
 
 class Codec:
-    """Reads Transaction, writes RollingResult under the registry id `out_id`."""
+    """Read Transaction, write RollingResult under the registry id `out_id`."""
 
     def __init__(self, in_schema: Path, out_schema: Path, out_id: int) -> None:
         # Times stay numbers: without the logical type fastavro makes no datetime of each (twice the
@@ -31,14 +31,14 @@ class Codec:
         self._header = struct.pack(">bI", 0, out_id)
 
     def decode(self, value: bytes) -> dict[str, Any]:
-        """The record behind the 5-byte header."""
+        """Return the record behind the 5-byte header."""
         stream = io.BytesIO(value)
         stream.seek(5)
         record: dict[str, Any] = fastavro.schemaless_reader(stream, self._in, None)  # type: ignore[assignment]
         return record
 
     def encode(self, record: dict[str, Any], values: tuple[Any, ...]) -> bytes:
-        """The result of one event: its id, time and customer, and the 12 values."""
+        """Encode one event's result: its id, time and customer, and the 12 values."""
         out = io.BytesIO()
         out.write(self._header)
         result = dict(zip(NAMES, values, strict=True))

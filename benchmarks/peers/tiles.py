@@ -18,14 +18,14 @@ State = list[Any]
 
 
 def empty() -> State:
-    """The state of a key that was not seen yet."""
+    """Return the state of a key not seen yet."""
     return [None, [[], [], [], []], [[], [], [], []], [[], [], [], []]]
 
 
 def apply(state: State, time: int, amount: float) -> tuple[Any, ...]:
     """Put one event into `state` (in place) and return its 12 values.
 
-    Count, sum, max, ratio for each ring.
+    Those are count, sum, max and ratio for each ring.
     """
     amount += 0.0
     newest = state[0]
