@@ -1,12 +1,15 @@
 package millrace.kernel.rolling;
 
+import java.lang.ref.WeakReference;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * The heap that kept heads may take, shared by whoever is in this JVM: the subtasks of all jobs of
- * a TaskManager. First come, first served.
+ * a TaskManager. With n of them each can have an n-th of it when it wants it, whoever came first;
+ * what one does not use, others may borrow until it asks.
  *
  * <p>Two fifths of the heap, or as many bytes as the JVM's property {@code millrace.heads.bytes}
  * says. With {@code -Dmillrace.heads.bytes=0} no head is kept and each is read from RocksDB.
@@ -19,10 +22,14 @@ final class HeapBudget {
 
   private static HeapBudget shared;
 
+  private final long size;
   private final AtomicLong left;
   private final Set<Lease> leases = ConcurrentHashMap.newKeySet();
+  private volatile long share;
 
   HeapBudget(long size) {
+    this.size = size;
+    this.share = size;
     left = new AtomicLong(size);
   }
 
@@ -62,11 +69,25 @@ final class HeapBudget {
         "-D" + PROPERTY + " is a number of bytes, 0 or more, not '" + given + "'");
   }
 
-  /** What the calling thread takes from now on. */
-  Lease lease() {
-    sweep();
-    Lease lease = new Lease();
+  /** What is kept under a lease. */
+  @FunctionalInterface
+  interface Kept {
+    /**
+     * Drop things until so many bytes are free, and return how many are: fewer where nothing is
+     * found soon. Called with the lease locked, by any thread.
+     */
+    long evict(long bytes);
+  }
+
+  /**
+   * Open an account for what the calling thread keeps from now on.
+   *
+   * @param kept not held on to: what nobody else refers to is given back
+   */
+  Lease lease(Kept kept) {
+    Lease lease = new Lease(kept);
     leases.add(lease);
+    sweep();
     return lease;
   }
 
@@ -74,24 +95,57 @@ final class HeapBudget {
     return left.get();
   }
 
-  /** Takes back what ended threads had. Several may come at once; one of them gets each lease. */
+  /** Bytes that each lease can have. */
+  long share() {
+    return share;
+  }
+
+  /** Take back what ended threads had. Several may come at once; one of them gets each lease. */
   private void sweep() {
     for (Lease lease : leases) {
-      if (!lease.owner.isAlive() && leases.remove(lease)) {
-        left.addAndGet(lease.taken);
+      if (lease.hasEnded() && leases.remove(lease)) {
+        lease.close();
       }
     }
+    share = size / Math.max(1, leases.size());
   }
 
   /**
    * One thread's part. It ends with the thread: a task has one of its own, and Flink (2.1) does not
    * tell a process table function that its task is over.
+   *
+   * <p>Its owner locks it to change what it keeps. Another one that is below its share does so to
+   * take from what lies above the share; it never waits for the lock, so that no two wait for each
+   * other.
    */
   final class Lease {
     private final Thread owner = Thread.currentThread();
-    private long taken;
+    private final WeakReference<Kept> kept;
+    private final ReentrantLock lock = new ReentrantLock();
 
-    private Lease() {}
+    /** Changed under the lock. */
+    private volatile long taken;
+
+    private Lease(Kept kept) {
+      this.kept = new WeakReference<>(kept);
+    }
+
+    void lock() {
+      lock.lock();
+    }
+
+    void unlock() {
+      lock.unlock();
+    }
+
+    long taken() {
+      return taken;
+    }
+
+    /** Whether so many bytes more are within this one's share. */
+    boolean isDue(long bytes) {
+      return taken + bytes <= share;
+    }
 
     /** True if there was room, which is taken then. */
     boolean take(long bytes) {
@@ -102,19 +156,69 @@ final class HeapBudget {
         left.addAndGet(bytes);
         return false;
       }
-      taken += bytes;
+      add(bytes);
       return true;
     }
 
     void give(long bytes) {
       left.addAndGet(bytes);
-      taken -= bytes;
+      add(-bytes);
     }
 
     /** As {@link #take}, after a look for threads that have ended meanwhile. */
     boolean takeOfEnded(long bytes) {
       sweep();
       return take(bytes);
+    }
+
+    /**
+     * As {@link #take}, from whoever has most, if that is more than its share and this one's is not
+     * used up.
+     */
+    boolean takeOfOthers(long bytes) {
+      if (!isDue(bytes)) {
+        return false;
+      }
+      Lease most = this;
+      for (Lease lease : leases) {
+        most = lease.taken > most.taken ? lease : most;
+      }
+      long freed = most == this ? 0 : most.surrender(bytes);
+      left.addAndGet(freed >= bytes ? freed - bytes : freed);
+      add(freed >= bytes ? bytes : 0);
+      return freed >= bytes;
+    }
+
+    /** Drop some of what lies above the share, for another; return the bytes it gets. */
+    private long surrender(long bytes) {
+      Kept has = kept.get();
+      if (has == null || !lock.tryLock()) {
+        return 0;
+      }
+      try {
+        long freed = taken > share ? has.evict(bytes) : 0;
+        add(-freed);
+        return freed;
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private boolean hasEnded() {
+      return !owner.isAlive() || kept.get() == null;
+    }
+
+    private void close() {
+      lock.lock();
+      try {
+        give(taken);
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    private void add(long bytes) {
+      taken = taken + bytes;
     }
   }
 }

@@ -5,13 +5,15 @@ import java.util.Arrays;
 /**
  * The heads of keys seen lately, so that a key that comes often is not fetched from RocksDB each
  * time. Every write goes to the state as well: forgetting one, or all of them in a restart, costs a
- * read and loses nothing. Belongs to one subtask, the only writer of its keys.
+ * read and loses nothing. Belongs to one subtask, the only writer of its keys; others that want for
+ * room may drop some of its heads meanwhile. They only ever set references to null, so what the
+ * owner has found stays as it is, and it locks only to keep a key or make room.
  *
  * <p>A table of sets of two: a head is copied into a buffer that stays, where the older of the two
  * was, so that a stream of cold keys makes no garbage. It doubles when half of its slots have a
  * buffer.
  */
-final class HotHeads {
+final class HotHeads implements HeapBudget.Kept {
   private static final int STEP = 64;
   private static final int FEWEST_SETS = 1 << 8;
   private static final int MOST_SETS = 1 << 22;
@@ -34,20 +36,37 @@ final class HotHeads {
   private int tries;
 
   HotHeads(HeapBudget budget) {
-    room = budget.lease();
+    room = budget.lease(this);
   }
 
   /**
-   * The head of a key, or null if it is not here. Valid until the next {@link #put}; its buffer may
-   * be longer than what was put.
+   * Return the head of a key, or null if it is not here. It is valid until the next {@link #put};
+   * its buffer may be longer than what was put.
    */
   byte[] get(Bytes key) {
     int slot = find(key, set(key));
     return slot < 0 ? null : heads[slot];
   }
 
-  /** Keeps a copy of a head if there is room for it. */
+  /** Keep a copy of a head if there is room for it. */
   void put(Bytes key, byte[] head) {
+    int set = set(key);
+    int slot = find(key, set);
+    byte[] buffer = slot < 0 ? null : heads[slot];
+    if (buffer != null && head.length <= buffer.length) {
+      newer[set] = (byte) (slot & 1);
+      System.arraycopy(head, 0, buffer, 0, head.length);
+      return;
+    }
+    room.lock();
+    try {
+      insert(key, head);
+    } finally {
+      room.unlock();
+    }
+  }
+
+  private void insert(Bytes key, byte[] head) {
     if (used > newer.length && newer.length < MOST_SETS) {
       grow();
     }
@@ -60,18 +79,50 @@ final class HotHeads {
       }
       keep(key, slot);
     } else if (!reserve(slot, key, head.length)) {
-      forget(slot);
+      room.give(drop(slot));
       return;
     }
     newer[set] = (byte) (slot & 1);
     System.arraycopy(head, 0, heads[slot], 0, head.length);
   }
 
-  private void forget(int slot) {
-    room.give(taken(slot));
+  /** The account of what is kept. */
+  HeapBudget.Lease lease() {
+    return room;
+  }
+
+  /** Bytes that are kept, counted. */
+  long bytes() {
+    long bytes = 0;
+    for (int slot = 0; slot < heads.length; slot++) {
+      bytes += taken(slot);
+    }
+    return bytes;
+  }
+
+  @Override
+  public long evict(long bytes) {
+    return evict(bytes, -1);
+  }
+
+  /** Drop buffers wherever the hand is at, until so many bytes are free or few are found. */
+  private long evict(long bytes, int keeping) {
+    long freed = 0;
+    for (int i = 0; i < FEWEST_SETS && freed < bytes; i++) {
+      hand = (hand + 1) % heads.length;
+      if (keys[hand] != null && hand != keeping) {
+        freed += drop(hand);
+      }
+    }
+    return freed;
+  }
+
+  private int drop(int slot) {
+    int bytes = taken(slot);
     used--;
     keys[slot] = null;
     heads[slot] = null;
+    return bytes;
   }
 
   private void keep(Bytes key, int slot) {
@@ -86,13 +137,13 @@ final class HotHeads {
     return heads[slot] == null ? 0 : BESIDE + keys[slot].length + heads[slot].length;
   }
 
-  /** Makes room in a slot for a key, whose copy comes next, and a head. */
+  /** Make room in a slot for a key, whose copy comes next, and a head. */
   private boolean reserve(int slot, Bytes key, int length) {
     boolean first = heads[slot] == null;
     boolean fits = !first && length <= heads[slot].length;
     int buffer = fits ? heads[slot].length : (length / STEP + 1) * STEP;
     int more = BESIDE + key.at + buffer - taken(slot);
-    if (more > 0 && !room.take(more) && !(tries++ % ADMITTED == 0 && reclaim(more, slot))) {
+    if (more > 0 && !room.take(more) && !reclaim(more, slot)) {
       return false;
     }
     if (more < 0) {
@@ -106,22 +157,21 @@ final class HotHeads {
   }
 
   /**
-   * Takes what ended tasks had, or buffers of other keys wherever the hand is at, until it fits.
+   * Take what ended tasks had, what others have above their share, or own buffers of other keys;
+   * return whether it fits then.
    */
   private boolean reclaim(int bytes, int keeping) {
-    if (room.takeOfEnded(bytes)) {
+    if (room.takeOfOthers(bytes)) {
       return true;
     }
-    for (int i = 0; i < FEWEST_SETS; i++) {
-      hand = (hand + 1) % heads.length;
-      if (keys[hand] != null && hand != keeping) {
-        forget(hand);
-        if (room.take(bytes)) {
-          return true;
-        }
-      }
+    if (tries++ % ADMITTED != 0) {
+      return false;
     }
-    return false;
+    if (room.takeOfEnded(bytes) || room.takeOfOthers(bytes)) {
+      return true;
+    }
+    room.give(evict(bytes, keeping));
+    return room.take(bytes);
   }
 
   /** A set's number is the first bits of a hash; with one more of them each set becomes two. */

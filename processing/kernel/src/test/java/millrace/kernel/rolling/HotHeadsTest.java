@@ -173,7 +173,7 @@ class HotHeadsTest {
       Callable<HeapBudget.Lease> opening =
           () -> {
             together.await();
-            return budget.lease();
+            return budget.lease(bytes -> 0);
           };
       for (Future<HeapBudget.Lease> opened : pool.invokeAll(nCopies(threads, opening))) {
         opened.get();
