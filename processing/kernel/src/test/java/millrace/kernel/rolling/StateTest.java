@@ -10,8 +10,11 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.HexFormat;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** State over a change of the spec, and where it is kept. */
 class StateTest {
@@ -183,6 +186,59 @@ class StateTest {
     assertNull(play.row(5L, null, null, null, "l"));
     play.change(W3, SUM + ", " + COUNT, LABELS);
     assertEquals(2L, play.row(6L, 1.0).get("count"));
+  }
+
+  /** Written by the kernel as it was before specs had {@code pass}. */
+  private static final String OLD_HEAD =
+      "0101020a030100f986e35c01030100640403010bc84b350824487c7705b976154c0104"
+          + "0300010203d402f602060200fe92f396c3b2be8606ae1f1c5c3731c9f40bb7aea5e1c1"
+          + "5f224f10487d4b9150eec33116d18ec3bfe909fe4b1b4dcb8ca51bb2d8e30100000922"
+          + "010101021e0103015a02011e01ee050375300663073628f5b7b963585b71802c6607c4"
+          + "bad018f0af0101f6130375310663073628f5b7b963585b71802c6607c4bad018f00100"
+          + "ab0101ee050375300663073628f5b7b963585b71802c6607c4bad018f0";
+
+  private static final String OLD_IDS =
+      "004c220f5cc987fa56059b5d61e173a9918c0aa3aca7adceee79fd10f5eedde9707485"
+          + "9415ad23b6143a172ba21b013b7ca7c36b37bf";
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        LABELS,
+        LABELS + ", \"pass\": [{\"column\": \"kind\", \"op\": \"eq\", \"value\": \"pass\"}]"
+      })
+  void stateThatAnOlderKernelWroteIsReadAndWrittenAsItWas(String more) {
+    String windows = window("s", 10, 3) + ", " + window("l", 100, 4);
+    String features =
+        feature("n", "count", "s", "")
+            + ", "
+            + feature("sum", "sum", "l", column("x"))
+            + ", "
+            + feature("last", "last", "l", column("u"))
+            + ", "
+            + feature("users", "distinct", "l", column("u"));
+    Play again = new Play(windows, features, "\"id\": \"id\", " + more);
+    for (int i = 0; i < 12; i++) {
+      again.row(i * 17L, "id" + i, i / 4.0, "u" + i % 5, i % 4 == 3 ? "l" : "t");
+    }
+    Map<Long, byte[]> entries = again.store.entries;
+    assertEquals(OLD_HEAD, HexFormat.of().formatHex(entries.get(0L)));
+    assertEquals(OLD_IDS, HexFormat.of().formatHex(entries.get(2L)));
+    assertEquals(2, entries.size());
+
+    Play play = new Play(windows, features, "\"id\": \"id\", " + more);
+    play.store.put(0, HexFormat.of().parseHex(OLD_HEAD));
+    play.store.put(2, HexFormat.of().parseHex(OLD_IDS));
+    assertEquals(true, play.row(187L, "id11", 1.0, "u", "t").get("duplicate"));
+    Map<String, Object> row = play.row(190L, "id12", 1.0, "u9", "t");
+    assertEquals(3L, row.get("n"));
+    assertEquals(17.5, row.get("sum"));
+    assertEquals("u1", row.get("last"));
+    assertEquals(6L, row.get("users"));
+    Map<String, Object> early = play.row(131L, "id13", 2.0, "u9", "t");
+    assertNull(early.get("n"));
+    assertEquals(19.5, early.get("sum"));
+    assertEquals("u0", early.get("last"));
   }
 
   @Test
