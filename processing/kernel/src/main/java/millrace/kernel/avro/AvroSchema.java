@@ -59,7 +59,7 @@ final class AvroSchema {
   }
 
   /**
-   * Parses a schema.
+   * Parse a schema.
    *
    * @throws IllegalArgumentException where the text is no Avro schema
    */

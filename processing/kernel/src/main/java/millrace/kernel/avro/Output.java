@@ -19,7 +19,7 @@ final class Output {
   private byte[] bytes = new byte[256];
   private int position;
 
-  /** Starts a record with the wire format's header. */
+  /** Start a record with the wire format's header. */
   void start(int schemaId) {
     bytes[0] = 0;
     bytes[1] = (byte) (schemaId >>> 24);

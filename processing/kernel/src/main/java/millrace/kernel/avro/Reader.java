@@ -6,6 +6,6 @@ package millrace.kernel.avro;
  */
 @FunctionalInterface
 interface Reader {
-  /** Throws {@link Unreadable} where the bytes are no such value. */
+  /** Read the value; throw {@link Unreadable} where the bytes are none. */
   Object read(Input in);
 }

@@ -38,7 +38,7 @@ final class Writers {
     }
   }
 
-  /** Writes a record's fields in the schema's order. */
+  /** Write a record's fields in the schema's order. */
   record Record(Writer[] fields, int[] columns) {
     void write(RowData row, Output out) {
       for (int i = 0; i < fields.length; i++) {

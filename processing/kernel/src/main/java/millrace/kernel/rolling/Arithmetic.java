@@ -10,7 +10,7 @@ import millrace.kernel.rolling.Layout.Ring;
 final class Arithmetic {
   private Arithmetic() {}
 
-  /** Applies the current row to one lane of the tile at {@code position}. */
+  /** Apply the current row to one lane of the tile at {@code position}. */
   static void apply(Ring ring, int lane, Tiles tiles, int position, Operands row, long time) {
     Lanes lanes = tiles.lanes;
     int operand = ring.operands[lane];
@@ -52,7 +52,7 @@ final class Arithmetic {
   }
 
   /**
-   * Folds the tiles at {@code from} until {@code to} into the tile {@code at} of {@code into},
+   * Fold the tiles at {@code from} until {@code to} into the tile {@code at} of {@code into},
    * oldest first.
    *
    * @param time times after it are not seen

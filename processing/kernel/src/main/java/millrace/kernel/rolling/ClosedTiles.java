@@ -74,7 +74,7 @@ final class ClosedTiles {
     return loaded;
   }
 
-  /** Reads those from {@code floor} on, unless that was done. */
+  /** Read those from {@code floor} on, unless that was done. */
   void load(long floor, StateStore store) {
     if (loaded) {
       return;
@@ -106,7 +106,7 @@ final class ClosedTiles {
     same = size;
   }
 
-  /** Adds {@code tile}, which is not among them, with the values that {@code one} begins with. */
+  /** Add {@code tile}, which is not among them, with the values that {@code one} begins with. */
   void add(long tile, Tiles one) {
     int position = -1 - tiles.find(tile);
     tiles.insert(position, tile);
@@ -114,7 +114,7 @@ final class ClosedTiles {
     touch(position);
   }
 
-  /** Moves {@code tile}, if it is among them, into {@code empty}. */
+  /** Move {@code tile}, if it is among them, into {@code empty}. */
   void take(long tile, Tiles empty) {
     int position = tiles.find(tile);
     if (position >= 0) {
@@ -126,7 +126,7 @@ final class ClosedTiles {
   }
 
   /**
-   * Folds those of {@code window} as it ends with tile {@code newest}, before tile {@code end} and
+   * Fold those of {@code window} as it ends with tile {@code newest}, before tile {@code end} and
    * not below {@code floor}, into {@code into} at {@code position}.
    */
   void fold(Window window, long newest, long end, long floor, Tiles into, int position, long time) {
@@ -157,7 +157,7 @@ final class ClosedTiles {
     }
   }
 
-  /** Writes them behind the ring's part of the head, or apart; returns which, true for apart. */
+  /** Write them behind the ring's part of the head, or apart; return which, true for apart. */
   boolean write(Bytes out, StateStore store) {
     if (stored && !changed) {
       out.put(source, from, to - from);

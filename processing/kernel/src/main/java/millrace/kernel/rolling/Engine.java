@@ -149,7 +149,7 @@ final class Engine {
   }
 
   /**
-   * Reads a head written for another spec: lanes are known by their identity, the rest starts empty
+   * Read a head written for another spec: lanes are known by their identity, the rest starts empty
    * or goes. Rewritten at once, whole.
    */
   private void migrate(byte[] data, StateStore store) {

@@ -189,7 +189,7 @@ final class HotHeads implements HeapBudget.Kept {
     }
   }
 
-  /** Moves one slot; of a set's two the newer comes last and is the newer again. */
+  /** Move one slot; of a set's two the newer comes last and is the newer again. */
   private void move(byte[][] oldKeys, byte[][] oldHeads, int from, Bytes key) {
     if (oldKeys[from] == null) {
       return;

@@ -84,7 +84,7 @@ final class IdEntries {
     return false;
   }
 
-  /** Adds ids of {@link #STEP} bytes each to the entries of a tile. */
+  /** Add ids of {@link #STEP} bytes each to the entries of a tile. */
   void append(long tile, Bytes added, StateStore store) {
     int position = find(tile);
     if (position < 0) {
@@ -107,7 +107,7 @@ final class IdEntries {
     scatter(tile, position, added, store);
   }
 
-  /** Adds ids to the buckets of a tile, each written once. */
+  /** Add ids to the buckets of a tile, each written once. */
   private void scatter(long tile, int position, Bytes added, StateStore store) {
     int todo = 0;
     for (int at = 0; at < added.at; at += STEP) {
@@ -166,7 +166,7 @@ final class IdEntries {
     }
   }
 
-  /** Takes over those of a ring with the same tiles. */
+  /** Take over those of a ring with the same tiles. */
   void copy(IdEntries old) {
     size = old.size;
     tiles = old.tiles.clone();

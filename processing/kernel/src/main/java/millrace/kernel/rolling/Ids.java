@@ -107,7 +107,7 @@ final class Ids {
   }
 
   /**
-   * Takes over ids stored by a spec whose longest ring had tiles of {@code oldMs}. They can be
+   * Take over ids stored by a spec whose longest ring had tiles of {@code oldMs}. They can be
    * sorted into this one's buckets if those are made of whole old ones; otherwise they are
    * forgotten.
    */

@@ -113,7 +113,7 @@ final class Lanes {
     }
   }
 
-  /** Makes the tile at {@code position} one that has seen no row. */
+  /** Make the tile at {@code position} one that has seen no row. */
   void clear(Tiles tiles, int position) {
     int l = position * longs;
     for (int i = 0; i < longs; i++) {
@@ -130,7 +130,7 @@ final class Lanes {
   }
 
   /**
-   * Writes the tile at {@code position}.
+   * Write the tile at {@code position}.
    *
    * @param base a time near the tile's, known to the reader
    */
@@ -213,7 +213,7 @@ final class Lanes {
     }
   }
 
-  /** Reads what {@link #write} wrote into the tile at {@code position}. */
+  /** Read what {@link #write} wrote into the tile at {@code position}. */
   void read(Bytes in, Tiles tiles, int position, long base) {
     int l = position * longs;
     for (int i = 0; i < longs; i++) {

@@ -29,7 +29,7 @@ final class LayoutBuilder {
     this.columns = columns;
   }
 
-  /** Throws {@link SpecException} naming what does not fit. */
+  /** Build the layout of a spec; throw {@link SpecException} naming what does not fit. */
   static Layout build(Spec spec, List<Column> columns) {
     return new LayoutBuilder(spec, new Columns(columns)).build();
   }

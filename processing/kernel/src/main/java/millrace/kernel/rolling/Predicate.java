@@ -20,7 +20,7 @@ final class Predicate {
     this.tests = tests;
   }
 
-  /** Binds {@code comparisons}; throws {@link SpecException} that starts with {@code what}. */
+  /** Bind {@code comparisons}; throw {@link SpecException} that starts with {@code what}. */
   static Predicate of(List<Comparison> comparisons, Columns columns, String what) {
     TreeSet<String> identity = new TreeSet<>();
     Test[] tests = new Test[comparisons.size()];

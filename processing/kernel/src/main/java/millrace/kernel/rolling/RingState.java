@@ -75,7 +75,7 @@ final class RingState {
   }
 
   /**
-   * Sees a row that is neither late nor a duplicate.
+   * Process a row that is neither late nor a duplicate.
    *
    * @param newest the newest emitting row's tile, this row's included, or Long.MIN_VALUE
    * @param holds by filter, whether the row meets it
@@ -172,7 +172,7 @@ final class RingState {
     }
   }
 
-  /** Makes {@code tile} the current one. */
+  /** Make {@code tile} the current one. */
   private void roll(long tile, long floor, StateStore store) {
     closed.load(floor, store);
     if (current.size > 0 && tileNow >= floor) {
@@ -196,7 +196,7 @@ final class RingState {
     }
   }
 
-  /** Reads the rests and the current tile. */
+  /** Read the rests and the current tile. */
   private void load() {
     if (loaded) {
       return;
@@ -217,7 +217,7 @@ final class RingState {
     closed.at(source, in.at, to);
   }
 
-  /** Takes over the tiles of a ring stored by another spec. */
+  /** Take over the tiles of a ring stored by another spec. */
   void adopt(RingState old, long newest, long floor, StateStore store) {
     reset();
     old.load();
@@ -237,7 +237,7 @@ final class RingState {
     return closed.isApart();
   }
 
-  /** Writes the ring's part of the head, and what is stored apart. */
+  /** Write the ring's part of the head, and what is stored apart. */
   void write(Bytes out, StateStore store) {
     if (!changed && to > from) {
       out.putVar(to - from);

@@ -48,7 +48,7 @@ final class Signature {
     }
   }
 
-  /** Reads a signature; {@code in} is then at what follows it. */
+  /** Read a signature; {@code in} is then at what follows it. */
   static Stored read(Bytes in) {
     int version = in.getByte();
     if (version != VERSION) {

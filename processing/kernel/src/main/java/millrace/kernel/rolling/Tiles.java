@@ -33,7 +33,7 @@ final class Tiles {
     objects = new Object[capacity * lanes.objects];
   }
 
-  /** Makes room for {@code capacity} tiles. */
+  /** Make room for {@code capacity} tiles. */
   void reserve(int capacity) {
     if (capacity > index.length) {
       int wanted = Math.max(capacity, 2 * index.length);
@@ -67,7 +67,7 @@ final class Tiles {
     return position;
   }
 
-  /** Adds an empty tile at {@code position}. */
+  /** Add an empty tile at {@code position}. */
   void insert(int position, long tile) {
     reserve(size + 1);
     int moved = size - position;
@@ -90,7 +90,7 @@ final class Tiles {
     move(this, from, to, count);
   }
 
-  /** Copies a tile's values, not its index. Both have the same lanes. */
+  /** Copy a tile's values, not its index. Both have the same lanes. */
   void copy(Tiles source, int from, int to) {
     move(source, from, to, 1);
   }
@@ -105,8 +105,7 @@ final class Tiles {
   }
 
   /**
-   * Copies those lanes of a tile that exist here, by kind and identity; the others stay as they
-   * are.
+   * Copy those lanes of a tile that exist here, by kind and identity; the others stay as they are.
    */
   void translate(Tiles source, int from, int to) {
     for (int lane = 0; lane < lanes.size; lane++) {

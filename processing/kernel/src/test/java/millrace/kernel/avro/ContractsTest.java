@@ -22,9 +22,12 @@ class ContractsTest {
   private static final String EVERY_TYPE =
       """
       {"type": "record", "name": "Every", "namespace": "a.b", "fields": [
-        {"name": "bool", "type": "boolean"}, {"name": "i", "type": "int"}, {"name": "l", "type": "long"},
-        {"name": "f", "type": "float"}, {"name": "d", "type": "double"}, {"name": "s", "type": "string"},
-        {"name": "b", "type": "bytes"}, {"name": "millis", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "bool", "type": "boolean"}, {"name": "i", "type": "int"},
+        {"name": "l", "type": "long"},
+        {"name": "f", "type": "float"}, {"name": "d", "type": "double"},
+        {"name": "s", "type": "string"},
+        {"name": "b", "type": "bytes"},
+        {"name": "millis", "type": {"type": "long", "logicalType": "timestamp-millis"}},
         {"name": "micros", "type": {"type": "long", "logicalType": "timestamp-micros"}},
         {"name": "day", "type": {"type": "int", "logicalType": "date"}},
         {"name": "e", "type": {"type": "enum", "name": "E", "symbols": ["X", "Y", "Z"]}},
@@ -33,7 +36,8 @@ class ContractsTest {
         {"name": "array", "type": {"type": "array", "items": ["null", "double"]}},
         {"name": "map", "type": ["null", {"type": "map", "values": "string"}]},
         {"name": "nested", "type": {"type": "record", "name": "N", "fields": [
-          {"name": "x", "type": ["null", "long"]}, {"name": "ys", "type": {"type": "array", "items": "a.b.F"}}]}}]}
+          {"name": "x", "type": ["null", "long"]},
+          {"name": "ys", "type": {"type": "array", "items": "a.b.F"}}]}}]}
       """;
 
   static List<String> schemas() {

@@ -66,9 +66,12 @@ class EvolutionTest {
         "{'type':'array','items':'int'}|{'type':'array','items':['null','long']}",
         "{'type':'map','values':'float'}|{'type':'map','values':'double'}",
         "{'type':'enum','name':'E','symbols':['c','a']}|ABC",
-        "{'type':'enum','name':'E','symbols':['z']}|{'type':'enum','name':'E','symbols':['a','b'],'default':'b'}",
-        "{'type':'record','name':'N','fields':[{'name':'p','type':'int'},{'name':'q','type':'string'}]}"
-            + "|{'type':'record','name':'N','fields':[{'name':'q','type':'string'},{'name':'r','type':'long','default':5}]}",
+        "{'type':'enum','name':'E','symbols':['z']}|"
+            + "{'type':'enum','name':'E','symbols':['a','b'],'default':'b'}",
+        "{'type':'record','name':'N','fields':[{'name':'p','type':'int'},{'name':'q',"
+            + "'type':'string'}]}"
+            + "|{'type':'record','name':'N','fields':[{'name':'q','type':'string'},{'name':'r',"
+            + "'type':'long','default':5}]}",
       },
       quoteCharacter = '~')
   void resolvesAsAvroDoes(String writerType, String readerType)
@@ -131,7 +134,8 @@ class EvolutionTest {
     String writer = record("{\"name\":\"x\",\"type\":\"int\"}");
     String reader =
         record(
-            "{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"y\",\"type\":\"int\",\"aliases\":[\"x\"]}");
+            "{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"y\",\"type\":\"int\","
+                + "\"aliases\":[\"x\"]}");
     Decoder decoder = decoder(writer, reader);
     assertNull(decoder.decode(new byte[] {0, 0, 0, 0, 1, 2}));
     assertEquals(Unreadable.INCOMPATIBLE_SCHEMA, decoder.error().reason);
@@ -152,7 +156,8 @@ class EvolutionTest {
         "{'type':'enum','name':'E','symbols':['z']}|ABC",
         "['null','string']|['null','long']",
         "{'type':'fixed','name':'F','size':3}|{'type':'fixed','name':'F','size':4}",
-        "{'type':'record','name':'N','fields':[]}|{'type':'record','name':'N','fields':[{'name':'p','type':'int'}]}",
+        "{'type':'record','name':'N','fields':[]}|"
+            + "{'type':'record','name':'N','fields':[{'name':'p','type':'int'}]}",
       },
       quoteCharacter = '~')
   void whatAvroRefusesIsIncompatible(String writerType, String readerType)
@@ -204,18 +209,22 @@ class EvolutionTest {
   void fieldsComeAndGo() throws IOException, InterruptedException {
     String writer =
         record(
-            "{\"name\":\"gone\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"map\",\"values\":[\"null\",\"double\",\"string\"]}}},"
+            "{\"name\":\"gone\",\"type\":{\"type\":\"array\",\"items\":{\"type\":\"map\","
+                + "\"values\":[\"null\",\"double\",\"string\"]}}},"
                 + "{\"name\":\"kept\",\"type\":\"string\"},{\"name\":\"old\",\"type\":\"int\"}");
     String reader =
         record(
             "{\"name\":\"new\",\"type\":\"string\",\"default\":\"fresh\"},"
-                + "{\"name\":\"renamed\",\"type\":\"int\",\"aliases\":[\"old\"]},{\"name\":\"kept\",\"type\":\"string\"},"
+                + "{\"name\":\"renamed\",\"type\":\"int\",\"aliases\":[\"old\"]},"
+                + "{\"name\":\"kept\",\"type\":\"string\"},"
                 + "{\"name\":\"none\",\"type\":[\"null\",\"double\"],\"default\":null},"
                 + "{\"name\":\"since\",\"type\":"
                 + MILLIS
                 + ",\"default\":1500},"
-                + "{\"name\":\"tags\",\"type\":{\"type\":\"array\",\"items\":\"string\"},\"default\":[\"t\"]},"
-                + "{\"name\":\"facts\",\"type\":{\"type\":\"map\",\"values\":\"long\"},\"default\":{\"k\":3}}");
+                + "{\"name\":\"tags\",\"type\":{\"type\":\"array\",\"items\":\"string\"},"
+                + "\"default\":[\"t\"]},"
+                + "{\"name\":\"facts\",\"type\":{\"type\":\"map\",\"values\":\"long\"},"
+                + "\"default\":{\"k\":3}}");
     Schema writerSchema = Records.avro(writer);
     Random random = new Random(9);
     Decoder decoder = decoder(writer, reader);
@@ -282,7 +291,8 @@ class EvolutionTest {
   @Test
   void recursiveRecordsAreSteppedOver() throws InterruptedException {
     String tree =
-        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"children\",\"type\":{\"type\":\"array\",\"items\":\"T\"}}]}";
+        "{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"children\","
+            + "\"type\":{\"type\":\"array\",\"items\":\"T\"}}]}";
     Decoder decoder =
         decoder(
             record("{\"name\":\"t\",\"type\":" + tree + "},{\"name\":\"x\",\"type\":\"int\"}"),

@@ -60,7 +60,8 @@ class FormatTest {
     assertEquals(
         "Column 'u' of type STRING can't hold Avro's union",
         refusal(
-            "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"u\",\"type\":[\"int\",\"string\"]}]}",
+            "{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":\"u\",\"type\":[\"int\","
+                + "\"string\"]}]}",
             DataTypes.FIELD("u", DataTypes.STRING())));
   }
 

@@ -190,7 +190,8 @@ class ReasonsTest {
             "\"string\"",
             "{\"type\": \"record\"}",
             "{\"type\": \"record\", \"name\": \"R\"}",
-            "{\"type\": \"record\", \"name\": \"R\", \"fields\": [{\"name\": \"id\", \"type\": \"nope\"}]}",
+            "{\"type\": \"record\", \"name\": \"R\", \"fields\": [{\"name\": \"id\", \"type\": "
+                + "\"nope\"}]}",
             "{\"type\": \"record\", \"name\": \"R\", \"fields\": 3}",
             "[".repeat(100_000))) {
       registered.put(++id, text);

@@ -162,7 +162,8 @@ class SeveralRecordsTest {
       delimiter = '|',
       quoteCharacter = '~',
       value = {
-        "{\"type\":\"record\",\"name\":\"z.C\",\"fields\":[]}| a z.C, none of millrace.Transaction, millrace.FraudLabel",
+        "{\"type\":\"record\",\"name\":\"z.C\",\"fields\":[]}| a z.C, none of "
+            + "millrace.Transaction, millrace.FraudLabel",
         "\"string\"| a string, none of millrace.Transaction, millrace.FraudLabel",
       })
   void aNameThatNoContractHasIsIncompatible(String writer, String why) throws InterruptedException {
@@ -195,8 +196,10 @@ class SeveralRecordsTest {
         "'string'| ['null', 'double']| STRING| DOUBLE",
         "'long'| {'type': 'long', 'logicalType': 'timestamp-millis'}| BIGINT| TIMESTAMP(3)",
         "{'type': 'array', 'items': 'int'}| 'int'| ARRAY<INT>| INT",
-        "{'type': 'map', 'values': 'int'}| {'type': 'map', 'values': 'long'}| MAP<STRING, INT>| MAP<STRING, BIGINT>",
-        "{'type': 'record', 'name': 'N', 'fields': [{'name': 'n', 'type': ['null', 'N']}]}| 'int'| ROW<n m.N>| INT",
+        "{'type': 'map', 'values': 'int'}| {'type': 'map', 'values': 'long'}| MAP<STRING, INT>| "
+            + "MAP<STRING, BIGINT>",
+        "{'type': 'record', 'name': 'N', 'fields': [{'name': 'n', 'type': ['null', 'N']}]}| 'int'|"
+            + " ROW<n m.N>| INT",
       })
   void aColumnOfTwoTypesIsRefused(String first, String second, String one, String other) {
     DataTypes.Field column = DataTypes.FIELD("x", DataTypes.BIGINT());

@@ -11,7 +11,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** What makes no sense is refused with a message that names it. */
 class RefusalsTest {
   private static final String SPEC =
-      "{'version': 1, 'name': 's', 'time': 'ts', 'windows': {'w': {'tile_ms': 10, 'tiles': 3}}, 'features': [%s]}";
+      "{'version': 1, 'name': 's', 'time': 'ts', 'windows': {'w': {'tile_ms': 10, 'tiles': 3}}, "
+          + "'features': [%s]}";
   private static final String COUNT = "{'name': 'f', 'aggregate': 'count', 'window': 'w'}";
 
   private static String refused(String spec) {
@@ -30,22 +31,33 @@ class RefusalsTest {
         "'aggregate': 'median', 'window': 'w' | feature 'f': unknown aggregate 'median'",
         "'aggregate': 'count', 'window': '1h' | feature 'f': unknown window '1h', know w",
         "'aggregate': 'sum', 'window': 'w' | feature 'f': sum needs a column",
-        "'aggregate': 'sum', 'window': 'w', 'column': 'u' | sum takes a number, column 'u' is STRING",
-        "'aggregate': 'last', 'window': 'w', 'column': 'flag' | takes a number or string, column 'flag' is BOOLEAN",
-        "'aggregate': 'sum', 'window': 'w', 'column': 'nope' | feature 'f': unknown column 'nope', know ts",
+        "'aggregate': 'sum', 'window': 'w', 'column': 'u' | sum takes a number, column 'u' is "
+            + "STRING",
+        "'aggregate': 'last', 'window': 'w', 'column': 'flag' | takes a number or string, column "
+            + "'flag' is BOOLEAN",
+        "'aggregate': 'sum', 'window': 'w', 'column': 'nope' | feature 'f': unknown column "
+            + "'nope', know ts",
         "'aggregate': 'share', 'window': 'w', 'column': 'x' | feature 'f': share takes no column",
         "'aggregate': 'count', 'window': 'w', 'condition': [] | only share takes a condition",
         "'aggregate': 'count', 'window': 'w', 'k': 8 | only distinct takes k",
         "'aggregate': 'distinct', 'window': 'w', 'column': 'x', 'k': 7 | k is 8 to 1024, not 7",
         "'aggregate': 'count', 'window': 'w', 'colour': 'x' | feature 'f': unknown key 'colour'",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'like', 'value': 1}] | unknown op 'like'",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'eq'}] | eq needs a value",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'null', 'value': 1}] | null takes no value",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'eq', 'value': 'a'}] | column 'x' is DOUBLE",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'u', 'op': 'lt', 'value': 'a'}] | lt is for numbers",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'ts', 'op': 'eq', 'value': 1}] | only null and notnull",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'in', 'value': []}] | in needs a list",
-        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'nope', 'op': 'null'}] | unknown column 'nope'",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'like', 'value': "
+            + "1}] | unknown op 'like'",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'eq'}] | eq needs "
+            + "a value",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'null', 'value': "
+            + "1}] | null takes no value",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'eq', 'value': "
+            + "'a'}] | column 'x' is DOUBLE",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'u', 'op': 'lt', 'value': "
+            + "'a'}] | lt is for numbers",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'ts', 'op': 'eq', 'value': "
+            + "1}] | only null and notnull",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'x', 'op': 'in', 'value': "
+            + "[]}] | in needs a list",
+        "'aggregate': 'count', 'window': 'w', 'filter': [{'column': 'nope', 'op': 'null'}] | "
+            + "unknown column 'nope'",
       })
   void featuresAreRefusedByName(String rest, String message) {
     String refusal = refused(SPEC.formatted("{'name': 'f', " + rest + "}"));
@@ -63,16 +75,23 @@ class RefusalsTest {
         "'version': 1 | 'version': 2 | version is 1, not 2",
         "'name': 's', | 'nom': 's', | spec: unknown key 'nom'",
         "'tiles': 3 | 'tiles': 0 | window 'w': tile_ms and tiles are at least 1",
-        "'tile_ms': 10 | 'tile_ms': 4611686018427387904 | window 'w': tile_ms times tiles is at most",
+        "'tile_ms': 10 | 'tile_ms': 4611686018427387904 | window 'w': tile_ms times tiles is at "
+            + "most",
         "'tiles': 3 | 'tiles': 1.5 | window 'w': tiles is a whole number, not 1.5",
         "'name': 'f' | 'name': 'x' | feature 'x': the input has a column of that name already",
-        "'name': 's', | 'name': 's', 'emit': [{'column': 'x', 'op': 'eq', 'value': true}], | spec, emit: column 'x' is DOUBLE",
-        "'name': 's', | 'name': 's', 'pass': [{'column': 'x', 'op': 'eq', 'value': true}], | spec, pass: column 'x' is DOUBLE",
-        "'name': 's', | 'name': 's', 'pass': [{'column': 'nope', 'op': 'null'}], | spec, pass: unknown column 'nope', know ts",
-        "'name': 's', | 'name': 's', 'pass': [{'column': 'ts', 'op': 'eq', 'value': 1}], | spec, pass: column 'ts' is TIMESTAMP(3), which only null and notnull take",
-        "'name': 's', | 'name': 's', 'pass': [{'column': 'u', 'op': 'like', 'value': 1}], | spec, pass, comparison on 'u': unknown op 'like'",
+        "'name': 's', | 'name': 's', 'emit': [{'column': 'x', 'op': 'eq', 'value': true}], | "
+            + "spec, emit: column 'x' is DOUBLE",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'x', 'op': 'eq', 'value': true}], | "
+            + "spec, pass: column 'x' is DOUBLE",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'nope', 'op': 'null'}], | spec, pass: "
+            + "unknown column 'nope', know ts",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'ts', 'op': 'eq', 'value': 1}], | spec, "
+            + "pass: column 'ts' is TIMESTAMP(3), which only null and notnull take",
+        "'name': 's', | 'name': 's', 'pass': [{'column': 'u', 'op': 'like', 'value': 1}], | spec, "
+            + "pass, comparison on 'u': unknown op 'like'",
         "'name': 's', | 'name': 's', 'pass': {}, | spec, pass: pass is a list of comparisons",
-        "'name': 's', | 'name': 's', 'pass': [], | spec, pass: pass is a list with at least one comparison",
+        "'name': 's', | 'name': 's', 'pass': [], | spec, pass: pass is a list with at least one "
+            + "comparison",
       })
   void theSpecIsRefusedByName(String part, String instead, String message) {
     String refusal = refused(SPEC.formatted(COUNT).replace(part, instead));
