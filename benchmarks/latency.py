@@ -1,17 +1,22 @@
-"""From event to Redis through the real fraud pipeline, at a fixed rate.
+"""Measure the latency from event to Redis in the real fraud pipeline, at a fixed rate.
 
-And Kafka to Kafka beside quixstreams.
+Kafka to Kafka is measured as well, beside quixstreams.
 
-The producer is open-loop: events have a due time, which is also their Kafka timestamp, and are sent
-then whatever comes back, so that time lost by a stalled producer counts. The pipeline is producer →
-Kafka → fraud_features → Kafka → scorer → Redis → fraud-scores. The scorer makes a fraud-scores
-record right after the Redis write and the record's Kafka timestamp is that moment: its difference
-from the due time is the latency, in whole milliseconds, a little on the high side. Customers have a
-month of history, loaded before the clock starts. Every payment after that counts; a row of its own
-leaves out the first minute, in which the JVMs still compile what a single payment runs. Kafka to
-Kafka: the broker's append time of the result less the due time, for the rolling job here and in
-quixstreams; there the first 20 s are left out, of both. Run: python -m benchmarks.latency
-[--seconds 240] [--only fraud|kafka] [--quick]; needs the stack with a model.
+    python -m benchmarks.latency [--seconds 240] [--only fraud|kafka] [--quick]
+
+Needs the stack with a model. The producer is open-loop: each event has a due time, which is also
+its Kafka timestamp, and is sent then whatever comes back, so that the time lost by a stalled
+producer counts. The pipeline is producer → Kafka → fraud_features → Kafka → scorer → Redis →
+fraud-scores. The scorer makes a fraud-scores record right after the Redis write, and its Kafka
+timestamp is that moment: the difference from the due time is the latency, in whole milliseconds, a
+little on the high side.
+
+Customers have a month of history, loaded before the clock starts. Every payment after that counts;
+a row of its own leaves out the first minute, in which the JVMs still compile what a single payment
+runs.
+
+Kafka to Kafka is the broker's append time of the result less the due time, for our rolling job and
+for that of quixstreams; of both, the first 20 s are left out.
 """
 
 from __future__ import annotations
@@ -280,7 +285,9 @@ def _wait(holds: Callable[[], bool], otherwise: str) -> None:
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rate", type=float, default=1000)
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--drop", type=float, default=60)

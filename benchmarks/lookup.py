@@ -170,7 +170,9 @@ def compare(configured: Settings, options: argparse.Namespace) -> list[dict[str,
 
 def main() -> None:
     """Run, print and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rate", type=float, default=500)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rounds", type=int, default=20)

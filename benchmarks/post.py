@@ -52,7 +52,9 @@ def load(rate: float, seconds: float, seed: int) -> Outcome:
 
 def main() -> None:
     """Warm up, run, print and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--seconds", type=float, default=30)
     options = parser.parse_args()

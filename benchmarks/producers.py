@@ -1,12 +1,11 @@
-"""Avro transactions into Kafka.
-
-Encoded here, idempotent, acks=all, lz4, each delivery counted, the real partitioner.
+"""Measure how fast producers send Avro transactions into Kafka.
 
     python -m benchmarks.producers [--events 1500000] [--quick]
 
-Needs Kafka and the registry. One process, then one a core, then one a core that also makes the
-events up (the simulator). The broker shares the machine; its CPU is in the table. The count in the
-topic is checked each time. Target: 150,000 events/s with all cores.
+Needs Kafka and the registry. Records are encoded here and sent idempotently with acks=all, lz4 and
+the real partitioner; each delivery is counted, and the count in the topic is checked. One process,
+then one a core, then one a core that also simulates its events. The broker shares the machine; its
+CPU is in the table. Target: 150,000 events/s with all cores.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Where the TaskManager's time goes.
+"""Show where the TaskManager's time goes.
 
-CPU by thread (from /proc) and hot methods by thread (Java Flight Recorder).
+    python -m benchmarks.profile [--seconds 20] [--quick]           while a job runs
+    python -m benchmarks.profile --rolling [--events 2000000]       runs the rolling benchmark's job
 
-Flight Recorder samples Java frames every 10 ms and, apart, threads inside native methods every 20
-ms: of these only RocksDB's are kept, for the others wait rather than work. Weights are
-milliseconds. Run: python -m benchmarks.profile [--seconds 20] [--quick] while a job runs, or with
---rolling [--events 2000000] to run the rolling benchmark's job.
+CPU by thread comes from /proc, hot methods by thread from Java Flight Recorder. It samples Java
+frames every 10 ms and, apart, threads inside native methods every 20 ms: of these only RocksDB's
+are kept, as the others wait rather than work. Weights are milliseconds.
 """
 
 from __future__ import annotations
@@ -206,7 +206,9 @@ def _until(holds: Callable[[], bool]) -> None:
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--rolling", action="store_true", help="run the rolling job and profile that"
     )

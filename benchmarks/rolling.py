@@ -1,14 +1,15 @@
-"""`rolling` against quixstreams and bytewax.
+"""Compare `rolling` with quixstreams and bytewax in events per CPU-second.
 
-The same events, the same 12 values, events per CPU-second.
+    python -m benchmarks.rolling [--quick]
+
+Needs the stack of the settings. Every contestant computes the same 12 values of the same events.
 
 CPU-seconds are user and system time of the TaskManager, or of the peer's process, between two
-counts of the output topic. What counts is the second half of the events: during the first the
-windows fill and the JVM compiles what runs, and a shorter warm-up counts the compiler, which in a
-job of days is nothing. The broker is left out in every case. The machine's speed changes, so all
-take turns, ours around the peers': our median counts, and of a peer's two turns the better one.
-`ratio_of_turns` is our slowest and our fastest turn over the better peer. Run: python -m
-benchmarks.rolling [--quick] (the stack of the settings must be up).
+counts of the output topic. The second half of the events counts: during the first the windows fill
+and the JVM compiles what runs, and a shorter warm-up would count the compiler, which in a job of
+days is nothing. The broker is left out in every case. The machine's speed changes, so all take
+turns, ours around the peers': our median counts, and of a peer's two turns the better one.
+`ratio_of_turns` is our slowest and our fastest turn over the better peer.
 """
 
 from __future__ import annotations
@@ -245,7 +246,9 @@ def summary(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--quick", action="store_true", help="100,000 events: shows that it works, not how fast"
     )

@@ -1,11 +1,10 @@
-"""State that grows.
+"""Measure the rolling job as its state grows from 10 thousand to 1 million keys.
 
-The rolling job over 10 thousand, 100 thousand and 1 million keys, with and without bloom filter.
+    python -m benchmarks.scaling [--quick] [--without-bloom]
 
-Every run reads as many events of as many days; more keys means fewer events a key and more of them
+Every run reads as many events of as many days: more keys means fewer events a key and more of them
 cold. The first half of the events fills the state and warms the JVM. The sizes take turns for some
-rounds, so that what else the machine does hits all of them. Run: python -m benchmarks.scaling
-[--quick] [--without-bloom]
+rounds, so that what else the machine does hits all of them.
 """
 
 from __future__ import annotations
@@ -76,7 +75,9 @@ def run(sizes: list[int], events: int, rounds: int, without: bool) -> dict[str, 
 
 def main() -> None:
     """Parse the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--quick", action="store_true", help="1, 10 and 100 thousand keys, 300,000 events"
     )

@@ -1,6 +1,4 @@
-"""The events every contestant gets.
-
-Seeded card payments, encoded once to a file, produced before the clock starts.
+"""Make the events every contestant gets: seeded card payments, encoded once to a file.
 
 Customers differ in how often they pay (weights from a gamma distribution of shape 2) and pay at
 uniform times over `days` days. Records arrive in event-time order, except that 2 % are delayed by

@@ -1,4 +1,4 @@
-"""Errors sorted by what the operator must do."""
+"""Define errors, sorted by what the operator must do."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class UserError(Exception):
 
 
 class RetryableError(Exception):
-    """A part is away (broker, registry, Redis): back off and try again, then stop loudly."""
+    """A part is away (broker, registry, Redis): back off and retry, then stop loudly."""
 
 
 def without_credentials(text: str) -> str:
-    """The text without the user and password of its URLs.
+    """Return the text without the user and password of its URLs.
 
     Errors end up in logs and on pages that are open to all.
     """

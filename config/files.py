@@ -1,4 +1,4 @@
-"""Small files: written so that no reader ever sees half of one, and mappings read from YAML."""
+"""Write small files so that no reader ever sees half of one, and read mappings from YAML."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from config.errors import UserError
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644, *, durable: bool = False) -> None:
-    """Replace `path` atomically, making its folder when it is missing.
+    """Replace `path` atomically, creating its folder if missing.
 
-    `durable` also waits until the disk has the file and its name: for what must outlive the
-    machine's sudden end. Raise OSError when it cannot be written, and leave nothing behind then.
+    `durable` also waits until the disk has the file and its name, for what must survive a sudden
+    end of the machine. Raise OSError, leaving nothing behind, if it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own each time: threads of one process write the same file at once.

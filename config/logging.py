@@ -1,6 +1,6 @@
-"""Structured logs.
+"""Set up structured logs.
 
-One JSON object a line (or plain lines for people) on stdout, where Supervisor picks them up.
+Each line is one JSON object (or plain text for people) on stdout, where Supervisor collects it.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from config.settings import LEVELS, Settings
 def configure(process: str, settings: Settings) -> None:
     """Set up structlog and the standard library's logging alike; every line names the process.
 
-    `settings.log_level` is the least severe level written, `settings.log_json` chooses JSON or
-    plain lines. Raises UserError for a level that is none.
+    `settings.log_level` is the least severe level written; `settings.log_json` chooses JSON or
+    plain lines. Raise UserError for an unknown level.
     """
     level = _level(settings.log_level)
     shared: list[structlog.typing.Processor] = [
@@ -50,10 +50,10 @@ def configure(process: str, settings: Settings) -> None:
 
 
 def for_command(settings: Settings) -> None:
-    """Send a command's structured lines to standard error: standard output is its result's.
+    """Send a command's structured lines to standard error, as its result has standard output.
 
     Text for a person on a terminal, JSON elsewhere (unless `settings.log_json` says otherwise).
-    Raises UserError for an unknown level.
+    Raise UserError for an unknown level.
     """
     people = sys.stderr.isatty() or not settings.log_json
     structlog.configure(

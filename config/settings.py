@@ -171,7 +171,7 @@ class Settings(BaseSettings):
         return value.upper() if isinstance(value, str) else value
 
     def port(self, name: str) -> int:
-        """The local port of a part, offset applied: `port("redis")`."""
+        """Return the local port of a part with the offset applied, as in `port("redis")`."""
         return int(getattr(self, f"{name}_base_port")) + self.port_offset
 
     @computed_field  # type: ignore[prop-decorator]
@@ -205,9 +205,9 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings, loaded once.
+    """Load the process's settings once and return them.
 
-    Raises `UserError` naming each variable that cannot be used, and why.
+    Raise `UserError` naming each variable that cannot be used, and why.
     """
     try:
         return Settings()

@@ -59,10 +59,10 @@ class Topic:
         return f"{self.name}-value"
 
     def subject_of(self, record: str) -> str:
-        """The registry subject of one of `records`.
+        """Return the registry subject of one of `records`.
 
         Further records have subjects of their own (Confluent's TopicRecordNameStrategy), so that
-        each evolves by itself. Raises KeyError for a record that the topic does not hold.
+        each evolves by itself. Raise KeyError for a record that the topic does not hold.
         """
         if record not in self.records:
             raise KeyError(f"{self.name} holds no {record}")
@@ -118,9 +118,9 @@ def _topic(file: Path, name: str, body: dict[str, Any]) -> Topic:
 
 
 def partitions(text: str, known: Collection[str]) -> dict[str, dict[str, int]]:
-    """Return what `topic=number,…` says, as `{topic: {"partitions": number}}`.
+    """Parse `topic=number,…` into `{topic: {"partitions": number}}`.
 
-    Raises UserError for a topic that is not among `known`, and for what is no number above 0.
+    Raise UserError for a topic that is not among `known`, and for anything but a number above 0.
     """
     wanted = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -136,6 +136,6 @@ def partitions(text: str, known: Collection[str]) -> dict[str, dict[str, int]]:
 def largest_message() -> int:
     """Return the bytes of the largest message that any topic takes.
 
-    A producer that lets less through is the bottleneck.
+    A producer that allows less is the bottleneck.
     """
     return max(topic.most_bytes for topic in topics().values())

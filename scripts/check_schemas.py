@@ -1,13 +1,10 @@
-"""Holds ingestion/schema/*.avsc against the rules.
+"""Check ingestion/schema/*.avsc: documented, and FULL_TRANSITIVE with all that main ever had.
 
-Documented, and FULL_TRANSITIVE with what main has ever had.
+    python scripts/check_schemas.py [--root FOLDER]
 
-python scripts/check_schemas.py [--root FOLDER]     one line a problem; exit code 1 when there is
-any
-
-Compared with: every version of the file in the first-parent history of main (origin/main where
-there is no main, HEAD where there is neither). A shallow clone has less history, so less is
-compared; the last line says with what.
+Prints one line a problem and exits with code 1 if there is any. Compares with every version of the
+file in the first-parent history of main (origin/main if there is no main, HEAD if there is
+neither). A shallow clone has less history, so less is compared; the last line says with what.
 """
 
 from __future__ import annotations
@@ -46,7 +43,7 @@ class History:
 
     @classmethod
     def of(cls, root: Path) -> History:
-        """The history to compare with: the first of REFS that exists."""
+        """Return the history to compare with: that of the first of REFS that exists."""
         found = (
             ref
             for ref in REFS
@@ -55,7 +52,7 @@ class History:
         return cls(root, next(found, None))
 
     def versions(self, path: Path) -> list[Version]:
-        """Every distinct text of the file, newest first; empty for a new one."""
+        """Return every distinct text of the file, newest first; none for a new file."""
         if self.ref is None:
             return []
         commits = (
@@ -84,7 +81,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def read(name: str, text: str) -> Schema:
-    """Parse a schema. Raises ValueError with the reason."""
+    """Parse a schema. Raise ValueError with the reason if it is none."""
     try:
         return parse(text, validate_names=True)
     except (AvroException, ValueError, KeyError, TypeError) as error:
@@ -92,7 +89,7 @@ def read(name: str, text: str) -> Schema:
 
 
 def undocumented(name: str, schema: Schema) -> Iterator[str]:
-    """What a schema file must have beside being valid: a record, named like the file, with docs."""
+    """Yield what a valid schema file lacks: a record, named like the file, with docs."""
     if not isinstance(schema, RecordSchema):
         yield "is no record"
         return
@@ -106,7 +103,7 @@ def undocumented(name: str, schema: Schema) -> Iterator[str]:
 
 
 def incompatible(new: Schema, old: Schema) -> Iterator[str]:
-    """Why not every record of the one schema can be read with the other, both ways."""
+    """Yield why some record of one schema cannot be read with the other, both ways."""
     for reader, writer, words in (
         (new, old, "cannot read its records"),
         (old, new, "its readers cannot read the new"),
@@ -122,7 +119,7 @@ def incompatible(new: Schema, old: Schema) -> Iterator[str]:
 
 
 def problems(root: Path, history: History) -> Iterator[str]:
-    """Every problem, one line each."""
+    """Yield every problem as one line."""
     paths = sorted((root / FOLDER).glob("*.avsc"))
     if not paths:
         yield f"{FOLDER}: no schemas"
@@ -148,7 +145,7 @@ def problems(root: Path, history: History) -> Iterator[str]:
 
 
 def json_equal(left: str, right: str) -> bool:
-    """Whether two texts are the same JSON; False where one is none."""
+    """Tell whether two texts are the same JSON; False if either is not JSON."""
     try:
         return bool(json.loads(left) == json.loads(right))
     except ValueError:
@@ -156,7 +153,7 @@ def json_equal(left: str, right: str) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check; exit code 1: problems."""
+    """Check and exit with code 1 if there are problems."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", type=Path, default=ROOT, help="the project, if not this one")
     root = parser.parse_args(arguments).root

@@ -1,9 +1,9 @@
 """Write docker-compose.yml from millrace/stack/processes.py.
 
-The same processes, commands and settings, as containers.
+The same processes, commands and settings run as containers.
 
-python scripts/compose.py            write it
-python scripts/compose.py --check    write nothing; exit with 1 when the file differs
+    python scripts/compose.py            write it
+    python scripts/compose.py --check    write nothing; exit with 1 if the file differs
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MEMORY = {"jobmanager": "flink_jobmanager_memory", "taskmanager": "flink_taskman
 
 
 def defaults() -> Settings:
-    """Settings as they are without any environment: the file must not depend on who renders it."""
+    """Return the settings without any environment: the file must not depend on who renders it."""
     values = {name: field.default for name, field in Settings.model_fields.items()}
     return Settings(_env_file=None, **values)  # type: ignore[call-arg]
 
 
 def document(settings: Settings) -> dict[str, Any]:
-    """The compose file as data."""
+    """Return the compose file as data."""
     services = {
         process.name: _service(process, settings) for process in processes(settings).values()
     }
@@ -110,12 +110,12 @@ def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
 
 
 def render() -> str:
-    """The file's text."""
+    """Return the file's text."""
     return HEAD + yaml.safe_dump(document(defaults()), sort_keys=False, width=120)
 
 
 def main(path: Path = FILE) -> int:
-    """Write or check."""
+    """Write or check the file."""
     text = render()
     if "--check" in sys.argv:
         same = path.exists() and path.read_text() == text

@@ -1,7 +1,7 @@
-"""Write .env.example from config/settings.py: every setting, what it means, its default.
+"""Write .env.example from config/settings.py: every setting, its meaning, its default.
 
 python scripts/env.py            write it
-python scripts/env.py --check    write nothing; exit with 1 when the file differs
+python scripts/env.py --check    write nothing; exit with 1 if the file differs
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HEAD = """\
 
 
 def render() -> str:
-    """The file's text."""
+    """Return the file's text."""
     lines = [HEAD]
     for name, field in Settings.model_fields.items():
         if field.description:
@@ -41,7 +41,7 @@ def _text(value: object) -> str:
 
 
 def main(path: Path = FILE) -> int:
-    """Write or check."""
+    """Write or check the file."""
     text = render()
     if "--check" in sys.argv:
         same = path.exists() and path.read_text() == text

@@ -1,4 +1,4 @@
-"""`millrace features`: what is declared, for people and programs."""
+"""Show declared features, to people and programs: `millrace features`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ app = typer.Typer(help="The features declared in domain/features.", no_args_is_h
 
 
 def declared() -> list[dict[str, Any]]:
-    """Every feature of every product, in the order they are computed.
-
-    Row features first, then each set's, then what is derived from them.
-    """
+    """Return every feature of every product: row features first, then each set's, in order."""
     found: list[dict[str, Any]] = []
     for table in tables(feature_modules()):
         common = {"product": table.name, "version": table.version}

@@ -64,7 +64,7 @@ def stop(name: Name, as_json: AsJson = False) -> None:
 
 @app.command("list", epilog="Example: millrace jobs list --json")
 def list_jobs(as_json: AsJson = False) -> None:
-    """The newest job of each name."""
+    """List the newest job of each name."""
     found = cluster.listing(settings())
     if as_json:
         typer.echo(json.dumps([asdict(job) for job in found], indent=2))

@@ -1,4 +1,4 @@
-"""`millrace`: the commands, each group in a module of its own beside this one."""
+"""Run the `millrace` command; each group of commands has a module beside this one."""
 
 from __future__ import annotations
 
@@ -28,12 +28,10 @@ def _millrace() -> None:  # with a callback, even a single command remains part 
 
 
 def build(command: str | None = None) -> typer.Typer:
-    """The whole application, or what is needed for the one command.
+    """Build the whole application, or only what one command needs.
 
-    The other groups' libraries take seconds to load.
-
-    A module beside this one exports `register(app)` (commands of its own) or `app` (a group named
-    like the module).
+    The other groups' libraries take seconds to load. A module beside this one exports
+    `register(app)` (commands of its own) or `app` (a group named like the module).
     """
     names = sorted(
         module.name
@@ -81,9 +79,9 @@ def main() -> None:
 
 
 def _misuse(error: typer.TyperException) -> str:
-    """What is wrong with the command line, and where its help is.
+    """Say what is wrong with the command line, and where its help is.
 
-    Empty when the help was the answer.
+    Return an empty text if the help was the answer.
     """
     words = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)

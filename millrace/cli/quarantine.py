@@ -1,4 +1,4 @@
-"""`millrace quarantine`: what could not be read, why, and sending it again."""
+"""Show what could not be read, and why, and send it again: `millrace quarantine`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def list_entries(
         bool, typer.Option("--replayed", help="also what was produced again already")
     ] = False,
 ) -> None:
-    """What is aside, by reason, and the newest of it."""
+    """List what is set aside: counts by reason, and the newest records."""
     with _codec() as codec:
         found = _read(codec, quiet=as_json)
     entries = list(found.entries.values()) if replayed else found.open()
@@ -96,7 +96,7 @@ def show(
         int, typer.Option("--bytes", min=0, help="bytes of the value shown; 0: all")
     ] = 1024,
 ) -> None:
-    """One record: its key, its bytes, why it is here, and whether it can be read now."""
+    """Show one record: its key, its bytes, why it is here, whether it can be read now."""
     with _codec() as codec:
         entry = _read(codec, quiet=as_json).find(Position.parse(position))
         try:
@@ -135,9 +135,9 @@ def replay(  # noqa: PLR0917 - options of a command
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Produce again, key and bytes as they were, what can be read by now.
+    """Produce again, key and bytes unchanged, whatever can be read by now.
 
-    Exit code 1 when something stays.
+    Exit with code 1 if something stays.
 
     Nothing is replayed twice. A replay that was interrupted, or two at once, may produce some bytes
     a second time; readers recognise them by their ids.
@@ -177,7 +177,7 @@ def replay(  # noqa: PLR0917 - options of a command
 
 
 def summary(entry: Entry) -> dict[str, Any]:
-    """An entry without its value, for JSON."""
+    """Return an entry without its value, for JSON."""
     return {
         "id": str(entry.position),
         "reason": entry.reason,
@@ -192,7 +192,7 @@ def summary(entry: Entry) -> dict[str, Any]:
 
 
 def text(raw: bytes) -> str:
-    """Bytes for a person: as text where they are some, else in hexadecimal (0x…)."""
+    """Render bytes for a person: as text if they are text, else in hexadecimal (0x…)."""
     try:
         decoded = raw.decode()
     except UnicodeDecodeError:
@@ -201,7 +201,7 @@ def text(raw: bytes) -> str:
 
 
 def iso(milliseconds: int) -> str:
-    """A time in UTC; what no calendar holds (a broken producer's) stays a number."""
+    """Format a time in UTC, or as a number if no calendar holds it (a broken producer's)."""
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
     except (ValueError, OverflowError, OSError):

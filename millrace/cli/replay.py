@@ -1,7 +1,4 @@
-"""`millrace replay`.
-
-Public data sets into Kafka, as fast as they happened, faster, or as fast as it goes.
-"""
+"""Replay public data sets into Kafka at any speed: `millrace replay`."""
 
 from __future__ import annotations
 
@@ -52,9 +49,9 @@ def transactions(
     restart: Restart = False,
     as_json: AsJson = False,
 ) -> None:
-    """The Fraud Detection Handbook's data.
+    """Replay the Fraud Detection Handbook's data.
 
-    Payments to `transactions`, verdicts to `transaction-labels`.
+    Payments go to `transactions`, verdicts to `transaction-labels`.
     """
     source = Handbook(path)
     delay = streaming.duration_ms(label_delay)
@@ -83,7 +80,7 @@ def retail_rocket_events(
     restart: Restart = False,
     as_json: AsJson = False,
 ) -> None:
-    """Retail Rocket's events.csv to `shop-events`, in order of time.
+    """Replay Retail Rocket's events.csv into `shop-events`, in order of time.
 
     Prices are null without item properties.
     """

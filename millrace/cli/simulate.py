@@ -1,4 +1,4 @@
-"""`millrace simulate`: made-up card payments into Kafka."""
+"""Simulate card payments into Kafka: `millrace simulate`."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def simulate(
     ] = "7d",
     as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
 ) -> None:
-    """Card payments in the manner of the Fraud Detection Handbook, and their verdicts, into Kafka.
+    """Simulate card payments and their verdicts as the Fraud Detection Handbook does.
 
     Without --days and --events it goes on until it is stopped.
     """

@@ -1,4 +1,4 @@
-"""`millrace topics`: the cluster and the registry against config/topics.yaml."""
+"""Compare the cluster and the registry with config/topics.yaml: `millrace topics`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _show(changes: list[Change], as_json: bool, done: str, none: str) -> None:
 def apply(as_json: AsJson = False) -> None:
     """Create and extend topics, set retention, register schemas, set FULL_TRANSITIVE.
 
-    Twice changes nothing.
+    A second run changes nothing.
     """
     with _admin() as topics_admin:
         _show(topics_admin.apply(topics()), as_json, "changed", "nothing to change")
@@ -61,7 +61,7 @@ def check(as_json: AsJson = False) -> None:
 
 @app.command(name="list", epilog="Example: millrace topics list --json")
 def list_topics(as_json: AsJson = False) -> None:
-    """Declared topics, and what the cluster has of them."""
+    """List the declared topics with what the cluster has of them."""
     with _admin() as topics_admin:
         found = topics_admin.found(topics().values())
     rows = [

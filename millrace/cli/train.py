@@ -1,4 +1,4 @@
-"""`millrace train`: models from data."""
+"""Train models from data: `millrace train`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app = typer.Typer(help="Train models.", no_args_is_help=True)
 
 @app.callback()
 def _group() -> None:
-    """Keeps `fraud` a command of its own while it is the only one."""
+    """Keep `fraud` a command of a group while it is the only one."""
 
 
 @app.command(epilog="Example: millrace train fraud --data transactions.parquet --promote")

@@ -1,7 +1,4 @@
-"""The demo's course.
-
-Set up, train and load a past while the cluster starts, stream, sum up, take down.
-"""
+"""Run the demo: set up, train and load a past while the cluster starts, stream, sum up."""
 
 from __future__ import annotations
 
@@ -36,9 +33,9 @@ DRAIN_S = 20.0
 def demo(
     settings: Settings, console: Console, seconds: float, rate: float, *, keep: bool
 ) -> Figures:
-    """Run it and return its figures.
+    """Run the demo and return its figures.
 
-    Raise UserError when something does not start, or when no score arrived.
+    Raise UserError if something does not start or no score arrives.
     """
     story = Story(settings.state_dir / "demo.json")
     sender = Sender(settings, story, rate)
@@ -104,7 +101,7 @@ def _start(settings: Settings, console: Console, sender: Sender) -> None:
 
 
 def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
-    """Until its last payment has a decision."""
+    """Wait until the last payment of the past has a decision."""
 
     def scored() -> bool:
         try:
@@ -205,9 +202,9 @@ def _stream(
 
 
 def look_up(settings: Settings, transaction_id: str) -> str:
-    """The command that asks the API for a decision, to paste.
+    """Return the command that asks the API for a decision, to paste.
 
-    In two lines, for no terminal breaks it elsewhere.
+    It has two lines, since no terminal breaks it elsewhere.
     """
     own = not settings.api_keys.get_secret_value()
     key = f"$(cat {Layout.of(settings).api_key})" if own else "<one of MILLRACE_API_KEYS>"
@@ -233,7 +230,7 @@ def _show_look_up(settings: Settings, console: Console, transaction_id: str | No
 
 
 def _found(settings: Settings, transaction_id: str) -> dict[str, Any] | None:
-    """What the API answers; None when it knows of no decision."""
+    """Return the API's answer, or None if it knows of no decision."""
     key = environ.api_keys(settings).split(",")[0]
     request = Request(_url(settings, transaction_id), headers={"X-API-Key": key})  # noqa: S310
     try:

@@ -1,4 +1,4 @@
-"""What ends the demo, and what does not disturb its clean-up."""
+"""Handle the signals that end the demo, and keep them from disturbing its clean-up."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Handler = Callable[[int, FrameType | None], None]
 
 
 def interruptible() -> None:
-    """From now on each of them raises `KeyboardInterrupt`, so that all clean up alike."""
+    """Make each signal raise `KeyboardInterrupt` from now on, so that all clean up alike."""
     _handle(_interrupt)
 
 
 @contextmanager
 def undisturbed(answer: Callable[[], None]) -> Iterator[None]:
-    """None of them ends what is done meanwhile; `answer` is called at the first."""
+    """Let no signal end what runs meanwhile; call `answer` at the first one."""
     answered = False
 
     def wait(_signal: int, _frame: FrameType | None) -> None:

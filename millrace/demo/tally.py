@@ -1,4 +1,4 @@
-"""What the demo counts.
+"""Count what the demo sends and receives.
 
 Pure: times are passed in, in seconds for rates and milliseconds for latencies.
 """
@@ -20,7 +20,7 @@ ALARMS = ("block", "review")
 class Score:
     """One decision as the view shows it.
 
-    `fraud` is the simulator's truth, None when it is not known here.
+    `fraud` is the simulator's truth, or None if it is not known here.
     """
 
     transaction_id: str
@@ -34,9 +34,9 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A moment's figures.
+    """The figures of a moment.
 
-    Rates per second over the last five seconds, latencies in ms, None while there are none.
+    Rates are per second over the last five seconds, latencies in ms, None while there are none.
     """
 
     elapsed_s: float
@@ -58,7 +58,7 @@ class Figures:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The nearest-rank percentile; None of nothing."""
+    """Return the nearest-rank percentile, or None of nothing."""
     if not values:
         return None
     ordered = sorted(values)
@@ -66,7 +66,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 class Tally:
-    """Counts what was sent and what came back.
+    """Count what was sent and what came back.
 
     One thread sends, another receives, a third looks.
     """
@@ -84,16 +84,16 @@ class Tally:
         self._amount = 0.0
 
     def sent(self, transaction_id: str, fraud: bool, now: float) -> None:
-        """A transaction was handed to the producer."""
+        """Count a transaction that was handed to the producer."""
         with self._lock:
             self._truth[transaction_id] = fraud
             self._sent += 1
             self._sent_at.append(now)
 
     def scored(self, record: Mapping[str, Any], stored_ms: int, now: float) -> None:
-        """A decision came back; others' transactions are not counted.
+        """Count a decision that came back; transactions of others are not counted.
 
-        `stored_ms`: when it was in Redis.
+        `stored_ms` is when it was in Redis.
         """
         name = record["transaction_id"]
         with self._lock:
@@ -133,7 +133,7 @@ class Tally:
             return self._sent - self._scored
 
     def figures(self, now: float) -> Figures:
-        """The figures at `now`."""
+        """Return the figures at `now`."""
         with self._lock:
             while self._sent_at and self._sent_at[0] < now - RECENT_S:
                 self._sent_at.popleft()

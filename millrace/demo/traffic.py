@@ -1,7 +1,4 @@
-"""What the demo sends and receives.
-
-Simulated payments with their verdicts into Kafka, decisions out of it.
-"""
+"""Send simulated payments with their verdicts into Kafka, and receive the decisions."""
 
 from __future__ import annotations
 
@@ -74,7 +71,7 @@ class Story:
             ) from error
 
     def payments(self) -> Iterator[Payment]:
-        """The payments of this run, endless, in order of time."""
+        """Yield the payments of this run without end, in order of time."""
         terminals = 2 * CUSTOMERS
         radius = 5.0 * math.sqrt(10_000 / terminals)
         people = Population.draw(np.random.default_rng(SEED), CUSTOMERS, terminals, radius)
@@ -94,9 +91,9 @@ class Story:
 
 
 class Sender(threading.Thread):
-    """Sends a story's payments, and each one's verdict once the simulated time has come to it.
+    """Send a story's payments, and each one's verdict once simulated time has reached it.
 
-    The first `LEAD_IN_DAYS` go as fast as they go, so that customers and terminals have a past and
+    The first `LEAD_IN_DAYS` go as fast as they can, so that customers and terminals have a past and
     the JVMs have compiled what a payment runs; then it waits for `go`, and from there sends at the
     rate it was told.
     """
@@ -119,19 +116,19 @@ class Sender(threading.Thread):
         return self._loaded.is_set()
 
     def go(self, tally: Tally) -> None:
-        """The clock starts: send at the rate, and tell `tally`."""
+        """Start the clock: send at the rate, and tell `tally`."""
         self._tally = tally
         self._live.set()
 
     def stop(self, within_s: float) -> None:
-        """Send no more, and wait until what was sent is in Kafka."""
+        """Stop sending, and wait until what was sent is in Kafka."""
         self._halt.set()
         self._live.set()
         if self.ident is not None:
             self.join(within_s)
 
     def run(self) -> None:
-        """Until told to stop; an error is kept in `error`."""
+        """Run until told to stop; keep an error in `error`."""
         try:
             with (
                 Registry(self._settings.registry_url) as registry,
@@ -177,7 +174,7 @@ class Sender(threading.Thread):
 
 
 class Receiver(threading.Thread):
-    """Reads the decisions.
+    """Read the decisions.
 
     The consumer writes Redis first, then produces: so a record's time is when Redis had it.
     """
@@ -201,7 +198,7 @@ class Receiver(threading.Thread):
         self.error: Exception | None = None
 
     def run(self) -> None:
-        """Until told to stop; an error is kept in `error`."""
+        """Run until told to stop; keep an error in `error`."""
         try:
             while not self._halt.is_set():
                 for message in self._consumer.consume(500, 0.1):
@@ -215,7 +212,7 @@ class Receiver(threading.Thread):
 
 
 def wait_until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Poll for at most `timeout` seconds; whether it came true."""
+    """Poll for at most `timeout` seconds; return whether it came true."""
     deadline = time.monotonic() + timeout
     for _ in itertools.count():
         if condition():

@@ -1,4 +1,4 @@
-"""How the demo looks: a live page on a terminal, plain lines elsewhere."""
+"""Show the demo: a live page on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLOURS = {"approve": "green", "review": "yellow", "block": "red"}
 
 
 class View(Protocol):
-    """Shows figures as they change."""
+    """A view that shows figures as they change."""
 
     def show(self, figures: Figures) -> None:
         """Show them; a view may skip some."""
@@ -27,7 +27,7 @@ class View(Protocol):
 
 
 class PlainView:
-    """One line every five seconds."""
+    """Print one line every five seconds."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -42,7 +42,7 @@ class PlainView:
 
 
 class LiveView:
-    """A page that is drawn over again."""
+    """Redraw one page."""
 
     def __init__(self, live: Live, seconds: float, look_up: str) -> None:
         self._live, self._seconds, self._look_up = live, seconds, look_up
@@ -54,7 +54,7 @@ class LiveView:
 
 @contextmanager
 def view(console: Console, seconds: float, look_up: str) -> Iterator[View]:
-    """The view that fits the console."""
+    """Return the view that fits the console."""
     if not console.is_terminal:
         yield PlainView(console)
         return
@@ -67,7 +67,7 @@ def _ms(value: float | None) -> str:
 
 
 def line(figures: Figures) -> str:
-    """One plain line."""
+    """Render one plain line."""
     return (
         f"{figures.elapsed_s:5.0f} s  in {figures.rate_in:6.0f}/s  out {figures.rate_out:6.0f}/s  "
         f"event to Redis p50 {_ms(figures.recent_p50)} p99 {_ms(figures.recent_p99)}  "
@@ -76,7 +76,7 @@ def line(figures: Figures) -> str:
 
 
 def page(figures: Figures, seconds: float, look_up: str) -> RenderableType:
-    """The live page."""
+    """Render the live page."""
     rates = Table.grid(padding=(0, 4))
     rates.add_row(
         "payments in",
@@ -130,7 +130,7 @@ def _latest(figures: Figures) -> Table:
 
 
 def summary(figures: Figures) -> list[str]:
-    """The closing lines."""
+    """Return the closing lines."""
     share = f" ({figures.caught / figures.frauds:.0%})" if figures.frauds else ""
     return [
         f"{figures.scored:,} of {figures.sent:,} payments scored in {figures.elapsed_s:.0f} s",
