@@ -99,6 +99,7 @@ def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
         "MILLRACE_HOST": process.name,
         "MILLRACE_STATE_DIR": STATE,
         "MILLRACE_BUILD_DIR": BUILT,
+        "MILLRACE_PRODUCTS_PATH": "",  # an image of their own holds products outside
         "MILLRACE_KAFKA_BOOTSTRAP_OVERRIDE": f"kafka:{port('kafka')}",
         "MILLRACE_REGISTRY_URL_OVERRIDE": f"http://registry:{port('registry')}/apis/ccompat/v7",
         "MILLRACE_REDIS_URL_OVERRIDE": f"redis://redis:{port('redis')}/0",

@@ -223,3 +223,10 @@ def test_a_first_checkpoint_that_never_comes_is_late_too(
         "millrace logs taskmanager",
     )
     assert world.wrong() == ([found] if late else [])
+
+
+def test_the_groups_that_are_on_are_told(world: World) -> None:
+    (told,) = (one for one in doctor.examine(world.settings) if one.name == "groups")
+    assert told.detail == (
+        "on: core, fraud, lake, sensors, shop; off: airflow, monitoring, postgres"
+    )

@@ -65,7 +65,10 @@ def test_containers_find_each_other_by_the_settings(monkeypatch: pytest.MonkeyPa
 
 
 def test_containers_take_the_settings_of_env_but_what_is_their_own() -> None:
-    local = {"MILLRACE_STATE_DIR", "MILLRACE_BUILD_DIR", "MILLRACE_HOST", "MILLRACE_PORT_OFFSET"}
+    local = {
+        f"MILLRACE_{name}"
+        for name in ("STATE_DIR", "BUILD_DIR", "HOST", "PORT_OFFSET", "PRODUCTS_PATH")
+    }
     every = {f"MILLRACE_{name.upper()}" for name in Settings.model_fields}
     local |= {name for name in every if name.endswith(("_BASE_PORT", "_OVERRIDE"))}
     for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():

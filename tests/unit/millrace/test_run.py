@@ -15,7 +15,9 @@ import pytest
 import structlog
 
 from config.errors import UserError
+from config.files import write
 from config.logging import configure
+from config.products import groups
 from config.settings import ROOT, Settings
 from millrace.stack import environ, lifecycle, probes
 from millrace.stack.layout import Layout
@@ -173,6 +175,19 @@ def test_what_runs_once_is_not_tried_for_ever(
     settings = Settings(state_dir=tmp_path, port_offset=21_000)
     with pytest.raises(UserError, match="topics: exited with 1, 3 times"):
         lifecycle.up(settings, lambda _: None, ("topics",), timeout=1)
+
+
+def test_every_command_sees_the_groups_that_up_was_given_until_down(tmp_path: Path) -> None:
+    layout = Layout(tmp_path, tmp_path)
+    asks = Settings(state_dir=tmp_path, groups="core,shop")
+    assert environ.widen(layout, asks) == asks
+    environ.keep_groups(layout, asks.model_copy(update={"groups": "core,fraud,airflow"}))
+    assert groups(environ.widen(layout, asks)) == {"core", "shop", "fraud", "airflow"}
+    # Of a product that this shell knows nothing of.
+    write(tmp_path / "run" / "groups", "core,parcels")
+    assert groups(environ.widen(layout, asks)) == {"core", "shop"}
+    environ.forget_groups(layout)
+    assert environ.widen(layout, asks) == asks
 
 
 class Growing(FakeSupervisor):

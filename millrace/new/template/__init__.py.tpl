@@ -1,0 +1,1 @@
+"""The product @NAME@: features, job, keys, consumer, routes."""
