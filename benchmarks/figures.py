@@ -93,6 +93,15 @@ def _producers(result: Result) -> list[Row]:
     return [_at_least("producers, events/s", result["events_per_second"], 150_000)]
 
 
+def _training(result: Result) -> list[Row]:
+    rows = result["rows"]
+    failed = "" if rows >= 1_200_000 else f"{rows:,} of 1,200,000 rows"
+    return [
+        _at_most("training frame of 1.2 million payments, s", result["seconds"], 60, failed),
+        _at_most("training frame, MB of Python and Java", result["peak_mb"], 1500, failed),
+    ]
+
+
 JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "rolling": _rolling,
     "scaling": _scaling,
@@ -100,4 +109,5 @@ JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "lookup": _lookup,
     "post": _post,
     "producers": _producers,
+    "training": _training,
 }

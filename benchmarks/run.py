@@ -40,13 +40,14 @@ KEPT = {"MILLRACE_BUILD_DIR"}  # where the jars are, whosever stack they run
 class Part:
     """One benchmark: its module, arguments, and the parts of the stack it needs.
 
-    `keeps` names its result where that is not named like the module.
+    `only`: the processes it needs, "" for all, None for no stack. `keeps` names its result where
+    that is not named like the module.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     quick: tuple[str, ...] = ("--quick",)
-    only: str = CLUSTER
+    only: str | None = CLUSTER
     keeps: str = ""
 
 
@@ -58,6 +59,7 @@ PARTS = (
     Part("lookup", quick=("--rounds", "1"), only="kafka,registry,redis"),
     Part("latency", only=""),
     Part("post", quick=("--seconds", "5"), only=""),
+    Part("training", only=None),
 )
 
 
@@ -92,10 +94,11 @@ def measure(part: Part, quick: bool, environ: dict[str, str]) -> Result:
 
     Raise CalledProcessError if either fails, RuntimeError if that left no new result.
     """
-    up = [str(MILLRACE), "up", *(["--only", part.only] if part.only else [])]
-    if not part.only:
+    if part.only == "":
         model(environ)
-    subprocess.run(up, cwd=ROOT, env=environ, check=True)
+    if part.only is not None:
+        up = [str(MILLRACE), "up", *(["--only", part.only] if part.only else [])]
+        subprocess.run(up, cwd=ROOT, env=environ, check=True)
     line = [
         str(PYTHON),
         "-m",

@@ -39,8 +39,17 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "post": {"p99_ms": 60.0, "failed": 0, "pending": 0},
     "producers": {"events_per_second": 150_000},
+    "training": {"rows": 1_200_000, "seconds": 60, "peak_mb": 1500},
 }
-ROWS = {"rolling": 2, "scaling": 1, "latency": 2, "lookup": 2, "post": 1, "producers": 1}
+ROWS = {
+    "rolling": 2,
+    "scaling": 1,
+    "latency": 2,
+    "lookup": 2,
+    "post": 1,
+    "producers": 1,
+    "training": 2,
+}
 
 
 def judged(name: str, *path: str | int, value: Any = None) -> list[dict[str, Any]]:
@@ -80,6 +89,8 @@ def test_what_did_not_run_has_no_figures(name: str) -> None:
         ("post", ("p99_ms",), None),
         ("producers", ("events_per_second",), 149_999),
         ("producers", ("events_per_second",), None),
+        ("training", ("seconds",), 60.01),
+        ("training", ("peak_mb",), 1501),
     ],
 )
 def test_a_number_beyond_its_limit_or_infinite_misses_that_figure_alone(
