@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -8,7 +10,8 @@ import redis
 from redis._parsers.base import BaseParser
 
 from config.errors import RetryableError
-from serving.store import MemoryStore, RedisStore, parse_version
+from serving.store import MemoryStore, RedisStore, Stored, parse_version
+from serving.store.sql import SqlStore
 from tests.unit.serving.store_conformance import StoreConformance, payment
 
 
@@ -21,6 +24,37 @@ class TestMemoryStore(StoreConformance):
 
     def pass_time(self, milliseconds: int) -> None:
         self.now += milliseconds / 1000
+
+
+class TestSqlStore(StoreConformance):
+    now = 0.0
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqlStore]:
+        store = SqlStore(f"sqlite:///{tmp_path}/values.db", lambda: self.now)
+        yield store
+        store.close()
+
+    def pass_time(self, milliseconds: int) -> None:
+        self.now += milliseconds / 1000
+
+    def test_what_it_answered_is_there_for_the_next_process(
+        self, store: SqlStore, tmp_path: Path
+    ) -> None:
+        store.apply([payment("a", 10, 1, b"one")])
+        other = SqlStore(f"sqlite:///{tmp_path}/values.db", lambda: self.now)
+        assert other.get("x:tx:a") == Stored(10, 1, b"one")
+        assert (store.trail, other.newest("x:recent", 9)) == (0.0, [b"one"])
+        other.close()
+
+
+def test_a_database_that_cannot_be_written_is_retryable(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path}/nowhere/values.db")
+    with pytest.raises(RetryableError, match="cannot be written now: unable to open database"):
+        store.apply([payment("a", 1, 1, b"x")])
+    (tmp_path / "nowhere").mkdir()
+    assert store.apply([payment("a", 1, 1, b"x")]) == [None]
+    store.close()
 
 
 def test_redis_away_is_retryable() -> None:
