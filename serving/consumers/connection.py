@@ -14,11 +14,10 @@ _ASK_EVERY_S = _ANSWER_S = 1.0
 
 
 class Connection:
-    """The client says only once that all brokers are gone, and never that one is back.
+    """Know whether a broker answers.
 
-    So then they are asked.
-
-    Records that still arrive prove nothing, they may come out of the client's own queue.
+    The client says only once that all brokers are gone, and never that one is back; so then they
+    are asked. Records that still arrive prove nothing: they may come out of the client's own queue.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,16 +26,16 @@ class Connection:
         self._next = 0.0
 
     def failed(self, error: KafkaError) -> None:
-        """The client's `error_cb`: called from within `consume`, so in the loop's thread."""
+        """Take the client's `error_cb`, called from within `consume`, so in the loop's thread."""
         log.warning("kafka", error=error.str())
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._trouble = error.str()
             self._next = self._clock() + _ASK_EVERY_S
 
     def trouble(self, consumer: Consumer) -> str | None:
-        """What is wrong, None if nothing is known.
+        """Return what is wrong; None if nothing is known.
 
-        Blocks for a second at most, and only while something is wrong.
+        Block for a second at most, and only while something is wrong.
         """
         if self._trouble and self._clock() >= self._next:
             try:
