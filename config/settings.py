@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     event_ahead_ms: int = Field(
         default=86_400_000,
         ge=0,
+        lt=100 * 86_400_000,
         description="an event dated further than this after Kafka's timestamp goes to quarantine",
     )
 

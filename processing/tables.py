@@ -12,7 +12,7 @@ read.
 | `kafka_time` | TIMESTAMP_LTZ(3) | Kafka's timestamp of it |
 | `unreadable_reason` | STRING | why it can't be read: a code of Quarantined.avsc; NULL if it can |
 | `unreadable_detail` | STRING | the same in words |
-| `unreadable_raw` | BYTES | then its value as it is, of one longer than 2 MiB the beginning |
+| `unreadable_raw` | BYTES | its value as it is, of one longer than 2 MiB the beginning |
 
 A sink table holds the record's fields only; its key is made from the field that `topics.yaml`
 names.
@@ -170,13 +170,20 @@ def source_ddl(
     if watermark:
         lines.append(f"WATERMARK FOR `{watermark.column}` AS {_watermark(watermark)}")
         options |= _watermark_options(watermark)
-    return _create(topic, lines, options)
+    return _create(table_name(topic), lines, options)
 
 
-def sink_ddl(topic: str, *, upsert: bool = False, config: Settings | None = None) -> str:
+def sink_ddl(
+    topic: str,
+    *,
+    table: str | None = None,
+    upsert: bool = False,
+    config: Settings | None = None,
+) -> str:
     """CREATE TABLE of a topic to write, at least once; records carry the time they were produced.
 
-    `upsert`: rows change; each version of a key is a record of its own, the last one counts.
+    `table` is its name where the same job reads the topic too. `upsert`: rows change; each version
+    of a key is a record of its own, the last one counts.
 
     Raises KeyError for a topic that `topics.yaml` does not name.
     """
@@ -195,7 +202,7 @@ def sink_ddl(topic: str, *, upsert: bool = False, config: Settings | None = None
         "sink.delivery-guarantee": "at-least-once",
         **{f"properties.{key}": value for key, value in _PRODUCER.items()},
     }
-    return _create(topic, lines, options)
+    return _create(table or table_name(topic), lines, options)
 
 
 # A producer may give a record any time at all; the contract's are those of the years 1 to 9999.
@@ -205,15 +212,47 @@ _SOURCE_TIME = (
 )
 
 
-def unreadable(topic: str, job: str) -> str:
-    """SELECT of what could not be read of a source table, whole, in the columns of `quarantine`."""
+def readable(topic: str, *, config: Settings | None = None) -> str:
+    """SELECT of a source table's records, but for what `unreadable` selects."""
+    ahead = _ahead(topics()[topic], config or settings())
+    kept = f" AND ({ahead}) IS NOT TRUE" if ahead else ""
+    return f"SELECT * FROM `{table_name(topic)}` WHERE unreadable_reason IS NULL{kept}"
+
+
+def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:
+    """SELECT of what must not enter the job, whole, in the columns of `quarantine`.
+
+    That is what could not be read, and events dated further ahead of Kafka's timestamp than the
+    settings allow: they would move the windows of their keys for good.
+    """
+    config = config or settings()
+    declared = topics()[topic]
+    reason, detail, wrong = (
+        "unreadable_reason",
+        "unreadable_detail",
+        "unreadable_reason IS NOT NULL",
+    )
+    if ahead := _ahead(declared, config):
+        reason = f"COALESCE({reason}, 'refused')"
+        seconds = f"{config.event_ahead_ms / 1000:g} s"
+        told = f"' is more than {seconds} after Kafka''s timestamp, ' || CAST(kafka_time AS STRING)"
+        said = f"'{declared.time} ' || CAST(`{declared.time}` AS STRING) || {told}"
+        detail = f"COALESCE({detail}, {said})"
+        wrong = f"{wrong} OR {ahead}"
     return f"""
         SELECT {literal(topic)} AS source_topic,
                kafka_partition AS source_partition, kafka_offset AS source_offset,
                {_SOURCE_TIME} AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
-               unreadable_reason AS reason, unreadable_detail AS detail, {literal(job)} AS job,
+               {reason} AS reason, {detail} AS detail, {literal(job)} AS job,
                CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)) AS quarantined_at, FALSE AS replayed
-        FROM `{table_name(topic)}` WHERE unreadable_reason IS NOT NULL"""
+        FROM `{table_name(topic)}` WHERE {wrong}"""
+
+
+def _ahead(topic: Topic, config: Settings) -> str | None:
+    """The condition under which a record is dated too far ahead; None: the topic has no such."""
+    if topic.time is None:
+        return None
+    return f"`{topic.time}` > {_SOURCE_TIME} + {_interval(config.event_ahead_ms)}"
 
 
 def literal(text: str) -> str:
@@ -265,11 +304,9 @@ def _interval(ms: int) -> str:
     return f"INTERVAL '{days} {hours:02d}:{minutes:02d}:{seconds}' DAY TO SECOND(3)"
 
 
-def _create(topic: str, lines: list[str], options: Mapping[str, Any]) -> str:
+def _create(table: str, lines: list[str], options: Mapping[str, Any]) -> str:
     settings_text = ",\n  ".join(
         f"{literal(key)} = {literal(str(value))}" for key, value in options.items()
     )
     body = ",\n  ".join(lines)
-    return (
-        f"CREATE TEMPORARY TABLE `{table_name(topic)}` (\n  {body}\n) WITH (\n  {settings_text}\n)"
-    )
+    return f"CREATE TEMPORARY TABLE `{table}` (\n  {body}\n) WITH (\n  {settings_text}\n)"

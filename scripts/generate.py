@@ -20,7 +20,12 @@ from config.products import products  # noqa: E402
 from domain.features.declaration import Comparison  # noqa: E402
 from domain.features.registry import tables as tables_of  # noqa: E402
 from domain.features.table import FeatureTable  # noqa: E402
-from ingestion.schema.derived import BY, feature_schema, schema_text  # noqa: E402
+from ingestion.schema.derived import (  # noqa: E402
+    BY,
+    feature_schema,
+    relay_schema,
+    schema_text,
+)
 
 SCHEMAS = ROOT / "ingestion" / "schema"
 _PYTHON = {
@@ -157,6 +162,8 @@ def features_text() -> str:
 def outputs() -> dict[Path, str]:
     """Every generated file with its content, schemas first: events.py follows from them."""
     generated = {table.record: feature_schema(table) for table in tables()}
+    relays = [relay for table in tables() for relay in table.relays]
+    generated |= {relay.record: relay_schema(relay) for relay in relays}
     written = {path.stem: path for path in SCHEMAS.glob("*.avsc") if path.stem not in generated}
     schemas = {
         name: json.loads(path.read_text(encoding="utf-8")) for name, path in written.items()

@@ -17,13 +17,36 @@ from domain.features.version import version_of
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """A log between two feature sets of a job: what leaves `after`, as the next set reads it.
+
+    `record` names the generated schema (ingestion/schema/<record>.avsc), `key` the field that the
+    next set is keyed by; `omit` are the inputs that the log itself gives anew.
+    """
+
+    record: str
+    description: str
+    key: str
+    after: FeatureSet
+    omit: tuple[str, ...] = ()
+
+    def columns(self) -> dict[str, Type]:
+        """The inputs, the features of `after` and its mark of lateness, with their types."""
+        types = {name: kind for name, kind in self.after.inputs if name not in self.omit}
+        added = self.after.columns()
+        added.pop(self.after.duplicate)
+        return types | added
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureTable:
     """A product's feature topic.
 
     What it carries beside the features, and which of them a model reads, in order.
 
     `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading
-    Avro fields. `derived` are computed from the features of all sets.
+    Avro fields. `derived` are computed from the features of all sets, `relays` are the logs that
+    the job may put between its feature sets.
     """
 
     name: str
@@ -35,6 +58,7 @@ class FeatureTable:
     sets: tuple[FeatureSet, ...]
     model: tuple[str, ...]
     derived: tuple[DerivedFeature, ...] = ()
+    relays: tuple[Relay, ...] = ()
     version: str = field(init=False)
     """`<name>-<digest>`: follows from the rest, its sets included (domain/features/version.py)."""
 

@@ -23,7 +23,7 @@ from domain.features.declaration import (
     Type,
     Window,
 )
-from domain.features.table import FeatureTable
+from domain.features.table import FeatureTable, Relay
 
 WINDOWS = (
     Window("1h", 5 * MINUTE, 12),
@@ -44,7 +44,10 @@ INPUTS: tuple[tuple[str, Type], ...] = (
     ("terminal_id", "STRING"),
     ("amount", "DOUBLE"),
     ("is_fraud", "BOOLEAN"),
+    ("partition", "BIGINT"),
     ("sequence", "BIGINT"),
+    ("order_partition", "BIGINT"),
+    ("order_sequence", "BIGINT"),
     ("produced_at", "TIMESTAMP"),
     ("is_night", "BIGINT"),
     ("is_weekend", "BIGINT"),
@@ -242,10 +245,11 @@ CUSTOMER = FeatureSet(
     key="customer_id",
     time="event_time",
     id="event_id",
-    passes=_LABEL,
     inputs=INPUTS,
     windows=WINDOWS,
     features=_customer(),
+    # Verdicts go through it untouched: so they reach the terminal in the order of the log.
+    passes=_LABEL,
 )
 
 TERMINAL = FeatureSet(
@@ -261,6 +265,15 @@ TERMINAL = FeatureSet(
 )
 
 _TIME = {"type": "long", "logicalType": "timestamp-millis"}
+
+TERMINAL_LOG = Relay(
+    record="FraudTerminalLog",
+    description="A payment with what was known of its customer, or a verdict, in the order that "
+    "its terminal sees where transactions has several partitions. Key: terminal_id.",
+    key="terminal_id",
+    after=CUSTOMER,
+    omit=("order_partition", "order_sequence"),
+)
 
 FRAUD = FeatureTable(
     name="fraud",
@@ -278,7 +291,26 @@ FRAUD = FeatureTable(
             "type": "double",
             "doc": "In the account's currency; negative for a refund.",
         },
+        {
+            "name": "partition",
+            "type": "long",
+            "doc": "Partition of the transaction in its topic, whose order its customer saw.",
+            "default": -1,
+        },
         {"name": "sequence", "type": "long", "doc": "Offset of the transaction in its partition."},
+        {
+            "name": "order_partition",
+            "type": "long",
+            "doc": "Partition of the log whose order its terminal saw: transactions, or "
+            "fraud-terminal-log where transactions has several partitions.",
+            "default": -1,
+        },
+        {
+            "name": "order_sequence",
+            "type": "long",
+            "doc": "Offset of the payment in that partition.",
+            "default": -1,
+        },
         {"name": "produced_at", "type": _TIME, "doc": "Kafka's timestamp of the transaction."},
         {
             "name": "late",
@@ -300,4 +332,5 @@ FRAUD = FeatureTable(
         *(feature.name for feature in CUSTOMER.features),
         *(feature.name for feature in TERMINAL.features),
     ),
+    relays=(TERMINAL_LOG,),
 )

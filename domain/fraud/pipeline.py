@@ -1,26 +1,49 @@
-"""The fraud job in plain Python, for training frames.
+"""The fraud job in plain Python: its specification, and what computes a live vector again.
 
-Composed as processing/jobs/fraud_features.py is.
+Composed as processing/jobs/fraud_features.py is: rows of both kinds, in the order of the log,
+through `rolling(customer)` and then `rolling(terminal)`.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from domain.events import FraudLabel, Transaction
 from domain.features.reference import Rolling
 from domain.fraud.features import CUSTOMER, FRAUD, ROWS, TERMINAL
+from domain.fraud.order import log_order
 
 Row = dict[str, Any]
 
 
-VERDICT, PAYMENT = range(2)
-"""What comes first at equal times."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record is in its topic, and Kafka's timestamp of it (ms).
+
+    Columns of them where the record's fields are columns.
+    """
+
+    partition: Any = 0
+    offset: Any = 0
+    timestamp: Any = 0
+
+    def columns(self) -> Row:
+        """Return what a row carries of it."""
+        return {
+            "partition": self.partition,
+            "sequence": self.offset,
+            "order_partition": self.partition,
+            "order_sequence": self.offset,
+            "produced_at": self.timestamp,
+        }
 
 
-def payment_row(transaction: Transaction, sequence: Any = 0, produced_at: Any = 0) -> Row:
+_NOWHERE = Place()
+
+
+def payment_row(transaction: Transaction, place: Place = _NOWHERE) -> Row:
     """Return a transaction as it is fed to `rolling`, without row features: times in ms.
 
     Of a record whose fields are columns, as of one whose fields are values: so it has no branch.
@@ -34,19 +57,12 @@ def payment_row(transaction: Transaction, sequence: Any = 0, produced_at: Any = 
         "terminal_id": transaction.terminal_id,
         "amount": transaction.amount,
         "is_fraud": None,
-        "sequence": sequence,
-        "produced_at": produced_at,
+        **place.columns(),
     }
 
 
-def transaction_row(transaction: Transaction, sequence: int = 0, produced_at: int = 0) -> Row:
-    """Return a transaction as it is fed to `rolling`: times in ms, row features added."""
-    row = payment_row(transaction, sequence, produced_at)
-    return row | {feature.name: feature.python(row) for feature in ROWS}
-
-
-def label_row(label: FraudLabel) -> Row:
-    """Return a verdict as it is fed to the terminal's `rolling`; its time is when it became known.
+def label_row(label: FraudLabel, place: Place = _NOWHERE) -> Row:
+    """Return a verdict as it is fed to `rolling`; its time is when it became known.
 
     Its fields may be columns, as in `payment_row`.
     """
@@ -59,13 +75,20 @@ def label_row(label: FraudLabel) -> Row:
         "terminal_id": label.terminal_id,
         "amount": None,
         "is_fraud": label.is_fraud,
-        "sequence": None,
-        "produced_at": None,
+        **place.columns(),
         **{feature.name: None for feature in ROWS},
     }
 
 
-def feature_row(row: Mapping[str, Any]) -> dict[str, Any]:
+def row_of(event: Transaction | FraudLabel, place: Place = _NOWHERE) -> Row:
+    """Return an event of the log as the job feeds it to `rolling`; `place`: in `transactions`."""
+    if isinstance(event, FraudLabel):
+        return label_row(event, place)
+    row = payment_row(event, place)
+    return row | {feature.name: feature.python(row) for feature in ROWS}
+
+
+def feature_row(row: Mapping[str, Any]) -> Row:
     """Return the `fraud-features` record (FraudFeatures.avsc) of a row with both feature sets."""
     out = {
         **row,
@@ -79,46 +102,57 @@ def feature_row(row: Mapping[str, Any]) -> dict[str, Any]:
 _COLUMNS = tuple(dict.fromkeys([*(field["name"] for field in FRAUD.carried), *FRAUD.model]))
 
 
-class FraudPipeline:
-    """Transactions and verdicts in, in the order they arrive.
-
-    A feature row for each new transaction out.
-    """
+class Customers:
+    """The first half of the job: what is known of each payment's customer."""
 
     def __init__(self) -> None:
-        self._customers = Rolling(CUSTOMER)
-        self._terminals = Rolling(TERMINAL)
+        self._rolling = Rolling(CUSTOMER)
 
-    def transaction(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The feature row of a `transaction_row`; None for a duplicate."""
-        for rolling, declared in ((self._customers, CUSTOMER), (self._terminals, TERMINAL)):
-            out = rolling.process(declared.key_of(row), row)
-            if out is None or out[declared.duplicate]:
-                return None
-            row = out
-        return feature_row(row)
+    def process(self, row: Mapping[str, Any]) -> Row | None:
+        """Return a payment with its customer's features, a verdict as it is.
 
-    def label(self, row: Mapping[str, Any]) -> None:
-        """Learn from a `label_row`."""
-        self._terminals.process(TERMINAL.key_of(row), row)
+        None for a payment that came before.
+        """
+        out = self._rolling.process(CUSTOMER.key_of(row), row)
+        return None if out is None or out[CUSTOMER.duplicate] else out
+
+
+class Terminals:
+    """The second half: what is known of its terminal, and the record that becomes of it."""
+
+    def __init__(self) -> None:
+        self._rolling = Rolling(TERMINAL)
+
+    def process(self, row: Mapping[str, Any]) -> Row | None:
+        """Return the feature row of a payment that left `Customers`.
+
+        None for a verdict, from which the terminal learns, and for a payment that came before.
+        """
+        out = self._rolling.process(TERMINAL.key_of(row), row)
+        return None if out is None or out[TERMINAL.duplicate] else feature_row(out)
+
+
+class FraudPipeline:
+    """Payments and verdicts in, in the order of the log; a feature row for each new payment out."""
+
+    def __init__(self) -> None:
+        self._customers, self._terminals = Customers(), Terminals()
+
+    def process(self, row: Mapping[str, Any]) -> Row | None:
+        """Return the feature row of a `row_of` a payment; None for a verdict and for a repeat."""
+        out = self._customers.process(row)
+        return None if out is None else self._terminals.process(out)
 
 
 def feature_rows(
     transactions: Iterable[Transaction], labels: Iterable[FraudLabel]
-) -> Iterator[dict[str, Any]]:
-    """Feature rows of all transactions, in their order, with the verdicts known by then.
+) -> Iterator[Row]:
+    """Yield feature rows of all payments, in their order, with the verdicts known by then.
 
-    Both inputs are in order of event_time; at the same time the verdict comes first, as in the job.
+    Both inputs are in order of event_time and merged as a replay merges them: the offsets carried
+    are those that a replay into an empty log would give.
     """
     pipeline = FraudPipeline()
-    rows = enumerate(transactions)
-    payments = (
-        (payment.event_time, PAYMENT, transaction_row(payment, sequence))
-        for sequence, payment in rows
-    )
-    verdicts = ((verdict.event_time, VERDICT, label_row(verdict)) for verdict in labels)
-    for _, kind, row in heapq.merge(verdicts, payments, key=lambda item: item[:2]):
-        if kind == VERDICT:
-            pipeline.label(row)
-        elif (out := pipeline.transaction(row)) is not None:
+    for offset, event in enumerate(log_order(transactions, labels)):
+        if (out := pipeline.process(row_of(event, Place(offset=offset)))) is not None:
             yield out

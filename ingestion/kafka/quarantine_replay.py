@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from config.settings import settings
 from config.topics import topics
 from ingestion.kafka.producer import DeliveryError, drain, producer_config
 from ingestion.kafka.quarantine import TOPIC, Entry, Position
@@ -122,16 +123,22 @@ class Replayed:
     before: list[Position] = field(default_factory=list)
 
 
-def attempt(codec: Codec, entry: Entry) -> dict[str, Any]:
-    """The record as it decodes now, by the jobs' rules. Raises UnreadableError, RetryableError.
+def attempt(codec: Codec, entry: Entry, now: int) -> dict[str, Any]:
+    """Return the record as the jobs would take it, sent at `now` (ms).
 
-    A laxer decoder would send again, for ever, what the jobs then put aside again.
+    A laxer judge would send again, for ever, what the jobs then put aside again. Raises
+    UnreadableError, also for an event that is still too far ahead, and RetryableError.
     """
     if entry.position.topic not in topics():
         raise UnreadableError(
             "refused", f"the topic {entry.position.topic} is not declared (any more)"
         )
-    return codec.decoded(entry.position.topic, entry.value, strict=True).record
+    record = codec.decoded(entry.position.topic, entry.value, strict=True).record
+    field = topics()[entry.position.topic].time
+    if field is not None and record[field] > now + settings().event_ahead_ms:
+        ahead = (record[field] - now) // 1000
+        raise UnreadableError("refused", f"{field} is still {ahead} s ahead of the clock")
+    return record
 
 
 def replay(
@@ -151,7 +158,7 @@ def replay(
     (DeliveryError too); what was acknowledged by then is marked.
     """
     done = Replayed()
-    ready = list(_ready(entries, codec, done, force=force))
+    ready = list(_ready(entries, codec, done, None if force else now()))
     if dry:
         done.sent = [entry.position for entry in ready]
         return done
@@ -161,15 +168,16 @@ def replay(
 
 
 def _ready(
-    entries: Iterable[Entry], codec: Codec, done: Replayed, *, force: bool
+    entries: Iterable[Entry], codec: Codec, done: Replayed, now: int | None
 ) -> Iterable[Entry]:
+    """Those to be sent: what the jobs would take at `now`, or with None all."""
     for entry in entries:
         if entry.replayed:
             done.before.append(entry.position)
             continue
         try:
-            if not force:
-                attempt(codec, entry)
+            if now is not None:
+                attempt(codec, entry, now)
         except UnreadableError as error:
             done.stayed.append((entry.position, str(error)))
         else:

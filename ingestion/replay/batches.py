@@ -14,12 +14,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record to produce. `due` is the event time to pace by (ms); None: no pause of its own."""
+    """One record to produce.
+
+    `due` is the event time to pace by (ms). `row` is false for what is no row of the source of its
+    own, such as the verdict on an earlier one: a rate does not count it.
+    """
 
     topic: str
     key: str
     value: bytes
-    due: int | None
+    due: int
+    row: bool = True
 
 
 @dataclass(frozen=True, slots=True)

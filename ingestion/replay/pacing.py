@@ -22,15 +22,18 @@ _SHORTEST = 0.0005
 class Pacer(Protocol):
     """Holds the caller back until an event is due."""
 
-    def wait(self, event_time: int) -> None:
-        """Return when the event of that time (ms) is due."""
+    def wait(self, event_time: int, *, row: bool = True) -> None:
+        """Return when the event of that time (ms) is due.
+
+        `row`: whether a rate counts it.
+        """
         ...
 
 
 class Unpaced:
     """As fast as it goes."""
 
-    def wait(self, event_time: int) -> None:
+    def wait(self, event_time: int, *, row: bool = True) -> None:
         """Return at once."""
 
 
@@ -44,7 +47,7 @@ class EventTimePacer:
         self._first: int | None = None
         self._started = 0.0
 
-    def wait(self, event_time: int) -> None:
+    def wait(self, event_time: int, *, row: bool = True) -> None:
         """Sleep until due; an event older than the first is due at once."""
         if self._first is None:
             self._first, self._started = event_time, self._clock()
@@ -66,8 +69,13 @@ class RatePacer:
         self._count = 0
         self._started = 0.0
 
-    def wait(self, event_time: int) -> None:
-        """Sleep until the next event is due, whatever its own time."""
+    def wait(self, event_time: int, *, row: bool = True) -> None:
+        """Sleep until the next event is due, whatever its own time.
+
+        What is no row goes with the one before it.
+        """
+        if not row:
+            return
         if not self._count:
             self._started = self._clock()
         left = self._started + self._count / self._rate - self._clock()

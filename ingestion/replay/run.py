@@ -81,10 +81,9 @@ def _send(
 ) -> None:
     rows = 0
     for record in batch.records:
-        if record.due is not None:
-            pacer.wait(record.due)
-            rows += 1
-            if not rows % _REPORT_EVERY:
-                report(rows)
+        pacer.wait(record.due, row=record.row)
+        rows += record.row
+        if record.row and not rows % _REPORT_EVERY:
+            report(rows)
         sink.send(record.topic, record.key, record.value)
         produced[record.topic] += 1

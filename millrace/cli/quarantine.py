@@ -100,7 +100,7 @@ def show(
     with _codec() as codec:
         entry = _read(codec, quiet=as_json).find(Position.parse(position))
         try:
-            now, problem = quarantine_replay.attempt(codec, entry), None
+            now, problem = quarantine_replay.attempt(codec, entry, _now()), None
         except UnreadableError as error:
             now, problem = None, str(error)
     if as_json:

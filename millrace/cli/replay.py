@@ -11,7 +11,7 @@ import typer
 
 from config.errors import UserError
 from config.settings import settings
-from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
+from ingestion.fraud.batches import TRANSACTIONS, FraudEncoders, PaymentBatches
 from ingestion.fraud.handbook import Handbook
 from ingestion.replay.batches import Batch
 from ingestion.replay.pacing import pacer
@@ -49,17 +49,17 @@ def transactions(
     restart: Restart = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replay the Fraud Detection Handbook's data.
+    """Replay the Fraud Detection Handbook's data into `transactions`.
 
-    Payments go to `transactions`, verdicts to `transaction-labels`.
+    Each verdict is sent at its own time, among the payments made by then.
     """
     source = Handbook(path)
     delay = streaming.duration_ms(label_delay)
     with_labels = labels and source.labelled
 
     def batches(codec: Codec) -> Iterable[Batch]:
-        encoders = FraudEncoders(codec.encoder(TRANSACTIONS), codec.encoder(LABELS))
-        return PaymentBatches(encoders, delay, labels=with_labels).of(source, events)
+        made = PaymentBatches(FraudEncoders.of(codec), delay, labels=with_labels)
+        return made.of(source, events)
 
     progress = _progress(path, source.files, restart, TRANSACTIONS, str(delay), str(with_labels))
     _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
+from ingestion.fraud.batches import FraudEncoders, PaymentBatches
 from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, Strikes, simulation
 from ingestion.replay.pacing import RatePacer, pacer
 from ingestion.replay.run import Summary, run
@@ -80,12 +80,10 @@ def simulate(
         streaming.kafka("millrace-simulate", paced=rate is not None) as (sink, codec),
         streaming.bar("payments", events, quiet=as_json) as report,
     ):
-        encoders = FraudEncoders(codec.encoder(TRANSACTIONS), codec.encoder(LABELS))
+        made = PaymentBatches(FraudEncoders.of(codec), delay).of(payments(), events)
 
         def work() -> Summary:
-            return run(
-                PaymentBatches(encoders, delay).of(payments(), events), sink, pace, None, report
-            )
+            return run(made, sink, pace, None, report)
 
         summary = streaming.interruptible(work, "the same seed makes the same payments again")
     streaming.show(summary, time.monotonic() - started, as_json=as_json)

@@ -7,7 +7,6 @@ import json
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 from config.errors import UserError
 from config.files import write
 from config.settings import Settings
-from ingestion.fraud.batches import LABELS, TRANSACTIONS
+from domain.events import FraudLabel
+from domain.fraud.order import Waiting
+from ingestion.fraud.batches import LABEL, TRANSACTIONS
 from ingestion.fraud.simulator import (
     DAY_MS,
     HANDBOOK_START_MS,
@@ -141,8 +142,9 @@ class Sender(threading.Thread):
             self.error = error
 
     def _send(self, codec: Codec, sink: KafkaSink) -> None:
-        transaction, label = codec.encoder(TRANSACTIONS), codec.encoder(LABELS)
-        pacer, verdicts = RatePacer(self._rate), deque[Payment]()
+        transaction, label = codec.encoder(TRANSACTIONS), codec.encoder(TRANSACTIONS, LABEL)
+        pacer = RatePacer(self._rate)
+        verdicts: Waiting[FraudLabel] = Waiting(lambda verdict: verdict.event_time)
         until = self._story.start_ms - 1
         for payment in self._story.payments():
             one = payment.transaction
@@ -157,15 +159,10 @@ class Sender(threading.Thread):
             else:
                 pacer.wait(one.event_time)
                 self._tally.sent(one.transaction_id, payment.is_fraud, time.monotonic())
-            # Verdicts run a day ahead of the payments, as in the replay: no order of reading can
-            # show in a feature.
-            while (
-                verdicts and verdicts[0].transaction.event_time + WEEK_MS <= one.event_time + DAY_MS
-            ):
-                known = verdicts.popleft().label(WEEK_MS)
-                sink.send(LABELS, known.terminal_id, label.object(known))
+            for known in verdicts.due(one.event_time):
+                sink.send(TRANSACTIONS, known.customer_id, label.object(known))
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
-            verdicts.append(payment)
+            verdicts.add(payment.label(WEEK_MS))
             # Record each day, so that a demo that is killed has told at least that.
             if one.event_time // DAY_MS > until // DAY_MS:
                 self._story.reached(one.event_time)

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from domain.events import FraudLabel, Transaction
 from domain.features.declaration import RowFeature
-from domain.fraud.pipeline import PAYMENT, VERDICT, label_row, payment_row
+from domain.fraud.order import PAYMENT, VERDICT
+from domain.fraud.pipeline import Place, label_row, payment_row
 from ingestion.fraud import columns
 from ingestion.fraud.simulator import Payment
 
@@ -101,7 +102,7 @@ def _rows_of_payments(
     table: pa.Table, places: npt.NDArray[np.int64], rows: tuple[RowFeature, ...]
 ) -> Columns:
     record = _record(table, places).transaction
-    given = payment_row(record, places)
+    given = payment_row(record, Place(offset=places))
     return len(places), given | {row.name: each(row, given, len(places)) for row in rows}
 
 

@@ -2,12 +2,16 @@
 
 Every card payment with what was known of its customer and terminal when it was made.
 
-    transactions ─────── rolling(customer) ──┐
-                                             ├── rolling(terminal) ── fraud-features
-    transaction-labels ──────────────────────┘
-    what can't be read of both ── quarantine
+    transactions ── rolling(customer) ── rolling(terminal) ── fraud-features
 
-Which features, and over which windows, is declared in `domain/fraud/features.py`.
+Verdicts travel in `transactions` among the payments, through the same operators: what a payment
+sees is what stands before it in the log. Where the log has several partitions, the customers' side
+writes a second log, whose order its terminals see (docs/decisions/0008):
+
+    transactions ── rolling(customer) ── fraud-terminal-log ── rolling(terminal) ── fraud-features
+
+What can't be read goes to quarantine. Which features, and over which windows, is declared in
+`domain/fraud/features.py`.
 """
 
 from __future__ import annotations
@@ -15,28 +19,48 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from config.topics import topics
 from domain.features.declaration import FeatureSet
-from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL
-from processing.tables import columns, literal, sink_ddl, source_ddl, unreadable
+from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
+from processing.tables import (
+    columns,
+    literal,
+    readable,
+    sink_ddl,
+    source_ddl,
+    table_name,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
 
 JOB = "fraud_features"
-SOURCES = ("transactions", "transaction-labels")
+SOURCE, LOG = "transactions", "fraud-terminal-log"
 SINKS = ("fraud-features", "quarantine")
-_SQL_TYPES = {"TIMESTAMP": "TIMESTAMP_LTZ(3)"}
+
+_PAYMENT, _VERDICT = "record_type = 'Transaction'", "record_type = 'FraudLabel'"
+_EVENT = {
+    "kind": f"CAST(CASE WHEN {_VERDICT} THEN 'label' ELSE 'transaction' END AS STRING)",
+    "event_id": f"CASE WHEN {_VERDICT} THEN 'label/' || transaction_id ELSE transaction_id END",
+    "partition": "CAST(kafka_partition AS BIGINT)",
+    "sequence": "kafka_offset",
+    "order_partition": "CAST(kafka_partition AS BIGINT)",
+    "order_sequence": "kafka_offset",
+    "produced_at": "kafka_time",
+    **{row.name: f"CASE WHEN {_PAYMENT} THEN {row.sql} END" for row in FRAUD.rows},
+}
 
 
-def payments() -> str:
-    """Readable transactions as rows of `CUSTOMER`, row features added."""
-    rows = "".join(f", {row.sql} AS {row.name}" for row in FRAUD.rows)
-    return f"""
-        SELECT CAST('transaction' AS STRING) AS kind, transaction_id AS event_id,
-               transaction_id, event_time, customer_id, terminal_id, amount,
-               CAST(NULL AS BOOLEAN) AS is_fraud,
-               kafka_offset AS sequence, kafka_time AS produced_at{rows}
-        FROM transactions WHERE unreadable_reason IS NULL"""
+def select(wanted: list[str], given: dict[str, str], source: str) -> str:
+    """SELECT the wanted columns, those that `given` names from its expressions."""
+    listed = ", ".join(f"{given.get(name, f'`{name}`')} AS `{name}`" for name in wanted)
+    return f"SELECT {listed} FROM {source}"
+
+
+def events() -> str:
+    """Payments and verdicts as rows of `CUSTOMER`, row features added to payments."""
+    return select([name for name, _ in CUSTOMER.inputs], _EVENT, "transactions_readable")
 
 
 def rolling(features: FeatureSet, table: str, uid: str) -> str:
@@ -51,25 +75,26 @@ def rolling(features: FeatureSet, table: str, uid: str) -> str:
             spec => {spec}, uid => {literal(uid)})"""
 
 
-def payments_and_verdicts() -> str:
-    """Each payment once, and labels as rows that update the terminal but are not emitted."""
-    inputs = dict(CUSTOMER.inputs)
-    carried = [*inputs, *(feature.name for feature in CUSTOMER.features), CUSTOMER.late]
-    verdict = {
-        "kind": "CAST('label' AS STRING)",
-        "event_id": "'label/' || transaction_id",
-        "sequence": "kafka_offset",
-        "produced_at": "kafka_time",
-        **{name: name for name in columns("FraudLabel")},
+def known() -> str:
+    """Each payment once, with its customer's features, and the verdicts among them."""
+    carried = [name for name in CUSTOMER.columns() if name != CUSTOMER.duplicate]
+    wanted = [*(name for name, _ in CUSTOMER.inputs), *carried]
+    return select(wanted, {}, f"customers WHERE NOT {CUSTOMER.duplicate}")
+
+
+def logged() -> str:
+    """The columns of `fraud-terminal-log`."""
+    return select(list(columns(TERMINAL_LOG.record)), {}, "known")
+
+
+def ordered() -> str:
+    """The rows of `known` as `fraud-terminal-log` holds them, in its order."""
+    place = {
+        "order_partition": "CAST(kafka_partition AS BIGINT)",
+        "order_sequence": "kafka_offset",
     }
-    types = inputs | CUSTOMER.columns()
-    blank = {name: f"CAST(NULL AS {_SQL_TYPES.get(types[name], types[name])})" for name in carried}
-    blank[CUSTOMER.late] = "FALSE"
-    labels = ", ".join(f"{verdict.get(name, blank[name])} AS {name}" for name in carried)
-    return f"""
-        SELECT {", ".join(carried)} FROM customers WHERE NOT {CUSTOMER.duplicate}
-        UNION ALL
-        SELECT {labels} FROM transaction_labels WHERE unreadable_reason IS NULL"""
+    wanted = [*columns(TERMINAL_LOG.record), *place]
+    return select(wanted, place, f"{table_name(LOG)} WHERE unreadable_reason IS NULL")
 
 
 def features() -> str:
@@ -82,28 +107,35 @@ def features() -> str:
         "feature_set_version": literal(FRAUD.version),
         **{derived.name: derived.sql for derived in FRAUD.derived},
     }
-    selected = ", ".join(f"{special.get(name, name)} AS {name}" for name in columns(FRAUD.record))
-    return f"SELECT {selected} FROM terminals WHERE NOT {TERMINAL.duplicate}"
+    wanted = list(columns(FRAUD.record))
+    return select(wanted, special, f"terminals WHERE NOT {TERMINAL.duplicate}")
 
 
 def topology(environment: TableEnvironment) -> StatementSet:
     """The whole job, ready to execute."""
-    for topic in SOURCES:
+    several = topics()[SOURCE].partitions > 1
+    sources = (SOURCE, LOG) if several else (SOURCE,)
+    for topic in sources:
         environment.execute_sql(source_ddl(topic, group=f"millrace-{JOB}"))
     for topic in SINKS:
         environment.execute_sql(sink_ddl(topic))
     views = {
-        "payments": payments(),
-        "customers": rolling(CUSTOMER, "payments", uid="fraud-customer"),
-        "payments_and_verdicts": payments_and_verdicts(),
-        "terminals": rolling(TERMINAL, "payments_and_verdicts", uid="fraud-terminal"),
+        "transactions_readable": readable(SOURCE),
+        "events": events(),
+        "customers": rolling(CUSTOMER, "events", uid="fraud-customer"),
+        "known": known(),
+        **({"ordered": ordered()} if several else {}),
+        "terminals": rolling(TERMINAL, "ordered" if several else "known", uid="fraud-terminal"),
     }
     for name, query in views.items():
         # Tables, not SQL views: expanding a view over a process table function does not parse.
         environment.create_temporary_view(name, environment.sql_query(query))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO fraud_features {features()}")
+    if several:
+        environment.execute_sql(sink_ddl(LOG, table="terminal_log_out"))
+        statements.add_insert_sql(f"INSERT INTO terminal_log_out {logged()}")
     statements.add_insert_sql(
-        "INSERT INTO quarantine " + " UNION ALL ".join(unreadable(topic, JOB) for topic in SOURCES)
+        "INSERT INTO quarantine " + " UNION ALL ".join(unreadable(topic, JOB) for topic in sources)
     )
     return statements

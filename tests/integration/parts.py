@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 import redis
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from config.settings import Settings
 from domain.events import FraudLabel, Transaction
@@ -57,15 +57,10 @@ def restarts(stack: Settings, job: str) -> int:
 
 
 def send(sink: Sink, codec: Codec, records: Iterable[Transaction | FraudLabel]) -> None:
-    """Produce transactions and labels to their topics."""
+    """Produce payments and verdicts, in this order, to their log."""
     for record in records:
-        if isinstance(record, FraudLabel):
-            value = codec.encoder("transaction-labels").object(record)
-            sink.send("transaction-labels", record.terminal_id, value)
-        else:
-            sink.send(
-                "transactions", record.customer_id, codec.encoder("transactions").object(record)
-            )
+        encoder = codec.encoder("transactions", type(record).__name__)
+        sink.send("transactions", record.customer_id, encoder.object(record))
 
 
 @contextmanager
@@ -113,11 +108,12 @@ def payments_are_through(stack: Settings) -> None:
     )
 
 
-def read(
-    stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None
-) -> list[dict[str, Any]]:
-    """Every record of a topic from `start` (default: its beginning) to its present end, decoded."""
-    end, records = ends(stack, topic), []
+def messages(stack: Settings, topic: str, start: dict[int, int] | None = None) -> Iterator[Message]:
+    """Every message of a topic from `start` (default: its beginning) to its present end.
+
+    Partition by partition, in order.
+    """
+    end = ends(stack, topic)
     consumer = Consumer(
         {
             "bootstrap.servers": stack.kafka_bootstrap,
@@ -134,10 +130,27 @@ def read(
                 for message in consumer.consume(10_000, timeout=1.0):
                     assert message.error() is None, message.error()
                     position = message.offset() + 1
-                    records.append(codec.decode(topic, message.value()))
-        return records
+                    yield message
     finally:
         consumer.close()
+
+
+def read(
+    stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None
+) -> list[dict[str, Any]]:
+    """Every record of a topic from `start` (default: its beginning) to its present end, decoded."""
+    return [codec.decode(topic, message.value()) for message in messages(stack, topic, start)]
+
+
+def logged(
+    stack: Settings, codec: Codec, start: dict[int, int], name: str = "Transaction"
+) -> list[dict[str, Any]]:
+    """The payments in their log from `start` on, or with `name` FraudLabel the verdicts."""
+    sent = (
+        codec.decoded("transactions", message.value())
+        for message in messages(stack, "transactions", start)
+    )
+    return [one.record for one in sent if one.name == name]
 
 
 def stored(client: redis.Redis, identities: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ Nothing runs and no broker is needed.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("job", "topics"),
     [
-        ("fraud_features", ["transaction_labels", "transactions"]),
+        ("fraud_features", ["transactions"]),
         ("business_metrics", ["shop_events"]),
     ],
 )
@@ -60,3 +61,19 @@ def test_payments_pass_customer_then_terminal(plans: dict[str, str]) -> None:
         "printed from the sink up"
     )
     assert len(order) == 4
+
+
+def test_several_partitions_put_a_log_between_customers_and_terminals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_PARTITIONS", "transactions=4")
+    plan = run_script("plan_job.py", tmp_path, "fraud_features")
+    plan = plan.split("== Optimized Execution Plan ==")[1]
+    assert sorted(
+        re.findall(r"TableSourceScan\(table=\[\[default_catalog, default_database, (\w+)", plan)
+    ) == [
+        "fraud_terminal_log",
+        "transactions",
+    ]
+    written = re.findall(r"Sink\(table=\[default_catalog.default_database.(\w+)\]", plan)
+    assert sorted(written) == ["fraud_features", "quarantine", "terminal_log_out"]

@@ -29,6 +29,7 @@ from millrace.stack.harness import Stack
 from tests.integration.parts import ends, plug, read, restarts, send, stored, until
 
 GOOD, POISON = 100_000, 1_000
+AHEAD = 4_000_000_000_000
 
 
 def _poisons(stack: Settings, codec: Codec, run: str) -> list[tuple[str, Callable[[int], bytes]]]:
@@ -57,6 +58,15 @@ def _poisons(stack: Settings, codec: Codec, run: str) -> list[tuple[str, Callabl
         )
         return good(number)[:5] + body.getvalue()
 
+    def ahead(number: int) -> bytes:
+        """A payment of the year 2096: entering the windows, it would make every other one late."""
+        return codec.encode("transactions", {**record(number), "event_time": AHEAD})
+
+    def verdict_ahead(number: int) -> bytes:
+        label = {**record(number), "event_time": AHEAD, "is_fraud": True}
+        del label["amount"]
+        return codec.encode("transactions", label, "FraudLabel")
+
     transaction = fastavro.parse_schema(plain(schema.load("Transaction")))
     other = schema.load("Transaction")
     next(field for field in other["fields"] if field["name"] == "amount")["type"] = "string"
@@ -77,6 +87,8 @@ def _poisons(stack: Settings, codec: Codec, run: str) -> list[tuple[str, Callabl
         ),
         ("refused", lambda number: good(number)[:-8] + nan),
         ("refused", microseconds),
+        ("refused", ahead),
+        ("refused", verdict_ahead),
     ]
 
 

@@ -81,7 +81,7 @@ def pay(name: str, **changes: Any) -> dict[str, Any]:
         "terminal_id": "m-serving",
         "amount": 12.5,
     }
-    return {**payment, "event_time": "2026-05-01T12:00:00Z", **changes}
+    return {**payment, "event_time": "2025-05-01T12:00:00Z", **changes}
 
 
 def ask(api: httpx.Client, body: dict[str, Any]) -> httpx.Response:
@@ -93,7 +93,7 @@ def test_a_payment_is_decided_stored_and_found_again(api: httpx.Client) -> None:
     assert answer.status_code == 200, answer.text
     decided = answer.json()
     assert decided["decision"] in {"approve", "review", "block"}
-    assert decided["event_time"] == "2026-05-01T12:00:00.000Z"
+    assert decided["event_time"] == "2025-05-01T12:00:00.000Z"
     assert api.get("/v1/fraud/transactions/serving-1").json() == decided
     assert ask(api, pay("serving-1")).json() == decided
     assert ask(api, pay("serving-1", amount=99_999)).status_code == 409

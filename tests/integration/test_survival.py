@@ -10,14 +10,10 @@ this also shows that the whole path computes what is specified.
 from __future__ import annotations
 
 import os
-import random
-import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,18 +21,18 @@ import pytest
 import redis
 
 from config.settings import Settings
-from domain.events import FraudLabel, Transaction
+from domain.events import Transaction
 from domain.fraud.features import FRAUD
-from domain.fraud.pipeline import feature_rows
 from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from millrace.stack.harness import Stack
 from millrace.stack.layout import Layout
 from orchestration.shelf.store import Store
 from serving.fraud.model import Model, accept
+from tests.integration.explained import explained, now
+from tests.integration.flow import Flow, under_load
 from tests.integration.parts import (
     CONSUMER_GROUP,
-    JOB_GROUP,
     caught_up,
     decisions,
     ends,
@@ -49,88 +45,10 @@ from tests.integration.parts import (
     until,
 )
 
-RATE = 250  # transactions a second
 VICTIMS = ("taskmanager", "consumer-fraud", "redis", "registry", "kafka")
 CALM_S = 6.0  # before each kill: longer than from one checkpoint to the next
-MOST = 200 * RATE
-DAY_MS = 86_400_000
-START = 1_760_000_000_000
-QUIET = 10  # terminals that get verdicts, but no payment before the end
 # What a transaction's place in its topic adds to its features.
-PLACES = {"sequence", "produced_at"}
-
-
-@dataclass
-class Flow:
-    """What a run has sent so far, in its order."""
-
-    run: str
-    payments: list[Transaction] = field(default_factory=list)
-    labels: list[FraudLabel] = field(default_factory=list)
-
-    def verdicts_before(self) -> list[FraudLabel]:
-        """Those of the days before, on the terminals that the payments come from."""
-        chance = random.Random(7)
-        return [
-            FraudLabel(
-                transaction_id=f"{self.run}-old-{place}",
-                event_time=START - 6 * DAY_MS + place * (5 * DAY_MS // 400),
-                customer_id=f"{self.run}-c{chance.randrange(50)}",
-                terminal_id=f"{self.run}-t{chance.randrange(20)}",
-                is_fraud=chance.random() < 0.3,
-            )
-            for place in range(400)
-        ]
-
-    def stream(self) -> Iterator[Transaction | FraudLabel]:
-        """Payments, one a second of event time, and with every tenth a verdict.
-
-        Which of two topics is read first does not show: these verdicts are on terminals without a
-        payment.
-        """
-        chance = random.Random(20260)
-        for place in range(MOST):
-            yield Transaction(
-                transaction_id=f"{self.run}-{place}",
-                event_time=START + place * 1000,
-                customer_id=f"{self.run}-c{chance.randrange(50)}",
-                terminal_id=f"{self.run}-t{chance.randrange(20)}",
-                amount=round(chance.lognormvariate(3.5, 1.2), 2),
-            )
-            if place % 10 == 0:
-                yield FraudLabel(
-                    transaction_id=f"{self.run}-now-{place}",
-                    event_time=START + place * 1000,
-                    customer_id=f"{self.run}-c0",
-                    terminal_id=f"{self.run}-quiet{chance.randrange(QUIET)}",
-                    is_fraud=chance.random() < 0.3,
-                )
-
-    def last_payments(self) -> list[Transaction]:
-        """One on each terminal that had verdicts alone, eight days after them, when they count."""
-        return [
-            Transaction(
-                transaction_id=f"{self.run}-last-{place}",
-                event_time=START + MOST * 1000 + 8 * DAY_MS,
-                customer_id=f"{self.run}-new{place}",
-                terminal_id=f"{self.run}-quiet{place}",
-                amount=25.0,
-            )
-            for place in range(QUIET)
-        ]
-
-    def send(self, sink: KafkaSink, codec: Codec, *records: Transaction | FraudLabel) -> None:
-        """Produce, and keep what was produced."""
-        send(sink, codec, records)
-        for record in records:
-            if isinstance(record, FraudLabel):
-                self.labels.append(record)
-            else:
-                self.payments.append(record)
-
-    def features(self) -> dict[str, dict[str, Any]]:
-        """What the specification makes of it, by transaction."""
-        return {row["transaction_id"]: row for row in feature_rows(self.payments, self.labels)}
+PLACES = {"partition", "sequence", "order_partition", "order_sequence", "produced_at"}
 
 
 def _current(stack: Settings) -> Model:
@@ -152,13 +70,37 @@ def test_every_part_may_die_under_load(
     flow = Flow(f"survival-{uuid.uuid4().hex[:8]}")
     start = {topic: ends(stack, topic) for topic in ("fraud-features", "fraud-scores")}
     with plug(stack) as (sink, codec):
-        _disturb(harness, flow, sink, codec)
+        _disturb(harness, flow, sink, codec, VICTIMS)
         expected = flow.features()
         _every_score_is_the_undisturbed_one(stack, client, expected)
         features = read(stack, "fraud-features", codec, start["fraud-features"])
         _every_feature_is_the_specified_one(features, expected)
         _published_once(stack, codec, start["fraud-scores"], expected)
         _nothing_changes_by_a_replay(stack, client, flow, sink, codec, features)
+
+
+@pytest.mark.timeout(900)
+def test_every_vector_is_explained_by_the_log_however_often_the_job_dies(
+    harness: Stack, stack: Settings
+) -> None:
+    """With verdicts on busy terminals while payments flow: none is scored twice, or by luck."""
+    flow, start = Flow(f"explained-{uuid.uuid4().hex[:8]}"), now(stack)
+    with plug(stack) as (sink, codec):
+        _disturb(harness, flow, sink, codec, ["taskmanager"] * 5)
+        payments_are_through(stack)
+        found = explained(stack, codec, start, flow.run)
+        assert not found.wrong, f"{len(found.wrong)} differ: {found.wrong[:5]}"
+        vectors = found.by_payment()
+        assert vectors.keys() == {payment.transaction_id for payment in flow.payments}
+        assert {len(one) for one in vectors.values()} == {1}, "a payment has two vectors"
+        assert len(found.vectors) > len(vectors), "nothing came again: the kills showed nothing"
+        assert found.verdicts == len(flow.events) - len(flow.payments)
+        seen = {vector["terminal_labels_7d"] for vector in found.vectors}
+        assert len(seen) > 50, "verdicts came between payments"
+        scores: dict[str, set[object]] = defaultdict(set)
+        for record in read(stack, "fraud-scores", codec):
+            scores[record["transaction_id"]].add((record["score"], record["decision"]))
+        assert {len(scores[identity]) for identity in vectors} == {1}
 
 
 @pytest.mark.timeout(180)
@@ -188,51 +130,23 @@ def test_redis_may_forget_what_it_answered_last(
     until("all are scored again", lambda: len(stored(client, identities)) == 200)
 
 
-def _disturb(harness: Stack, flow: Flow, sink: KafkaSink, codec: Codec) -> None:
+def _disturb(
+    harness: Stack, flow: Flow, sink: KafkaSink, codec: Codec, victims: Sequence[str]
+) -> None:
     stack = harness.settings
     flow.send(sink, codec, *flow.verdicts_before())
-    _labels_are_read(stack, sink)
     before = restarts(stack, "fraud_features")
-    with _load(flow, sink, codec):
-        for name in VICTIMS:
+    with under_load(flow, sink, codec):
+        for name in victims:
             time.sleep(CALM_S)
-            sent = len(flow.payments)
+            sent = len(flow.events)
             harness.killed_and_back(name)
-            assert len(flow.payments) > sent, f"{name} did not die under load"
+            assert len(flow.events) > sent, f"{name} did not die under load"
     until(
         "killing the TaskManager has restarted the job",
         lambda: restarts(stack, "fraud_features") > before,
     )
-    _labels_are_read(stack, sink)
-    flow.send(sink, codec, *flow.last_payments())
     sink.flush(120)
-
-
-def _labels_are_read(stack: Settings, sink: KafkaSink) -> None:
-    sink.flush(120)
-    until("the job has read the labels", lambda: caught_up(stack, JOB_GROUP, "transaction-labels"))
-
-
-@contextmanager
-def _load(flow: Flow, sink: KafkaSink, codec: Codec) -> Iterator[None]:
-    """The flow's stream at its rate, from a thread of its own, while the body runs."""
-    done = threading.Event()
-
-    def produce() -> None:
-        began = time.monotonic()
-        for place, record in enumerate(flow.stream()):
-            if done.wait(max(0.0, began + place / RATE - time.monotonic())):
-                return
-            flow.send(sink, codec, record)
-
-    producer = threading.Thread(target=produce)
-    producer.start()
-    try:
-        yield
-    finally:
-        done.set()
-        producer.join(timeout=120)
-    assert not producer.is_alive()
 
 
 def _every_score_is_the_undisturbed_one(
@@ -312,7 +226,7 @@ def _nothing_changes_by_a_replay(
     identities = [payment.transaction_id for payment in flow.payments]
     customers = {payment.customer_id for payment in flow.payments}
     before = decisions(client, identities, customers)
-    send(sink, codec, [*flow.labels, *flow.payments])
+    send(sink, codec, flow.events)
     mine = set(identities)
     for row in reversed([row for row in features if row["transaction_id"] in mine]):
         sink.send("fraud-features", row["customer_id"], codec.encode("fraud-features", row))

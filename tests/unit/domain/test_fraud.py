@@ -10,7 +10,14 @@ from domain.events import FraudFeatures, FraudLabel, Transaction
 from domain.features.declaration import DAY, HOUR
 from domain.features.registry import feature_sets, tables
 from domain.fraud.features import CUSTOMER, FRAUD, ROWS, TERMINAL
-from domain.fraud.pipeline import FraudPipeline, feature_rows, label_row, transaction_row
+from domain.fraud.pipeline import (
+    Customers,
+    FraudPipeline,
+    Place,
+    Terminals,
+    feature_rows,
+    row_of,
+)
 
 NOON = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp() * 1000)
 
@@ -53,8 +60,8 @@ def test_about_thirty_features_each_described() -> None:
 
 def test_the_rows_of_both_sets_carry_what_the_sets_declare() -> None:
     declared = {name for name, _ in CUSTOMER.inputs}
-    assert transaction_row(payment(1, NOON)).keys() == declared
-    assert label_row(verdict(1, NOON, True)).keys() == declared
+    assert row_of(payment(1, NOON)).keys() == declared
+    assert row_of(verdict(1, NOON, True)).keys() == declared
     assert CUSTOMER.inputs == TERMINAL.inputs
 
 
@@ -98,19 +105,54 @@ def test_the_terminal_s_risk_is_of_verdicts_known_by_then() -> None:
 
 def test_a_duplicate_gives_no_row_and_changes_nothing() -> None:
     pipeline = FraudPipeline()
-    first = transaction_row(payment(1, NOON))
-    assert pipeline.transaction(first) is not None
-    assert pipeline.transaction(first) is None
-    out = pipeline.transaction(transaction_row(payment(2, NOON + 1)))
+    first = row_of(payment(1, NOON))
+    assert pipeline.process(first) is not None
+    assert pipeline.process(first) is None
+    out = pipeline.process(row_of(payment(2, NOON + 1)))
     assert out is not None
     assert (out["customer_count_1h"], out["terminal_count_1h"]) == (2, 2)
 
 
 def test_what_is_late_for_the_customer_is_marked_and_still_counted_at_the_terminal() -> None:
     pipeline = FraudPipeline()
-    pipeline.transaction(transaction_row(payment(1, NOON)))
-    out: dict[str, Any] | None = pipeline.transaction(
-        transaction_row(payment(2, NOON - 40 * DAY, terminal="other"))
+    pipeline.process(row_of(payment(1, NOON)))
+    out: dict[str, Any] | None = pipeline.process(
+        row_of(payment(2, NOON - 40 * DAY, terminal="other"))
     )
     assert out is not None
     assert (out["late"], out["customer_count_30d"], out["terminal_count_30d"]) == (True, None, 1)
+
+
+def test_a_vector_says_where_its_payment_stands_in_the_log() -> None:
+    late = payment(2, NOON + 2)
+    rows = list(feature_rows([payment(1, NOON), late], [verdict(1, NOON + 1, is_fraud=True)]))
+    places = ("partition", "sequence", "order_partition", "order_sequence")
+    assert [[row[name] for name in places] for row in rows] == [[0, 0, 0, 0], [0, 2, 0, 2]]
+
+
+def test_a_verdict_reaches_the_terminal_in_its_place_and_leaves_the_customer_alone() -> None:
+    pipeline = FraudPipeline()
+    known = verdict(1, NOON + 400 * DAY, is_fraud=True)
+    assert pipeline.process(row_of(payment(1, NOON))) is not None
+    assert pipeline.process(row_of(known)) is None
+    # Only the terminal's clock for verdicts has moved: the customer has none.
+    out = pipeline.process(row_of(payment(2, NOON + HOUR, terminal="other")))
+    assert out is not None
+    assert (out["late"], out["customer_count_1d"]) == (False, 2)
+
+
+def test_the_halves_are_the_whole_when_the_log_between_them_repeats() -> None:
+    """After a kill the customers' side writes some rows again; the terminals' side drops them."""
+    events = [
+        row_of(payment(i, NOON + i * HOUR, customer=f"c{i % 3}"), Place(0, i)) for i in range(40)
+    ]
+    for i in range(3, 40, 5):
+        told = verdict(i - 3, NOON + i * HOUR, is_fraud=i % 2 == 0)
+        events.insert(2 * i // 2, row_of(told, Place(1, i)))
+    whole = FraudPipeline()
+    expected = [out for row in events if (out := whole.process(row)) is not None]
+    customers, terminals = Customers(), Terminals()
+    log = [out for row in events if (out := customers.process(row)) is not None]
+    got = [out for row in [*log[:30], *log[12:]] if (out := terminals.process(row)) is not None]
+    assert got == expected
+    assert len(got) == 40

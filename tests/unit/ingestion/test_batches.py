@@ -9,8 +9,9 @@ from itertools import islice
 import pytest
 
 from domain.events import FraudLabel, Transaction
+from domain.fraud.order import log_order
 from ingestion import schema
-from ingestion.fraud.batches import LABELS, TRANSACTIONS, FraudEncoders, PaymentBatches
+from ingestion.fraud.batches import TRANSACTIONS, FraudEncoders, PaymentBatches
 from ingestion.fraud.simulator import DAY_MS, WEEK_MS, Payment, simulation
 from ingestion.replay.batches import Batch, Rejected
 from ingestion.wire.codec import Codec
@@ -29,20 +30,18 @@ def codec() -> Codec:
 
 def decoded(codec: Codec, batches: Iterable[Batch]) -> list[list[Transaction | FraudLabel]]:
     kinds: dict[str, Callable[..., Transaction | FraudLabel]] = {
-        TRANSACTIONS: Transaction,
-        LABELS: FraudLabel,
+        "Transaction": Transaction,
+        "FraudLabel": FraudLabel,
     }
-    return [
-        [
-            kinds[record.topic](**codec.decode(record.topic, record.value))
-            for record in batch.records
-        ]
-        for batch in batches
-    ]
+    found = []
+    for batch in batches:
+        read = [codec.decoded(record.topic, record.value) for record in batch.records]
+        found.append([kinds[one.name](**one.record) for one in read])
+    return found
 
 
 def encoders(codec: Codec) -> FraudEncoders:
-    return FraudEncoders(codec.encoder(TRANSACTIONS), codec.encoder(LABELS))
+    return FraudEncoders.of(codec)
 
 
 def payment(number: int, time: int, amount: float = 1.0, scenario: int = 0) -> Payment:
@@ -58,7 +57,7 @@ def payment(number: int, time: int, amount: float = 1.0, scenario: int = 0) -> P
     )
 
 
-def test_verdicts_of_a_day_are_all_in_earlier_batches_than_its_payments(codec: Codec) -> None:
+def test_each_verdict_stands_where_it_becomes_known(codec: Codec) -> None:
     payments = list(islice(simulation(1, customers=40, terminals=80, radius=30), 2000))
 
     batches = decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments))
@@ -67,39 +66,56 @@ def test_verdicts_of_a_day_are_all_in_earlier_batches_than_its_payments(codec: C
     assert [event for event in sent if isinstance(event, Transaction)] == [
         one.transaction for one in payments
     ]
-    batch_of = {
-        ("label" if isinstance(event, FraudLabel) else "payment", event.transaction_id): number
-        for number, batch in enumerate(batches)
-        for event in batch
-    }
-    last_day = payments[-1].transaction.event_time // DAY_MS
-    first_batch_of_day: dict[int, int] = {}
-    for one in payments:
-        number = batch_of["payment", one.transaction.transaction_id]
-        first_batch_of_day.setdefault(one.transaction.event_time // DAY_MS, number)
-    verdicts = 0
-    for one in payments:
-        known = (one.transaction.event_time + WEEK_MS) // DAY_MS
-        if known <= last_day:
-            verdicts += 1
-            assert batch_of["label", one.transaction.transaction_id] < first_batch_of_day[known]
-    assert verdicts > 500
+    times = [event.event_time for event in sent]
+    assert times == sorted(times)
+    last = payments[-1].transaction.event_time
+    known = [one.label(WEEK_MS) for one in payments if one.transaction.event_time + WEEK_MS <= last]
+    assert [event for event in sent if isinstance(event, FraudLabel)] == known
+    assert len(known) > 500
+    for batch in batches:
+        days = {event.event_time // DAY_MS for event in batch if isinstance(event, Transaction)}
+        assert len(days) == 1, "batches end with the day of the payments"
 
 
-def test_verdicts_run_no_more_than_a_day_ahead(codec: Codec) -> None:
+def test_a_replay_sends_in_the_order_that_training_computes_in(codec: Codec) -> None:
     payments = list(islice(simulation(2, customers=40, terminals=80, radius=30), 1500))
 
-    now = 0
-    for event in (
-        event
-        for batch in decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments))
-        for event in batch
-    ):
-        if isinstance(event, Transaction):
-            now = event.event_time
-        else:
-            # No payment tells the time between a day's last and the next day's first.
-            assert event.event_time - now <= 2 * DAY_MS
+    batches = decoded(codec, PaymentBatches(encoders(codec), DAY_MS).of(payments))
+
+    merged = log_order(
+        [one.transaction for one in payments], [one.label(DAY_MS) for one in payments]
+    )
+    sent = [event for batch in batches for event in batch]
+    *computed, last = islice(merged, len(sent))
+    assert sent == [*computed, last]
+    assert last == payments[-1].transaction
+    assert all(isinstance(event, FraudLabel) for event in merged), "nobody could use the rest"
+
+
+def test_at_the_same_moment_the_verdict_comes_first(codec: Codec) -> None:
+    payments = [payment(0, 0), payment(1, 1000), payment(2, 1000)]
+
+    (batch,) = decoded(codec, PaymentBatches(encoders(codec), 1000).of(payments))
+
+    kinds = [(type(event).__name__, event.transaction_id) for event in batch]
+    assert kinds == [
+        ("Transaction", "t0"),
+        ("FraudLabel", "t0"),
+        ("Transaction", "t1"),
+        ("Transaction", "t2"),
+    ]
+
+
+def test_a_verdict_lies_in_the_partition_of_its_payment(codec: Codec) -> None:
+    payments = [payment(0, 0), payment(1, 5000)]
+
+    (batch,) = PaymentBatches(encoders(codec), 1000).of(payments)
+
+    assert [(one.topic, one.key, one.due, one.row) for one in batch.records] == [
+        (TRANSACTIONS, "c", 0, True),
+        (TRANSACTIONS, "c", 1000, False),
+        (TRANSACTIONS, "c", 5000, True),
+    ]
 
 
 def test_a_verdict_that_no_calendar_holds_is_rejected_with_its_payment() -> None:
@@ -108,7 +124,7 @@ def test_a_verdict_that_no_calendar_holds_is_rejected_with_its_payment() -> None
 
     batches = list(PaymentBatches(ENCODERS, DAY_MS).of(payments))
 
-    assert sum(record.topic == TRANSACTIONS for batch in batches for record in batch.records) == 1
+    assert sum(record.row for batch in batches for record in batch.records) == 1
     rejected = [row for batch in batches for row in batch.rejected]
     assert [row.row for row in rejected] == [1, 2]
     assert rejected[0].reason == f"FraudLabel.event_time: {last + DAY_MS} is out of range"
@@ -120,15 +136,15 @@ def test_a_gap_of_months_keeps_the_order(codec: Codec) -> None:
     batches = decoded(codec, PaymentBatches(encoders(codec), WEEK_MS).of(payments))
 
     assert [[event.transaction_id for event in batch] for batch in batches] == [
-        ["t0", "t0"],
-        ["t1"],
+        ["t0"],
+        ["t0", "t1"],
     ]
-    verdict = batches[0][1]
+    verdict = batches[1][0]
     assert isinstance(verdict, FraudLabel)
     assert verdict.is_fraud
 
 
-@pytest.mark.parametrize("delay", [0, 1000, DAY_MS // 2])
+@pytest.mark.parametrize("delay", [0, 500, 1000])
 def test_short_delays_put_the_verdict_after_its_payment(codec: Codec, delay: int) -> None:
     payments = [payment(number, number * 1000) for number in range(5)]
 
@@ -170,7 +186,8 @@ def test_rows_that_can_not_be_encoded_are_kept_aside_and_have_no_verdict() -> No
 
     assert [one.row for one in first.rejected] == [1, 2]
     assert "amount: nan is not finite" in first.rejected[0].reason
-    assert sum(record.topic == LABELS for record in first.records) == 1
+    assert [record.row for record in first.records] == [True]
+    assert [record.row for record in second.records] == [False, True]
     assert (first.rows, second.rows) == (3, 4)
 
 

@@ -176,9 +176,9 @@ def test_schema_that_appears_makes_a_record_readable(codec: Codec, registry: Dic
     (entry,) = folded(put_aside(1, value)).open()
     registry.lost.add(0)
     with pytest.raises(UnreadableError, match="unknown_schema"):
-        quarantine_replay.attempt(codec, entry)
+        quarantine_replay.attempt(codec, entry, now())
     registry.lost.clear()
-    assert quarantine_replay.attempt(codec, entry) == PAYMENT
+    assert quarantine_replay.attempt(codec, entry, now()) == PAYMENT
 
 
 def test_what_the_jobs_refuse_stays_too(codec: Codec, registry: DictRegistry) -> None:
@@ -268,3 +268,14 @@ def test_the_fate_of_each_record_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (refused.final, refused.why) == (True, "Broker: Message size too large")
     assert lost is not None
     assert (lost.final, lost.why) == (False, "Local: Message timed out")
+
+
+def test_an_event_too_far_ahead_waits_for_its_time(codec: Codec) -> None:
+    day = 86_400_000
+    value = codec.encode("transactions", {**PAYMENT, "event_time": now() + day + 1})
+    made, outbox = folded(put_aside(1, value, reason="refused")), ListOutbox()
+
+    ((_, why),) = replay(made.open(), codec, outbox, now).stayed
+
+    assert "event_time is still 86400 s ahead" in why
+    assert len(replay(made.open(), codec, outbox, lambda: now() + 1).sent) == 1

@@ -24,7 +24,7 @@ class Remembering:
     def __init__(self) -> None:
         self.times: list[int] = []
 
-    def wait(self, event_time: int) -> None:
+    def wait(self, event_time: int, *, row: bool = True) -> None:
         self.times.append(event_time)
 
 
@@ -34,7 +34,7 @@ class Interrupt:
     def __init__(self, event_time: int) -> None:
         self._at = event_time
 
-    def wait(self, event_time: int) -> None:
+    def wait(self, event_time: int, *, row: bool = True) -> None:
         if event_time == self._at:
             raise KeyboardInterrupt
 
@@ -44,7 +44,9 @@ def batches() -> Iterator[Batch]:
     for start in (0, 3, 6):
         records = [Record("t", f"k{row}", str(row).encode(), row) for row in (start, start + 1)]
         rejected = [Rejected(start + 2, "bad, really", f"row {start + 2}")]
-        yield Batch([*records, Record("labels", "m", b"verdict", None)], rejected, start + 3)
+        yield Batch(
+            [*records, Record("labels", "m", b"verdict", start + 1, row=False)], rejected, start + 3
+        )
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_everything_is_sent_once_with_a_barrier_after_each_batch(
     assert summary.produced == {"t": 6, "labels": 3}
     assert (summary.rows, summary.rejected, summary.resumed_at) == (9, 3, 0)
     assert sink.flushes == [3, 6, 9]
-    assert pace.times == [0, 1, 3, 4, 6, 7]
+    assert pace.times == [0, 1, 1, 3, 4, 4, 6, 7, 7]
     assert reports == [(3, 1), (6, 2), (9, 3)]
     assert rows_kept(progress) == [2, 5, 8]
     assert summary.as_dict()["rejected_file"] == str(progress.rejected_file)

@@ -47,10 +47,7 @@ def expected(payments: Payments, delay_ms: int) -> list[dict[str, Any]]:
     seen: list[dict[str, Any]] = []
 
     class Recording(pipeline.FraudPipeline):
-        def transaction(self, row: Any) -> None:
-            seen.append(row)
-
-        def label(self, row: Any) -> None:
+        def process(self, row: Any) -> None:
             seen.append(row)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -72,7 +69,7 @@ def test_the_stream_is_the_pipeline_s(delay_ms: int) -> None:
     parts = list(stream(payments, delay_ms, FRAUD.rows, EVERY))
 
     rows = [row for part in parts for row in part.rows.to_pylist()]
-    unseen = {"sequence": None, "produced_at": None}
+    unseen = dict.fromkeys(("sequence", "order_sequence", "produced_at"))
     assert [row | unseen for row in rows] == [row | unseen for row in expected(payments, delay_ms)]
     places = np.concatenate([part.sequence for part in parts])
     ids = [one.transaction_id for one in payments.transactions()]

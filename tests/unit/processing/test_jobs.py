@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL
+from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
 from processing import tables
 from processing.jobs import business_metrics, fraud_features
 
@@ -14,15 +14,11 @@ def aliases(query: str) -> list[str]:
     return re.findall(r" AS `?([a-z]\w*)`?(?=,|\s|$)", query)
 
 
-def test_payments_are_rows_of_the_customers_feature_set() -> None:
-    assert set(aliases(fraud_features.payments())) | {
-        "transaction_id",
-        "event_time",
-        "customer_id",
-        "terminal_id",
-        "amount",
-    } == set(dict(CUSTOMER.inputs))
-    assert "unreadable_reason IS NULL" in fraud_features.payments()
+def test_events_are_rows_of_the_customers_feature_set() -> None:
+    query = fraud_features.events()
+    assert aliases(query) == list(dict(CUSTOMER.inputs))
+    assert "FROM transactions_readable" in query
+    assert "THEN 'label/' || transaction_id" in query
 
 
 def test_the_kernel_is_called_with_the_declaration_and_a_name_for_its_state() -> None:
@@ -33,30 +29,28 @@ def test_the_kernel_is_called_with_the_declaration_and_a_name_for_its_state() ->
     assert "PARTITION BY (terminal_id)" in query
 
 
-def test_payments_and_labels_have_the_same_columns_in_the_same_order() -> None:
-    payments, labels = fraud_features.payments_and_verdicts().split("UNION ALL")
-    listed = re.search(r"SELECT (.*) FROM customers", payments)
-    assert listed is not None
-    names = listed.group(1).split(", ")
-    assert aliases(labels.replace("AS STRING", "").replace("AS BOOLEAN", "")) == names
+def test_verdicts_pass_the_customer_untouched_and_update_the_terminal_alone() -> None:
+    (verdict,) = CUSTOMER.spec()["pass"]
+    assert verdict == {"column": "kind", "op": "eq", "value": "label"}
+    (emitted,) = TERMINAL.spec()["emit"]
+    assert emitted == {"column": "kind", "op": "eq", "value": "transaction"}
+
+
+def test_what_leaves_the_customer_is_what_the_terminal_reads_directly_and_by_the_log() -> None:
+    names = aliases(fraud_features.known())
     assert set(dict(TERMINAL.inputs)) <= set(names)
     assert {feature.name for feature in CUSTOMER.features} <= set(names)
-    assert f"NOT {CUSTOMER.duplicate}" in payments
+    assert f"NOT {CUSTOMER.duplicate}" in fraud_features.known()
     assert CUSTOMER.duplicate not in names
-
-
-def test_labels_bring_an_id_of_their_own_and_the_verdict() -> None:
-    labels = fraud_features.payments_and_verdicts().split("UNION ALL")[1]
-    assert "'label/' || transaction_id AS event_id" in labels
-    assert "is_fraud AS is_fraud" in labels
-    assert "CAST(NULL AS DOUBLE) AS amount" in labels
+    assert aliases(fraud_features.logged()) == list(tables.columns(TERMINAL_LOG.record))
+    assert set(aliases(fraud_features.ordered())) == set(names)
 
 
 def test_features_fill_the_generated_record() -> None:
     query = fraud_features.features()
     assert aliases(query) == list(tables.columns(FRAUD.record))
-    assert f"{CUSTOMER.late} OR {TERMINAL.late} AS late" in query
-    assert f"'{FRAUD.version}' AS feature_set_version" in query
+    assert f"{CUSTOMER.late} OR {TERMINAL.late} AS `late`" in query
+    assert f"'{FRAUD.version}' AS `feature_set_version`" in query
     assert f"NOT {TERMINAL.duplicate}" in query
 
 

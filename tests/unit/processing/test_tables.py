@@ -204,5 +204,28 @@ def test_what_is_unreadable_fills_every_column_of_quarantine() -> None:
     assert re.findall(r"AS `?(\w+)`?(?=[,\s])", query.replace("AS TIMESTAMP_LTZ", "")) == list(
         tables.columns("Quarantined")
     )
-    assert "FROM `transaction_labels`" in query
+    assert "FROM `transaction_labels` WHERE unreadable_reason IS NOT NULL" in query
     assert "'some''job'" in query
+
+
+def test_an_event_dated_ahead_of_the_log_is_in_quarantine_and_not_in_the_job() -> None:
+    config = CONFIG.model_copy(update={"event_ahead_ms": 3_600_000})
+    ahead = "INTERVAL '0 01:00:00.000' DAY TO SECOND(3)"
+    kept, aside = (
+        tables.readable("transactions", config=config),
+        tables.unreadable("transactions", "job", config=config),
+    )
+    assert "`event_time` > GREATEST(LEAST(kafka_time" in kept
+    assert f"{ahead}) IS NOT TRUE" in kept
+    assert aside.endswith(ahead)
+    assert "COALESCE(unreadable_reason, 'refused') AS reason" in aside
+    assert "more than 3600 s after Kafka''s timestamp" in aside
+    assert tables.readable("transaction-labels", config=config) == (
+        "SELECT * FROM `transaction_labels` WHERE unreadable_reason IS NULL"
+    )
+
+
+def test_a_job_may_read_and_write_one_topic() -> None:
+    ddl = tables.sink_ddl("alerts", table="alerts_out", config=CONFIG)
+    assert ddl.startswith("CREATE TEMPORARY TABLE `alerts_out` (")
+    assert options(ddl)["topic"] == "alerts"

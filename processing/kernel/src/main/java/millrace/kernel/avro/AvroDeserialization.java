@@ -18,8 +18,9 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
   private static final long serialVersionUID = 1L;
 
   /**
-   * What a table can read of a message beside its columns. REASON, DETAIL and RAW are NULL for a
-   * record that is fine, RECORD (the name of the contract it was read as) for one that is not.
+   * What a table can read of a message beside its columns. REASON and DETAIL are NULL for a record
+   * that is fine, RECORD (the name of the contract it was read as) for one that is not. RAW is there
+   * for both: a job may refuse a record that can be read.
    */
   enum Metadata {
     REASON,
@@ -41,6 +42,9 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
   /** The field of a row that holds RECORD, or -1. */
   private final int recordAt;
 
+  /** The field of a row that holds RAW, or -1. */
+  private final int rawAt;
+
   private transient Decoder decoder;
   private transient Counter unreadable;
 
@@ -60,8 +64,13 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
     this.columns = columns;
     this.metadata = metadata;
     this.produced = produced;
-    int at = metadata.indexOf(Metadata.RECORD);
-    recordAt = at < 0 ? -1 : columns.getFieldCount() + at;
+    recordAt = at(Metadata.RECORD);
+    rawAt = at(Metadata.RAW);
+  }
+
+  private int at(Metadata key) {
+    int at = metadata.indexOf(key);
+    return at < 0 ? -1 : columns.getFieldCount() + at;
   }
 
   @Override
@@ -86,6 +95,9 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
       }
       if (recordAt >= 0) {
         row.setField(recordAt, decoder.record());
+      }
+      if (rawAt >= 0) {
+        row.setField(rawAt, cut(message));
       }
       return row;
     } catch (InterruptedException e) {
