@@ -200,7 +200,7 @@ def several(tmp_path: Path, model: str, _ours: Stack) -> Iterator[Stack]:
     trained = _ours.layout.current_model("fraud").parent
     with shifted(tmp_path / "several", SECOND_OFFSET, SEVERAL) as stack:
         shutil.copytree(trained, stack.layout.current_model("fraud").parent)
-        stack.up("jobs", "consumer-fraud")
+        stack.up("jobs", "consumer-fraud", timeout=600)
         yield stack
 
 
