@@ -150,12 +150,12 @@ class Gateway:
         except Exception as error:
             trouble = _told(error)
             if self.trouble.get(part) != trouble:
-                log.warning("in trouble", part=part, error=trouble)
+                log.warning("unhealthy", part=part, error=trouble)
             self.trouble[part] = trouble
             self._stop.wait(RETRY_S)
             return False
         if self.trouble.pop(part, None) is not None:
-            log.info("in order", part=part)
+            log.info("recovered", part=part)
         return True
 
     def _serve(self) -> None:

@@ -214,11 +214,11 @@ async def test_an_answer_that_cannot_be_read_is_not_the_last(
     answer = gateway.expect(b"k")
     with capture_logs() as lines:
         cluster.consumers[0].answer(b"bad")
-        await until(lambda: [line for line in lines if line["event"] == "in trouble"])
+        await until(lambda: [line for line in lines if line["event"] == "unhealthy"])
         cluster.consumers[0].answer(b"good")
         assert await asyncio.wait_for(answer, 5) == {"value": b"good"}
         await ready(gateway)
-    assert [line["error"] for line in lines if line["event"] == "in trouble"] == [told]
+    assert [line["error"] for line in lines if line["event"] == "unhealthy"] == [told]
     gateway.forget(b"k", answer)
 
 
