@@ -1,7 +1,7 @@
 """The training frame: a product's feature rows as a matrix, with the verdict on each.
 
 The kernel computes it as it computes the job's features (`by_kernel`); the reference engine, which
-specifies both, does the same a hundred times slower (`by_reference`).
+specifies both, does the same slowly (`by_reference`).
 """
 
 from __future__ import annotations

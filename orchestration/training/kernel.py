@@ -2,7 +2,7 @@
 
 A process of its own (`millrace.kernel.batch.BatchRun`) that is fed rows in chunks of columns and
 answers with numbers; what it does is in docs/decisions/0014. It computes the bits that
-`domain.features.reference` specifies, about fifty times as fast.
+`domain.features.reference` specifies.
 """
 
 from __future__ import annotations
