@@ -157,3 +157,22 @@ def test_without_model_it_says_what_to_type(tmp_path: Path) -> None:
 
 def test_with_model_it_does_not(fraud: Fraud) -> None:
     assert fraud.waiting() is None
+
+
+def test_it_proves_itself_by_a_payment_of_its_own(fraud: Fraud) -> None:
+    assert fraud.probe()
+
+
+def test_a_model_that_breaks_every_payment_fails_the_probe(
+    fraud: Fraud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a model of another shape")
+
+    monkeypatch.setattr(fraud, "_score", broken)
+    with pytest.raises(ValueError, match="another shape"):
+        fraud.probe()
+
+
+def test_without_a_model_nothing_is_proven(tmp_path: Path) -> None:
+    assert not make(Settings(state_dir=tmp_path)).probe()
