@@ -171,6 +171,27 @@ def test_a_job_that_is_gone_is_resumed(
     assert submitted == [("j", checkpoint)]
 
 
+def test_all_that_is_missing_goes_through_one_client(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def submit(_settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+        asked.append([one.name for one in wanted])
+        return {one.name: UserError("no") if one.name == "b" else "f" * 32 for one in wanted}
+
+    monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RUNNING"))
+    monkeypatch.setattr(submission, "submit_all", submit)
+    keeper = Keeper(local, ("a", "b", "c", "j"))
+    write(Layout.of(local).jobs / "c.stopped", "")
+    _pass(keeper)
+    assert asked == [["a", "b"]]
+    _pass(keeper)  # both are given time
+    assert asked == [["a", "b"]]
+    assert keeper.missing["b"] == "no (tried 1 times)"
+    assert keeper.kept[0].failures == 0, "a is none the worse for it"
+
+
 def test_a_job_stopped_on_purpose_stays_stopped(
     local: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
