@@ -15,11 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from config.files import write
-from config.products import groups, known_groups
-from config.settings import PREFIX, Settings
+from config.products import OUTSIDE_FILE, groups, known_groups
+from config.settings import PREFIX, ROOT, Settings
 from millrace.stack.layout import Layout
 
-_GROUPS = f"{PREFIX}GROUPS"
+_GROUPS, _PRODUCTS = f"{PREFIX}GROUPS", f"{PREFIX}PRODUCTS_PATH"
 
 
 def file(layout: Layout, name: str) -> Path:
@@ -28,9 +28,10 @@ def file(layout: Layout, name: str) -> Path:
 
 
 def keep(layout: Layout, names: Iterable[str], settings: Settings) -> None:
-    """Leave this process's settings to the named ones, with the groups of `settings`."""
+    """Leave this process's settings to the named ones, with groups and products of `settings`."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    text = json.dumps({**kept, _GROUPS: _joined(groups(settings))})
+    kept |= {_GROUPS: _joined(groups(settings)), _PRODUCTS: settings.products_path}
+    text = json.dumps(kept)
     for name in names:
         write(file(layout, name), text, mode=0o600)
 
@@ -41,34 +42,46 @@ def kept_groups(layout: Layout, name: str, settings: Settings) -> Settings:
         kept = json.loads(file(layout, name).read_text())
     except FileNotFoundError:
         return settings
-    return settings.model_copy(update={"groups": kept.get(_GROUPS, settings.groups)})
+    known = known_groups(settings)
+    on = [group for group in kept.get(_GROUPS, "").split(",") if group in known]
+    return settings.model_copy(update={"groups": _joined(on)}) if on else settings
 
 
 def widen(layout: Layout, settings: Settings) -> Settings:
-    """`settings` with the groups that the running stack has beside its own.
+    """`settings` with the groups and the products outside that the running stack has beside them.
 
-    `up --with` may have been typed in another shell than the command that asks.
+    `up` may have been typed in another shell, with other settings, than the command that asks.
     """
     try:
-        kept = set(_groups_file(layout).read_text().split(","))
+        kept = json.loads(_stack_file(layout).read_text())
     except FileNotFoundError:
         return settings
-    wider = groups(settings) | (kept & set(known_groups(settings)))
-    return settings.model_copy(update={"groups": _joined(wider)})
+    before = groups(settings)
+    own = [folder for folder in settings.products_path.split(os.pathsep) if folder]
+    others = [
+        folder
+        for folder in kept["products_path"].split(os.pathsep)
+        if folder and folder not in own and (ROOT / folder / OUTSIDE_FILE).exists()
+    ]
+    path = os.pathsep.join((*own, *others))
+    wider = settings.model_copy(update={"products_path": path})
+    on = before | (set(kept["groups"]) & set(known_groups(wider)))
+    return wider.model_copy(update={"groups": _joined(on)})
 
 
-def keep_groups(layout: Layout, settings: Settings) -> None:
-    """Note the groups that the stack runs with from now on."""
-    write(_groups_file(layout), _joined(groups(settings)))
+def keep_stack(layout: Layout, settings: Settings) -> None:
+    """Note the groups and the products outside that the stack runs with from now on."""
+    kept = {"groups": sorted(groups(settings)), "products_path": settings.products_path}
+    write(_stack_file(layout), json.dumps(kept))
 
 
-def forget_groups(layout: Layout) -> None:
-    """The stack is down: the next `up` begins with its own groups."""
-    _groups_file(layout).unlink(missing_ok=True)
+def forget_stack(layout: Layout) -> None:
+    """The stack is down: the next `up` begins with its own settings."""
+    _stack_file(layout).unlink(missing_ok=True)
 
 
-def _groups_file(layout: Layout) -> Path:
-    return layout.run / "groups"
+def _stack_file(layout: Layout) -> Path:
+    return layout.run / "stack.json"
 
 
 def _joined(names: Iterable[str]) -> str:

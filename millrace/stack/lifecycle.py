@@ -62,7 +62,7 @@ def up(
     environ.keep(
         layout, [name for name in wanted if not (name in known and known[name].pid)], settings
     )
-    environ.keep_groups(layout, settings)
+    environ.keep_stack(layout, settings)
     supervisor.start(declared(settings).values())
     _Start(settings, supervisor, say, wanted, known).run(timeout, meanwhile)
 
@@ -223,7 +223,7 @@ def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:
         say("stopped")
     else:
         say("the stack is not running")
-    environ.forget_groups(layout)
+    environ.forget_stack(layout)
     _stop_orphans(layout, set(), say)
 
 

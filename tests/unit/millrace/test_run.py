@@ -53,6 +53,9 @@ def test_a_process_takes_the_settings_of_whoever_started_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = Layout(tmp_path, tmp_path)
+    # What `adopt` sets must be gone after the test.
+    for name in ("GROUPS", "PRODUCTS_PATH"):
+        monkeypatch.setenv(f"MILLRACE_{name}", "")
     monkeypatch.setenv("MILLRACE_LOG_LEVEL", "DEBUG")
     monkeypatch.setenv("OTHER", "no setting")
     environ.keep(layout, ["kafka", "api"], Settings())
@@ -131,9 +134,9 @@ def test_up_leaves_its_settings_to_what_does_not_run(
     settings = Settings(state_dir=tmp_path, port_offset=21_000)
     lifecycle.up(settings, lambda _: None, ("redis", "kafka", "registry"))
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "groups",
         "kafka.environment",
         "registry.environment",
+        "stack.json",
     ]
 
 
@@ -181,12 +184,17 @@ def test_every_command_sees_the_groups_that_up_was_given_until_down(tmp_path: Pa
     layout = Layout(tmp_path, tmp_path)
     asks = Settings(state_dir=tmp_path, groups="core,shop")
     assert environ.widen(layout, asks) == asks
-    environ.keep_groups(layout, asks.model_copy(update={"groups": "core,fraud,airflow"}))
+    environ.keep_stack(layout, asks.model_copy(update={"groups": "core,fraud,airflow"}))
     assert groups(environ.widen(layout, asks)) == {"core", "shop", "fraud", "airflow"}
-    # Of a product that this shell knows nothing of.
-    write(tmp_path / "run" / "groups", "core,parcels")
-    assert groups(environ.widen(layout, asks)) == {"core", "shop"}
-    environ.forget_groups(layout)
+    # Of a product that this shell knows nothing of, and of one that is gone.
+    write(tmp_path / "parcels" / "product.yaml", "{name: parcels, group: parcels}")
+    path = f"{tmp_path / 'parcels'}:{tmp_path / 'gone'}"
+    kept = {"groups": ["core", "parcels", "gone"], "products_path": path}
+    write(tmp_path / "run" / "stack.json", json.dumps(kept))
+    wider = environ.widen(layout, asks)
+    assert groups(wider) == {"core", "shop", "parcels"}
+    assert wider.products_path == str(tmp_path / "parcels")
+    environ.forget_stack(layout)
     assert environ.widen(layout, asks) == asks
 
 
@@ -217,7 +225,7 @@ def test_what_serves_a_group_starts_anew_when_the_group_comes(
     before = Settings(state_dir=tmp_path, port_offset=21_000, groups="core,shop")
     layout = Layout.of(before)
     environ.keep(layout, ("jobs", "api", "taskmanager"), before)
-    environ.keep_groups(layout, before)
+    environ.keep_stack(layout, before)
     Growing.calls.clear()
     lifecycle.up(before, lambda _: None)
     assert Growing.calls == ["+topics", "+consumer-business"]
