@@ -37,7 +37,7 @@ from tests.integration.flow import Flow, under_load
 from tests.integration.parts import JOB_GROUP, caught_up, ends, messages, plug, read, until
 
 HANDBOOK = ROOT.parent / "shared" / "data" / "fraud_handbook"
-DAYS = int(os.environ.get("MILLRACE_TEST_DAYS", "30"))
+DAYS = int(os.environ.get("MILLRACE_TEST_DAYS", "21"))
 SAMPLED = 12
 
 Vector = dict[str, Any]
