@@ -1,4 +1,4 @@
-"""What the business means: events, feature declarations, the reference engine, rules, errors.
+"""Define the business: events, feature declarations, the reference engine and decision rules.
 
 Standard library only.
 """

@@ -1,11 +1,11 @@
-"""What a tile keeps and how a window's tiles become a value.
+"""Keep a tile's state and compute a window's value from its tiles.
 
-The table "Aggregates" of docs/rolling.md, row by row.
+This is the table "Aggregates" of docs/rolling.md, row by row.
 
-A state is what one lane keeps in one tile; `add` applies a row's value to it. A value function gets
-the states of the covered tiles that have data, oldest first, and x, the current row's value of the
-column (None if not finite). Every float operation here is written in the order the page gives, for
-the kernel must give the same bits.
+A state is what one lane keeps in one tile; `add` applies a row's value to it. A value function
+takes the states of the covered tiles that have data, oldest first, and x, the current row's value
+of the column (None if not finite). Every float operation is written in the order the page gives,
+because the kernel must give the same bits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ _MASK = (1 << 64) - 1
 
 
 def hash64(data: bytes) -> int:
-    """FNV-1a over the bytes, then the finaliser of MurmurHash3; unsigned."""
+    """Return the unsigned 64-bit hash of the bytes: FNV-1a, then the finaliser of MurmurHash3.
+
+    >>> f"{hash64(b'a'):016x}"
+    '82a2a958a9bece5b'
+    """
     h = 0xCBF29CE484222325
     for byte in data:
         h = ((h ^ byte) * 0x100000001B3) & _MASK
@@ -34,20 +38,23 @@ def hash64(data: bytes) -> int:
 
 @lru_cache(maxsize=1 << 16)
 def hash32(value: str | float) -> int:
-    """The upper half of the hash of a string's UTF-8 or a number's 8 big-endian bytes as a double.
+    """Return the upper, unsigned half of the `hash64` of a value.
 
-    Unsigned.
+    A string is hashed as UTF-8, a number as the 8 big-endian bytes of its double.
     """
     return hash64(value.encode() if isinstance(value, str) else struct.pack(">d", value)) >> 32
 
 
 def id_hash(identity: str, t: int) -> int:
-    """What duplicates are recognised by: the id's UTF-8, then t as 8 big-endian bytes."""
+    """Return the hash by which a repeated row is recognised.
+
+    Hashes the id's UTF-8, then t (ms) as 8 big-endian bytes.
+    """
     return hash64(identity.encode() + struct.pack(">q", t))
 
 
 class Count:
-    """Rows."""
+    """The number of rows."""
 
     __slots__ = ("n",)
 
@@ -60,7 +67,7 @@ class Count:
 
 
 class Sum:
-    """The running sum in order of arrival, and how many."""
+    """The number of rows and the running sum of their values, in order of arrival."""
 
     __slots__ = ("n", "total")
 
@@ -74,7 +81,7 @@ class Sum:
 
 
 class Extreme:
-    """The smallest or largest value, as `better` says."""
+    """The best value by `better`, which is `min` or `max`; NaN before the first."""
 
     __slots__ = ("better", "value")
 
@@ -87,7 +94,7 @@ class Extreme:
 
 
 class Moments:
-    """Mean and sum of squared deviations by Welford's recurrence (1962)."""
+    """The mean and the sum of squared deviations by Welford's recurrence (1962)."""
 
     __slots__ = ("m2", "mean", "n")
 
@@ -102,7 +109,7 @@ class Moments:
         self.m2 += d * (x - self.mean)
 
     def with_tile(self, tile: Moments) -> Moments:
-        """Both together (Chan, Golub, LeVeque 1979)."""
+        """Return the moments of both tiles together (Chan, Golub, LeVeque 1979)."""
         n, na, nb = self.n + tile.n, float(self.n), float(tile.n)
         d = tile.mean - self.mean
         mean = self.mean + d * (nb / n)
@@ -126,7 +133,7 @@ class Hashes:
 
 
 class Last:
-    """Time and value of the row with the greatest time; among equals the one that came last."""
+    """The time and value of the row with the greatest time; among equals, of the last to arrive."""
 
     __slots__ = ("t", "value")
 
@@ -141,7 +148,7 @@ class Last:
 
 
 class Share:
-    """Rows, and those of them that meet the condition (x)."""
+    """The number of rows, and of those that meet the condition (x)."""
 
     __slots__ = ("met", "n")
 
@@ -158,7 +165,26 @@ State = Count | Sum | Extreme | Moments | Hashes | Last | Share
 Value = int | float | None
 
 
+def filled(aggregate: str, *values: Any, k: int = 64, at: int = 0) -> Any:
+    """Return the state of a tile with these values, a millisecond apart from `at` (ms) on.
+
+    Raise KeyError for an unknown aggregate. The examples below use it.
+
+    >>> filled("sum", 1.5, 2.0).total
+    3.5
+    """
+    state = STATES[aggregate](k)
+    for t, value in enumerate(values, at):
+        state.add(value, t)
+    return state
+
+
 def _count(tiles: Sequence[Any], x: Any) -> int:
+    """Return the number of rows, whatever their values.
+
+    >>> VALUES["count"]([filled("count", 5.0, 5.0), filled("count", 7.0)], None)
+    3
+    """
     n = 0
     for tile in tiles:
         n += tile.n
@@ -166,23 +192,45 @@ def _count(tiles: Sequence[Any], x: Any) -> int:
 
 
 def _sum(tiles: Sequence[Sum], x: Any) -> float:
+    """Return the sum of the values, in the unit of the column; 0.0 without rows.
+
+    >>> VALUES["sum"]([filled("sum", 1.5, 2.0), filled("sum", 4.0)], None)
+    7.5
+    """
     acc = 0.0
-    for tile in tiles:  # not sum(): newer Pythons compensate
+    for tile in tiles:  # not sum(): Python 3.12 and later compensate
         acc += tile.total
     return acc
 
 
 def _mean(tiles: Sequence[Sum], x: Any) -> float | None:
+    """Return the mean of the values, in the unit of the column; None without rows.
+
+    >>> VALUES["mean"]([filled("mean", 1.0, 2.0), filled("mean", 6.0)], None)
+    3.0
+    """
     n = _count(tiles, x)
     return _sum(tiles, x) / n if n else None
 
 
 def _ratio(tiles: Sequence[Sum], x: float | None) -> float | None:
+    """Return x over the mean; None if x or the mean is missing, or the mean is zero.
+
+    >>> VALUES["ratio"]([filled("ratio", 1.0, 2.0), filled("ratio", 6.0)], 6.0)
+    2.0
+    """
     mean = _mean(tiles, x)
     return x / mean if x is not None and mean is not None and mean != 0.0 else None
 
 
 def _extreme(tiles: Sequence[Extreme], x: Any) -> float | None:
+    """Return the best value of all tiles; None without rows.
+
+    >>> VALUES["min"]([filled("min", 3.0, 1.0), filled("min", 2.0)], None)
+    1.0
+    >>> VALUES["max"]([filled("max", 3.0, 1.0), filled("max", 2.0)], None)
+    3.0
+    """
     if not tiles:
         return None
     value = tiles[0].value
@@ -208,16 +256,33 @@ def _deviation(moments: Moments) -> float | None:
 
 
 def _std(tiles: Sequence[Moments], x: Any) -> float | None:
+    """Return the sample standard deviation (n - 1); None below two rows, NaN after an overflow.
+
+    >>> VALUES["std"]([filled("std", 1.0, 2.0), filled("std", 3.0)], None)
+    1.0
+    """
     return _deviation(_moments(tiles))
 
 
 def _zscore(tiles: Sequence[Moments], x: float | None) -> float | None:
+    """Return how many standard deviations x lies above the mean; None if undefined.
+
+    >>> VALUES["zscore"]([filled("zscore", 1.0, 2.0), filled("zscore", 3.0)], 4.0)
+    2.0
+    """
     moments = _moments(tiles)
     std = _deviation(moments)
     return (x - moments.mean) / std if x is not None and std is not None and std != 0.0 else None
 
 
 def _distinct(tiles: Sequence[Hashes], x: Any) -> int:
+    """Return the number of distinct values: exact below k, estimated from the k-th hash above.
+
+    >>> VALUES["distinct"]([filled("distinct", "a", "b"), filled("distinct", "b", "c")], None)
+    3
+    >>> VALUES["distinct"]([filled("distinct", *map(str, range(1000)), k=64)], None)
+    1145
+    """
     if not tiles:
         return 0
     k = tiles[0].k
@@ -228,6 +293,11 @@ def _distinct(tiles: Sequence[Hashes], x: Any) -> int:
 
 
 def _share(tiles: Sequence[Share], x: Any) -> float | None:
+    """Return the share of rows that meet the condition, 0 to 1; None without rows.
+
+    >>> VALUES["share"]([filled("share", True, False), filled("share", True, True)], None)
+    0.75
+    """
     n = _count(tiles, x)
     met = 0
     for tile in tiles:
@@ -236,7 +306,18 @@ def _share(tiles: Sequence[Share], x: Any) -> float | None:
 
 
 def last_seen(newest_first: Iterable[Last], t: int) -> Last | None:
-    """The first tile, from the newest down, whose kept time is not after t."""
+    """Return the newest tile whose kept time is not after t, or None.
+
+    `newest_first` are the covered tiles before the row is applied. `last` is the value of the tile
+    found, `seconds_since` is t minus its time, in seconds.
+
+    >>> tiles = [filled("last", 30.0, at=9_000), filled("last", 10.0, 20.0, at=4_000)]
+    >>> seen = last_seen(tiles, 7_000)
+    >>> seen.value, (7_000 - seen.t) / 1000
+    (20.0, 2.999)
+    >>> last_seen([filled("seconds_since", 10.0, at=4_000)], 3_999) is None
+    True
+    """
     return next((tile for tile in newest_first if tile.t is not None and tile.t <= t), None)
 
 
@@ -254,7 +335,7 @@ STATES: dict[str, Callable[[int], State]] = {
     "seconds_since": lambda k: Last(),
     "share": lambda k: Share(),
 }
-"""What a lane of each aggregate keeps in a tile without data, given k."""
+"""The empty state of each aggregate's lane, given k."""
 
 VALUES: dict[str, Callable[[Sequence[Any], Any], Value]] = {
     "count": _count,

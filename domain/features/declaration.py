@@ -1,7 +1,7 @@
-"""What a feature is: data, declared once.
+"""Declare features as data, once.
 
 The kernel's argument, the feature topic's schema, the training frame and the documentation all come
-from these objects; what they compute is written in docs/rolling.md.
+from these objects. docs/rolling.md specifies how they are computed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ DEFAULT_K = 64
 
 
 class DeclarationError(ValueError):
-    """A declaration that makes no sense; the message names the part at fault."""
+    """Raised for an inconsistent declaration; the message names the part at fault."""
 
 
 def _require(holds: bool, message: str) -> None:
@@ -64,14 +64,14 @@ def _require_name(what: str, name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One comparison of a column with a constant; a NULL column meets only `null`."""
+    """Compare a column with a constant; a NULL column meets only `null`."""
 
     column: str
     op: Op
     value: Scalar | tuple[Scalar, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an unknown op or a value that does not fit it."""
+        """Raise DeclarationError for an unknown op or a value that does not fit it."""
         what = f"comparison on {self.column!r}"
         _require(
             self.op in get_args(Op),
@@ -92,7 +92,7 @@ class Comparison:
             _require(not isinstance(self.value, str | bool), f"{what}: {self.op} takes a number")
 
     def spec(self) -> dict[str, Any]:
-        """The comparison as docs/rolling.md writes it."""
+        """Return the comparison in the notation of docs/rolling.md."""
         if self.value is None:
             return {"column": self.column, "op": self.op}
         return {
@@ -102,14 +102,17 @@ class Comparison:
         }
 
     def text(self) -> str:
-        """The comparison for a person: `kind = 'label'`."""
+        """Return the comparison in readable form: `kind = 'label'`."""
         sign = {"eq": "=", "ne": "≠", "lt": "<", "le": "≤", "gt": ">", "ge": "≥", "in": "in"}.get(
             self.op
         )
         return f"{self.column} {sign} {self.value!r}" if sign else f"{self.column} is {self.op}"
 
     def check(self, inputs: Mapping[str, Type], what: str) -> None:
-        """Refuse a column that is not among `inputs` or whose type the value does not have."""
+        """Raise DeclarationError for a column that is not in `inputs` or has another type.
+
+        `what` names the declaration under check in the message.
+        """
         _require(self.column in inputs, f"{what}: unknown column {self.column!r}")
         if self.op in ("null", "notnull"):
             return
@@ -133,14 +136,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The newest `tiles` tiles of `tile_ms` each, the row's own included."""
+    """The newest `tiles` tiles of `tile_ms` milliseconds each, the row's own tile included."""
 
     name: str
     tile_ms: int
     tiles: int
 
     def __post_init__(self) -> None:
-        """Refuse an odd name and empty windows."""
+        """Raise DeclarationError for an invalid name or an empty window."""
         _require(
             bool(_WINDOW_NAME.fullmatch(self.name)),
             f"window {self.name!r}: lower-case letters, digits and _",
@@ -152,13 +155,17 @@ class Window:
 
     @property
     def length_ms(self) -> int:
-        """How far back the window reaches at most."""
+        """Return the greatest age, in ms, that the window covers."""
         return self.tile_ms * self.tiles
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One value per row: `aggregate` of `column` over the rows of `window` that meet `filter`."""
+    """One value per row: `aggregate` of `column` over the rows of `window` that meet `filter`.
+
+    `condition` belongs to `share` alone: the share of rows that meet it. `k` belongs to `distinct`
+    alone: the number of hashes kept, 8 to 1024, exact below it.
+    """
 
     name: str
     aggregate: AggregateName
@@ -170,7 +177,7 @@ class Feature:
     description: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse arguments that the aggregate does not take, or lacks."""
+        """Raise DeclarationError for arguments that the aggregate lacks or does not take."""
         what = f"feature {self.name!r}"
         _require_name("feature", self.name)
         _require(
@@ -190,7 +197,7 @@ class Feature:
         _require(self.k is None or 8 <= self.k <= 1024, f"{what}: k is 8 to 1024, not {self.k}")
 
     def spec(self) -> dict[str, Any]:
-        """The feature as docs/rolling.md writes it; what is absent is left out."""
+        """Return the feature in the notation of docs/rolling.md, without its absent parts."""
         parts: dict[str, Any] = {
             "name": self.name,
             "aggregate": self.aggregate,
@@ -207,7 +214,7 @@ class Feature:
         return parts
 
     def type(self, inputs: Mapping[str, Type]) -> Type:
-        """The type of the feature's column, given the types of the input's."""
+        """Return the SQL type of the feature's column, given the types of the input columns."""
         if self.aggregate in _WHOLE:
             return "BIGINT"
         if self.aggregate == "last" and self.column is not None and inputs[self.column] == "STRING":
@@ -215,7 +222,7 @@ class Feature:
         return "DOUBLE"
 
     def check(self, inputs: Mapping[str, Type]) -> None:
-        """Refuse columns that are not among `inputs` or have a type the aggregate does not take."""
+        """Raise DeclarationError for an unknown column or a type the aggregate does not take."""
         what = f"feature {self.name!r}"
         for comparison in (*self.filter, *self.condition):
             comparison.check(inputs, what)
@@ -239,12 +246,10 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class RowFeature:
-    """A value of the row alone, with both its meanings.
+    """A value of the row alone, in SQL for the job and in Python for the training frame.
 
-    `sql` for the job, `python` for the training frame.
-
-    `python` takes the row (event_time in ms) and gives what `sql` gives, of `type`. A test holds
-    them equal.
+    `python` takes the row (event_time in ms) and returns what `sql` returns, of `type`. A test of
+    the product holds them equal.
     """
 
     name: str
@@ -254,7 +259,7 @@ class RowFeature:
     description: str
 
     def __post_init__(self) -> None:
-        """Refuse an odd name."""
+        """Raise DeclarationError for an invalid name."""
         _require_name("row feature", self.name)
 
 
@@ -264,14 +269,13 @@ class DerivedFeature:
 
     `sql` for the job and `python` for the twin must give the same bits; a test of the product holds
     them equal, as for a RowFeature. `python` takes the row with all features, any of which may be
-    None (a late row's are), and gives `type` or None. A DOUBLE that is not finite is refused by
-    neither, so divide by NULLIF(…, 0).
+    None (those of a late row are), and returns `type` or None. Neither refuses a DOUBLE that is not
+    finite, so divide by NULLIF(…, 0).
 
     >>> DerivedFeature(
-    ...     "busier", "DOUBLE", "count_1h / NULLIF(mean_1h, 0)",
-    ...     lambda row: row["count_1h"] / row["mean_1h"] if row["mean_1h"] else None,
-    ...     "How much busier the last hour was than the mean.",
-    ... ).name
+    ...     "busier", "DOUBLE", "count_1h / NULLIF(mean_1h, 0)", ...     lambda row: row["count_1h"]
+    / row["mean_1h"] if row["mean_1h"] else None, ...     "How much busier the last hour was than
+    the mean.", ... ).name
     'busier'
     """
 
@@ -282,7 +286,7 @@ class DerivedFeature:
     description: str
 
     def __post_init__(self) -> None:
-        """Refuse an odd name."""
+        """Raise DeclarationError for an invalid name."""
         _require_name("derived feature", self.name)
 
 
@@ -290,8 +294,9 @@ class DerivedFeature:
 class FeatureSet:
     """The features of one entity: one call of `rolling`, keyed by `key`.
 
-    `key` is a column, or two and more: an entity may be a pair. `inputs` are the columns of its
-    rows.
+    `key` is one column, or a tuple of two or more if the entity is a combination. `inputs` are the
+    columns of its rows with their types. A row that meets `emit` is emitted with its features; any
+    other only updates the state. A row that meets `passes` is passed on unchanged.
     """
 
     name: str
@@ -308,7 +313,7 @@ class FeatureSet:
     """`<name>-<digest>`: follows from the rest (domain/features/version.py)."""
 
     def __post_init__(self) -> None:
-        """Refuse unknown columns and windows, names used twice and wrong types, naming them."""
+        """Raise DeclarationError for unknown columns or windows, repeated names or wrong types."""
         _require_name("feature set", self.name)
         what = f"feature set {self.name!r}"
         inputs = dict(self.inputs)
@@ -347,35 +352,35 @@ class FeatureSet:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The columns of the key, in order."""
+        """Return the columns of the key, in order."""
         return (self.key,) if isinstance(self.key, str) else self.key
 
     def key_of(self, row: Mapping[str, Any]) -> Any:
-        """Return the row's key, as the reference engine takes it: a value, or a tuple of them."""
+        """Return the row's key as the reference engine takes it: a value, or a tuple of values."""
         return row[self.key] if isinstance(self.key, str) else tuple(row[one] for one in self.key)
 
     @property
     def late(self) -> str:
-        """The column that marks a row older than what is kept."""
+        """Return the name of the column that marks a row older than the kept state."""
         return f"{self.name}_late"
 
     @property
     def duplicate(self) -> str:
-        """The column that marks a row seen before."""
+        """Return the name of the column that marks a repeated row."""
         return f"{self.name}_duplicate"
 
     def columns(self) -> dict[str, Type]:
-        """The columns `rolling` adds, in order, with their types."""
+        """Return the columns that `rolling` adds, in order, with their types."""
         inputs = dict(self.inputs)
         added = {feature.name: feature.type(inputs) for feature in self.features}
         return {**added, self.late: "BOOLEAN", self.duplicate: "BOOLEAN"}
 
     def window(self, name: str) -> Window:
-        """The window of that name. Raises KeyError for an unknown one."""
+        """Return the window of that name. Raise KeyError for an unknown one."""
         return {window.name: window for window in self.windows}[name]
 
     def spec(self) -> dict[str, Any]:
-        """The kernel's argument, as docs/rolling.md writes it."""
+        """Return the kernel's argument, in the notation of docs/rolling.md."""
         parts: dict[str, Any] = {"version": 1, "name": self.name, "time": self.time}
         if self.id is not None:
             parts["id"] = self.id

@@ -29,7 +29,7 @@ Tile = list[State | None]
 
 @dataclass(slots=True)
 class _Key:
-    """All that is kept of one key."""
+    """Everything that is kept of one key."""
 
     rings: list[dict[int, Tile]]
     floors: list[float]
@@ -64,17 +64,17 @@ class _Ring:
 
     @property
     def span(self) -> int:
-        """How far back it reaches, in ms."""
+        """Return how far back the ring reaches, in ms."""
         return self.n * self.tile_ms
 
     def floor(self, key: _Key, span: int) -> float:
-        """The oldest tile kept, `span` being the longest ring's."""
+        """Return the oldest tile kept, `span` being the longest ring's."""
         newest = -math.inf if key.newest is None else key.newest // self.tile_ms
         ahead = -math.inf if key.ahead is None else (key.ahead - span) // self.tile_ms
         return max(newest, ahead) - self.n + 1
 
     def covered(self, tiles: Mapping[int, Tile], t: int, n: int) -> list[Tile]:
-        """The kept tiles of a window of n tiles at time t, oldest first."""
+        """Return the kept tiles of a window of n tiles at time t, oldest first."""
         i = t // self.tile_ms
         return [tiles[j] for j in range(i - n + 1, i + 1) if j in tiles]
 
@@ -95,9 +95,9 @@ class _Ring:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where a feature is found: in lane `lane` of ring `ring`, over the newest `n` tiles.
+    """The place of a feature: lane `lane` of ring `ring`, over the newest `n` tiles.
 
-    `value` says which column.
+    `value` is the index of its column.
     """
 
     name: str
@@ -225,7 +225,7 @@ class Rolling:
             del bucket[next(iter(bucket))]
 
     def _evaluate_before(self, state: _Key, t: int, features: dict[str, Any]) -> None:
-        """`last` and `seconds_since`: what was before this row."""
+        """Evaluate `last` and `seconds_since`, which read what preceded this row."""
         for plan in self._before:
             if self._is_below_floor(state, plan.ring, t):
                 continue
@@ -241,7 +241,10 @@ class Rolling:
     def _evaluate(
         self, state: _Key, t: int, values: Sequence[Any], features: dict[str, Any]
     ) -> None:
-        """Every other feature, the row itself included. A DOUBLE that is not finite is NULL."""
+        """Evaluate every other feature, the row itself included.
+
+        A DOUBLE that is not finite becomes NULL.
+        """
         covered: dict[tuple[int, int], list[Tile]] = {}
         for plan in self._after:
             if self._is_below_floor(state, plan.ring, t):
@@ -262,9 +265,9 @@ def _drop_below(kept: dict[int, Any], floor: float) -> None:
 
 
 def _reader(column: str | None) -> Callable[[Row], Any]:
-    """The column as aggregates see it: numbers as doubles, -0.0 as 0.0.
+    """Return a reader of the column as aggregates see it: numbers as doubles, -0.0 as 0.0.
 
-    None if NULL or not finite.
+    The reader returns None for NULL or a number that is not finite.
     """
 
     def read(row: Row) -> Any:
@@ -278,7 +281,7 @@ def _reader(column: str | None) -> Callable[[Row], Any]:
 
 
 def _all_of(comparisons: Iterable[Mapping[str, Any]]) -> Callable[[Row], bool]:
-    """Whether a row meets every comparison."""
+    """Return a test of whether a row meets every comparison."""
     tests = [(comparison["column"], _test(comparison)) for comparison in comparisons]
 
     def holds(row: Row) -> bool:
@@ -303,7 +306,7 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _test(comparison: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """One comparison. A NULL meets `null` alone."""
+    """Return the test of one comparison. A NULL meets `null` alone."""
     if comparison["op"] == "null":
         return lambda v: v is None
     test, value = _TESTS[comparison["op"]], comparison.get("value")
@@ -317,5 +320,5 @@ def _test(comparison: Mapping[str, Any]) -> Callable[[Any], bool]:
 
 
 def _comparable(value: Any) -> Any:
-    """Numbers as doubles; what else there is as it is."""
+    """Return a number as a double, anything else unchanged."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

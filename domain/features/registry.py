@@ -1,4 +1,4 @@
-"""The feature tables that products declare, found in their modules."""
+"""Find the feature tables that products declare in their modules."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from domain.features.table import FeatureTable
 
 
 def tables(modules: Iterable[ModuleType]) -> tuple[FeatureTable, ...]:
-    """Every FeatureTable that the modules declare, by name.
+    """Return every FeatureTable that the modules declare, by name.
 
-    Raise DeclarationError for two of one name.
+    Raise DeclarationError for two tables of one name.
     """
     found: dict[str, FeatureTable] = {}
     for module in modules:
@@ -23,7 +23,7 @@ def tables(modules: Iterable[ModuleType]) -> tuple[FeatureTable, ...]:
 
 
 def feature_sets(modules: Iterable[ModuleType]) -> dict[str, FeatureSet]:
-    """Every feature set of the modules' tables, by name."""
+    """Return every feature set of the modules' tables, by name."""
     return {
         feature_set.name: feature_set for table in tables(modules) for feature_set in table.sets
     }

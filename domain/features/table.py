@@ -1,4 +1,4 @@
-"""A product's feature topic: what is carried, what is computed, what a model reads."""
+"""Declare a product's feature topic: fields carried, values computed, model inputs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from domain.features.version import version_of
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A log between two feature sets of a job: what leaves `after`, as the next set reads it.
+    """A log between two feature sets of a job: the output of `after`, as the next set reads it.
 
     `record` names the generated schema (ingestion/schema/<record>.avsc), `key` the field that the
-    next set is keyed by; `omit` are the inputs that the log itself gives anew.
+    next set is keyed by; `omit` are the inputs that the log itself supplies afresh.
     """
 
     record: str
@@ -31,7 +31,7 @@ class Relay:
     omit: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, Type]:
-        """The inputs, the features of `after` and its mark of lateness, with their types."""
+        """Return the inputs, the features of `after` and its late mark, with their types."""
         types = {name: kind for name, kind in self.after.inputs if name not in self.omit}
         added = self.after.columns()
         added.pop(self.after.duplicate)
@@ -42,7 +42,8 @@ class Relay:
 class FeatureTable:
     """A product's feature topic.
 
-    What it carries beside the features, and which of them a model reads, in order.
+    It declares what the topic carries beside the features, and which features a model reads, in
+    order.
 
     `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading
     Avro fields. `derived` are computed from the features of all sets, `relays` are the logs that
@@ -63,7 +64,7 @@ class FeatureTable:
     """`<name>-<digest>`: follows from the rest, its sets included (domain/features/version.py)."""
 
     def __post_init__(self) -> None:
-        """Refuse model features that nobody computes, or that are no numbers."""
+        """Raise DeclarationError for repeated names and for model features that are unusable."""
         what = f"feature table {self.name!r}"
         names = [row.name for row in self.rows] + [derived.name for derived in self.derived]
         names += [feature.name for declared in self.sets for feature in declared.features]
@@ -74,13 +75,13 @@ class FeatureTable:
         for name in self.model:
             known = name in {field["name"] for field in self.carried} or name in self.computed()
             if not known:
-                raise DeclarationError(f"{what}: nobody computes {name!r}")
+                raise DeclarationError(f"{what}: model feature {name!r} is not computed")
             if self.computed().get(name, "DOUBLE") not in ("BIGINT", "DOUBLE"):
-                raise DeclarationError(f"{what}: {name!r} is no number")
+                raise DeclarationError(f"{what}: model feature {name!r} is not a number")
         object.__setattr__(self, "version", version_of(self))
 
     def computed(self) -> dict[str, Type]:
-        """Every row feature, feature and derived feature by name, with its type."""
+        """Return every row feature, feature and derived feature by name, with its type."""
         types: dict[str, Type] = {row.name: row.type for row in self.rows}
         for feature_set in self.sets:
             inputs = dict(feature_set.inputs)
@@ -92,7 +93,7 @@ class FeatureTable:
         return {derived.name: derived.python(row) for derived in self.derived}
 
     def descriptions(self) -> dict[str, str]:
-        """What each computed feature means, by name."""
+        """Return the description of each computed feature, by name."""
         texts = {row.name: row.description for row in self.rows}
         for feature_set in self.sets:
             texts |= {feature.name: feature.description for feature in feature_set.features}

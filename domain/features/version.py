@@ -1,4 +1,4 @@
-"""Versions that follow from declarations, so that nobody can forget to raise one."""
+"""Derive versions from declarations, so that nobody can forget to raise one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 _DIGITS = 8
-# Prose, what only the documentation prints, and Python code: a test holds `python` equal to `sql`,
-# and a function has no text that is the same on every machine.
+# Left out: prose, values only the documentation prints, and Python code. A test holds `python`
+# equal to `sql`, and a function has no text that is the same on every machine.
 _NO_MEANING = frozenset({"description", "doc", "entity", "python"})
 
 
@@ -18,10 +18,10 @@ def version_of(declared: Any) -> str:
     """Return `<name>-<digest>` of a declaration, which changes if and only if its meaning does.
 
     The digest is the beginning of the SHA-256 of the declaration as canonical JSON. Everything
-    counts but prose; a part that is left at its default does not, so a declaration keeps its
-    version when the language of declarations grows.
+    counts but prose; a part left at its default does not, so a declaration keeps its version when
+    the language of declarations grows.
 
-    `declared` is a FeatureSet or FeatureTable, or any other dataclass with a `name`. Raises
+    `declared` is a FeatureSet or FeatureTable, or any other dataclass with a `name`. Raise
     TypeError for a part that is neither data nor a dataclass.
     """
     text = json.dumps(meaning(declared), sort_keys=True, separators=(",", ":"))
@@ -29,7 +29,7 @@ def version_of(declared: Any) -> str:
 
 
 def meaning(declared: Any) -> Any:
-    """Return what counts of a declaration, in JSON's types."""
+    """Return the parts of a declaration that count, in JSON's types."""
     if is_dataclass(declared) and not isinstance(declared, type):
         return {
             part.name: meaning(value)
@@ -43,4 +43,4 @@ def meaning(declared: Any) -> Any:
         return [meaning(part) for part in declared]
     if declared is None or isinstance(declared, str | int | float | bool):
         return declared
-    raise TypeError(f"{declared!r} is no data: its meaning cannot be written down")
+    raise TypeError(f"{declared!r} is not data: its meaning cannot be written down")

@@ -1,10 +1,10 @@
-"""Card fraud: what is known of a payment's customer and terminal when it is made.
+"""Declare the card fraud features of a payment's customer and terminal, as known at payment time.
 
 After the Fraud Detection Handbook (Le Borgne et al.): how often and how much a customer pays,
-compared with this one (stolen cards), and how often a terminal's payments turned out to be fraud,
-by verdicts that come days late (compromised terminals). Verdicts are update-only rows: a window
-over them holds what became known within it, so `terminal_risk_7d` is about payments a delay
-earlier.
+compared with this payment (stolen cards), and how often a terminal's payments turned out to be
+fraud, by verdicts that arrive days late (compromised terminals). Verdicts are update-only rows: a
+window over them holds those that became known within it, so `terminal_risk_7d` is about payments
+made one delay earlier.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ INPUTS: tuple[tuple[str, Type], ...] = (
 )
 
 
-# Flink's HOUR() and DAYOFWEEK() are right from 1970 on (before, HOUR() counts the wrong way), and
+# Flink's HOUR() and DAYOFWEEK() are right from 1970 on (before that, HOUR() counts backwards), and
 # no card is older.
 def _is_night(row: Mapping[str, Any]) -> int:
     return int(row["event_time"] // HOUR % 24 <= 6)
@@ -248,7 +248,7 @@ CUSTOMER = FeatureSet(
     inputs=INPUTS,
     windows=WINDOWS,
     features=_customer(),
-    # Verdicts go through it untouched: so they reach the terminal in the order of the log.
+    # Verdicts pass through untouched, so that they reach the terminal in the order of the log.
     passes=_LABEL,
 )
 

@@ -1,4 +1,4 @@
-"""The one order of payments and verdicts: that of the log.
+"""Define the one order of payments and verdicts: that of the log.
 
 A replay sends in this order, training computes in it, and live it is the order of arrival.
 """
@@ -14,7 +14,7 @@ from domain.events import FraudLabel, Transaction
 Verdict = TypeVar("Verdict")
 
 VERDICT, PAYMENT = range(2)
-"""What comes first at equal times."""
+"""Ranks at equal times: the lower comes first."""
 
 
 class Waiting(Generic[Verdict]):
@@ -28,16 +28,19 @@ class Waiting(Generic[Verdict]):
         self._verdicts = deque(verdicts)
 
     def __iter__(self) -> Iterator[Verdict]:
-        """Take out all of them."""
+        """Remove and yield all verdicts."""
         while self._verdicts:
             yield self._verdicts.popleft()
 
     def add(self, verdict: Verdict) -> None:
-        """Let one wait behind the others."""
+        """Append a verdict to the queue."""
         self._verdicts.append(verdict)
 
     def due(self, now: int) -> Iterator[Verdict]:
-        """Take out those known at `now` (ms), that moment included, up to the first that is not."""
+        """Remove and yield the verdicts known at `now`, up to the first that is not.
+
+        `now` is in ms, inclusive.
+        """
         while self._verdicts and self._known(self._verdicts[0]) <= now:
             yield self._verdicts.popleft()
 

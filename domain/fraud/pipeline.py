@@ -1,6 +1,6 @@
-"""The fraud job in plain Python: its specification, and what computes a live vector again.
+"""Specify the fraud job in plain Python, and compute the feature vectors of a live job again.
 
-Composed as processing/jobs/fraud_features.py is: rows of both kinds, in the order of the log,
+Composed as processing/jobs/fraud_features.py is: rows of both kinds, in the order of the log, pass
 through `rolling(customer)` and then `rolling(terminal)`.
 """
 
@@ -20,9 +20,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a record is in its topic, and Kafka's timestamp of it (ms).
+    """The position of a record in its topic, and Kafka's timestamp of it (ms).
 
-    Columns of them where the record's fields are columns.
+    The fields are columns where the record's fields are columns.
     """
 
     partition: Any = 0
@@ -30,7 +30,7 @@ class Place:
     timestamp: Any = 0
 
     def columns(self) -> Row:
-        """Return what a row carries of it."""
+        """Return the columns that a row carries of its position."""
         return {
             "partition": self.partition,
             "sequence": self.offset,
@@ -44,9 +44,9 @@ _NOWHERE = Place()
 
 
 def payment_row(transaction: Transaction, place: Place = _NOWHERE) -> Row:
-    """Return a transaction as it is fed to `rolling`, without row features: times in ms.
+    """Return a transaction as `rolling` takes it, without row features; times in ms.
 
-    Of a record whose fields are columns, as of one whose fields are values: so it has no branch.
+    The record's fields may be columns as well as values, so the function must not branch on them.
     """
     return {
         "kind": "transaction",
@@ -62,7 +62,7 @@ def payment_row(transaction: Transaction, place: Place = _NOWHERE) -> Row:
 
 
 def label_row(label: FraudLabel, place: Place = _NOWHERE) -> Row:
-    """Return a verdict as it is fed to `rolling`; its time is when it became known.
+    """Return a verdict as `rolling` takes it; its time is when it became known.
 
     Its fields may be columns, as in `payment_row`.
     """
@@ -81,7 +81,7 @@ def label_row(label: FraudLabel, place: Place = _NOWHERE) -> Row:
 
 
 def row_of(event: Transaction | FraudLabel, place: Place = _NOWHERE) -> Row:
-    """Return an event of the log as the job feeds it to `rolling`; `place`: in `transactions`."""
+    """Return an event of the log as the job feeds it to `rolling`; `place` is in `transactions`."""
     if isinstance(event, FraudLabel):
         return label_row(event, place)
     row = payment_row(event, place)
@@ -103,22 +103,22 @@ _COLUMNS = tuple(dict.fromkeys([*(field["name"] for field in FRAUD.carried), *FR
 
 
 class Customers:
-    """The first half of the job: what is known of each payment's customer."""
+    """The first half of the job: add the features of each payment's customer."""
 
     def __init__(self) -> None:
         self._rolling = Rolling(CUSTOMER)
 
     def process(self, row: Mapping[str, Any]) -> Row | None:
-        """Return a payment with its customer's features, a verdict as it is.
+        """Return a payment with its customer's features, a verdict unchanged.
 
-        None for a payment that came before.
+        Return None for a repeated payment.
         """
         out = self._rolling.process(CUSTOMER.key_of(row), row)
         return None if out is None or out[CUSTOMER.duplicate] else out
 
 
 class Terminals:
-    """The second half: what is known of its terminal, and the record that becomes of it."""
+    """The second half of the job: add the features of the terminal and build the feature record."""
 
     def __init__(self) -> None:
         self._rolling = Rolling(TERMINAL)
@@ -126,20 +126,20 @@ class Terminals:
     def process(self, row: Mapping[str, Any]) -> Row | None:
         """Return the feature row of a payment that left `Customers`.
 
-        None for a verdict, from which the terminal learns, and for a payment that came before.
+        Return None for a verdict, which only updates the terminal, and for a repeated payment.
         """
         out = self._rolling.process(TERMINAL.key_of(row), row)
         return None if out is None or out[TERMINAL.duplicate] else feature_row(out)
 
 
 class FraudPipeline:
-    """Payments and verdicts in, in the order of the log; a feature row for each new payment out."""
+    """Turn payments and verdicts, in the order of the log, into a feature row per new payment."""
 
     def __init__(self) -> None:
         self._customers, self._terminals = Customers(), Terminals()
 
     def process(self, row: Mapping[str, Any]) -> Row | None:
-        """Return the feature row of a `row_of` a payment; None for a verdict and for a repeat."""
+        """Return the feature row of a payment's `row_of`; None for a verdict and for a repeat."""
         out = self._customers.process(row)
         return None if out is None else self._terminals.process(out)
 
@@ -147,10 +147,10 @@ class FraudPipeline:
 def feature_rows(
     transactions: Iterable[Transaction], labels: Iterable[FraudLabel]
 ) -> Iterator[Row]:
-    """Yield feature rows of all payments, in their order, with the verdicts known by then.
+    """Yield the feature rows of all payments, in their order, with the verdicts known by then.
 
-    Both inputs are in order of event_time and merged as a replay merges them: the offsets carried
-    are those that a replay into an empty log would give.
+    Both inputs are in order of event_time and are merged as a replay merges them. The offsets
+    carried are those that a replay into an empty log would give.
     """
     pipeline = FraudPipeline()
     for offset, event in enumerate(log_order(transactions, labels)):

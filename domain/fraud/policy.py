@@ -1,4 +1,4 @@
-"""From a score to a decision: targets, the thresholds that meet them, and the reasons told."""
+"""Turn a score into a decision: targets, the thresholds that meet them, and the reasons given."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MOST_REASONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the decisions shall be worth; training chooses the thresholds by them.
+    """The quality that decisions must reach; training chooses the thresholds by it.
 
-    Of what is blocked, at least `block_precision` is fraud. Of the rest, people look at no more
-    than `review_rate` of all payments, and at least `review_precision` of those is fraud.
+    Of the payments blocked, at least `block_precision` are fraud. Of the rest, people review no
+    more than `review_rate` of all payments, and at least `review_precision` of those are fraud.
     """
 
     block_precision: float = 0.9
@@ -24,9 +24,9 @@ class Targets:
     review_precision: float = 0.15
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what is no share."""
+        """Raise ValueError for a target outside 0 to 1."""
         for name, value in asdict(self).items():
-            if not 0.0 <= value <= 1.0:  # NaN neither
+            if not 0.0 <= value <= 1.0:  # also refuses NaN
                 raise ValueError(f"target {name} is {value}, not between 0 and 1")
 
 
@@ -44,17 +44,17 @@ class Thresholds:
     block: float
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what is no probability, or the wrong way round."""
+        """Raise ValueError for a threshold outside 0 to 1, or a `review` above `block`."""
         for name, value in (("review", self.review), ("block", self.block)):
-            if not 0.0 <= value <= 1.0:  # NaN neither
+            if not 0.0 <= value <= 1.0:  # also refuses NaN
                 raise ValueError(f"threshold {name} is {value}, not between 0 and 1")
         if self.review > self.block:
             raise ValueError(f"threshold review ({self.review}) is above block ({self.block})")
 
     def decide(self, score: float) -> Decision:
-        """Decide by score: one equal to a threshold has reached it.
+        """Return the decision for a score; a score equal to a threshold has reached it.
 
-        Raise ValueError when the score is no probability.
+        Raise ValueError for a score outside 0 to 1.
         """
         if not 0.0 <= score <= 1.0:
             raise ValueError(f"score is {score}, not between 0 and 1")
@@ -66,13 +66,13 @@ class Thresholds:
 def reasons(
     decision: Decision, contributions: Mapping[str, float], most: int = MOST_REASONS
 ) -> tuple[str, ...]:
-    """Name the features that pushed the score up most, strongest first.
+    """Return the features that pushed the score up most, strongest first, at most `most`.
 
-    None for an approved payment.
+    Return no reasons for an approved payment.
 
-    `contributions` are per feature, in log odds (LightGBM's pred_contrib); what pushed down or is
-    not finite is none. Equal ones come in the order of their names, so that the same payment always
-    gives the same reasons.
+    `contributions` are per feature, in log odds (LightGBM's pred_contrib); those that pushed the
+    score down or are not finite are left out. Equal ones come in the order of their names, so that
+    the same payment always gives the same reasons.
     """
     if decision == "approve":
         return ()

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import doctest
 import json
 import math
 import random
 import statistics
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from domain.features import aggregates
 from domain.features.aggregates import STATES, VALUES, Hashes, Moments, hash32, hash64, id_hash
 from domain.features.declaration import AggregateName
 
@@ -92,3 +95,14 @@ def test_nothing_gives_what_the_page_says() -> None:
     found = {name: value([], 1.0) for name, value in VALUES.items()}
     nothing = dict.fromkeys(["mean", "min", "max", "std", "zscore", "ratio", "share"])
     assert found == {"count": 0, "sum": 0.0, "distinct": 0, **nothing}
+
+
+def test_every_aggregate_has_an_example_that_runs() -> None:
+    examples = [
+        example.source
+        for found in doctest.DocTestFinder().find(aggregates)
+        for example in found.examples
+    ]
+    for name in get_args(AggregateName):
+        assert any(f'filled("{name}"' in source for source in examples), name
+    assert doctest.testmod(aggregates).failed == 0

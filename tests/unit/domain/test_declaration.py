@@ -172,8 +172,8 @@ def test_columns_have_the_types_of_the_page() -> None:
     ("model", "message"),
     [
         (("n", "n"), "named twice"),
-        (("m",), "nobody computes 'm'"),
-        (("last_k",), "'last_k' is no number"),
+        (("m",), "model feature 'm' is not computed"),
+        (("last_k",), "'last_k' is not a number"),
     ],
 )
 def test_a_model_reads_what_is_computed_and_a_number(model: tuple[str, ...], message: str) -> None:

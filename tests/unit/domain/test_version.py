@@ -121,7 +121,7 @@ def test_the_language_of_declarations_may_grow() -> None:
 
 def test_what_is_no_data_is_refused() -> None:
     odd = dataclasses.make_dataclass("Odd", [("name", str), ("what", object)])
-    with pytest.raises(TypeError, match="is no data"):
+    with pytest.raises(TypeError, match="is not data"):
         version_of(odd("a", object()))
 
 
