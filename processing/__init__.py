@@ -1,1 +1,1 @@
-"""Flink jobs, their tables and their kernel."""
+"""Run stateful computations in Flink: the jobs, their tables and their kernel."""

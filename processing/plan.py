@@ -1,9 +1,9 @@
-"""Names for a job's operators that stay when the job grows.
+"""Name a job's operators so that the names stay when the job grows.
 
-Flink finds an operator's state in a savepoint by the operator's uid. Left to itself it numbers the
-operators as it meets them, so one more INSERT gives every one after it another number, and the
+Flink finds an operator's state in a savepoint by the operator's uid. By default it numbers the
+operators as it meets them, so one more INSERT gives every later one another number, and the
 restored job finds no offsets. `named` gives each node of a compiled plan a uid that follows from
-what the node is, not from where it stands.
+what the node computes, not from its position.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 UID_FORMAT = "table.exec.uid.format"
 _SOURCE, _SINK = "stream-exec-table-source-scan", "stream-exec-sink"
 _FUNCTION = "stream-exec-process-table-function"
-# Where a node stands, how it is printed, options of the session and for how long state is kept:
-# they change without the meaning of the state.
+# A node's position, its printed form, session options and state retention: they change without the
+# meaning of the state.
 _INCIDENTAL = frozenset({"id", "description", "configuration", "inputProperties", "state"})
 _DIGITS = 12
 
@@ -38,7 +38,7 @@ def named(plan: Plan) -> Plan:
     """
     nodes = {node["id"]: node for node in plan["nodes"]}
     names = _names(nodes, plan["edges"])
-    # Flink numbers on from one job of a client to the next, and prints the numbers.
+    # Flink keeps numbering from one job of a client to the next, and prints the numbers.
     numbers = {old: number for number, old in enumerate(nodes, 1)}
     edges = [
         {**edge, "source": numbers[edge["source"]], "target": numbers[edge["target"]]}
@@ -86,7 +86,7 @@ def _name(node: Node, inputs: list[str]) -> str:
 
 
 def _table(spec: dict[str, Any]) -> str:
-    """`` `catalog`.`database`.`name` `` → name."""
+    """Return `name` of `` `catalog`.`database`.`name` ``."""
     return str(spec["table"]["identifier"]).rpartition("`.`")[2].rstrip("`")
 
 

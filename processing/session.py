@@ -1,4 +1,4 @@
-"""What every job sets up the same way.
+"""Set up what every job has in common.
 
 Memory, checkpoints and RocksDB belong to the cluster (millrace.stack.parts.flink).
 """
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from pyflink.table import TableEnvironment
 
 _OPTIONS = {
-    # Rows are handed on by reference: no operator of ours keeps one it was given.
+    # Rows are handed on by reference: no operator of ours keeps a row it was given.
     "pipeline.object-reuse": "true",
     # Instants everywhere: HOUR(event_time) means the hour in UTC.
     "table.local-time-zone": "UTC",
-    # State ends by its own rules (tiles that roll, windows that close), never by a clock of its
-    # own.
+    # State expires by its own rules (tiles that roll, windows that close), never by a separate
+    # clock.
     "table.exec.state.ttl": "0 ms",
 }
 _ROLLING = (
@@ -26,11 +26,11 @@ _ROLLING = (
 
 
 def session(job: str, options: Mapping[str, str] | None = None) -> TableEnvironment:
-    """Make a streaming TableEnvironment for the job named `job`, with the kernel's functions.
+    """Return a streaming TableEnvironment for the job named `job`, with the kernel's functions.
 
-    `options` are Flink's, and win over those that every job has.
+    `options` are Flink's, and override those that every job has.
     """
-    # Here, not above: only the flink environment has pyflink, and what a job says can be read
+    # Imported here because only the flink environment has pyflink, and a job's SQL can be read
     # without it.
     from pyflink.table import EnvironmentSettings, TableEnvironment
 

@@ -1,4 +1,4 @@
-"""The client that submits jobs to a session cluster, all of them in one process.
+"""Submit jobs to a session cluster, all of them from one process.
 
     python -m processing.submission REQUEST.json ANSWERS.jsonl
 
@@ -6,9 +6,11 @@ Runs in the flink environment, with Flink's folders in the environment (FLINK_CO
 FLINK_LIB_DIR). REQUEST.json: [{"name", "module", "options": {…}}], in the order they are to be
 submitted. `module` has the job's `topology` and may have `OPTIONS`, Flink settings of this job
 alone; those of the request come last. Each job is answered by a line of ANSWERS.jsonl as soon as it
-is through: {"name", "id"} or {"name", "error"}. One that fails keeps no other from being submitted.
+has been handled: {"name", "id"} or {"name", "error"}. A job that fails does not prevent the others
+from being submitted.
 
-A client is a JVM that loads Flink's planner: most of what a submission costs, and paid once.
+A client is a JVM that loads Flink's planner: that is most of the cost of a submission, and it is
+paid once.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def execute(environment: TableEnvironment, statements: StatementSet) -> str:
 
 
 def _cluster() -> dict[str, str]:
-    """The cluster's configuration, as `flink run` reads it from FLINK_CONF_DIR."""
+    """Return the cluster's configuration, as `flink run` reads it from FLINK_CONF_DIR."""
     from pyflink.java_gateway import get_gateway
 
     loaded = get_gateway().jvm.org.apache.flink.configuration.GlobalConfiguration
@@ -56,7 +58,7 @@ def _cluster() -> dict[str, str]:
 
 
 def main(request: Path, answers: Path) -> None:
-    """Submit every job of the request, in its order."""
+    """Submit every job of the request, in order."""
     cluster = _cluster()
     with answers.open("a", encoding="utf-8") as told:
         for job in json.loads(request.read_text(encoding="utf-8")):

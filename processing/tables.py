@@ -1,18 +1,17 @@
-"""Flink tables derived from the contracts: no column is written by hand.
+"""Derive Flink tables from the contracts: no column is written by hand.
 
-A source table holds the fields of the topic's records, and beside them where the message stands and
-what it is. Fields of other records than the message's are NULL, and all of them where it can't be
-read.
+A source table holds the fields of the topic's records, and beside them the message's position and
+metadata. Fields of other records than the message's are NULL, and all of them if it cannot be read.
 
-| column | type | what |
+| column | type | meaning |
 |---|---|---|
-| `record_type` | STRING | the record's name, as `topics.yaml` has it; NULL if it can't be read |
-| `kafka_key` | BYTES | the key as it is |
-| `kafka_partition`, `kafka_offset` | INT, BIGINT | where the record is |
+| `record_type` | STRING | the record's name, as `topics.yaml` has it; NULL if unreadable |
+| `kafka_key` | BYTES | the key, unchanged |
+| `kafka_partition`, `kafka_offset` | INT, BIGINT | the record's position |
 | `kafka_time` | TIMESTAMP_LTZ(3) | Kafka's timestamp of it |
-| `unreadable_reason` | STRING | why it can't be read: a code of Quarantined.avsc; NULL if it can |
+| `unreadable_reason` | STRING | a code of Quarantined.avsc; NULL if it can be read |
 | `unreadable_detail` | STRING | the same in words |
-| `unreadable_raw` | BYTES | its value as it is, of one longer than 2 MiB the beginning |
+| `unreadable_raw` | BYTES | its value, unchanged; the beginning of one longer than 2 MiB |
 
 A sink table holds the record's fields only; its key is made from the field that `topics.yaml`
 names.
@@ -54,7 +53,7 @@ _METADATA = (
     ("unreadable_detail", "STRING", "value.detail"),
     ("unreadable_raw", "BYTES", "value.raw"),
 )
-# A broker that restarts must not fail the job, so nothing that talks to it may give up before this.
+# A broker that restarts must not fail the job, so no client may give up before this.
 _PATIENCE_MS = 600_000
 _CONSUMER = {
     "auto.offset.reset": "earliest",
@@ -65,8 +64,9 @@ _CONSUMER = {
 _PRODUCER = {
     "acks": "all",
     "enable.idempotence": "true",
-    # For every batch the client's LZ4 makes 130 KB of buffers, and at a thousand events a second a
-    # batch is one record: 85 MB of garbage a second, and a collector that stops the task every six.
+    # The client's LZ4 allocates 130 KB of buffers for every batch, and at a thousand events a
+    # second a batch is one record: 85 MB of garbage a second, and a collector that stops the task
+    # every six.
     "compression.type": "none",
     # A request for each row keeps the broker and the consumer behind it busier than the wait costs.
     "linger.ms": 2,
@@ -86,10 +86,10 @@ _PRODUCER = {
 class Watermark:
     """Event time of a source: `column` minus `delay_ms`.
 
-    A partition silent for `idle_ms` holds nobody back.
+    A partition silent for `idle_ms` does not hold back the others.
 
-    An event from the future never closes today's windows: the wall clock bounds the watermark.
-    With `align_group`, sources of that group wait for each other once `align_drift_ms` apart.
+    An event from the future never closes today's windows: the wall clock bounds the watermark. With
+    `align_group`, sources of that group wait for each other once `align_drift_ms` apart.
     """
 
     column: str = "event_time"
@@ -100,9 +100,9 @@ class Watermark:
 
 
 def sql_type(avro: Any) -> str:
-    """The SQL type of an Avro type, nullability left out: unions are of null and one other.
+    """Return the SQL type of an Avro type, without nullability: unions are of null and one other.
 
-    Raises ValueError.
+    Raise ValueError for an unsupported type.
     """
     if isinstance(avro, list):
         others = [branch for branch in avro if branch != "null"]
@@ -124,8 +124,8 @@ def sql_type(avro: Any) -> str:
 def columns(*records: str) -> dict[str, str]:
     """Return SQL types by column of `ingestion/schema/<record>.avsc`, in its order.
 
-    Of several records the union: the columns of the first, then what each further one adds. Raises
-    ValueError for a column that has two types.
+    For several records, return the union: the columns of the first, then those each further one
+    adds. Raise ValueError for a column that has two types.
     """
     union: dict[str, str] = {}
     for record in records:
@@ -137,18 +137,18 @@ def columns(*records: str) -> dict[str, str]:
 
 
 def table_name(topic: str) -> str:
-    """The table that stands for a topic."""
+    """Return the name of the table that stands for a topic."""
     return topic.replace("-", "_")
 
 
 def source_ddl(
     topic: str, *, group: str, watermark: Watermark | None = None, config: Settings | None = None
 ) -> str:
-    """CREATE TABLE of a topic to read, under consumer group `group`.
+    """Return the CREATE TABLE of a topic to read, under consumer group `group`.
 
-    From its committed offsets, else from the start.
+    Reading starts from the group's committed offsets, else from the beginning.
 
-    Raises KeyError for a topic that `topics.yaml` does not name.
+    Raise KeyError for a topic that `topics.yaml` does not name.
     """
     config = config or settings()
     declared = topics()[topic]
@@ -160,7 +160,7 @@ def source_ddl(
         **_contracts(declared),
         "properties.group.id": group,
         "scan.startup.mode": "group-offsets",
-        # The connector sets the client's own property from this one, whatever that says.
+        # The connector overrides the client's own property with this one.
         "scan.topic-partition-discovery.interval": "60 s",
         "key.format": "raw",
         "key.fields": "kafka_key",
@@ -180,12 +180,13 @@ def sink_ddl(
     upsert: bool = False,
     config: Settings | None = None,
 ) -> str:
-    """CREATE TABLE of a topic to write, at least once; records carry the time they were produced.
+    """Return the CREATE TABLE of a topic to write, at least once.
 
-    `table` is its name where the same job reads the topic too. `upsert`: rows change; each version
-    of a key is a record of its own, the last one counts.
+    Records carry the time they were produced. `table` is its name if the same job reads the topic
+    too. With `upsert` rows change: each version of a key is a record of its own, and the last one
+    counts.
 
-    Raises KeyError for a topic that `topics.yaml` does not name.
+    Raise KeyError for a topic that `topics.yaml` does not name.
     """
     config = config or settings()
     declared = topics()[topic]
@@ -205,7 +206,7 @@ def sink_ddl(
     return _create(table or table_name(topic), lines, options)
 
 
-# A producer may give a record any time at all; the contract's are those of the years 1 to 9999.
+# A producer may give a record any time at all; the contract allows the years 1 to 9999.
 _SOURCE_TIME = (
     f"GREATEST(LEAST(kafka_time, TO_TIMESTAMP_LTZ({LATEST_MS}, 3)), "
     f"TO_TIMESTAMP_LTZ({EARLIEST_MS}, 3))"
@@ -213,17 +214,17 @@ _SOURCE_TIME = (
 
 
 def readable(topic: str, *, config: Settings | None = None) -> str:
-    """SELECT of a source table's records, but for what `unreadable` selects."""
+    """Return the SELECT of a source table's records, except those that `unreadable` selects."""
     ahead = _ahead(topics()[topic], config or settings())
     kept = f" AND ({ahead}) IS NOT TRUE" if ahead else ""
     return f"SELECT * FROM `{table_name(topic)}` WHERE unreadable_reason IS NULL{kept}"
 
 
 def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:
-    """SELECT of what must not enter the job, whole, in the columns of `quarantine`.
+    """Return the SELECT of the records that must not enter the job, in the columns of `quarantine`.
 
-    That is what could not be read, and events dated further ahead of Kafka's timestamp than the
-    settings allow: they would move the windows of their keys for good.
+    These are records that could not be read, and events dated further ahead of Kafka's timestamp
+    than the settings allow, which would move the windows of their keys for good.
     """
     config = config or settings()
     declared = topics()[topic]
@@ -249,14 +250,14 @@ def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:
 
 
 def _ahead(topic: Topic, config: Settings) -> str | None:
-    """The condition under which a record is dated too far ahead; None: the topic has no such."""
+    """Return the condition of a record dated too far ahead, or None if the topic has no time."""
     if topic.time is None:
         return None
     return f"`{topic.time}` > {_SOURCE_TIME} + {_interval(config.event_ahead_ms)}"
 
 
 def literal(text: str) -> str:
-    """A SQL string literal."""
+    """Return the text as a SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -278,7 +279,7 @@ def _contracts(topic: Topic) -> dict[str, Any]:
 
 
 def _watermark(watermark: Watermark) -> str:
-    """The newest event time less the delay.
+    """Return the newest event time less the delay.
 
     An event from the future moves it no further than the wall clock.
     """

@@ -1,1 +1,1 @@
-"""Card payments from outside: the Handbook's files and the simulator made after it."""
+"""Read card payments from outside: the Handbook's files and the simulator modelled on it."""

@@ -1,4 +1,4 @@
-"""Payments and verdicts as batches to replay."""
+"""Cut payments and verdicts into batches to replay."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class FraudEncoders:
 
     @classmethod
     def of(cls, codec: Codec) -> Self:
-        """Return those of a codec. Raises RetryableError."""
+        """Return the encoders of a codec. Raise RetryableError if the registry is away."""
         return cls(codec.encoder(TRANSACTIONS), codec.encoder(TRANSACTIONS, LABEL))
 
 
 class PaymentBatches:
-    """Payments and verdicts as batches of one log, one a day of the payments (UTC).
+    """Payments and verdicts as batches of one log, one per day of payments (UTC).
 
     A verdict stands where it becomes known, `delay_ms` after its payment: before the first payment
-    of that moment or later. So nobody who reads the log sees it earlier (docs/decisions/0008).
+    of that moment or later. So no reader of the log sees it earlier (docs/decisions/0008).
     """
 
     def __init__(
@@ -42,11 +42,10 @@ class PaymentBatches:
         self._encoders, self._delay, self._labels = encoders, delay_ms, labels
 
     def of(self, rows: Iterable[Payment | Rejected], limit: int | None = None) -> Iterator[Batch]:
-        """Return batches of the first `limit` rows (all if None).
+        """Yield batches of the first `limit` rows (all if None).
 
-        Memory: a day of payments, `delay_ms` worth of verdicts.
-
-        Verdicts due after the last payment are left out: nobody could use them.
+        Memory: a day of payments and `delay_ms` worth of verdicts. Verdicts due after the last
+        payment are left out: no payment could use them.
         """
         batch, today = Batch(), -1
         verdicts: Waiting[Record] = Waiting(_due)

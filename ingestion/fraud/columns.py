@@ -1,4 +1,4 @@
-"""Payments as columns: what training needs of a million of them, without an object for each."""
+"""Hold payments as columns, so that training on a million needs no object for each."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def transactions(table: pa.Table) -> Iterator[Transaction]:
 
 
 def plain(given: Mapping[str, pa.ChunkedArray]) -> pa.Table | None:
-    """Return the handbook's columns as those of `SCHEMA`; None when a row needs a closer look.
+    """Return the handbook's columns as those of `SCHEMA`; None if a row needs a closer look.
 
-    `given`: the handbook's names, times in ms where they are whole numbers. A row needs a closer
-    look when it may be rejected or has a type that seldom occurs: who reads row by row decides.
+    `given` has the handbook's names, times in ms where they are whole numbers. A row needs a closer
+    look if it may be rejected or has a rare type: the row-by-row reader then decides.
     """
     checked = {
         "transaction_id": _identifiers(given["transaction_id"]),

@@ -1,11 +1,11 @@
-"""The Fraud Detection Handbook's transactions.
+"""Read the Fraud Detection Handbook's transactions.
 
-A parquet file, a daily pickle, or a folder of either.
+The source is a parquet file, a daily pickle, or a folder of either.
 
 Columns, in any case: transaction_id, tx_datetime, customer_id, terminal_id, tx_amount and (for
 verdicts) tx_fraud; others are ignored. Times without a zone are UTC. Both replay and training read
-here, so that a model learns from what the jobs see: a row is a payment that its topic takes, or it
-is rejected. Source: github.com/Fraud-Detection-Handbook/simulated-data-raw.
+here, so that a model learns from what the jobs see: a row is either a payment that its topic takes
+or it is rejected. Source: github.com/Fraud-Detection-Handbook/simulated-data-raw.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ROWS_AT_ONCE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows of the source: the payments among them as columns, and those that are none."""
+    """Rows of the source: the payments among them as columns, and the rejected ones."""
 
     payments: pa.Table
     rejected: list[Rejected] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Chunk:
 class Handbook:
     """The rows under `path`, files of a folder in order of name.
 
-    Raises UserError where there is nothing to read.
+    Raise UserError if there is nothing to read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,17 +55,17 @@ class Handbook:
 
     @property
     def labelled(self) -> bool:
-        """Whether every file tells fraud from genuine."""
+        """Return whether every file marks which payments are fraud."""
         return all(_VERDICT in columns for columns in self._columns)
 
     def count(self) -> int | None:
-        """Rows in all, where that can be told without reading them."""
+        """Return the number of rows, or None if it is not known without reading them."""
         if any(file.suffix != ".parquet" for file in self.files):
             return None
         return sum(int(pq.ParquetFile(file).metadata.num_rows) for file in self.files)
 
     def __iter__(self) -> Iterator[Payment | Rejected]:
-        """Yield every row in order: a payment, or why it is none."""
+        """Yield every row in order: a payment, or the reason for its rejection."""
         number = 0
         for columns in self._read():
             for row in _rows(columns):
@@ -75,8 +75,8 @@ class Handbook:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the same rows in columns (`ingestion.fraud.columns.SCHEMA`), many at a time.
 
-        Rows are taken as they are where all of a chunk are plainly payments, else one by one: so
-        the same rows are rejected, for the same reasons.
+        A chunk is taken whole if all its rows are plainly payments, else row by row, so that the
+        same rows are rejected for the same reasons.
         """
         number = 0
         for columns in self._read():
@@ -120,7 +120,7 @@ def _names(file: Path) -> list[str]:
 
 
 def _columns(names: list[str], file: Path) -> dict[str, str]:
-    """Our name -> the file's."""
+    """Return the file's column names by ours."""
     given = {name.lower(): name for name in names}
     missing = [name for name in _NEEDED if name not in given]
     if missing:
@@ -156,7 +156,7 @@ def _array(file: Path, name: str, values: Any) -> pa.Array:
 
 
 def _normal(table: pa.Table) -> dict[str, pa.ChunkedArray]:
-    """The columns by name: timestamps as ms, and verdicts where there are none."""
+    """Return the columns by name: timestamps as ms, verdicts false where there are none."""
     columns = {name: table.column(name) for name in table.column_names}
     moment = columns["tx_datetime"]
     if pa.types.is_timestamp(moment.type):

@@ -1,9 +1,9 @@
-"""Pickled data frames, read without running what a pickle may contain.
+"""Read pickled data frames without running the code that a pickle may contain.
 
-A pickle is a program. This reader knows the few names a data frame of numbers, strings and times is
-made of, and refuses every other one before it is looked up. Arrow's buffers are not among them
-(restoring one checks nothing): so frames that pandas 3 pickled are refused, those of 1 and 2, as
-the public data has them, are read.
+A pickle is a program. This reader knows the few names that a data frame of numbers, strings and
+times is made of, and refuses every other one before it is looked up. Arrow's buffers are not among
+them, because restoring one checks nothing. So frames pickled by pandas 3 are refused; those of
+pandas 1 and 2, as the public data has them, are read.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class _FrameUnpickler(Unpickler):  # type: ignore[misc]
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """The data frame in a pickle written by pandas 1 or 2.
+    """Return the data frame in a pickle written by pandas 1 or 2.
 
-    Raises UserError for what is no pickle, no data frame, or asks for anything else.
+    Raise UserError for a file that is not a pickled data frame or refers to anything else.
     """
     advice = "convert it where you trust it: pandas.read_pickle(…).to_parquet(…)"
     try:

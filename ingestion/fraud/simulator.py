@@ -2,19 +2,21 @@
 
 Le Borgne et al., *Reproducible Machine Learning for Credit Card Fraud Detection*, chapter 3,
 "Transaction data simulator": customers and terminals lie in a square of 100 by 100; a customer pays
-at the terminals within `radius`, around noon, amounts around a mean of their own. Three ways of
-fraud:
+at the terminals within `radius`, around noon, amounts around a mean of their own. There are three
+kinds of fraud:
 
-1. any payment above 220; 2. each day two terminals are compromised: for 28 days every payment there
-is fraud (learned from delayed labels); 3. each day three customers' cards are stolen: for 14 days
-one in three of their payments is fraud, five times as high.
+1. any payment above 220;
+2. each day two terminals are compromised: for 28 days every payment there is fraud (learned from
+   delayed labels);
+3. each day three customers' cards are stolen: for 14 days one in three of their payments is fraud,
+   five times as high.
 
-Two and three are of 10,000 terminals and 5,000 customers. A smaller population is struck less often
-(`Strikes.of`), or most of its payments would be fraud.
+The second and third are for 10,000 terminals and 5,000 customers. A smaller population is struck
+less often (`Strikes.of`), or most of its payments would be fraud.
 
-Where the handbook draws the fraudulent third of a customer's whole fortnight, here each payment is
-drawn by itself with the same chance: that needs no look ahead. Nothing here knows a clock or global
-randomness; the same generator state gives the same stream.
+The handbook draws the fraudulent third of a customer's whole fortnight; here each payment is drawn
+by itself with the same chance, which needs no look ahead. Nothing here knows a clock or global
+randomness: the same generator state gives the same stream.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from domain.events import FraudLabel, Transaction
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
-# 1 April 2018, where the handbook's published data begins.
+# 1 April 2018, when the handbook's published data begins.
 HANDBOOK_START_MS = 1_522_540_800_000
 
 _FRAUD_AMOUNT = 220.0
@@ -53,11 +55,11 @@ class Payment:
 
     @property
     def is_fraud(self) -> bool:
-        """Whether any scenario made it fraud."""
+        """Return whether any scenario made it fraud."""
         return self.scenario > 0
 
     def label(self, delay_ms: int) -> FraudLabel:
-        """The verdict, known `delay_ms` after the payment."""
+        """Return the verdict, known `delay_ms` after the payment."""
         payment = self.transaction
         return FraudLabel(
             transaction_id=payment.transaction_id,
@@ -70,7 +72,7 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Strikes:
-    """How many are struck a day, on average. The handbook's own numbers are the default."""
+    """Average numbers of customers and terminals struck a day; the defaults are the handbook's."""
 
     terminals: float = 2
     customers: float = 3
@@ -94,7 +96,7 @@ class Population:
     def draw(
         cls, rng: np.random.Generator, customers: int, terminals: int, radius: float = 5.0
     ) -> Population:
-        """The handbook's distributions: amounts 5 to 100 on average, 0 to 4 payments a day."""
+        """Draw the handbook's distributions: mean amounts of 5 to 100, 0 to 4 payments a day."""
         if customers < 1 or terminals < 1 or radius <= 0:
             raise ValueError(
                 f"nobody to simulate: {customers} customers, {terminals} terminals, "
@@ -138,7 +140,7 @@ class Simulator:
             yield from self.day()
 
     def day(self) -> list[Payment]:
-        """The next day's payments, in order of time."""
+        """Return the next day's payments, in order of time."""
         people, rng = self._people, self._rng
         wanted = rng.poisson(people.payments_a_day) * (self._reachable > 0)
         who = np.repeat(np.arange(len(wanted)), wanted)
@@ -226,10 +228,10 @@ def simulation(
     start_ms: int = HANDBOOK_START_MS,
     strikes: Strikes | None = None,
 ) -> Simulator:
-    """Make a simulator with the handbook's sizes.
+    """Return a simulator with the handbook's sizes.
 
-    Ids carry the seed: the same seed gives the same payments, another others. `strikes` are by the
-    size of the population where none are given: about one payment in a hundred is fraud.
+    Ids carry the seed: the same seed gives the same payments, another seed others. `strikes`
+    default to the size of the population, so that about one payment in a hundred is fraud.
     """
     rng = np.random.default_rng(seed)
     population = Population.draw(rng, customers, terminals, radius)

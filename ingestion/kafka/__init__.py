@@ -1,1 +1,1 @@
-"""Kafka: the producer, topic administration, quarantine."""
+"""Talk to Kafka: the producer, topic administration and the quarantine."""

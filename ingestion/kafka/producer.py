@@ -1,7 +1,7 @@
-"""Producing behind one interface. `Sink` is what callers know; `KafkaSink` the real one.
+"""Produce records behind one interface: callers use `Sink`, `KafkaSink` is the real one.
 
-A sink never blocks for ever and never drops silently: a full queue waits (`send`), a failed
-delivery is counted, kept and raised by the next `flush`.
+A sink never blocks for ever and never drops silently: `send` waits while the queue is full, and a
+failed delivery is counted, kept and raised by the next `flush`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 DELIVERED = Counter("millrace_producer_delivered", "Records the brokers acknowledged", ["topic"])
 FAILED = Counter(
-    "millrace_producer_failed", "Records given up, by the client's error code", ["topic", "error"]
+    "millrace_producer_failed", "Records given up, by client error code", ["topic", "error"]
 )
 WAITS = Counter(
-    "millrace_producer_queue_full", "Times a full queue held the caller back", ["topic"]
+    "millrace_producer_queue_full", "Times the caller waited for a full queue", ["topic"]
 )
 
 _POLL_EVERY = 1000
@@ -37,7 +37,7 @@ _SLICE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailure:
-    """A record that did not arrive, and why."""
+    """A record that was not delivered, and the reason."""
 
     topic: str
     key: bytes | None
@@ -45,7 +45,10 @@ class DeliveryFailure:
 
 
 class DeliveryError(RetryableError):
-    """Records were not delivered. `failures` holds the first ones, `count` says how many in all."""
+    """Raised when records were not delivered.
+
+    `failures` holds the first ones, `count` says how many there are in all.
+    """
 
     def __init__(
         self, message: str, count: int, failures: tuple[DeliveryFailure, ...] = ()
@@ -55,49 +58,47 @@ class DeliveryError(RetryableError):
 
 
 class Sink(Protocol):
-    """Where records go. Order is kept per topic and key; delivery is at least once."""
+    """A destination of records. Order is kept per topic and key; delivery is at least once."""
 
     @property
     def delivered(self) -> int:
-        """Records acknowledged so far (all topics)."""
+        """Return the number of records acknowledged so far, over all topics."""
         ...
 
     @property
     def pending(self) -> int:
-        """Records sent whose fate is not known yet."""
+        """Return the number of records sent that are neither acknowledged nor failed."""
         ...
 
     def send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
-        """Take a record, waiting while the queue is full.
+        """Enqueue a record, waiting while the queue is full.
 
-        Raises DeliveryError when that lasts beyond the deadline.
+        Raise DeliveryError if it is still full at the deadline.
         """
         ...
 
     def flush(self, patience: float | None = None) -> None:
         """Wait until every record sent is acknowledged.
 
-        Raises DeliveryError for failures since the last flush.
-
-        Also raises it when no further one was acknowledged for `patience` seconds; None: for as
-        long as one may take.
+        Raise DeliveryError for failures since the last flush, and if no further record was
+        acknowledged for `patience` seconds. With None, wait as long as one record may take.
         """
         ...
 
     def close(self) -> None:
-        """Flush and let go. Sending afterwards raises RuntimeError."""
+        """Flush and release the client. Sending afterwards raises RuntimeError."""
         ...
 
 
 def producer_config(
     bootstrap: str, client_id: str = "millrace", **overrides: Any
 ) -> dict[str, Any]:
-    """Settings of librdkafka for throughput without loss.
+    """Return librdkafka settings for throughput without loss.
 
-    Idempotent with acks from all replicas; lz4; a batch waits 20 ms to fill; `murmur2_random` puts
-    a key where Java clients (Flink's sink) would; five minutes of retries, so that a broker's
-    restart is survived; messages as large as any topic takes (the client counts them uncompressed,
-    the broker as they come).
+    Idempotent with acks from all replicas; lz4; a batch waits 20 ms to fill; `murmur2_random`
+    partitions keys as Java clients (Flink's sink) do; five minutes of retries, to survive the
+    restart of a broker; messages as large as any topic takes (the client counts them uncompressed,
+    the broker as they arrive).
     """
     return {
         "bootstrap.servers": bootstrap,
@@ -118,11 +119,11 @@ def producer_config(
 
 
 def drain(producer: Producer, patience: float, clock: Callable[[], float] = time.monotonic) -> int:
-    """Wait until nothing is pending, for as long as that becomes fewer; how many are left.
+    """Wait until nothing is pending, while progress is made; return how many records are left.
 
-    `patience`: seconds without any progress after which the rest is given up. A time for all of it
-    would have to know how much there is: a broker that restarts takes half a minute before the
-    first record moves.
+    `patience` is the number of seconds without progress after which the rest is given up. A
+    deadline for all of it would depend on how much there is: a broker that restarts takes half a
+    minute before the first record moves.
     """
     left = len(producer)
     deadline = clock() + patience
@@ -134,9 +135,10 @@ def drain(producer: Producer, patience: float, clock: Callable[[], float] = time
 
 
 class KafkaSink:
-    """A `Sink` into Kafka. One thread at a time; one instance a process is enough.
+    """A `Sink` into Kafka, for one thread at a time; one instance per process is enough.
 
-    `queue_timeout`: seconds `send` waits for room. Further keywords are librdkafka's own settings.
+    `queue_timeout` is how many seconds `send` waits for room. Further keywords are librdkafka
+    settings.
     """
 
     def __init__(
@@ -151,7 +153,7 @@ class KafkaSink:
         config = producer_config(bootstrap, client_id, **overrides)
         self._producer = Producer(config, logger=log)
         self._queue_timeout, self._clock = queue_timeout, clock
-        # Later than this the client has given a record up itself, and says why (0: never).
+        # After this many seconds the client has given up a record itself, with a reason (0: never).
         self._patience = config["delivery.timeout.ms"] / 1000 or math.inf
         self._sent = self._delivered = self._failed = 0
         self._failed_since_flush = 0
@@ -170,30 +172,30 @@ class KafkaSink:
     ) -> None:
         if kind is None:
             self.close()
-        else:  # the first error is the one to see
+        else:  # keep the first error visible
             self._closed = True
             self._producer.flush(5.0)
             self._publish()
 
     @property
     def delivered(self) -> int:
-        """Records acknowledged so far."""
+        """Return the number of records acknowledged so far."""
         return self._delivered
 
     @property
     def failed(self) -> int:
-        """Records given up so far."""
+        """Return the number of records given up so far."""
         return self._failed
 
     @property
     def pending(self) -> int:
-        """Records sent whose fate is not known yet."""
+        """Return the number of records sent that are neither acknowledged nor failed."""
         return self._sent - self._delivered - self._failed
 
     def send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
-        """See `Sink.send`.
+        """Enqueue a record; see `Sink.send`.
 
-        Also raises DeliveryError at once for what can never be sent (too large, unknown topic).
+        Raise DeliveryError at once for a record that can never be sent (too large, unknown topic).
         """
         if self._closed:
             raise RuntimeError("the sink is closed")
@@ -208,7 +210,7 @@ class KafkaSink:
             self._producer.poll(0)
 
     def flush(self, patience: float | None = None) -> None:
-        """See `Sink.flush`."""
+        """Wait for all acknowledgements; see `Sink.flush`."""
         patience = self._patience if patience is None else patience
         left = drain(self._producer, patience, self._clock)
         self._publish()
@@ -222,7 +224,7 @@ class KafkaSink:
             )
 
     def close(self) -> None:
-        """See `Sink.close`."""
+        """Flush and release the client; see `Sink.close`."""
         if not self._closed:
             self._closed = True
             self.flush()
@@ -269,9 +271,9 @@ class KafkaSink:
             log.warning("record not delivered to %s: %s", topic, error.str())
 
     def _publish(self) -> None:
-        """Counts go to Prometheus in lumps.
+        """Publish the counts to Prometheus in batches.
 
-        A labelled counter costs as much as encoding the record.
+        Incrementing a labelled counter costs as much as encoding the record.
         """
         for topic, count in self._counted.items():
             DELIVERED.labels(topic).inc(count)

@@ -1,11 +1,11 @@
-"""What could not be read or handled: putting it aside, and what is aside.
+"""Put unreadable or refused records aside, and read back those that are in quarantine.
 
-The topic `quarantine` is a log: a record put aside, and later perhaps the mark (`replayed`) that it
-was produced again. Folding the log gives what is still aside; the place in its source topic
-identifies a record, so one that two jobs put aside, or one job twice after a restart, is one entry,
-and a mark holds wherever in the log it stands.
+The topic `quarantine` is a log of records put aside, each perhaps followed by the mark (`replayed`)
+that it was produced again. Folding the log gives the open entries. The position in its source topic
+identifies a record, so a record that two jobs put aside, or one job twice after a restart, is one
+entry, and a mark holds wherever in the log it stands.
 
-Sending again is `ingestion.kafka.quarantine_replay`'s part.
+`ingestion.kafka.quarantine_replay` sends entries again.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
 log = logging.getLogger(__name__)
 
 TOPIC = "quarantine"
-_CUT_NOTE_BYTES = 256  # more than what is told of a cut takes
+_CUT_NOTE_BYTES = 256  # more than the note about a cut takes
 _WAIT_SECONDS, _QUIET_SECONDS = 0.1, 30.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
-    """A record's place in its source topic."""
+    """The position of a record in its source topic."""
 
     topic: str
     partition: int
@@ -40,11 +40,11 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From TOPIC/PARTITION/OFFSET. Raises UserError."""
+        """Return the position written as TOPIC/PARTITION/OFFSET. Raise UserError for other text."""
         topic, *numbers = text.rsplit("/", 2)
         if not topic or len(numbers) != 2 or not all(number.isdecimal() for number in numbers):
             raise UserError(
-                f"{text!r} is no TOPIC/PARTITION/OFFSET, as `millrace quarantine list` prints them"
+                f"{text!r} is not TOPIC/PARTITION/OFFSET, as printed by `millrace quarantine list`"
             )
         return cls(topic, int(numbers[0]), int(numbers[1]))
 
@@ -54,7 +54,7 @@ class Position:
 
 @dataclass(slots=True)
 class Entry:
-    """A record put aside; times in ms. `jobs`: everyone who put it here, in the order they did."""
+    """A record put aside; times in ms. `jobs` are those that put it here, in order."""
 
     position: Position
     source_time: int
@@ -69,15 +69,15 @@ class Entry:
 
 @dataclass(slots=True)
 class Quarantine:
-    """The log, folded: entries in order of arrival, whole, in memory."""
+    """The folded log: entries in order of arrival, whole, in memory."""
 
     entries: dict[Position, Entry] = field(default_factory=dict)
     unreadable: int = 0
-    """Records in the topic that are no Quarantined themselves."""
+    """Records in the topic that are not valid Quarantined records themselves."""
     _marked: set[Position] = field(default_factory=set)
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Fold one record (schema Quarantined) in."""
+        """Fold in one record (schema Quarantined)."""
         position = Position(
             record["source_topic"], record["source_partition"], record["source_offset"]
         )
@@ -92,18 +92,18 @@ class Quarantine:
             entry.replayed = True
 
     def open(self) -> list[Entry]:
-        """What is still aside."""
+        """Return the entries that are still aside."""
         return [entry for entry in self.entries.values() if not entry.replayed]
 
     def find(self, position: Position) -> Entry:
-        """One entry. Raises UserError where there is none."""
+        """Return the entry at a position. Raise UserError if there is none."""
         try:
             return self.entries[position]
         except KeyError:
             raise UserError(f"{position} is not in quarantine") from None
 
     def reasons(self) -> dict[str, int]:
-        """How many are still aside, by reason, the most frequent first."""
+        """Return how many entries are still aside, by reason, the most frequent first."""
         return dict(Counter(entry.reason for entry in self.open()).most_common())
 
 
@@ -121,14 +121,14 @@ def _entry(position: Position, record: Mapping[str, Any]) -> Entry:
 
 
 def fold(values: Iterable[bytes | None], codec: Codec) -> Quarantine:
-    """The values of the topic, in their order. Raises RetryableError where the registry is away."""
+    """Fold the values of the topic, in order. Raise RetryableError if the registry is away."""
     quarantine = Quarantine()
     for value in values:
         try:
             quarantine.add(codec.decode(TOPIC, value))
         except UnreadableError as error:
             quarantine.unreadable += 1
-            log.warning("a record in %s is unreadable itself: %s", TOPIC, error)
+            log.warning("record in %s is itself unreadable: %s", TOPIC, error)
     return quarantine
 
 
@@ -140,7 +140,7 @@ def read(bootstrap: str) -> Iterator[bytes | None]:
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
-            "group.id": "millrace-quarantine",  # the client wants one; nothing is committed
+            "group.id": "millrace-quarantine",  # required by the client; nothing is committed
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
@@ -167,13 +167,13 @@ def _until_end(consumer: Consumer) -> Iterator[bytes | None]:
     consumer.assign([TopicPartition(TOPIC, place, 0) for place in waiting])
     quiet = 0.0
     while waiting:
-        # `consume` returns early only with all it was asked for: wait briefly, or a short log takes
-        # long to read.
+        # `consume` returns early only with the full number asked for: wait briefly, or a short log
+        # takes long to read.
         messages = consumer.consume(1000, timeout=_WAIT_SECONDS)
         quiet = 0.0 if messages else quiet + _WAIT_SECONDS
         if quiet >= _QUIET_SECONDS:
             raise RetryableError(
-                f"nothing of {TOPIC} arrives for {_QUIET_SECONDS:g} s: is Kafka up?"
+                f"nothing has arrived from {TOPIC} for {_QUIET_SECONDS:g} s: is Kafka up?"
             )
         for message in messages:
             if _is_end(message):
@@ -196,18 +196,18 @@ def _is_end(message: Message) -> bool:
 def put_aside(
     codec: Codec, message: Message, error: UnreadableError, *, job: str, now: int
 ) -> bytes:
-    """The record that holds a message here, whole, with why it is here, encoded.
+    """Return the encoded quarantine record that holds a message whole, with the reason.
 
-    `job`: who put it; `now`: ms.
+    `job` is the one that put it aside, `now` in ms.
 
-    What is too large even for this topic is cut, and `detail` says so: poison that could not be put
-    aside would stop whoever met it for good. Raises RetryableError (registry away).
+    A message too large even for this topic is cut, and `detail` says so: poison that could not be
+    put aside would stop its reader for good. Raise RetryableError if the registry is away.
     """
     record: dict[str, Any] = {
         "source_topic": message.topic(),
         "source_partition": message.partition(),
         "source_offset": message.offset(),
-        # Producers set it, and some count in other units.
+        # Producers set the timestamp, and some count in other units.
         "source_time": min(max(message.timestamp()[1], EARLIEST_MS), LATEST_MS),
         "key": message.key(),
         "value": message.value(),

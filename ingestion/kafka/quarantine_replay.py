@@ -1,9 +1,10 @@
-"""Sending what is in quarantine again, once it can be read.
+"""Send quarantined records again once they can be read.
 
-A replay produces, waits for the brokers, and only then writes the marks, of what they acknowledged.
-So nothing marked is produced again, and nothing is marked that was not produced. Interrupted
-between the two, at most one chunk is produced a second time, as are records that two replays at
-once both take: harmless, because every reader recognises a record by its id and drops the second.
+A replay produces, waits for the brokers, and only then writes the marks of the acknowledged
+records. So nothing marked is produced again, and nothing is marked that was not produced. If it is
+interrupted between the two, at most one chunk is produced twice, as are records that two concurrent
+replays both take. That is harmless, because every reader recognises a record by its id and drops
+the second.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 HEADER = "millrace-replayed-from"
 CHUNK = 500
-# What the brokers will say of that record each time, however often it is sent.
+# Errors that the brokers return for that record each time, however often it is sent.
 _FINAL = frozenset(
     {
         KafkaError.MSG_SIZE_TOO_LARGE,
@@ -37,7 +38,7 @@ _FINAL = frozenset(
         KafkaError._UNKNOWN_TOPIC,
     }
 )
-# More than the client's own five minutes, so that it gives up first and says why.
+# Longer than the client's own five minutes, so that it gives up first and gives the reason.
 _PATIENCE_SECONDS = 330.0
 
 
@@ -53,22 +54,22 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a record was not taken. `final`: it never will be."""
+    """The reason why a record was not accepted. `final`: it never will be."""
 
     why: str
     final: bool
 
     @classmethod
     def of(cls, error: KafkaError) -> Self:
-        """From what the client says."""
+        """Return the failure that a client's error stands for."""
         return cls(error.str(), error.code() in _FINAL)
 
 
 class Outbox(Protocol):
-    """Where a replay sends."""
+    """The destination of a replay."""
 
     def deliver(self, records: Sequence[Outgoing]) -> list[Failure | None]:
-        """Produce, and wait until the fate of each is known: None where it was acknowledged."""
+        """Produce, and wait for the outcome of each record: None if it was acknowledged."""
         ...
 
 
@@ -79,7 +80,7 @@ class KafkaOutbox:
         self._producer = Producer(producer_config(bootstrap, "millrace-quarantine"), logger=log)
 
     def deliver(self, records: Sequence[Outgoing]) -> list[Failure | None]:
-        """See `Outbox.deliver`."""
+        """Produce and wait; see `Outbox.deliver`."""
         fates: list[Failure | None] = [Failure("no answer", final=False)] * len(records)
         for place, record in enumerate(records):
             try:
@@ -101,7 +102,8 @@ class KafkaOutbox:
                     headers=list(record.headers),
                     on_delivery=settle,
                 )
-            except BufferError:  # room comes: the client gives up what no broker takes
+            # room is made in time: the client gives up records that no broker takes
+            except BufferError:
                 self._producer.poll(0.1)
             else:
                 return
@@ -113,9 +115,10 @@ def _settle(fates: list[Failure | None], place: int, error: KafkaError | None, _
 
 @dataclass(slots=True)
 class Replayed:
-    """What a replay did: `sent` were (or, dry, would be) produced; `stayed` with why.
+    """The outcome of a replay.
 
-    `before` had been already.
+    `sent` were produced, or would be in a dry run; `stayed` were not, with the reason; `before` had
+    been produced by an earlier replay.
     """
 
     sent: list[Position] = field(default_factory=list)
@@ -124,9 +127,9 @@ class Replayed:
 
 
 def attempt(codec: Codec, entry: Entry, now: int) -> dict[str, Any]:
-    """Return the record as the jobs would take it, sent at `now` (ms).
+    """Return the record as the jobs would accept it, sent at `now` (ms).
 
-    A laxer judge would send again, for ever, what the jobs then put aside again. Raises
+    A more lenient check would send records again for ever that the jobs then put aside again. Raise
     UnreadableError, also for an event that is still too far ahead, and RetryableError.
     """
     if entry.position.topic not in topics():
@@ -150,12 +153,10 @@ def replay(
     force: bool = False,
     dry: bool = False,
 ) -> Replayed:
-    """Produce entries again, key and bytes as they were, where they decode now (`force`.
+    """Produce entries again, key and bytes unchanged, if they decode now (with `force`, always).
 
-    Whether or not).
-
-    What no broker will ever take stays. `now`: ms, for the marks. Raises RetryableError
-    (DeliveryError too); what was acknowledged by then is marked.
+    Records that no broker will ever take stay. `now` is the clock, in ms, for the marks. Raise
+    RetryableError (DeliveryError included); the records acknowledged by then are marked.
     """
     done = Replayed()
     ready = list(_ready(entries, codec, done, None if force else now()))
@@ -170,7 +171,7 @@ def replay(
 def _ready(
     entries: Iterable[Entry], codec: Codec, done: Replayed, now: int | None
 ) -> Iterable[Entry]:
-    """Those to be sent: what the jobs would take at `now`, or with None all."""
+    """Yield the entries to send: those the jobs would accept at `now`, or all if None."""
     for entry in entries:
         if entry.replayed:
             done.before.append(entry.position)
@@ -198,7 +199,7 @@ def _send(
         for entry, fate in zip(chunk, fates, strict=True)
         if fate and fate.final
     ]
-    # A mark that no broker takes is a fault of ours: nothing to get used to.
+    # A mark that no broker takes is a fault of our own: fail loudly.
     lost = [fate for fate in fates if fate and not fate.final] + [
         missed for missed in marks if missed
     ]

@@ -1,4 +1,4 @@
-"""Make cluster and registry agree with config/topics.yaml, and say what differs."""
+"""Make cluster and registry match config/topics.yaml, and report the differences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ingestion import schema
 from ingestion.wire.registry import FULL_TRANSITIVE, Registry
 
 _TIMEOUT = 15.0
-# What is declared of a topic as a number, and Kafka's name for it.
+# The declared numbers of a topic, and Kafka's names for them.
 _CONFIGS = {"retention_ms": "retention.ms", "max_message_bytes": "max.message.bytes"}
 _AWAY = frozenset(
     {
@@ -40,7 +40,7 @@ _AWAY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that differs from the declaration.
+    """One difference from the declaration.
 
     `before` is None for what did not exist; `record` is the one whose subject differs.
     """
@@ -52,15 +52,15 @@ class Change:
     record: str | None = None
 
     def as_dict(self) -> dict[str, str | None]:
-        """For JSON."""
+        """Return the change as JSON types."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the cluster has of a topic.
+    """The state of a topic in the cluster.
 
-    `max_message_bytes`: None where none is declared, and so none asked for.
+    `max_message_bytes` is None if none is declared, as it is then not queried.
     """
 
     partitions: int
@@ -70,20 +70,20 @@ class Found:
 
 
 def admin(bootstrap: str) -> AdminClient:
-    """An admin client that gives up after 15 s."""
+    """Return an admin client that gives up after 15 s."""
     return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000})
 
 
 class TopicsAdmin:
-    """Compares declared topics with the cluster and the registry. `apply` is idempotent."""
+    """Compare declared topics with the cluster and the registry. `apply` is idempotent."""
 
     def __init__(self, client: AdminClient, registry: Registry) -> None:
         self._client, self._registry = client, registry
 
     def found(self, declared: Iterable[Topic]) -> dict[str, Found]:
-        """The declared topics that exist, by name.
+        """Return the declared topics that exist, by name.
 
-        Raises RetryableError (Kafka away) and UserError (it refuses).
+        Raise RetryableError if Kafka is away, UserError if it refuses.
         """
         try:
             metadata = self._client.list_topics(timeout=_TIMEOUT).topics
@@ -104,7 +104,7 @@ class TopicsAdmin:
         }
 
     def differences(self, declared: Mapping[str, Topic]) -> list[Change]:
-        """What `apply` would do, in its order. Raises UserError for what it would refuse."""
+        """Return the changes `apply` would make, in order. Raise UserError as `apply` does."""
         found = self.found(declared.values())
         changes = [
             change
@@ -117,10 +117,10 @@ class TopicsAdmin:
         return changes
 
     def apply(self, declared: Mapping[str, Topic]) -> list[Change]:
-        """Make it so; returns what was changed (nothing at the second call).
+        """Make the changes and return them; a second call makes none.
 
-        Raises UserError, before anything is changed, for fewer partitions, another replication
-        factor or an incompatible schema; RetryableError where Kafka or the registry is away.
+        Raise UserError, before anything is changed, for fewer partitions, another replication
+        factor or an incompatible schema; RetryableError if Kafka or the registry is away.
         """
         changes = self.differences(declared)
         for change in changes:
@@ -170,11 +170,11 @@ class TopicsAdmin:
             raise UserError(f"{record}.avsc does not fit what {subject} holds: {refusal}")
         before = str(len(versions)) if versions else None
         register = [Change(topic.name, "schema", before, record, record)]
-        # The rule comes first where there is something to hold the new schema against.
+        # Set the rule first, if there is an older schema to check the new one against.
         return compatibility + register if versions else register + compatibility
 
     def _configs(self, existing: list[Topic]) -> dict[str, dict[str, int]]:
-        """Of each topic the values that are declared."""
+        """Return the declared values of each topic."""
         if not existing:
             return {}
         asked = self._client.describe_configs(
@@ -196,7 +196,7 @@ class TopicsAdmin:
 
 
 def _result(future: Future[Any], fine: int | None = None) -> Any:
-    """What the brokers answer; `fine`: an error's code that is none."""
+    """Return the brokers' answer; an error with the code `fine` counts as none."""
     try:
         return future.result(_TIMEOUT)
     except TimeoutError as error:
@@ -222,7 +222,7 @@ def _topic_changes(topic: Topic, found: Found | None) -> list[Change]:
         return [Change(topic.name, "topic", None, f"{topic.partitions} partitions")]
     if topic.partitions < found.partitions:
         raise UserError(
-            f"{topic.name} has {found.partitions} partitions, {topic.partitions} are declared: "
+            f"{topic.name} has {found.partitions} partitions, {topic.partitions} declared: "
             "Kafka cannot take partitions away (and keys would move); make a new topic"
         )
     if topic.replication != found.replication:

@@ -1,10 +1,10 @@
-"""What a source hands to the replay.
+"""Define the batches that a source hands to the replay.
 
-Records in the order they are to be sent, cut in batches that end at a barrier.
+Records come in the order they are to be sent, cut in batches that end at a barrier.
 
-A batch is acknowledged whole before the next begins, and where batches end depends on the source
-alone: so an interrupted replay goes on at a batch's beginning, and what it sends twice carries the
-same ids.
+A batch is acknowledged whole before the next begins, and batch boundaries depend on the source
+alone. So an interrupted replay goes on at the beginning of a batch, and the records it sends twice
+carry the same ids.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 class Record:
     """One record to produce.
 
-    `due` is the event time to pace by (ms). `row` is false for what is no row of the source of its
-    own, such as the verdict on an earlier one: a rate does not count it.
+    `due` is the event time to pace by (ms). `row` is false for a record that is not a row of the
+    source of its own, such as the verdict on an earlier one: a rate does not count it.
     """
 
     topic: str
@@ -29,7 +29,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A row that became no record: its number in the source (from 0), why, and what it held."""
+    """A row that became no record: its number in the source (from 0), why, and its content."""
 
     row: int
     reason: str

@@ -1,4 +1,4 @@
-"""When to send: by the events' own time, times a factor, or at a rate.
+"""Pace a replay: by the events' own time, times a factor, or at a rate.
 
 Clock and sleep are passed in.
 """
@@ -20,18 +20,18 @@ _SHORTEST = 0.0005
 
 
 class Pacer(Protocol):
-    """Holds the caller back until an event is due."""
+    """Block the caller until an event is due."""
 
     def wait(self, event_time: int, *, row: bool = True) -> None:
         """Return when the event of that time (ms) is due.
 
-        `row`: whether a rate counts it.
+        `row` says whether a rate counts it.
         """
         ...
 
 
 class Unpaced:
-    """As fast as it goes."""
+    """Let every event through at once."""
 
     def wait(self, event_time: int, *, row: bool = True) -> None:
         """Return at once."""
@@ -58,7 +58,7 @@ class EventTimePacer:
 
 
 class RatePacer:
-    """`rate` events a second, evenly; after a pause of the caller it catches up."""
+    """Let `rate` events a second through, evenly; catch up after a pause of the caller."""
 
     def __init__(
         self, rate: float, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
@@ -72,7 +72,7 @@ class RatePacer:
     def wait(self, event_time: int, *, row: bool = True) -> None:
         """Sleep until the next event is due, whatever its own time.
 
-        What is no row goes with the one before it.
+        An event that is not a row goes with the one before it.
         """
         if not row:
             return
@@ -85,9 +85,9 @@ class RatePacer:
 
 
 def pacer(speed: str, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> Pacer:
-    """The pacer for `max`, or for `x10` (ten times as fast as it happened).
+    """Return the pacer for `max`, a rate, or `x10` (ten times as fast as it happened).
 
-    Raises UserError for anything else.
+    Raise UserError for anything else.
     """
     if speed == "max":
         return Unpaced()

@@ -1,4 +1,4 @@
-"""How far a replay has come, and the rows it could not use: small files under the state folder."""
+"""Keep a replay's position and its rejected rows in small files under the state folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCK = 1 << 20
 
 
 def fingerprint(paths: Iterable[Path], *parameters: str) -> str:
-    """16 hex digits of the files' contents, in order, and of whatever else shapes the replay."""
+    """Return 16 hex digits of the files' contents, in order, and of the replay's parameters."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
@@ -31,19 +31,19 @@ def fingerprint(paths: Iterable[Path], *parameters: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Rows of the source whose records are all acknowledged, and how many of them were rejected."""
+    """The number of source rows whose records are all acknowledged, and of those rejected."""
 
     rows: int = 0
     rejected: int = 0
 
 
 class Progress:
-    """One replay's files.
+    """The files of one replay.
 
-    `<state>/replay/<key>.json` while it is unfinished, `<state>/rejected/<key>.csv`.
+    `<state>/replay/<key>.json` exists while it is unfinished; `<state>/rejected/<key>.csv` stays.
 
     The key is the source's name and its fingerprint, so another file, topic or parameter starts
-    anew.
+    afresh.
     """
 
     def __init__(self, state_dir: Path, name: str, mark: str) -> None:
@@ -52,7 +52,7 @@ class Progress:
         self.rejected_file = state_dir / "rejected" / f"{key}.csv"
 
     def load(self) -> Done:
-        """Where an interrupted replay stopped; nothing done if there was none."""
+        """Return where an interrupted replay stopped, or zero if there was none."""
         try:
             stored = json.loads(self._file.read_text())
             return Done(int(stored["rows"]), int(stored["rejected"]))
@@ -67,15 +67,15 @@ class Progress:
         self.rejected_file.unlink(missing_ok=True)
 
     def save(self, done: Done, rejected: Iterable[Rejected]) -> None:
-        """Keep the rejected rows, then the position.
+        """Write the rejected rows, then the position.
 
-        A crash between the two repeats rows in the CSV, loses none.
+        A crash between the two repeats rows in the CSV but loses none.
         """
         self._keep(list(rejected))
         write(self._file, json.dumps({"rows": done.rows, "rejected": done.rejected}))
 
     def finish(self) -> None:
-        """The replay is complete: the next one begins at the first row. Rejected rows stay."""
+        """Delete the position: the next replay begins at the first row. Rejected rows stay."""
         self._file.unlink(missing_ok=True)
 
     def _keep(self, rejected: list[Rejected]) -> None:

@@ -1,4 +1,4 @@
-"""Send a source's batches to a sink, at a pace, remembering how far it came."""
+"""Send a source's batches to a sink at a pace, remembering the position."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _REPORT_EVERY = 2000
 
 @dataclass(slots=True)
 class Summary:
-    """What a run did.
+    """The outcome of a run.
 
-    `produced`: records by topic; `rows` and `rejected` count from the source's beginning.
+    `produced` counts records by topic; `rows` and `rejected` count from the source's beginning.
     """
 
     produced: dict[str, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Summary:
     rejected_file: Path | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the summary as JSON types."""
         return {
             **asdict(self),
             "rejected_file": str(self.rejected_file) if self.rejected_file else None,
@@ -44,12 +44,12 @@ class Summary:
 def run(
     batches: Iterable[Batch], sink: Sink, pacer: Pacer, progress: Progress | None, report: Report
 ) -> Summary:
-    """Send every batch not sent by an earlier, interrupted run.
+    """Send every batch that an earlier, interrupted run did not send.
 
-    At least once, in order, a barrier after each.
+    Delivery is at least once and in order, with a barrier after each batch.
 
-    Without `progress` nothing is remembered. Raises DeliveryError; what was acknowledged by then is
-    remembered.
+    Without `progress` nothing is remembered. Raise DeliveryError; the batches acknowledged by then
+    are remembered.
     """
     before = progress.load() if progress else Done()
     if progress and not before.rows:

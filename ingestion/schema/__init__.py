@@ -1,7 +1,7 @@
-"""The contracts: one .avsc a record, the source of truth for tables and types.
+"""Hold the contracts: one .avsc per record, the source of truth for tables and types.
 
 Those of this repository lie here, those of a product outside in its folder `schema`. The record of
-a feature table is generated: written down here, derived when it is asked for outside.
+a feature table is generated: written down here, derived on demand outside.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Every record's name, sorted. Raise UserError for a record that is declared twice."""
+    """Return every record's name, sorted. Raise UserError for a record that is declared twice."""
     return sorted(_texts(_outside()))
 
 
 def text(name: str) -> str:
-    """The schema as written. Raise FileNotFoundError for an unknown record."""
+    """Return the schema text as written. Raise FileNotFoundError for an unknown record."""
     known = _texts(_outside())
     if name not in known:
         raise FileNotFoundError(2, "no such contract", str(_FOLDER / f"{name}.avsc"))
@@ -33,7 +33,7 @@ def text(name: str) -> str:
 
 
 def load(name: str) -> dict[str, Any]:
-    """The schema, parsed; a fresh copy at each call."""
+    """Return the parsed schema; a fresh copy at each call."""
     schema: dict[str, Any] = json.loads(text(name))
     return schema
 
@@ -44,7 +44,7 @@ def _outside() -> tuple[Product, ...]:
 
 @lru_cache(maxsize=8)
 def _texts(outside: tuple[Product, ...]) -> dict[str, str]:
-    """The schemas by record."""
+    """Return the schemas by record."""
     found: dict[str, str] = {}
     owner: dict[str, Path] = {}
 

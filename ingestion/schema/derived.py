@@ -1,4 +1,4 @@
-"""The Avro records that follow from a feature table."""
+"""Derive the Avro records of a feature table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TIME = {"type": "long", "logicalType": "timestamp-millis"}
 
 
 def feature_schema(table: FeatureTable) -> dict[str, Any]:
-    """The Avro record of a feature topic: what it carries, then each model feature, nullable."""
+    """Return the Avro record of a feature topic: carried fields, then each feature, nullable."""
     carried = {field["name"] for field in table.carried}
     types, descriptions = table.computed(), table.descriptions()
     computed = [
@@ -59,7 +59,7 @@ def relay_schema(relay: Relay) -> dict[str, Any]:
 
 
 def schema_text(schema: Mapping[str, Any]) -> str:
-    """The schema with one line a field, as the hand-written ones are laid out."""
+    """Return the schema with one line per field, laid out as the hand-written ones."""
     head = [
         f"  {json.dumps(key)}: {json.dumps(schema[key])},"
         for key in ("type", "name", "namespace", "doc")

@@ -1,1 +1,1 @@
-"""Shop events from outside: Retail Rocket's files."""
+"""Read shop events from outside: Retail Rocket's files."""

@@ -1,11 +1,11 @@
-"""Retail Rocket's events.csv.
+"""Read Retail Rocket's events.csv.
 
 Header `timestamp,visitorid,event,itemid,transactionid`, times in ms, not in order.
 
 The rows are sorted by time before they are replayed (2.8 million of them take about 400 MB),
-because windows of event time would call the others late. Prices come from property 790 of the
-item_properties files, where given: the newest one at the time of the event, else the first one
-known. Source: kaggle.com/datasets/retailrocket/ecommerce-dataset.
+because windows of event time would treat the others as late. Prices come from property 790 of the
+item_properties files, if given: the newest one at the time of the event, else the first one known.
+Source: kaggle.com/datasets/retailrocket/ecommerce-dataset.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _EARLIEST, _LATEST = 1_000_000_000_000, 5_000_000_000_000
 
 
 class Prices:
-    """Price of an item at a time, from `item_properties` files. Without files: always None."""
+    """Prices of items over time, from `item_properties` files; always None without files."""
 
     def __init__(self, files: Sequence[Path] = ()) -> None:
         found: dict[str, list[tuple[int, float]]] = {}
@@ -58,7 +58,7 @@ class Prices:
 
 
 class RetailRocket:
-    """The rows of an events.csv in order of time. Raises UserError for another header."""
+    """The rows of an events.csv in order of time. Raise UserError for another header."""
 
     def __init__(self, path: Path, prices: Prices | None = None) -> None:
         _check_header(path, HEADER, "Retail Rocket's events.csv")
@@ -68,23 +68,23 @@ class RetailRocket:
         moments = np.fromiter(
             (_moment(raw) for raw in self._table.column(0).to_pylist()), np.int64, len(self._table)
         )
-        # Rows of a wrong width are not in the table: `numbers` leads back to the file.
+        # Rows of the wrong width are not in the table: `numbers` maps back to the file.
         wrong = [row.row for row in self._wrong_width]
         self._numbers = np.setdiff1d(np.arange(self.count()), np.array(wrong, np.int64))
         # Unreadable times are negative: they come first, in the file's order.
         self._order = np.argsort(moments, kind="stable")
 
     def count(self) -> int:
-        """Rows in all, those of a wrong width included."""
+        """Return the number of rows, those of the wrong width included."""
         return len(self._table) + len(self._wrong_width)
 
     def __iter__(self) -> Iterator[ShopEvent | Rejected]:
         return (row for _, row in self.numbered())
 
     def numbered(self) -> Iterator[tuple[int, ShopEvent | Rejected]]:
-        """The same, each with its number in the file (from 0).
+        """Yield the same rows, each with its number in the file (from 0).
 
-        In order of time, that is not the place.
+        The order is that of time, so the number is not the position.
         """
         yield from ((wrong.row, wrong) for wrong in self._wrong_width)
         seen: Counter[bytes] = Counter()
@@ -100,7 +100,7 @@ class RetailRocket:
                     if event.event_time != now:
                         seen.clear()
                         now = event.event_time
-                    # Equal rows have equal times: counting within a millisecond is enough.
+                    # Equal rows have equal times, so counting within a millisecond is enough.
                     seen[content := b",".join(row)] += 1
                     event = _identified(event, content, seen[content])
                 yield number, event
@@ -128,7 +128,7 @@ class RetailRocket:
 def batches(
     rows: RetailRocket, encoder: RecordEncoder, limit: int | None = None
 ) -> Iterator[Batch]:
-    """The first `limit` rows (all if None) as batches for the replay."""
+    """Yield the first `limit` rows (all if None) as batches for the replay."""
     batch = Batch()
     for place, (number, row) in enumerate(rows.numbered()):
         if limit is not None and place >= limit:
@@ -217,7 +217,7 @@ def _read(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> pa.Ta
 
 
 def _prices(path: Path) -> Iterator[tuple[int, str, float]]:
-    """(time in ms, item, price) of the rows of property 790.
+    """Yield (time in ms, item, price) of the rows of property 790.
 
     Their values look like `n277200.000`.
     """

@@ -1,1 +1,1 @@
-"""The wire format: Avro records to bytes and back, and the registry that knows their schemas."""
+"""Define the wire format: Avro records to bytes and back, and the registry of their schemas."""

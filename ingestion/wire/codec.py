@@ -1,4 +1,4 @@
-"""Records to bytes and back in Confluent's wire format.
+"""Convert records to bytes and back in Confluent's wire format.
 
 A zero byte, the schema id (4 bytes, big-endian), the body.
 
@@ -26,8 +26,8 @@ from ingestion.wire.unreadable import UnreadableError
 
 MAGIC = 0
 HEADER = struct.Struct(">bI")
-# Ids are Java ints: of a greater one the registry says what it says of a wrong path, which is no
-# answer.
+# Ids are Java ints: the registry answers a greater id as it does a wrong path, which says nothing
+# about the record.
 _LARGEST_ID = (1 << 31) - 1
 
 __all__ = [
@@ -65,7 +65,7 @@ class _Writer:
 
     @classmethod
     def of(cls, text: str) -> _Writer:
-        """Raises whatever the text provokes."""
+        """Parse a schema. Raise whatever the text provokes."""
         declared = json.loads(text)
         if declared["type"] != "record":
             raise ValueError(f"a schema of {declared['type']}")
@@ -73,7 +73,7 @@ class _Writer:
 
 
 def header(schema_id: int) -> bytes:
-    """The five bytes before the body."""
+    """Return the five bytes before the body."""
     return HEADER.pack(MAGIC, schema_id)
 
 
@@ -96,8 +96,8 @@ class Codec:
     def encoder(self, topic: str, name: str | None = None) -> RecordEncoder:
         """Return the encoder of one of the topic's records, header included.
 
-        `name` is that of its schema; None: the topic's first. Raises KeyError for an undeclared
-        topic or a record that it does not hold, RetryableError.
+        `name` is that of its schema; None stands for the topic's first. Raise KeyError for an
+        undeclared topic or a record that it does not hold, RetryableError if the registry is away.
         """
         if (topic, name) not in self._encoders:
             declared = topics()[topic]
@@ -111,22 +111,22 @@ class Codec:
     def encode(self, topic: str, record: Mapping[str, Any], name: str | None = None) -> bytes:
         """Encode a mapping as `encoder` does.
 
-        Raises RefusedError where it does not fit the schema.
+        Raise RefusedError for a record that does not fit the schema.
         """
         return self.encoder(topic, name).record(record)
 
     def decode(self, topic: str, value: bytes | None) -> dict[str, Any]:
         """Decode bytes as the topic's own schema, whatever compatible schema wrote them.
 
-        Raises UnreadableError (poison) and RetryableError (registry away).
+        Raise UnreadableError (poison) and RetryableError (registry away).
         """
         return self.decoded(topic, value).record
 
     def decoded(self, topic: str, value: bytes | None, *, strict: bool = False) -> Decoded:
-        """Decode, and say with which schema it was written and which record of the topic it is.
+        """Decode, and return the writing schema's id and the record's name as well.
 
-        `strict`: take no bytes that the jobs do not take, at several times the cost. Raises as
-        `decode` does.
+        With `strict`, accept no bytes that the jobs do not accept, at several times the cost. Raise
+        as `decode` does.
         """
         if strict and value and len(value) > BROKER_BYTES:
             raise UnreadableError(
@@ -144,11 +144,11 @@ class Codec:
         return Decoded(schema_id, record, name)
 
     def _resolve(self, writer: _Writer, topic: str) -> tuple[str, Any]:
-        """Which record of the topic this is, and the schema to read it as."""
+        """Return which of the topic's records this is, and the schema to read it as."""
         name = _record_of(writer, topic)
         contract = self._contract(name)
         contract.compare(writer.units)
-        # fastavro would compare equal schemas at each record.
+        # fastavro would compare equal schemas for each record.
         return name, None if writer.schema == contract.schema else contract.schema
 
     def _contract(self, name: str) -> Contract:
@@ -171,13 +171,13 @@ class Codec:
             # json and fastavro raise whatever the text provokes, RecursionError included.
             except Exception as error:
                 raise UnreadableError(
-                    "incompatible_schema", f"schema id {schema_id} is none of a record"
+                    "incompatible_schema", f"schema id {schema_id} is not that of a record"
                 ) from error
         return self._writers[schema_id]
 
 
 def _record_of(writer: _Writer, topic: str) -> str:
-    """The topic's record that a writer's schema stands for: by its name, as Avro resolves it."""
+    """Return the topic's record that a writer's schema stands for, by name as Avro resolves it."""
     declared = topics()[topic]
     if not declared.also:
         return declared.schema
@@ -208,7 +208,7 @@ def _read(body: bytes, writer: Any, reader: Any) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         detail = f"invalid UTF-8 at byte {error.start} of {len(error.object)}"
         raise UnreadableError("malformed", detail) from error
-    # fastavro raises whatever the bytes provoke: its error does not tell short from wrong.
+    # fastavro raises whatever the bytes provoke, and its error does not tell short from wrong.
     except Exception as error:
         step_over(bytes(HEADER.size) + body, HEADER.size, writer)
         raise UnreadableError("malformed", f"{type(error).__name__}: {error}") from error

@@ -17,7 +17,7 @@ _FLOATS = {"float", "double"}
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One of our schemas, as fastavro parsed it, with what is to be checked beside it, by field."""
+    """One of our schemas, as fastavro parsed it, with the further checks by field."""
 
     schema: Any
     lengths: tuple[tuple[str, int], ...]
@@ -25,11 +25,11 @@ class Contract:
     containers: tuple[str, ...]
     times: tuple[str, ...]
     units: Mapping[tuple[str, ...], str]
-    """Logical types of integers, by all names that their field goes by."""
+    """Logical types of integers, by all the names of their field."""
 
     @classmethod
     def of(cls, declared: Mapping[str, Any]) -> Contract:
-        """From a schema of ours."""
+        """Return the contract of one of our schemas."""
         fields, known = declared["fields"], units(declared)
         return cls(
             schema=fastavro.parse_schema(plain(declared)),
@@ -59,7 +59,7 @@ class Contract:
                 )
 
     def check(self, record: Mapping[str, Any]) -> None:
-        """Raises UnreadableError (refused)."""
+        """Raise UnreadableError (refused) for a record that breaks the contract."""
         for name, minimum in self.lengths:
             value = record[name]
             if value is not None and len(value) < minimum:
@@ -80,16 +80,16 @@ class Contract:
 
 
 def plain(node: Any) -> Any:
-    """The schema without logical types: timestamps read and write as integers."""
+    """Return the schema without logical types: timestamps read and write as integers."""
     if isinstance(node, dict):
         return {key: plain(value) for key, value in node.items() if key != "logicalType"}
     return [plain(item) for item in node] if isinstance(node, list) else node
 
 
 def units(declared: Any) -> dict[str, str]:
-    """Logical types of a record's integer fields, nullable ones too, by name.
+    """Return the logical types of a record's integer fields, nullable ones too, by name.
 
-    Empty for what is no record.
+    Return nothing for a schema that is not a record.
     """
     fields = declared.get("fields", []) if isinstance(declared, dict) else []
     return {
@@ -107,7 +107,7 @@ def _branches(kind: Any) -> list[Any]:
 
 
 def _names(kind: Any) -> Iterator[str]:
-    """Names of the types that a field's type, or its union, is of."""
+    """Yield the names of the types of a field's type, or of its union."""
     for branch in _branches(kind):
         name = branch["type"] if isinstance(branch, dict) else branch
         if isinstance(name, str):
@@ -115,7 +115,7 @@ def _names(kind: Any) -> Iterator[str]:
 
 
 def _holds_floats(kind: Any) -> bool:
-    """Whether it is an array or a map, nullable or not, of floating-point numbers."""
+    """Return whether it is an array or a map, nullable or not, of floating-point numbers."""
     inner = (
         branch.get("items", branch.get("values"))
         for branch in _branches(kind)

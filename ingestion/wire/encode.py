@@ -1,11 +1,11 @@
-"""Avro encoding as plain functions, one a type.
+"""Encode Avro with plain functions, one per type.
 
 About three times faster than fastavro for flat records.
 
-The writers check what the schema cannot say otherwise: `minLength` on strings (an attribute of ours
-in the .avsc), finite doubles, and times that a calendar holds, the same three that the jobs'
-`decode` checks. A value that would be refused there is refused here, before it is produced. Binary
-encoding as in the Avro 1.11 specification, "Binary encoding".
+The writers check three things that the schema cannot say otherwise, the same that the jobs'
+`decode` checks: `minLength` on strings (an attribute of ours in the .avsc), finite doubles, and
+times that a calendar holds. A value that would be refused there is refused here, before it is
+produced. Binary encoding as in the Avro 1.11 specification, "Binary encoding".
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 
 Writer = Callable[[Any], bytes]
 
-# The years 1 to 9999 in UTC: all that ISO 8601, SQL and Python's datetime can say. Outside lies no
-# event, but a producer that counts in another unit.
+# The years 1 to 9999 in UTC: all that ISO 8601, SQL and Python's datetime can express. A time
+# outside is no event but a producer that counts in another unit.
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 MILLIS = "timestamp-millis"
 
@@ -30,7 +30,7 @@ _FLOAT = struct.Struct("<f").pack
 
 
 class RefusedError(ValueError):
-    """A record that does not fit its schema; the message names the field."""
+    """Raised for a record that does not fit its schema; the message names the field."""
 
 
 def _varint(number: int) -> bytes:
@@ -46,9 +46,9 @@ _LENGTHS = tuple(_varint(size << 1) for size in range(1024))
 
 
 def write_long(value: Any) -> bytes:
-    """A long (zigzag varint).
+    """Encode a long (zigzag varint).
 
-    Raises RefusedError out of 64 bits, TypeError where it is no integer.
+    Raise RefusedError beyond 64 bits, TypeError for a value that is not an integer.
     """
     if type(value) is not int:
         value = _integer(value)
@@ -83,7 +83,7 @@ def _write_int(value: Any) -> bytes:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool):
-        raise TypeError("a boolean is no integer")
+        raise TypeError("a boolean is not an integer")
     return index(value)
 
 
@@ -150,7 +150,7 @@ def _nullable(union: Sequence[Any], attributes: Mapping[str, Any]) -> Writer:
 def _array(items: Writer) -> Writer:
     def write(value: Any) -> bytes:
         if isinstance(value, str):
-            raise TypeError("a string is no array")
+            raise TypeError("a string is not an array")
         return write_long(len(value)) + b"".join(map(items, value)) + b"\x00" if value else b"\x00"
 
     return write
@@ -173,7 +173,7 @@ def _enum(symbols: Sequence[str]) -> Writer:
         try:
             return places[value]
         except KeyError:
-            raise RefusedError(f"{value!r} is none of {', '.join(symbols)}") from None
+            raise RefusedError(f"{value!r} is not one of {', '.join(symbols)}") from None
 
     return write
 
@@ -190,11 +190,11 @@ _PRIMITIVES: dict[str, Writer] = {
 
 
 def writer(schema: Any, attributes: Mapping[str, Any] | None = None) -> Writer:
-    """The function that encodes a value of `schema`.
+    """Return the function that encodes a value of `schema`.
 
     `attributes` are the field's own (`minLength`, `logicalType`).
 
-    Raises NotImplementedError for what no schema of ours uses (fixed, nested records, wider
+    Raise NotImplementedError for types that no schema of ours uses (fixed, nested records, wider
     unions).
     """
     attributes = attributes or {}
@@ -234,7 +234,7 @@ class RecordEncoder:
         )
 
     def values(self, values: Sequence[Any]) -> bytes:
-        """Encode values in the schema's order. Raises RefusedError, naming the field."""
+        """Encode values in the schema's order. Raise RefusedError, naming the field."""
         try:
             return b"".join(
                 (
@@ -255,7 +255,7 @@ class RecordEncoder:
     def record(self, record: Mapping[str, Any]) -> bytes:
         """Encode a mapping; absent fields take their default.
 
-        Raises RefusedError (also for a field too many).
+        Raise RefusedError, also for an unknown field.
         """
         values = [record.get(name, self._defaults.get(name)) for name in self.fields]
         if len(record) > len(self.fields) or any(name not in self.fields for name in record):

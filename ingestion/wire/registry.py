@@ -1,7 +1,8 @@
 """A client for the Confluent-compatible registry API (v7), as Apicurio and Confluent serve it.
 
-confluent-kafka's own client needs five more packages and hides the error codes that tell "away"
-from "refused". API: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+confluent-kafka's own client needs five more packages and hides the error codes that distinguish
+"away" from "refused". API:
+https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
 from __future__ import annotations
@@ -23,31 +24,28 @@ _AWAY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class UnknownSchemaError(UserError):
-    """The registry itself says that it does not know this id, subject or version."""
+    """Raised when the registry itself says that it does not know this id, subject or version."""
 
 
 class IncompatibleSchemaError(UserError):
-    """The registry refused a schema.
+    """Raised when the registry refuses a schema.
 
     Records written with it could not be read, or could not read older ones.
     """
 
 
 def same(left: str, right: str) -> bool:
-    """Whether two schema texts are the same JSON.
-
-    Layout and the order of attributes do not count.
-    """
+    """Return whether two schema texts are the same JSON, whatever their layout and order."""
     return bool(json.loads(left) == json.loads(right))
 
 
 class Registry:
-    """Look-up, registration and compatibility.
+    """Look up, register and check schemas.
 
-    Retries while the registry is away, then raises RetryableError.
+    Retry while the registry is away, then raise RetryableError.
 
-    `attempts` calls at most, the pause doubling from `pause` seconds to two; `sleep` is passed in
-    for tests.
+    At most `attempts` calls are made, the pause doubling from `pause` seconds to two; `sleep` is
+    passed in for tests.
     """
 
     def __init__(
@@ -83,23 +81,23 @@ class Registry:
         self._client.close()
 
     def schema(self, schema_id: int) -> str:
-        """The schema text of an id. Raises UnknownSchemaError, RetryableError."""
+        """Return the schema text of an id. Raise UnknownSchemaError, RetryableError."""
         path = f"/schemas/ids/{schema_id}"
         return str(self._part(self._call("GET", path), "schema", path))
 
     def subjects(self) -> list[str]:
-        """Every subject, sorted."""
+        """Return every subject, sorted."""
         return sorted(self._call("GET", "/subjects"))
 
     def versions(self, subject: str) -> list[int]:
-        """Version numbers, ascending; empty for an unknown subject."""
+        """Return the version numbers, ascending; empty for an unknown subject."""
         try:
             return sorted(self._call("GET", f"/subjects/{subject}/versions"))
         except UnknownSchemaError:
             return []
 
     def version(self, subject: str, version: int | str = "latest") -> tuple[int, str]:
-        """(id, schema text) of a version. Raises UnknownSchemaError."""
+        """Return the (id, schema text) of a version. Raise UnknownSchemaError."""
         path = f"/subjects/{subject}/versions/{version}"
         answer = self._call("GET", path)
         return int(self._part(answer, "id", path)), str(self._part(answer, "schema", path))
@@ -115,7 +113,7 @@ class Registry:
     def register(self, subject: str, schema: str) -> int:
         """Register a schema and return its id; an equal one is not registered again.
 
-        Raises IncompatibleSchemaError where the subject's rule refuses it.
+        Raise IncompatibleSchemaError if the subject's rule refuses it.
         """
         known = self.look_up(subject, schema)
         if known is not None:
@@ -124,7 +122,7 @@ class Registry:
         return int(self._part(self._call("POST", path, {"schema": schema}), "id", path))
 
     def compatibility(self, subject: str) -> str | None:
-        """The subject's own compatibility level, or None."""
+        """Return the subject's own compatibility level, or None."""
         path = f"/config/{subject}"
         try:
             return str(self._part(self._call("GET", path), "compatibilityLevel", path))
@@ -136,7 +134,7 @@ class Registry:
         self._call("PUT", f"/config/{subject}", {"compatibility": level})
 
     def check(self, subject: str, schema: str) -> str | None:
-        """Why the subject would refuse this schema, or None where it would take it."""
+        """Return why the subject would refuse this schema, or None if it would accept it."""
         if not self.versions(subject):
             return None
         path = f"/compatibility/subjects/{subject}/versions?verbose=true"
@@ -150,7 +148,7 @@ class Registry:
             try:
                 answer = self._client.request(method, self.url + path, json=body)
             except httpx.InvalidURL as error:
-                raise UserError(f"schema registry {self._name} is no URL: {error}") from error
+                raise UserError(f"schema registry {self._name} is not a URL: {error}") from error
             except httpx.RequestError as error:
                 raise self._silent(str(error) or type(error).__name__) from error
             if answer.status_code in _AWAY:
@@ -184,9 +182,9 @@ class Registry:
         return RetryableError(f"schema registry {self._name} does not answer: {trouble}")
 
     def _away(self, what: str) -> RetryableError:
-        """No verdict on a record.
+        """Return the error of a registry that gave no verdict on a record.
 
-        A proxy, a wrong path or missing rights answer like this for every one.
+        A proxy, a wrong path or missing rights answer like this for every record.
         """
         return RetryableError(f"schema registry {self._name} {what}")
 

@@ -1,11 +1,10 @@
-"""Steps over a record's bytes as strictly as the jobs' decoder does (processing/kernel.
+"""Step over a record's bytes as strictly as the jobs' decoder does.
 
-Input.java, Skip.java).
-
-fastavro trusts what it reads: any byte is a boolean, an index may count from the wrong end, an int
-may have more than 32 bits; and a length that is nonsense ends it with the same error as a record
-cut short. Stepping in Python costs several times as much as fastavro's reading, so it is for what
-fastavro has failed at, and for what must be known to be good.
+The decoder is Input.java and Skip.java in processing/kernel. fastavro trusts its input: any byte is
+a boolean, an index may count from the wrong end, an int may have more than 32 bits, and a nonsense
+length ends in the same error as a record cut short. Stepping in Python costs several times as much
+as fastavro's reading, so it is for records that fastavro has failed at, and for those that must be
+known to be good.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from ingestion.wire.unreadable import UnreadableError
 
 _ABSURD = (
     64 << 20
-)  # what no single value of a Kafka record reaches: a longer one is nonsense, not a cut record
+)  # beyond any single value of a Kafka record: a longer one is nonsense, not a cut record
 _DEEPEST = 64
 _MOST_EMPTY_ITEMS = 1 << 16
 _SMALLEST = {"null": 0, "float": 4, "double": 8}
 
 
 def step_over(message: bytes, start: int, schema: Any) -> int:
-    """Where the record ends that begins at `start`. `schema`: the writer's, as fastavro parsed it.
+    """Return the offset where the record that begins at `start` ends.
 
-    Raises UnreadableError (truncated, malformed); offsets in its detail count from the message's
-    beginning.
+    `schema` is the writer's, as fastavro parsed it. Raise UnreadableError (truncated, malformed);
+    offsets in its detail count from the message's beginning.
     """
     steps = _Steps(
         message, start, schema.get("__named_schemas", {}) if isinstance(schema, dict) else {}
@@ -70,7 +69,7 @@ class _Steps:
             self.value(kind, depth + 1)
 
     def _whole(self, schema: Any) -> dict[str, Any]:
-        """The schema as a mapping, where it is the name of a type."""
+        """Return the schema as a mapping, resolving the name of a type."""
         if isinstance(schema, dict):
             return schema
         known: dict[str, Any] = self._named.get(schema, {"type": schema})
@@ -87,7 +86,7 @@ class _Steps:
                 ) from error
 
     def _items(self, item: Any, key_bytes: int, depth: int) -> None:
-        """An array's items (`key_bytes` 0) or a map's entries (1: the least that a key takes)."""
+        """Skip an array's items (`key_bytes` 0) or a map's entries (1: the least a key takes)."""
         smallest = self._smallest(item, 0) + key_bytes
         total = 0
         while count := self._block(smallest, total):
@@ -98,7 +97,7 @@ class _Steps:
             total += count
 
     def _smallest(self, schema: Any, depth: int) -> int:
-        """Bytes that a value takes at least; 0 for what may take none."""
+        """Return the least bytes that a value takes; 0 for one that may take none."""
         if isinstance(schema, list):
             return 1
         schema = self._whole(schema)
@@ -106,7 +105,7 @@ class _Steps:
             case "fixed":
                 return int(schema["size"])
             case "record" | "error":
-                # Records that hold records for ever have no smallest one: stop somewhere.
+                # Records that hold themselves for ever have no smallest size: stop somewhere.
                 return (
                     0
                     if depth > 8
@@ -118,9 +117,9 @@ class _Steps:
                 )
 
     def _block(self, smallest: int, before: int) -> int:
-        """Items in the next block, 0 ends it.
+        """Return the number of items in the next block; 0 ends it.
 
-        `before`: items so far, which bounds what takes no bytes at all.
+        `before` is the number of items so far, which bounds items that take no bytes at all.
         """
         count = self._long()
         if count < 0:

@@ -1,4 +1,4 @@
-"""What reading raises for bytes that are no record."""
+"""Define the error raised for bytes that are not a record."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ LONGEST_DETAIL = 500
 
 
 class UnreadableError(ValueError):
-    """Bytes that are no record.
+    """Raised for bytes that are not a record.
 
-    `reason` is one of the codes in Quarantined.avsc, `detail` for a person.
+    `reason` is one of the codes in Quarantined.avsc, `detail` explains it to a person.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -1,1 +1,1 @@
-"""Job files: each is its topology and nothing else, submitted by processing/submission.py."""
+"""Define the jobs: each file is its topology, submitted by processing/submission.py."""

@@ -21,9 +21,9 @@ JOB = "business_metrics"
 SOURCE = "shop-events"
 SINK = "business-metrics"
 OPTIONS = {
-    # A minute that no event has touched for so long, and the ids of its events, leave the state.
+    # A minute that no event has touched for this long leaves the state, with the ids of its events.
     "table.exec.state.ttl": "7 d",
-    # A backlog changes a minute many times within a second: count in memory, tell it once.
+    # A backlog changes a minute many times within a second: count in memory, emit once.
     "table.exec.mini-batch.enabled": "true",
     "table.exec.mini-batch.allow-latency": "500 ms",
     "table.exec.mini-batch.size": "10000",
@@ -35,9 +35,9 @@ _EVENTS = """
         FROM (SELECT *, PROCTIME() AS arrived FROM shop_events WHERE unreadable_reason IS NULL)
     ) WHERE nth = 1"""
 
-# More than this counts as unpriced: a sum of doubles would overflow, and so would a decimal's.
+# A higher price counts as unpriced: a sum of doubles would overflow, and so would a decimal's.
 _MOST = "1E15"
-# Decimals add up to the same sum in whichever order they come; doubles do not.
+# Decimals add up to the same sum in any order; doubles do not.
 _AMOUNT = (
     f"CASE WHEN ABS(price * quantity) <= {_MOST} THEN CAST(price * quantity AS DECIMAL(24, 6)) END"
 )
@@ -63,7 +63,7 @@ _METRICS = {
 
 
 def metrics() -> str:
-    """Select the columns of `business-metrics`, one row a minute that had an event."""
+    """Return the SELECT of the columns of `business-metrics`, one row per minute with an event."""
     names = columns("BusinessMetrics")
     selected = ", ".join(f"{_METRICS.get(name, name)} AS {name}" for name in names)
     return f"SELECT {selected} FROM minutes"

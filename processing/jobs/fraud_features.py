@@ -53,20 +53,20 @@ _EVENT = {
 
 
 def select(wanted: list[str], given: dict[str, str], source: str) -> str:
-    """SELECT the wanted columns, those that `given` names from its expressions."""
+    """Return a SELECT of the wanted columns; `given` maps columns to expressions."""
     listed = ", ".join(f"{given.get(name, f'`{name}`')} AS `{name}`" for name in wanted)
     return f"SELECT {listed} FROM {source}"
 
 
 def events() -> str:
-    """Payments and verdicts as rows of `CUSTOMER`, row features added to payments."""
+    """Return the SELECT of payments and verdicts as rows of `CUSTOMER`, with row features."""
     return select([name for name, _ in CUSTOMER.inputs], _EVENT, "transactions_readable")
 
 
 def rolling(features: FeatureSet, table: str, uid: str) -> str:
-    """`table` with the declared features added by the kernel.
+    """Return `table` with the declared features added by the kernel.
 
-    `uid` keeps the state's place in savepoints.
+    `uid` identifies the state in savepoints.
     """
     spec = literal(json.dumps(features.spec(), ensure_ascii=False))
     return f"""
@@ -76,19 +76,19 @@ def rolling(features: FeatureSet, table: str, uid: str) -> str:
 
 
 def known() -> str:
-    """Each payment once, with its customer's features, and the verdicts among them."""
+    """Return the SELECT of each payment once, with its customer's features, and of the verdicts."""
     carried = [name for name in CUSTOMER.columns() if name != CUSTOMER.duplicate]
     wanted = [*(name for name, _ in CUSTOMER.inputs), *carried]
     return select(wanted, {}, f"customers WHERE NOT {CUSTOMER.duplicate}")
 
 
 def logged() -> str:
-    """The columns of `fraud-terminal-log`."""
+    """Return the columns of `fraud-terminal-log`."""
     return select(list(columns(TERMINAL_LOG.record)), {}, "known")
 
 
 def ordered() -> str:
-    """The rows of `known` as `fraud-terminal-log` holds them, in its order."""
+    """Return the SELECT of the rows of `known` as `fraud-terminal-log` holds them, in its order."""
     place = {
         "order_partition": "CAST(kafka_partition AS BIGINT)",
         "order_sequence": "kafka_offset",
@@ -98,9 +98,9 @@ def ordered() -> str:
 
 
 def features() -> str:
-    """The columns of `fraud-features`.
+    """Return the SELECT of the columns of `fraud-features`.
 
-    A late payment comes with `late` set and NULL for what can't be known.
+    A late payment comes with `late` set and NULL for the features that cannot be known.
     """
     special = {
         "late": f"{CUSTOMER.late} OR {TERMINAL.late}",
@@ -112,7 +112,7 @@ def features() -> str:
 
 
 def topology(environment: TableEnvironment) -> StatementSet:
-    """The whole job, ready to execute."""
+    """Build the whole job, ready to execute."""
     several = topics()[SOURCE].partitions > 1
     sources = (SOURCE, LOG) if several else (SOURCE,)
     for topic in sources:

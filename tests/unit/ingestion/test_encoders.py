@@ -178,7 +178,7 @@ def test_too_few_values_are_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "value", "message"),
     [
-        ({"type": "enum", "name": "E", "symbols": ["a", "b"]}, "c", "'c' is none of a, b"),
+        ({"type": "enum", "name": "E", "symbols": ["a", "b"]}, "c", "'c' is not one of a, b"),
         ("int", 2**31, "does not fit in 32 bits"),
         ("float", float("inf"), "not finite"),
     ],

@@ -160,7 +160,7 @@ def test_a_wrong_address_is_told_and_nothing_is_registered(
 
 
 def test_what_is_no_url_is_told() -> None:
-    with Registry("http://[::1") as registry, pytest.raises(UserError, match="is no URL"):
+    with Registry("http://[::1") as registry, pytest.raises(UserError, match="is not a URL"):
         registry.subjects()
 
 
