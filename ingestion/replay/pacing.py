@@ -85,7 +85,7 @@ class RatePacer:
 
 
 def pacer(speed: str, clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> Pacer:
-    """Return the pacer for `max`, a rate, or `x10` (ten times as fast as it happened).
+    """Return the pacer for `max`, or for `x10` (ten times as fast as it happened).
 
     Raise UserError for anything else.
     """
