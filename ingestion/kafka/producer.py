@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from prometheus_client import Counter
 
 from config.errors import RetryableError
 from config.topics import largest_message
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
+# The C library's own lines, which would go to standard error as they are.
+client_log = logging.getLogger("kafka")
 
 DELIVERED = Counter("millrace_producer_delivered", "Records the brokers acknowledged", ["topic"])
 FAILED = Counter(
@@ -151,7 +154,7 @@ class KafkaSink:
         **overrides: Any,
     ) -> None:
         config = producer_config(bootstrap, client_id, **overrides)
-        self._producer = Producer(config, logger=log)
+        self._producer = Producer(config, logger=client_log)
         self._queue_timeout, self._clock = queue_timeout, clock
         # After this many seconds the client has given up a record itself, with a reason (0: never).
         self._patience = config["delivery.timeout.ms"] / 1000 or math.inf
@@ -268,7 +271,7 @@ class KafkaSink:
         FAILED.labels(topic, error.name()).inc()
         if len(self._failures) < _KEPT_ERRORS:
             self._failures.append(DeliveryFailure(topic, _bytes(message.key()), error.str()))
-            log.warning("record not delivered to %s: %s", topic, error.str())
+            log.warning("record not delivered", topic=topic, error=error.str())
 
     def _publish(self) -> None:
         """Publish the counts to Prometheus in batches.

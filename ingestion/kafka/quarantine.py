@@ -10,20 +10,21 @@ entry, and a mark holds wherever in the log it stands.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.errors import RetryableError, UserError
 from config.topics import topics
+from ingestion.kafka.producer import client_log
 from ingestion.wire.codec import Codec, UnreadableError
 from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 TOPIC = "quarantine"
 _CUT_NOTE_BYTES = 256  # more than the note about a cut takes
@@ -128,7 +129,7 @@ def fold(values: Iterable[bytes | None], codec: Codec) -> Quarantine:
             quarantine.add(codec.decode(TOPIC, value))
         except UnreadableError as error:
             quarantine.unreadable += 1
-            log.warning("record in %s is itself unreadable: %s", TOPIC, error)
+            log.warning("record unreadable itself", topic=TOPIC, error=str(error))
     return quarantine
 
 
@@ -145,7 +146,7 @@ def read(bootstrap: str) -> Iterator[bytes | None]:
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
         },
-        logger=log,
+        logger=client_log,
     )
     try:
         yield from _until_end(consumer)

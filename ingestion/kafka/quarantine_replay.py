@@ -9,7 +9,6 @@ the second.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,11 +18,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from config.settings import settings
 from config.topics import topics
-from ingestion.kafka.producer import DeliveryError, drain, producer_config
+from ingestion.kafka.producer import DeliveryError, client_log, drain, producer_config
 from ingestion.kafka.quarantine import TOPIC, Entry, Position
 from ingestion.wire.codec import Codec, UnreadableError
-
-log = logging.getLogger(__name__)
 
 HEADER = "millrace-replayed-from"
 CHUNK = 500
@@ -77,7 +74,9 @@ class KafkaOutbox:
     """An `Outbox` into Kafka, with the settings of `ingestion.kafka.producer`."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._producer = Producer(producer_config(bootstrap, "millrace-quarantine"), logger=log)
+        self._producer = Producer(
+            producer_config(bootstrap, "millrace-quarantine"), logger=client_log
+        )
 
     def deliver(self, records: Sequence[Outgoing]) -> list[Failure | None]:
         """Produce and wait; see `Outbox.deliver`."""

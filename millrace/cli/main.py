@@ -11,6 +11,8 @@ import typer
 
 import millrace.cli
 from config.errors import RetryableError, UserError
+from config.logging import for_command
+from config.settings import settings
 from millrace.errors import told
 
 app = typer.Typer(
@@ -25,6 +27,7 @@ app = typer.Typer(
 @app.callback()
 def _millrace() -> None:  # with a callback, even a single command remains part of a group
     """Stateful stream processing: events in, decisions out."""
+    for_command(settings())
 
 
 def build(command: str | None = None) -> typer.Typer:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from config.errors import UserError
-from config.logging import for_command
 from config.settings import settings
 from domain.fraud.policy import USUAL, Targets
 from millrace.stack import batch
@@ -87,7 +86,6 @@ def fraud(
     from orchestration.training.fraud import ROUNDS, train
     from orchestration.training.sources import handbook, simulated
 
-    for_command(settings())
     layout = Layout.of(settings())
     shelf = layout.models / "fraud"
     with stages("training") as stage:

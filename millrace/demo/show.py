@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from config.errors import UserError
 from config.settings import ROOT, Settings
+from ingestion.kafka.producer import client_log
 from millrace.demo.signals import undisturbed
 from millrace.demo.tally import Figures, Tally
 from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
@@ -37,6 +39,9 @@ def demo(
 
     Raise UserError if something does not start or no score arrives.
     """
+    # Its lines ("coordinator load in progress") are of parts that are just starting, and would tear
+    # the page apart; what it gives up is raised.
+    client_log.setLevel(logging.CRITICAL)
     story = Story(settings.state_dir / "demo.json")
     sender = Sender(settings, story, rate)
     with _stack(settings, console, sender, keep=keep):

@@ -29,7 +29,7 @@ from ingestion.fraud.simulator import (
     Simulator,
     Strikes,
 )
-from ingestion.kafka.producer import KafkaSink
+from ingestion.kafka.producer import KafkaSink, client_log
 from ingestion.replay.pacing import RatePacer
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
@@ -186,7 +186,8 @@ class Receiver(threading.Thread):
                 "group.id": "millrace-demo",
                 "enable.auto.commit": False,
                 "fetch.wait.max.ms": 100,
-            }
+            },
+            logger=client_log,
         )
         partitions = self._consumer.list_topics(SCORES, timeout=10).topics[SCORES].partitions
         self._consumer.assign([TopicPartition(SCORES, number, OFFSET_END) for number in partitions])

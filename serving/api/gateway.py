@@ -11,7 +11,6 @@ keeps those that somebody here waits for, so any number of them can run.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -29,11 +28,10 @@ from confluent_kafka import (
 )
 
 from config.errors import RetryableError, UserError, without_credentials
-from ingestion.kafka.producer import producer_config
+from ingestion.kafka.producer import client_log, producer_config
 from ingestion.wire.codec import Codec, UnreadableError
 
 log = structlog.get_logger(__name__)
-kafka_log = logging.getLogger("kafka")
 
 RETRY_S = 1.0
 REFRESH_S = 30.0  # between two looks at the brokers when none of them complains
@@ -271,7 +269,7 @@ class Gateway:
     def _new_producer(self) -> Producer:
         overrides = {**QUEUE, "delivery.timeout.ms": self._give_up_ms, "error_cb": self._fault}
         return Producer(
-            producer_config(self._bootstrap, "millrace-api", **overrides), logger=kafka_log
+            producer_config(self._bootstrap, "millrace-api", **overrides), logger=client_log
         )
 
     def _new_consumer(self) -> Consumer:
@@ -284,7 +282,7 @@ class Gateway:
                 "socket.nagle.disable": True,
                 "reconnect.backoff.max.ms": 1000,
             },
-            logger=kafka_log,
+            logger=client_log,
         )
 
 

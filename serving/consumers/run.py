@@ -21,7 +21,7 @@ from config.products import consumers
 from config.settings import Settings
 from config.settings import settings as configured
 from config.topics import topics
-from ingestion.kafka.producer import producer_config
+from ingestion.kafka.producer import client_log, producer_config
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from serving.consumers.connection import Connection
@@ -35,8 +35,6 @@ from serving.store import RedisStore, Store, StoreRestartedError
 log = structlog.get_logger(__name__)
 # A record is never given up: the offsets behind it wait for its confirmation.
 UNHURRIED = {"linger.ms": 2, "delivery.timeout.ms": 0, "socket.nagle.disable": True}
-# The C library's own lines would go to standard error as they are.
-kafka_log = logging.getLogger("kafka")
 
 
 def consumer_config(settings: Settings, group: str) -> dict[str, str | int | bool]:
@@ -113,14 +111,14 @@ def run(
     kafka = Connection()
     loop = Loop(
         product,
-        Consumer({**consumer_config(settings, group), "error_cb": kafka.failed}, logger=kafka_log),
-        Producer(producer_config(settings.kafka_bootstrap, group, **UNHURRIED), logger=kafka_log),
+        Consumer({**consumer_config(settings, group), "error_cb": kafka.failed}, logger=client_log),
+        Producer(producer_config(settings.kafka_bootstrap, group, **UNHURRIED), logger=client_log),
         store=store(settings),
         codec=Codec(Registry(settings.registry_url, attempts=1)),
         metrics=metrics,
         health=health,
         kafka=kafka,
-        reader=lambda: Consumer(reader_config(settings, group), logger=kafka_log),
+        reader=lambda: Consumer(reader_config(settings, group), logger=client_log),
     )
 
     def stop(number: int, _: FrameType | None) -> None:
