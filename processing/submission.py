@@ -19,7 +19,7 @@ import importlib
 import json
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,20 @@ def execute(environment: TableEnvironment, statements: StatementSet) -> str:
     # PyFlink 2.1's execute_plan fails: it calls a method of its own on the Java environment.
     result = environment._j_tenv.loadPlan(reference._j_plan_reference).execute()
     return str(result.getJobClient().get().getJobID().toString())
+
+
+def run(
+    job: str,
+    topology: Callable[[TableEnvironment], StatementSet],
+    options: Mapping[str, str] | None = None,
+) -> None:
+    """Submit a job as `flink run -py FILE` starts it: cluster and savepoint are the command line's.
+
+    Its operators have the names that they have when the stack submits it, so that a savepoint of
+    the one starts the other.
+    """
+    environment = session(job, options)
+    execute(environment, topology(environment))
 
 
 def _cluster() -> dict[str, str]:

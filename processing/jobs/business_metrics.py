@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from processing.submission import run
 from processing.tables import columns, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
@@ -80,3 +81,7 @@ def topology(environment: TableEnvironment) -> StatementSet:
     statements.add_insert_sql(f"INSERT INTO business_metrics {metrics()}")
     statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")
     return statements
+
+
+if __name__ == "__main__":
+    run(JOB, topology, OPTIONS)

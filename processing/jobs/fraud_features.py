@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from config.topics import topics
 from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
+from processing.submission import run
 from processing.tables import (
     columns,
     literal,
@@ -139,3 +140,7 @@ def topology(environment: TableEnvironment) -> StatementSet:
         "INSERT INTO quarantine " + " UNION ALL ".join(unreadable(topic, JOB) for topic in sources)
     )
     return statements
+
+
+if __name__ == "__main__":
+    run(JOB, topology)
