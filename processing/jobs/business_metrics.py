@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processing.submission import run
-from processing.tables import columns, sink_ddl, source_ddl, unreadable
+from processing.tables import columns, readable, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -33,7 +33,7 @@ OPTIONS = {
 _EVENTS = """
     SELECT * FROM (
         SELECT *, ROW_NUMBER() OVER (PARTITION BY event_id, event_time ORDER BY arrived) AS nth
-        FROM (SELECT *, PROCTIME() AS arrived FROM shop_events WHERE unreadable_reason IS NULL)
+        FROM (SELECT *, PROCTIME() AS arrived FROM readable)
     ) WHERE nth = 1"""
 
 # A higher price counts as unpriced: a sum of doubles would overflow, and so would a decimal's.
@@ -75,7 +75,11 @@ def topology(environment: TableEnvironment) -> StatementSet:
     environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
     environment.execute_sql(sink_ddl(SINK, upsert=True))
     environment.execute_sql(sink_ddl("quarantine"))
-    for name, query in {"events": _EVENTS, "minutes": _MINUTES}.items():
+    for name, query in {
+        "readable": readable(SOURCE),
+        "events": _EVENTS,
+        "minutes": _MINUTES,
+    }.items():
         environment.create_temporary_view(name, environment.sql_query(query))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO business_metrics {metrics()}")
