@@ -29,9 +29,9 @@ from ingestion.fraud.columns import table_of
 from ingestion.fraud.simulator import simulation
 from millrace.stack import batch
 from millrace.stack.layout import Layout
-from orchestration.training.fraud import frame_of
+from orchestration.fraud.sources import handbook
+from orchestration.fraud.train import frame_of
 from orchestration.training.kernel import Kernel
-from orchestration.training.sources import handbook
 
 ROWS = 1_200_000
 _COLUMNS = {

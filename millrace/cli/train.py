@@ -82,9 +82,9 @@ def fraud(
     if rows is not None and data is None:
         raise UserError("--rows goes with --data")
     targets = _targets(block_precision, review_rate, review_precision)
+    from orchestration.fraud.sources import handbook, simulated
+    from orchestration.fraud.train import ROUNDS, train
     from orchestration.shelf.store import Store
-    from orchestration.training.fraud import ROUNDS, train
-    from orchestration.training.sources import handbook, simulated
 
     layout = Layout.of(settings())
     shelf = layout.models / "fraud"

@@ -19,10 +19,10 @@ from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, FRAUD
 from millrace.stack import batch
 from millrace.stack.layout import Layout
-from orchestration.training.fraud import frame_of
+from orchestration.fraud.payments import stream
+from orchestration.fraud.sources import handbook, simulated
+from orchestration.fraud.train import frame_of
 from orchestration.training.kernel import Kernel, KernelError, Plan
-from orchestration.training.payments import stream
-from orchestration.training.sources import handbook, simulated
 from tests.integration.rolling_runs import SEEDS, Run, drawn
 
 HANDBOOK = ROOT.parent / "shared" / "data" / "fraud_handbook"

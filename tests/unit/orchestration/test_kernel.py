@@ -15,9 +15,9 @@ from domain.features.reference import Rolling
 from domain.fraud import pipeline
 from domain.fraud.features import CUSTOMER, FRAUD, INPUTS, TERMINAL
 from ingestion.fraud.simulator import Payment
+from orchestration.fraud.payments import Payments, stream
+from orchestration.fraud.sources import simulated
 from orchestration.training.kernel import ARROW, Kernel, KernelError, Plan
-from orchestration.training.payments import Payments, stream
-from orchestration.training.sources import simulated
 
 EVERY = pa.schema({name: ARROW[kind] for name, kind in INPUTS})
 

@@ -14,13 +14,13 @@ from domain.fraud.features import FRAUD
 from domain.fraud.policy import Targets
 from ingestion.fraud.handbook import Handbook
 from ingestion.fraud.simulator import Payment
+from orchestration.fraud.sources import DAY_MS, handbook, simulated
+from orchestration.fraud.thresholds import choose
+from orchestration.fraud.train import Data, frame_of, train
 from orchestration.shelf.store import Store
 from orchestration.training.frame import Frame
-from orchestration.training.fraud import Data, frame_of, train
 from orchestration.training.metrics import card_precision, measure
-from orchestration.training.sources import DAY_MS, handbook, simulated
 from orchestration.training.split import by_time
-from orchestration.training.thresholds import choose
 from serving.fraud.model import accept
 
 

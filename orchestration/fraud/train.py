@@ -19,14 +19,14 @@ import numpy as np
 from domain.fraud.features import FRAUD
 from domain.fraud.pipeline import feature_rows
 from domain.fraud.policy import USUAL, Targets, Thresholds
+from orchestration.fraud.payments import Payments, stream
+from orchestration.fraud.thresholds import choose
 from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
 from orchestration.training.frame import Floats, Frame, Progress, by_kernel, by_reference
 from orchestration.training.kernel import Kernel, Plan
 from orchestration.training.metrics import measure
-from orchestration.training.payments import Payments, stream
 from orchestration.training.split import Split, by_time
-from orchestration.training.thresholds import choose
 
 ROUNDS = 300
 PATIENCE = 40

@@ -20,8 +20,8 @@ from ingestion.fraud.columns import SCHEMA
 from ingestion.fraud.handbook import Handbook
 from ingestion.fraud.simulator import Strikes, simulation
 from ingestion.replay.batches import Rejected
-from orchestration.training.fraud import Data
-from orchestration.training.payments import Payments
+from orchestration.fraud.payments import Payments
+from orchestration.fraud.train import Data
 
 log = structlog.get_logger(__name__)
 
