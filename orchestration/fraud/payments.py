@@ -71,6 +71,18 @@ class Chunk:
     sequence: npt.NDArray[np.int64]
 
 
+def offsets(payments: Payments, delay_ms: int) -> npt.NDArray[np.int64]:
+    """Return where each payment stands in the log of payments and verdicts, ascending."""
+    return np.flatnonzero(_log(payments, delay_ms) >= len(payments))
+
+
+def _log(payments: Payments, delay_ms: int) -> npt.NDArray[np.int64]:
+    """Return the order of the log: n for the verdict on payment n, count + n for the payment."""
+    times = payments.numbers("event_time")
+    kinds = np.repeat([VERDICT, PAYMENT], len(payments))
+    return np.lexsort((kinds, np.concatenate([times + delay_ms, times])))
+
+
 def stream(
     payments: Payments, delay_ms: int, rows: tuple[RowFeature, ...], schema: pa.Schema
 ) -> Iterator[Chunk]:
@@ -79,9 +91,7 @@ def stream(
     `rows` are computed for payments; `schema` says which columns are wanted.
     """
     table, count = payments.table.combine_chunks(), len(payments)
-    times = payments.numbers("event_time")
-    kinds = np.repeat([VERDICT, PAYMENT], count)
-    order = np.lexsort((kinds, np.concatenate([times + delay_ms, times])))
+    order = _log(payments, delay_ms)
     for start in range(0, 2 * count, _CHUNK):
         part = order[start : start + _CHUNK]
         is_payment, sequence = part >= count, part % max(count, 1)

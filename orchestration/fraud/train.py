@@ -19,7 +19,7 @@ import numpy as np
 from domain.fraud.features import FRAUD
 from domain.fraud.pipeline import feature_rows
 from domain.fraud.policy import USUAL, Targets, Thresholds
-from orchestration.fraud.payments import Payments, stream
+from orchestration.fraud.payments import Payments, offsets, stream
 from orchestration.fraud.thresholds import choose
 from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
@@ -81,7 +81,7 @@ def frame_of(
     payments, delay = data.payments, data.delay_ms
     if kernel is None:
         rows = feature_rows(payments.transactions(), payments.labels(delay))
-        found = by_reference(rows, FRAUD.model, progress)
+        found = by_reference(rows, FRAUD.model, offsets(payments, delay), progress)
     else:
         plan = Plan(FRAUD.sets, FRAUD.model)
         rows_in = stream(payments, delay, FRAUD.rows, plan.schema())

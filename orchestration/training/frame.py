@@ -115,11 +115,13 @@ def by_kernel(
 def by_reference(
     rows: Iterable[Mapping[str, Any]],
     features: Sequence[str],
+    offsets: Ints,
     progress: Progress = lambda _: None,
 ) -> Matrix:
     """Collect the features of rows that the reference engine computed.
 
-    A row's `sequence` is its place in the source; `progress` is told how many are done.
+    A row's `sequence` is its place in the log, and `offsets` are the places there of the source's
+    rows, ascending; `progress` is told how many are done.
     """
     x: list[list[float | None]] = []
     places: list[int] = []
@@ -129,4 +131,4 @@ def by_reference(
         if count % 500 == 0:
             progress(count)
     matrix = np.array(x, dtype=np.float64).reshape(len(places), len(features))
-    return Matrix(matrix, np.array(places, dtype=np.int64))
+    return Matrix(matrix, np.searchsorted(offsets, np.array(places, dtype=np.int64)))

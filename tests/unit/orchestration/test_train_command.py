@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from config.errors import UserError
+from config.logging import for_command
 from config.settings import Settings
 from millrace.cli import train
 from millrace.stack import batch
@@ -21,6 +22,7 @@ def _missing(layout: object) -> tuple[str, ...]:
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(train, "settings", lambda: Settings(state_dir=tmp_path))
+    for_command(Settings())  # as the application does for every command
     # Without Java: tests/integration/test_training_kernel.py has it.
     monkeypatch.setattr(batch, "command", _missing)
     return tmp_path / "models" / "fraud"
