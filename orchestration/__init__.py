@@ -1,1 +1,1 @@
-"""Training."""
+"""Train models and keep them."""

@@ -1,1 +1,1 @@
-"""What readers see: consumers that write Redis, the API that reads it."""
+"""Serve readers: consumers that write Redis, and the API that reads it."""

@@ -1,4 +1,4 @@
-"""What every long-running process does alike."""
+"""Set up what every long-running process has in common."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import gc
 
 
 def freeze() -> None:
-    """Take what start-up made out of the collector's sight, and let it run less often.
+    """Freeze the objects made at start-up out of the collector's sight, and let it run less often.
 
-    Its pauses are tail latency.
+    Its pauses add to tail latency.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Times in documents: ISO 8601 with milliseconds and Z, exact both ways."""
+"""Convert times in documents: ISO 8601 with milliseconds and Z, exact both ways."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def iso(milliseconds: int) -> str:
-    """`1500` to `1970-01-01T00:00:01.500Z`. Raises OverflowError outside the years 1 to 9999."""
+    """Return `1500` as `1970-01-01T00:00:01.500Z`. Raise OverflowError outside years 1 to 9999."""
     second, rest = divmod(milliseconds, 1000)
     return f"{_second(second)}.{rest:03d}Z"
 
@@ -23,18 +23,18 @@ def _second(seconds: int) -> str:
 
 
 def milliseconds(text: str) -> int:
-    """`iso`'s inverse; a time without zone counts as UTC. Raises ValueError."""
+    """Invert `iso`; a time without a zone counts as UTC. Raise ValueError."""
     moment = datetime.fromisoformat(text)
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
 
 
 def document_of(record: Mapping[str, Any], times: Iterable[str]) -> dict[str, Any]:
-    """A record as documents hold it: the fields named in `times` as ISO 8601."""
+    """Return a record as documents hold it: the fields named in `times` as ISO 8601."""
     return {**record, **{name: iso(record[name]) for name in times}}
 
 
 def record_of(document: Mapping[str, Any], times: Iterable[str]) -> dict[str, Any]:
-    """`document_of`'s inverse; a time that an older release did not write is absent."""
+    """Invert `document_of`; a time that an older release did not write is absent."""
     return {
         **document,
         **{name: milliseconds(document[name]) for name in times if name in document},

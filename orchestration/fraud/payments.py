@@ -1,7 +1,7 @@
-"""Payments and their verdicts as one stream of rows in columns, as the fraud job reads them.
+"""Stream payments and verdicts as rows in columns, as the fraud job reads them.
 
-What a row holds, and in which order rows come, is said in `domain.fraud.pipeline`; this module says
-the same for a million rows at once.
+`domain.fraud.pipeline` specifies the rows and their order; this module produces the same for a
+million rows at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Payments:
 
     @classmethod
     def of(cls, payments: Iterable[Payment]) -> Payments:
-        """Return the payments of a list, which is in order."""
+        """Return the payments of a list, which is in order of event time."""
         return cls(columns.table_of(payments))
 
     def __len__(self) -> int:
@@ -65,7 +65,7 @@ class Payments:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows of the stream; `sequence` is each row's payment, by its place, or that of a verdict."""
+    """Rows of the stream; `sequence` is the index of the payment paid or judged in each row."""
 
     rows: pa.RecordBatch
     sequence: npt.NDArray[np.int64]
@@ -86,7 +86,7 @@ def _log(payments: Payments, delay_ms: int) -> npt.NDArray[np.int64]:
 def stream(
     payments: Payments, delay_ms: int, rows: tuple[RowFeature, ...], schema: pa.Schema
 ) -> Iterator[Chunk]:
-    """Yield payments and verdicts in order of time, at the same time the verdict first.
+    """Yield payments and verdicts in order of time, the verdict first at equal times.
 
     `rows` are computed for payments; `schema` says which columns are wanted.
     """
@@ -98,14 +98,14 @@ def stream(
         paid = _rows_of_payments(table, sequence[is_payment], rows)
         judged = _rows_of_verdicts(table, sequence[~is_payment], delay_ms)
         both = pa.concat_tables([_table(judged, schema), _table(paid, schema)]).combine_chunks()
-        # Back to the order of the stream: where the rows of each kind went.
+        # Back to the order of the stream, by the positions the rows of each kind went to.
         back = np.empty(len(part), np.int64)
         back[np.argsort(is_payment, kind="stable")] = np.arange(len(part))
         yield Chunk(both.take(pa.array(back)).to_batches()[0], sequence)
 
 
 Columns = tuple[int, Mapping[str, Any]]
-"""How many rows, and each column as it was made: an array, a value for all rows, or None."""
+"""The number of rows, and each column as it was made: an array, a value for all rows, or None."""
 
 
 def _rows_of_payments(
@@ -121,7 +121,7 @@ def _rows_of_verdicts(table: pa.Table, places: npt.NDArray[np.int64], delay_ms: 
 
 
 def _record(table: pa.Table, places: npt.NDArray[np.int64]) -> Payment:
-    """The payments at `places` as one whose fields are columns."""
+    """Return the payments at `places` as one whose fields are columns."""
     taken = table.take(pa.array(places))
     fields = {
         name: Text(taken[name])
@@ -135,7 +135,7 @@ def _record(table: pa.Table, places: npt.NDArray[np.int64]) -> Payment:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A column of text, to which text may be put in front."""
+    """A column of text, to which a prefix may be added."""
 
     values: pa.ChunkedArray
 
@@ -167,7 +167,7 @@ def each(row: RowFeature, given: Mapping[str, Any], count: int) -> npt.NDArray[A
 
 
 class _Cursor(Mapping[str, Any]):
-    """One row of columns after the other; a column is made a list when it is first read."""
+    """Step through the rows of columns; a column is made a list when it is first read."""
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given

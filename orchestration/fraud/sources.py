@@ -1,6 +1,6 @@
-"""Where training data come from.
+"""Provide training data.
 
-The Fraud Detection Handbook's public files, or the simulator made after it.
+They come from the Fraud Detection Handbook's public files, or from the simulator modelled on it.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def handbook(
     delay_ms: int = HANDBOOK_DELAY_MS,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Data:
-    """Read the handbook's files, row by row the payments that `millrace replay` reads.
+    """Read the handbook's files: the same payments, row by row, that `millrace replay` reads.
 
-    Verdicts are known `delay_ms` after payments. `rows`: a trial on about so many. Whole customers
-    are taken, over the whole time, so their histories stay complete; terminals see fewer payments
-    than they would. Rows that a replay would reject are left out, counted, and told in the log.
-    `progress` is told how many rows are read. Raises UserError for files that cannot be read or
-    hold no verdicts.
+    Verdicts are known `delay_ms` after payments. `rows` limits a trial to about that many: it takes
+    whole customers, over the whole time, so their histories stay complete, while terminals see
+    fewer payments than they would. Rows that a replay would reject are left out, counted and
+    logged. `progress` is called with the number of rows read. Raise UserError for files that cannot
+    be read or hold no verdicts.
     """
     source = Handbook(path)
     if not source.labelled:
@@ -57,7 +57,7 @@ def handbook(
         progress(total)
     if first is not None:
         log.warning(
-            "rows that are no payments are left out",
+            "rows that are not payments are left out",
             rows=rejected,
             path=str(path),
             first=first.row,
@@ -76,8 +76,8 @@ def simulated(
 ) -> Data:
     """Return the simulator's payments.
 
-    Two terminals a customer, as many of them in reach as in the handbook's own setting; `strikes`
-    times its share of them and of the customers is struck.
+    There are two terminals per customer, as many of them in reach as in the handbook's own setting;
+    `strikes` scales its share of struck terminals and customers.
     """
     terminals = 2 * customers
     radius = 5.0 * math.sqrt(10_000 / terminals)
@@ -99,7 +99,7 @@ def _in_order(payments: pa.Table) -> pa.Table:
 
 
 def _some(payments: pa.Table, rows: int | None, total: int) -> pa.Table:
-    """The payments of a share of the customers, always the same ones: by a hash of their id."""
+    """Return the payments of some customers, always the same ones: by a hash of their id."""
     if rows is None:
         return payments
     bound = rows / max(total, 1) * 2**32

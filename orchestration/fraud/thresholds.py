@@ -1,4 +1,4 @@
-"""Choose where a score becomes a decision: by what people can bear, not by the score's scale."""
+"""Choose the decision thresholds by what people can handle, not by the score's scale."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresh
     order = np.argsort(-scores, kind="stable")
     ranked, hits = scores[order], np.cumsum(y[order])
     count = np.arange(1, len(ranked) + 1)
-    # Equal scores are decided alike: only the last of a run of equals is a place to cut.
+    # Equal scores are decided alike, so only the last of a run of equals is a place to cut.
     cuts = np.append(ranked[1:] != ranked[:-1], True)
     blocked = _last(cuts & (hits / count >= targets.block_precision))
     more, frauds = count - blocked, hits - (hits[blocked - 1] if blocked else 0)
@@ -32,7 +32,7 @@ def choose(scores: Floats, y: npt.NDArray[np.bool_], targets: Targets) -> Thresh
 
 
 def _last(allowed: npt.NDArray[np.bool_]) -> int:
-    """How many of the best-ranked are taken when as many as allowed are."""
+    """Return how many of the best-ranked to take: up to the last allowed place."""
     places = np.flatnonzero(allowed)
     return int(places[-1]) + 1 if len(places) else 0
 

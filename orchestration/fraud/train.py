@@ -30,8 +30,8 @@ from orchestration.training.split import Split, by_time
 
 ROUNDS = 300
 PATIENCE = 40
-# Small trees and strong regularisation: frauds are few. One thread and `deterministic`: the same
-# data gives the same model, on every machine.
+# Small trees and strong regularisation, as frauds are few. One thread and `deterministic`: the same
+# data gives the same model on every machine.
 PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "metric": "average_precision",
@@ -52,9 +52,9 @@ PARAMETERS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Payments with the verdicts on them, known `delay_ms` later, and where they are from.
+    """Payments with the verdicts on them, known `delay_ms` later, and their source.
 
-    `rejected`: rows there that were no payments.
+    `rejected` is the number of rows that were not payments.
     """
 
     payments: Payments
@@ -65,7 +65,7 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What training left: the model's folder and its card (model.json)."""
+    """The result of training: the model's folder and its card (model.json)."""
 
     folder: Path
     card: Card
@@ -76,7 +76,7 @@ def frame_of(
 ) -> Frame:
     """Return the feature table of all payments, in memory (rows by model features).
 
-    The kernel computes it; the reference engine does without one, to the same bits.
+    The kernel computes it; without one the reference engine does, to the same bits.
     """
     payments, delay = data.payments, data.delay_ms
     if kernel is None:
@@ -129,8 +129,8 @@ def train(
 ) -> Trained:
     """Train, measure on the test part, and publish on the shelf in `folder`.
 
-    Deterministic: the same data, seed and targets give the same files. Raise UserError when the
-    data do not allow it.
+    Deterministic: the same data, seed and targets give the same files. Raise UserError if the data
+    do not allow it.
     """
     frame = frame_of(data, progress, kernel)
     split = by_time(frame, data.delay_ms)

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, which files it has, and what its product says of it."""
+"""Describe a model on a card: its kind, its files, and the details of its product."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 class UnusableModelError(Exception):
-    """A model that is incomplete, damaged, contradicts itself, or is not what its product needs.
+    """Raised for a model that is incomplete, damaged, inconsistent, or unfit for its product.
 
     The message names the model and says what is wrong.
     """
@@ -21,7 +21,7 @@ class UnusableModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What stands in `model.json`.
+    """The content of `model.json`.
 
     `files` maps the name of each artefact to its SHA-256 in hex. `features` are the columns of a
     row, in order, of the feature set `feature_set_version`. `details` is the product's own section,
@@ -37,7 +37,7 @@ class Card:
 
     @classmethod
     def of(cls, document: Any) -> Card:
-        """Read a card. Raise ValueError, KeyError, TypeError or AttributeError when it is none."""
+        """Read a card. Raise ValueError, KeyError, TypeError or AttributeError if invalid."""
         card = cls(
             version=str(document["version"]),
             kind=str(document["kind"]),
@@ -48,7 +48,7 @@ class Card:
         )
         for name in (card.version, *card.files):
             if not PLAIN.fullmatch(name) or name == FILE:
-                raise ValueError(f"{name!r} is no name for a version or a file")
+                raise ValueError(f"{name!r} is not a valid name for a version or a file")
         return card
 
     def document(self) -> dict[str, Any]:

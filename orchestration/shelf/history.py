@@ -1,4 +1,4 @@
-"""What happened on a shelf, in order: models were published, promoted and withdrawn."""
+"""Record what happened on a shelf, in order: models published, promoted and withdrawn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class History:
 
     @classmethod
     def parse(cls, text: str) -> History:
-        """Read JSON lines. Raise ValueError, TypeError or KeyError when they are no history."""
+        """Read JSON lines. Raise ValueError, TypeError or KeyError for an invalid history."""
         return cls(tuple(Event(**json.loads(line)) for line in text.splitlines()))
 
     def text(self) -> str:
@@ -61,14 +61,15 @@ class History:
         return next((event.version for event in reversed(self.events) if event.what == what), None)
 
     def published(self) -> dict[str, int]:
-        """Return when each version was published last, the oldest first."""
+        """Return when each version was last published, the oldest first."""
         found: dict[str, int] = {}
         for event in self.events:
             if event.what == "published":
-                found.pop(event.version, None)  # one that came again stands where it came last
+                # a version published again moves to its newest place
+                found.pop(event.version, None)
                 found[event.version] = event.at
         return found
 
     def ever_promoted(self) -> frozenset[str]:
-        """Return every version that was promoted at some time, also those withdrawn since."""
+        """Return every version that was ever promoted, also those withdrawn since."""
         return frozenset(event.version for event in self.events if event.what == "promoted")

@@ -1,4 +1,4 @@
-"""Kinds of models: how artefacts become something that predicts.
+"""Load artefacts of each kind of model into a predictor.
 
 A kind is registered under the name that cards carry. Its libraries are imported when a model is
 loaded, so that the shelf costs nothing to import.
@@ -27,10 +27,10 @@ class Kind(Protocol):
     """Load the models of one kind."""
 
     def load(self, card: Card, files: Files) -> Any:
-        """Return what predicts, tried on a row where that is possible.
+        """Return the predictor, tried on a row where that is possible.
 
-        `files` holds the artefacts by name; their hashes are those of the card. May raise
-        anything for artefacts that are unfit: the shelf then refuses the model.
+        `files` holds the artefacts by name; their hashes are those of the card. May raise anything
+        for unfit artefacts: the shelf then refuses the model.
         """
         ...
 
@@ -39,14 +39,14 @@ _KINDS: dict[str, Kind] = {}
 
 
 def register(name: str, kind: Kind) -> None:
-    """Make a kind known. Raise ValueError when the name is taken."""
+    """Register a kind. Raise ValueError if the name is taken."""
     if name in _KINDS:
-        raise ValueError(f"the kind {name!r} is registered already")
+        raise ValueError(f"the kind {name!r} is already registered")
     _KINDS[name] = kind
 
 
 def load(card: Card, files: Files) -> Any:
-    """Return the predictor of a model. Raise UnusableModelError when there can be none."""
+    """Return the predictor of a model. Raise UnusableModelError if it cannot be loaded."""
     kind = _KINDS.get(card.kind)
     if kind is None:
         known = ", ".join(sorted(_KINDS))
@@ -66,7 +66,7 @@ class Trees:
         self._features, self._booster = features, booster
 
     def predict(self, rows: Matrix) -> Scores:
-        """Return the score of each row."""
+        """Return the score of each row, shape (rows,)."""
         return np.asarray(self._booster.predict(rows, num_threads=1), dtype=np.float64)
 
     def contributions(self, rows: Matrix) -> list[dict[str, float]]:
@@ -77,7 +77,7 @@ class Trees:
         added = np.asarray(
             self._booster.predict(rows, num_threads=1, pred_contrib=True), dtype=np.float64
         )
-        # The last column is the bias, which no feature adds.
+        # The last column is the bias, which belongs to no feature.
         return [dict(zip(self._features, row.tolist(), strict=False)) for row in added]
 
 
@@ -94,7 +94,7 @@ class LightGBM:
                 f"{card.version}: model.json and model.txt name different features"
             )
         trees = Trees(card.features, booster)
-        # Also makes the library do its first-call work now, not in a customer's payment.
+        # Also makes the library do its first-call work now, not during a customer's payment.
         trial = np.full((1, len(card.features)), np.nan)
         trees.predict(trial)
         trees.contributions(trial)
@@ -102,14 +102,14 @@ class LightGBM:
 
 
 class Graph:
-    """An ONNX graph: one input, rows of 32-bit floats; its first output is one score a row."""
+    """An ONNX graph: one input, rows of 32-bit floats; its first output is one score per row."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
 
     def predict(self, rows: Matrix) -> Scores:
-        """Return the score of each row, computed in 32 bits."""
+        """Return the score of each row, shape (rows,), computed in 32 bits."""
         found = self._session.run(None, {self._input: rows.astype(np.float32)})[0]
         return np.asarray(found, dtype=np.float64).reshape(len(rows))
 
@@ -133,10 +133,10 @@ class Onnx:
 
 
 class Index:
-    """Files that their product alone can read, such as an index of neighbours."""
+    """Files that only their product can read, such as an index of neighbours."""
 
     def load(self, card: Card, files: Files) -> Files:
-        """Return the files as they are."""
+        """Return the files unchanged."""
         return files
 
 

@@ -1,7 +1,7 @@
-"""The models a running process scores with, taken up while it runs.
+"""Provide a running process with the models it scores with, and take up new ones as it runs.
 
-The current model is one of them. Rows of an older feature-set version that are still on their way
-keep the newest model that was promoted for that version, so an upgrade needs no pause.
+Besides the current model there may be older ones: rows of an older feature-set version still in
+flight keep the newest model that was promoted for that version, so an upgrade needs no pause.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ log = structlog.get_logger(__name__)
 
 
 class Shelf(Generic[Model]):
-    """What a consumer takes its models from.
+    """The models a consumer scores with.
 
     `watch` reads the folder on a thread of its own; the consumer only takes references.
     """
 
     def __init__(self, folder: Path, accept: Accept[Model], train: str) -> None:
-        """Read the models of `folder`, nothing yet.
+        """Set up the shelf of `folder` without reading it yet.
 
         `accept` makes the product's own model of a card and a predictor; it raises
         UnusableModelError, ValueError, KeyError or TypeError to refuse one. `train` is the command
-        that makes a first model, for whoever lacks one.
+        that makes a first model, named in messages while there is none.
         """
         self._store, self._accept, self._train = Store(folder), accept, train
         self._models: dict[str, tuple[str, Model]] = {}  # by feature-set version, with its version
@@ -54,13 +54,13 @@ class Shelf(Generic[Model]):
 
     @property
     def empty(self) -> bool:
-        """Whether there is no model at all."""
+        """Return whether there is no model at all."""
         return not self._models
 
     def refresh(self) -> None:
-        """Take up what is current and drop what was withdrawn, if anything changed.
+        """Load the current model and drop withdrawn ones, if anything changed.
 
-        A model that is refused leaves the old one.
+        If the new model is refused, the old one stays.
         """
         stamp = self._store.stamp()
         if stamp == self._seen:
@@ -74,7 +74,7 @@ class Shelf(Generic[Model]):
                 log.error("model refused", error=str(error))  # noqa: TRY400 - the message says it all
 
     def _look(self) -> None:
-        # In this order: a promotion writes the history before `current`.
+        # In this order, because a promotion writes the history before `current`.
         current = self._store.current()
         line = self._store.history().line()
         if current is None:
@@ -89,12 +89,13 @@ class Shelf(Generic[Model]):
         card, model = self._load(current)
         self._models = {**kept, card.feature_set_version: (current, model)}
         self.trouble = ""
-        log.info("model taken up", model=current, feature_set=card.feature_set_version)
+        log.info("model loaded", model=current, feature_set=card.feature_set_version)
 
     def search(self, feature_set_version: str) -> Model | None:
-        """Return the model promoted last for rows of a version that no model at hand is for.
+        """Return the model last promoted for rows of a version that no loaded model serves.
 
-        One that was never promoted, or was withdrawn, is not among them. Read every card: rare.
+        Models never promoted or since withdrawn do not count. Reads every card, which is rarely
+        needed.
         """
         with self._changing:
             try:

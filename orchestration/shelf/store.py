@@ -1,9 +1,9 @@
-"""The models of one product on disk: publish, promote, roll back, list, read.
+"""Store the models of one product on disk: publish, promote, roll back, list, read.
 
-A published model is nobody's until it is promoted. Writers hold a lock on the folder; readers need
-none, for everything is replaced in one step. A promotion writes the history before `current`, a
-rollback `current` before the history: whatever a writer that is killed leaves behind, the current
-model is one that was promoted, and typing the command again completes it.
+A published model is not used until it is promoted. Writers hold a lock on the folder; readers need
+none, because everything is replaced in one step. A promotion writes the history before `current`, a
+rollback `current` before the history. So whatever a killed writer leaves behind, the current model
+is one that was promoted, and repeating the command completes it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Listed:
     """One version of a shelf.
 
     `state` is current, promoted (and followed by another, kept for rows of older features),
-    withdrawn, or published: never promoted. `published` is in ms, None when the history does not
-    know it. `trouble` says why the card cannot be read; kind and feature set are empty then.
+    withdrawn, or published (never promoted). `published` is in ms, None if the history does not
+    know it. `trouble` says why the card cannot be read; kind and feature set are then empty.
     """
 
     version: str
@@ -53,7 +53,7 @@ class Store:
 
     @property
     def product(self) -> str:
-        """The product whose models these are: the folder's name."""
+        """Return the product whose models these are: the folder's name."""
         return self.folder.name
 
     # Reading
@@ -71,7 +71,7 @@ class Store:
             return None
 
     def history(self) -> History:
-        """Return what happened so far. Raise UnusableModelError when the file is damaged."""
+        """Return the history. Raise UnusableModelError if the file is damaged."""
         try:
             return History.parse((self.folder / HISTORY).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -80,11 +80,11 @@ class Store:
             raise UnusableModelError(f"{self.folder / HISTORY} is damaged: {error}") from error
 
     def stamp(self) -> tuple[tuple[int, int] | None, ...]:
-        """Return what changes whenever something is published, promoted or withdrawn."""
+        """Return a value that changes whenever a model is published, promoted or withdrawn."""
         return tuple(_stamp(self.folder / name) for name in (CURRENT, HISTORY))
 
     def card(self, version: str) -> Card:
-        """Return the card of a version. Raise UnusableModelError when there is none to read."""
+        """Return the card of a version. Raise UnusableModelError if it cannot be read."""
         try:
             card = Card.of(json.loads((self.folder / version / FILE).read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -96,9 +96,9 @@ class Store:
     def files(self, card: Card) -> dict[str, bytes]:
         """Return the artefacts of a model.
 
-        Raise UnusableModelError when one is missing or is not what was published. Nobody parses
-        bytes before that: of a text that ends too early LightGBM's parser ends the process, or
-        makes another model.
+        Raise UnusableModelError if one is missing or is not what was published. They are never
+        parsed before that check: on a truncated text, LightGBM's parser ends the process or makes
+        another model.
         """
         found: dict[str, bytes] = {}
         for name, expected in card.files.items():
@@ -108,19 +108,19 @@ class Store:
                 raise UnusableModelError(f"{card.version}: {error!r}") from error
             if digest(found[name]) != expected:
                 raise UnusableModelError(
-                    f"{card.version}: {name} is not what was published: its SHA-256 is another"
+                    f"{card.version}: {name} is not what was published: its SHA-256 differs"
                 )
         return found
 
     def load(self, version: str) -> tuple[Card, Any]:
-        """Return card and predictor of a version. Raise UnusableModelError when it is unfit."""
+        """Return card and predictor of a version. Raise UnusableModelError if it is unfit."""
         card = self.card(version)
         return card, kinds.load(card, self.files(card))
 
     def listed(self) -> list[Listed]:
         """Return every version, those of unknown age first, then the oldest first.
 
-        Raise UserError when the history is damaged.
+        Raise UserError if the history is damaged.
         """
         history, current = self._history(), self.current()
         published, line, ever = history.published(), history.line(), history.ever_promoted()
@@ -153,9 +153,9 @@ class Store:
         features: Sequence[str],
         details: Mapping[str, Any],
     ) -> Card:
-        """Write a model whole, without making it current.
+        """Write a complete model, without making it current.
 
-        A version that exists and is whole stays as it is: equal versions are equal models. Raise
+        A version that exists and is whole stays unchanged: equal versions are equal models. Raise
         ValueError or TypeError for a card that JSON cannot hold, and leave nothing behind then.
         """
         hashes = {name: digest(content) for name, content in artefacts.items()}
@@ -187,8 +187,8 @@ class Store:
     def rollback(self) -> tuple[str, str]:
         """Withdraw the current model and make the one before it current; return (now, withdrawn).
 
-        A withdrawn model scores nothing until it is promoted again. Raise UserError when there is
-        none before it, or when that one cannot be loaded.
+        A withdrawn model scores nothing until it is promoted again. Raise UserError if there is
+        none before it, or if that one cannot be loaded.
         """
         with self._locked():
             line = self._history().line()
@@ -229,7 +229,7 @@ class Store:
         return True
 
     def _put(self, version: str, content: Mapping[str, bytes]) -> None:
-        for left in self.folder.glob(".draft-*"):  # of a writer that was killed
+        for left in self.folder.glob(".draft-*"):  # left by a writer that was killed
             shutil.rmtree(left)
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self.folder))
         try:
@@ -237,7 +237,7 @@ class Store:
             for name, data in content.items():
                 write(draft / name, data, durable=True)
             target = self.folder / version
-            if target.exists():  # damaged: `publish` looked
+            if target.exists():  # damaged, as `publish` has checked
                 shutil.rmtree(target)
             draft.rename(target)
             sync(self.folder)

@@ -1,1 +1,1 @@
-"""Model training."""
+"""Train models."""

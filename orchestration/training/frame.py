@@ -1,4 +1,4 @@
-"""The training frame: a product's feature rows as a matrix, with the verdict on each.
+"""Build the training frame: a product's feature rows as a matrix, with the verdict on each.
 
 The kernel computes it as it computes the job's features (`by_kernel`); the reference engine, which
 specifies both, does the same slowly (`by_reference`).
@@ -28,7 +28,8 @@ _CUSTOMERS_AT_ONCE = 50_000
 class Frame:
     """Rows in order of event time.
 
-    `x` is rows by features, NaN where a feature is unknown; `y` fraud or not; times are in ms.
+    `x` has the shape (rows, features), NaN where a feature is unknown; `y` says which rows are
+    fraud; times are in ms.
     """
 
     features: tuple[str, ...]
@@ -52,7 +53,7 @@ class Frame:
         return self.part(slice(int(first), int(last)))
 
     def digest(self) -> str:
-        """SHA-256 over names and values: equal frames, equal digests."""
+        """Return the SHA-256 over names and values: equal frames have equal digests."""
         digest = hashlib.sha256("\n".join(self.features).encode())
         for array in (self.x, self.y, self.event_time):
             digest.update(np.ascontiguousarray(array).reshape(-1).data)
@@ -64,7 +65,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Computed rows: `x` is rows by features, `places` says which row of the source each is."""
+    """Computed rows: `x` is rows by features, `places` the index of each row in the source."""
 
     x: Floats
     places: Ints
@@ -75,11 +76,11 @@ class Part(Protocol):
 
     @property
     def rows(self) -> pa.RecordBatch:
-        """The chunk, with the columns that the plan reads."""
+        """Return the chunk, with the columns that the plan reads."""
 
     @property
     def sequence(self) -> Ints:
-        """Which row of the source each is."""
+        """Return the index in the source of each row."""
 
 
 def by_kernel(
@@ -91,8 +92,8 @@ def by_kernel(
 ) -> Matrix:
     """Compute the plan's outputs over the stream's rows.
 
-    `most`: rows that may be emitted in all; `progress` is told how many were. Raises KernelError
-    when the kernel's process fails.
+    `most` is the most rows that may be emitted; `progress` is called with the number emitted so
+    far. Raise KernelError when the kernel's process fails.
     """
     pending: deque[Ints] = deque()
 
@@ -120,8 +121,8 @@ def by_reference(
 ) -> Matrix:
     """Collect the features of rows that the reference engine computed.
 
-    A row's `sequence` is its place in the log, and `offsets` are the places there of the source's
-    rows, ascending; `progress` is told how many are done.
+    A row's `sequence` is its index in the log, and `offsets` are the indices there of the source's
+    rows, ascending; `progress` is called with the number done.
     """
     x: list[list[float | None]] = []
     places: list[int] = []

@@ -1,7 +1,7 @@
-"""The kernel in batch: features of rows that are at hand, computed by the Java of the jobs.
+"""Run the kernel in batch: compute features of rows at hand with the Java code of the jobs.
 
-A process of its own (`millrace.kernel.batch.BatchRun`) that is fed rows in chunks of columns and
-answers with numbers; what it does is in docs/decisions/0014. It computes the bits that
+The kernel is a process of its own (`millrace.kernel.batch.BatchRun`) that is fed rows in chunks of
+columns and answers with numbers, as docs/decisions/0014 describes. It computes the bits that
 `domain.features.reference` specifies.
 """
 
@@ -34,15 +34,15 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 
 class KernelError(RuntimeError):
-    """The kernel's process ended early; the message holds what it said."""
+    """Raised when the kernel's process ends early; the message holds its output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is computed: feature sets one after the other over the same rows.
+    """The computation: feature sets one after the other over the same rows.
 
-    A later set may read what an earlier one computed; a row that a set does not emit, or marks as
-    a duplicate, does not reach the next. `outputs` are numbers and booleans, of the input or
+    A later set may read what an earlier one computed; a row that a set does not emit, or marks as a
+    duplicate, does not reach the next. `outputs` are numbers and booleans, of the input or
     computed.
     """
 
@@ -50,7 +50,7 @@ class Plan:
     outputs: tuple[str, ...]
 
     def columns(self) -> dict[str, Type]:
-        """Return the columns of the input that are read, with their types."""
+        """Return the input columns that are read, with their types."""
         read = {*self.outputs}.union(*(_read(one) for one in self.sets))
         computed = {name for one in self.sets for name in one.columns()}
         given = {name: kind for one in self.sets for name, kind in one.inputs}
@@ -69,9 +69,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rows of a chunk that were emitted: their places in it, and their outputs.
+    """The rows of a chunk that were emitted: their indices in it, and their outputs.
 
-    `values` has a row for each place and a column for each output; NaN is NULL, 1 is true.
+    `values` has a row for each index and a column for each output; NaN is NULL, 1 is true.
     """
 
     places: npt.NDArray[np.int32]
@@ -79,7 +79,7 @@ class Answer:
 
 
 class Kernel:
-    """Runs plans in a process started with `command` (a Java with the kernel on its class path)."""
+    """Run plans in a process started with `command` (a Java with the kernel on its class path)."""
 
     def __init__(self, command: Sequence[str], workers: int = WORKERS) -> None:
         self._command, self._workers = tuple(command), workers
@@ -88,8 +88,8 @@ class Kernel:
         """Yield an answer for each chunk of rows, in order.
 
         Chunks have `plan.schema()` and come in the order of the stream; they are made in a thread
-        of their own while earlier ones are computed. Raises KernelError when the process fails,
-        and whatever `chunks` raises.
+        of their own while earlier ones are computed. Raise KernelError when the process fails, and
+        whatever `chunks` raises.
         """
         with tempfile.TemporaryFile() as said:
             process = subprocess.Popen(
@@ -102,7 +102,7 @@ class Kernel:
                 yield from _answers(answers, len(plan.outputs))
                 code = process.wait()
             finally:
-                # Also when nobody asks for the rest: its input ends, and the writer with it.
+                # Also if the caller stops early: the input ends, and the writer with it.
                 process.kill()
                 process.wait()
                 answers.close()
@@ -116,7 +116,7 @@ class Kernel:
 
 
 class _Writer(threading.Thread):
-    """Feeds the process. `failure` is what making the chunks raised, if anything."""
+    """Feed the process. `failure` is what making the chunks raised, if anything."""
 
     def __init__(self, pipe: IO[bytes], plan: str, chunks: Iterable[pa.RecordBatch]) -> None:
         super().__init__(daemon=True)
@@ -134,7 +134,7 @@ class _Writer(threading.Thread):
         except BrokenPipeError:
             pass  # the process has ended, and its exit code says why
         except BaseException as error:
-            # Raised again by whoever reads the answers.
+            # Raised again by the reader of the answers.
             self.failure = error
 
 
@@ -145,7 +145,7 @@ def _pipe(end: IO[bytes] | None) -> IO[bytes]:
 
 
 def _wire(chunk: pa.RecordBatch) -> Iterator[bytes]:
-    """A chunk as `millrace.kernel.batch.Vector` reads it."""
+    """Yield a chunk as `millrace.kernel.batch.Vector` reads it."""
     yield np.int32(len(chunk)).tobytes()
     for column in chunk.columns:
         yield pc.is_null(column).cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes()
@@ -176,7 +176,7 @@ def _names(key: str | Sequence[str]) -> list[str]:
 
 
 def _read(declared: FeatureSet) -> set[str]:
-    """The columns a feature set reads, those that an earlier one computes among them."""
+    """Return the columns a feature set reads, those that an earlier one computes among them."""
     spec = declared.spec()
     compared = [*spec.get("pass", ()), *spec.get("emit", ())]
     names = {*_names(declared.key), spec["time"], spec.get("id")}

@@ -1,6 +1,6 @@
-"""How good a model is: AUC, average precision, and what an investigator sees.
+"""Measure a model: AUC, average precision, and the precision of an investigator's daily list.
 
-The day's 100 most suspect cards.
+The list is the day's 100 most suspect cards.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
 
 
 def measure(frame: Frame, scores: Floats, review: float, block: float) -> dict[str, float]:
-    """Everything that is reported, by name."""
+    """Return every reported metric, by name."""
     blocked = scores >= block
     reviewed = (scores >= review) & ~blocked
     frauds = max(1, int(frame.y.sum()))

@@ -1,7 +1,7 @@
-"""Train, validation and test, in time order, with the delay of the verdicts as a gap between them.
+"""Split into train, validation and test in time order, with the verdicts' delay as gaps.
 
-A model that is used from day d was trained on verdicts known by d: on payments a delay earlier. A
-split without that gap would promise what nobody can have.
+A model used from day d on was trained on verdicts known by d, that is on payments a delay earlier.
+A split without that gap would promise results that are unattainable in use.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TRAIN, VALIDATION, TEST = 0.6, 0.15, 0.25
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Three frames, each a gap after the one before."""
+    """Three frames, each one gap after the one before."""
 
     train: Frame
     validation: Frame
@@ -26,7 +26,7 @@ class Split:
 def by_time(frame: Frame, gap_ms: int) -> Split:
     """Cut at fixed shares of the time that is left after two gaps.
 
-    Raises `UserError` when there is too little time, or a part has no fraud or nothing but fraud.
+    Raise UserError if there is too little time, or a part has no fraud or nothing but fraud.
     """
     if len(frame) == 0:
         raise UserError("there are no transactions to train on")

@@ -1,4 +1,4 @@
-"""`python -m serving.api`: the API's process."""
+"""Run the API's process: `python -m serving.api`."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ log = structlog.get_logger(__name__)
 
 
 def context(configured: Settings) -> Context:
-    """Clients from settings.
+    """Make the clients that the settings ask for.
 
-    Nothing is connected yet: the API starts without its parts and says so in /readyz.
+    Nothing is connected yet: the API starts without its dependencies and says so in /readyz.
     """
     client = redis.asyncio.Redis.from_url(
         configured.redis_url,
         socket_timeout=2,
         socket_connect_timeout=1,
-        # Once: a connection that died with an old Redis is no reason for a 503.
+        # Retry once: a connection that died with an old Redis is no reason for a 503.
         retry=Retry(NoBackoff(), 1),
         max_connections=256,
     )
@@ -44,7 +44,7 @@ def context(configured: Settings) -> Context:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that, once started, takes what start-up made out of the garbage collector's sight."""
+    """Uvicorn that freezes the objects made at start-up out of the garbage collector's sight."""
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Start, then freeze."""

@@ -1,6 +1,6 @@
-"""The app: frame here, the routes that products declare mounted.
+"""Build the app: the frame is here, products declare the routes mounted on it.
 
-A product's module exports `routers` and, if it needs parts of its own while the app runs,
+A product's module exports `routers` and, if it needs resources of its own while the app runs,
 `lifespan(context)`: an asynchronous context manager.
 """
 
@@ -39,14 +39,14 @@ _key = APIKeyHeader(name="X-API-Key", auto_error=False, description=KEY)  # chec
 
 
 def modules(settings: Settings) -> list[ModuleType]:
-    """The routes of every product whose group is on."""
+    """Return the route modules of every product whose group is enabled."""
     return [product.load(name) for product in running(settings) for name in product.routes]
 
 
 def create(context: Context, routes: Iterable[ModuleType] | None = None) -> FastAPI:
-    """The app.
+    """Return the app.
 
-    Raises `UserError` when no API key is configured: an API open to all is nobody's intention.
+    Raise UserError if no API key is configured: an API open to all is never intended.
     """
     keys = Keys(context.settings.api_keys.get_secret_value().split(","))
     if not keys:
@@ -62,7 +62,7 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
                     await stack.enter_async_context(module.lifespan(context))
             yield
 
-    # FastAPI's own pages load their scripts from a CDN, and are blank where there is none.
+    # FastAPI's own pages load their scripts from a CDN, and are blank if it cannot be reached.
     app = FastAPIOffline(
         title="Millrace",
         version="1",
@@ -92,7 +92,7 @@ _operations = APIRouter(tags=["operations"])
 
 @_operations.get("/healthz", summary="Is the process alive?")
 async def healthz() -> dict[str, bool]:
-    """Always, if it answers."""
+    """Always 200 while the process answers."""
     return {"alive": True}
 
 
@@ -133,7 +133,7 @@ async def _within(check: Any) -> str | None:
 
 @_operations.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Request times, memory, collections."""
+    """Request times, memory and garbage collections in Prometheus' format."""
     return Response(
         generate_latest(request.app.state.metrics.registry), media_type=CONTENT_TYPE_LATEST
     )

@@ -1,4 +1,4 @@
-"""What a product's routes get from the app."""
+"""Provide a product's routes with what they need from the app."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Values(Protocol):
     """
 
     async def get(self, key: str) -> bytes | None:
-        """The stored bytes of a key."""
+        """Return the stored bytes of a key, or None."""
         ...
 
     async def get_many(self, keys: list[str]) -> list[bytes | None]:
-        """The same for several keys, in one round trip."""
+        """Return the stored bytes of several keys, in one round trip."""
         ...
 
     async def newest(self, index: str, count: int) -> list[bytes]:
-        """The `count` newest members of an index, newest first."""
+        """Return the `count` newest members of an index, newest first."""
         ...
 
     async def ping(self) -> None:
-        """Nothing, if the store is there."""
+        """Return if the store answers."""
         ...
 
 
@@ -45,30 +45,30 @@ class RedisValues:
         self._client: Any = client
 
     async def get(self, key: str) -> bytes | None:
-        """The stored bytes of a key."""
+        """Return the stored bytes of a key, or None."""
         return cast("bytes | None", await self._client.execute_command("HGET", key, "d"))
 
     async def get_many(self, keys: list[str]) -> list[bytes | None]:
-        """The same for several keys, in one round trip."""
+        """Return the stored bytes of several keys, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
         for key in keys:
             pipeline.hget(key, "d")
         return list(await pipeline.execute())
 
     async def newest(self, index: str, count: int) -> list[bytes]:
-        """The `count` newest members of an index, newest first."""
+        """Return the `count` newest members of an index, newest first."""
         return list(await self._client.zrevrange(index, 0, count - 1))
 
     async def ping(self) -> None:
-        """Nothing, if the store is there."""
+        """Return if the store answers."""
         await self._client.ping()
 
 
 @dataclass(slots=True)
 class Context:
-    """Shared parts.
+    """Resources shared by all routes.
 
-    A product's `lifespan` may add to `checks` (by name, what /readyz asks) and to `parts`.
+    A product's `lifespan` may add to `checks` (asked by /readyz, by name) and to `parts`.
     """
 
     settings: Settings
@@ -79,5 +79,5 @@ class Context:
 
 
 def of(request: Request) -> Context:
-    """The context of the app that serves this request."""
+    """Return the context of the app that serves this request."""
     return cast("Context", request.app.state.context)

@@ -1,11 +1,11 @@
-"""The synchronous question over an asynchronous path.
+"""Ask a synchronous question over an asynchronous path.
 
-Produce an event, wait for its answer on another topic.
+Produce an event, then wait for its answer on another topic.
 
-Three threads beside the event loop: one serves the producer's confirmations, one reads the answers
-from the topic's end, one looks after registry and brokers. None ever ends before `close`: whatever
-a step raises is told in `trouble` and the step tried again. Every API process reads all answers and
-keeps those that somebody here waits for, so any number of them can run.
+Three threads run beside the event loop: one serves the producer's confirmations, one reads the
+answers from the topic's end, one looks after registry and brokers. None ends before `close`: an
+exception of a step is reported in `trouble` and the step is repeated. Every API process reads all
+answers and keeps those that one of its requests waits for, so any number of processes can run.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from ingestion.wire.codec import Codec, UnreadableError
 log = structlog.get_logger(__name__)
 
 RETRY_S = 1.0
-REFRESH_S = 30.0  # between two looks at the brokers when none of them complains
+REFRESH_S = 30.0  # between two checks of the brokers when none of them reports an error
 QUEUE = {"linger.ms": 0, "socket.nagle.disable": True, "queue.buffering.max.messages": 10_000}
 
 
 class AwayError(Exception):
-    """The event cannot be taken now; the message says why."""
+    """Raised when the event cannot be accepted now; the message says why."""
 
 
 class Gateway:
     """Send events to the topic `requests` and match the records of `answers` to them by key.
 
-    `trouble`: by part, what keeps it from working now, for a person; empty when all is well.
-    `give_up_ms`: how long an event may wait for its confirmation.
+    `trouble` says, by part, what keeps it from working now; it is empty when all is well.
+    `give_up_ms` is how long an event may wait for its confirmation.
     """
 
     PARTS = ("registry", "kafka", "confirmations", "answers")
@@ -59,8 +59,9 @@ class Gateway:
         self._producer, self._consumer = self._new_producer(), self._new_consumer()
         self._fatal: KafkaError | None = None
         self._waiting: defaultdict[bytes, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
-        self._partitions: frozenset[int] = frozenset()  # of the answers, as the brokers list them
-        self._followed: frozenset[int] = frozenset()  # those that are read
+        # partitions of the answers, as the brokers list them
+        self._partitions: frozenset[int] = frozenset()
+        self._followed: frozenset[int] = frozenset()  # partitions that are read
         self._stop, self._due, self._listed = (
             threading.Event(),
             threading.Event(),
@@ -71,7 +72,7 @@ class Gateway:
         self.trouble: dict[str, str] = dict.fromkeys(self.PARTS, "not asked yet")
 
     def start(self) -> None:
-        """Start the threads. Call inside the event loop that asks."""
+        """Start the threads. Call inside the event loop that makes the requests."""
         self._loop = asyncio.get_running_loop()
         for work in (self._serve, self._listen, self._watch):
             thread = threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
@@ -79,7 +80,7 @@ class Gateway:
             self._threads.append(thread)
 
     async def close(self) -> None:
-        """Stop the threads; what was produced is still sent, for two seconds at most."""
+        """Stop the threads; produced events are still sent, for two seconds at most."""
         self._stop.set()
         self._due.set()
         for thread in self._threads:
@@ -87,32 +88,33 @@ class Gateway:
         await asyncio.to_thread(self._producer.flush, 2.0)
 
     def encode(self, record: dict[str, Any]) -> bytes:
-        """The request's bytes. Raises `AwayError` (no schema id yet) or RefusedError."""
+        """Return the request's bytes. Raise AwayError (no schema id yet) or RefusedError."""
         trouble = self.trouble.get("registry")
         if trouble is not None:
             raise AwayError(f"schema registry: {trouble}")
         return self._codec.encode(self._requests, record)
 
     def expect(self, key: bytes) -> asyncio.Future[dict[str, Any]]:
-        """A future for the answer to `key`. Pair with `forget`."""
+        """Return a future for the answer to `key`. Pair with `forget`."""
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[key].append(future)
         return future
 
     def forget(self, key: bytes, future: asyncio.Future[dict[str, Any]]) -> None:
-        """Nobody waits for it any more."""
+        """Stop waiting for the answer."""
         self._waiting[key].remove(future)
         if not self._waiting[key]:
             del self._waiting[key]
 
     def produce(self, key: str, value: bytes) -> asyncio.Future[None]:
-        """Send; the future is done when the broker has it, or fails with `AwayError`.
+        """Send; the future is done when the broker has it, or fails with AwayError.
 
-        Raises `AwayError` if full.
+        Raise AwayError if the queue is full.
         """
         loop = asyncio.get_running_loop()
         sent: asyncio.Future[None] = loop.create_future()
-        sent.add_done_callback(asyncio.Future.exception)  # seen, also when nobody waits any more
+        # mark as retrieved, also when nobody waits any more
+        sent.add_done_callback(asyncio.Future.exception)
 
         def settle(error: KafkaError | None) -> None:
             if sent.done():
@@ -124,7 +126,7 @@ class Gateway:
 
         def delivered(error: KafkaError | None, _: Message) -> None:
             if error is not None:
-                self._due.set()  # a broker that hangs says nothing of itself
+                self._due.set()  # a broker that hangs reports no error
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, error)
 
@@ -137,9 +139,9 @@ class Gateway:
     # Threads
 
     def _try(self, part: str, step: Callable[[], None]) -> bool:
-        """Do a step of a thread's work, and say whether it went well.
+        """Do a step of a thread's work and return whether it succeeded.
 
-        What it raises is the part's trouble until then.
+        An exception becomes the part's trouble until the next success.
 
         Catches everything: nobody would notice a thread that ended.
         """
@@ -166,17 +168,17 @@ class Gateway:
             self._renew(self._fatal)
 
     def _renew(self, fatal: KafkaError) -> None:
-        """Take a new producer: one that failed fatally takes nothing any more."""
+        """Replace the producer: one that failed fatally accepts nothing any more."""
         old, self._producer = self._producer, self._new_producer()
         old.purge()
-        old.flush(2.0)  # tells whoever waits for a confirmation
+        old.flush(2.0)  # fails the futures of unconfirmed events
         self._fatal = None
         raise AwayError(f"the producer failed, a new one takes its place: {fatal.str()}")
 
     def _fault(self, error: KafkaError) -> None:
-        """From the producer.
+        """Handle an error reported by the producer.
 
-        Only a look tells an outage from idle connections that the brokers closed.
+        Only a query of the brokers tells an outage from idle connections that they closed.
         """
         if error.fatal():
             self._fatal = error
@@ -194,8 +196,9 @@ class Gateway:
         self._codec.encoder(self._requests)
 
     def _look(self) -> None:
-        """See whether a broker answers, and which partitions there are by now."""
-        topics = self._producer.list_topics(timeout=2).topics  # all: asking for one could create it
+        """Check that a broker answers, and update the list of partitions."""
+        # all of them, as asking for one could create it
+        topics = self._producer.list_topics(timeout=2).topics
         for name in (self._requests, self._answers):
             if name not in topics or not topics[name].partitions:
                 raise AwayError(f"no topic {name}: run `millrace topics apply`")
@@ -221,10 +224,10 @@ class Gateway:
     def _follow(self, new: frozenset[int]) -> None:
         """Read further partitions.
 
-        Those added while we run from their beginning, which nobody has read.
+        Partitions added while we run are read from their beginning, as nobody has read them.
 
-        The first ones from where they end now, by number: an end that is resolved later could skip
-        an answer.
+        The first ones are read from their present end, resolved to a number: an end that is
+        resolved later could skip an answer.
         """
         starts = (
             dict.fromkeys(new, OFFSET_BEGINNING)
@@ -253,7 +256,7 @@ class Gateway:
         try:
             answer = self._codec.decode(self._answers, message.value())
         except (UnreadableError, RetryableError) as trouble:
-            # Whoever waits for it gets a link at the deadline.
+            # The request that waits for it gets a link at the deadline.
             log.warning("answer not read", error=str(trouble))
             return
         if self._loop is not None and not self._loop.is_closed():
@@ -276,7 +279,7 @@ class Gateway:
         return Consumer(
             {
                 "bootstrap.servers": self._bootstrap,
-                # never subscribed, never committed: the client asks for a name
+                # required by the client; never subscribed, never committed
                 "group.id": "millrace-api",
                 "enable.auto.commit": False,
                 "socket.nagle.disable": True,
@@ -287,7 +290,7 @@ class Gateway:
 
 
 def _told(error: Exception) -> str:
-    """The error for a person, fit for /readyz."""
+    """Return the error in words fit for /readyz."""
     if isinstance(error, KafkaException):
         text = error.args[0].str()
     elif isinstance(error, AwayError | RetryableError | UserError):

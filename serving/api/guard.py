@@ -1,4 +1,4 @@
-"""What every request passes: key, request limit, body size, and its measurement.
+"""Guard every request: key, request limit, body size, and its measurement.
 
 Plain ASGI: no task, no copy.
 """
@@ -17,14 +17,14 @@ from serving.api.keys import Keys
 from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
 
-# All that is open. Whatever else there is, or comes, takes a key.
+# The only open paths. Every other one, present or future, takes a key.
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"})
 # The scripts and styles of the pages above.
 OPEN_BELOW = "/static-offline-docs/"
 
 
 def is_open(path: str) -> bool:
-    """Tell whether a path answers without a key."""
+    """Return whether a path answers without a key."""
     return path in OPEN or path.startswith(OPEN_BELOW)
 
 
@@ -43,7 +43,7 @@ class Guard:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
+        """Refuse the request or pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -97,7 +97,7 @@ def _at_most(limit: int) -> str:
 
 
 def _counted(receive: Receive, limit: int) -> Receive:
-    """The body counted as it is read: Content-Length may be absent or a lie."""
+    """Count the body as it is read, as Content-Length may be absent or wrong."""
     seen = 0
 
     async def counting() -> Message:

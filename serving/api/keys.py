@@ -1,4 +1,4 @@
-"""API keys: only their hashes are kept, and every comparison takes the same time."""
+"""Check API keys: only their hashes are kept, and every comparison takes the same time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 
 def digest(key: bytes) -> bytes:
-    """What is kept of a key.
+    """Return the hash that is kept of a key.
 
-    Keys are long random strings, so a plain SHA-256 will do (no dictionary to try).
+    Keys are long random strings, so a plain SHA-256 is enough (there is no dictionary to try).
     """
     return hashlib.sha256(key).digest()
 
@@ -25,9 +25,9 @@ class Keys:
         return len(self._known)
 
     def owner(self, presented: bytes) -> str | None:
-        """A name for the key's owner (the start of its hash), or None.
+        """Return a name for the key's owner (the start of its hash), or None for an unknown key.
 
-        Compares with every key, in constant time.
+        Compare with every key, in constant time.
         """
         asked = digest(presented)
         found = False

@@ -1,9 +1,9 @@
-"""Routes for look-ups: declared like any other of FastAPI's, served without its machinery.
+"""Serve look-ups by routes declared like FastAPI's, without its machinery.
 
 A look-up has one path parameter and answers stored bytes, so matching through included routers,
-resolving dependencies and serialising a model would be most of its time (docs/decisions/0005). The
-declaration still makes the OpenAPI page; what serves is a plain Starlette route, in front of the
-others. Path parameters arrive as they are, strings.
+resolving dependencies and serialising a model would take most of its time (docs/decisions/0005).
+The declaration still makes the OpenAPI page; the serving route is a plain Starlette one, in front
+of the others. Path parameters arrive unchanged, as strings.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from starlette.types import Scope
 
 
 class _Rest(Convertor[str]):
-    """`{name:rest}`: an id that ends a path, whatever it holds.
+    """`{name:rest}`: an id that ends a path, whatever it contains.
 
-    Slashes arrive decoded; `path` stops at a newline.
+    Slashes arrive decoded; Starlette's `path` stops at a newline.
     """
 
     regex = "(?s:.+)"
@@ -46,7 +46,7 @@ class LeanRoute(APIRoute):
 
 
 class _Plain(Route):
-    """Tells the metrics which route answered, as FastAPI's routes do."""
+    """Report to the metrics which route answered, as FastAPI's routes do."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         match, child = super().matches(scope)
@@ -56,7 +56,7 @@ class _Plain(Route):
 
 
 def plain(router: APIRouter) -> Iterator[Route]:
-    """Routes that serve the router's lean ones. Nested routers are not looked into."""
+    """Yield routes that serve the router's lean ones. Nested routers are not searched."""
     for route in router.routes:
         if isinstance(route, LeanRoute):
             yield _Plain(

@@ -1,4 +1,4 @@
-"""Requests a second per key."""
+"""Limit requests per second and key."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from limits.strategies import FixedWindowRateLimiter
 
 
 class Windows(Storage):
-    """Counts in this process's memory, one window a key.
+    """Counts in this process's memory, one window per key.
 
     The library's own MemoryStorage starts a thread to expire counts, at most every 10 ms: at 500
-    requests a second that is every fifth request, and dearer than all else a look-up does. There
-    are as many counts here as API keys, so none needs to be expired.
+    requests a second that is every fifth request, and it costs more than the rest of a look-up.
+    There are as many counts here as API keys, so none needs to be expired.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,11 +25,11 @@ class Windows(Storage):
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What the storage may raise."""
+        """Return the type of error that the storage may raise."""
         return ValueError
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count, in a new window of `expiry` seconds if the last has ended."""
+        """Count, in a new window of `expiry` seconds if the last has ended; return the count."""
         now = self._clock()
         count, end = self._windows.get(key, (0, 0.0))
         if now >= end:
@@ -38,31 +38,31 @@ class Windows(Storage):
         return count + amount
 
     def get(self, key: str) -> int:
-        """The count of the window that runs."""
+        """Return the count of the current window."""
         count, end = self._windows.get(key, (0, 0.0))
         return count if self._clock() < end else 0
 
     def get_expiry(self, key: str) -> float:
-        """When the window ends."""
+        """Return when the window ends, in seconds of the clock."""
         return self._windows.get(key, (0, self._clock()))[1]
 
     def check(self) -> bool:
-        """Memory is always there."""
+        """Return True: memory is always available."""
         return True
 
     def reset(self) -> int:
-        """Forget all counts; how many there were."""
+        """Forget all counts; return how many there were."""
         count = len(self._windows)
         self._windows.clear()
         return count
 
     def clear(self, key: str) -> None:
-        """Forget one."""
+        """Forget the count of one key."""
         self._windows.pop(key, None)
 
 
 class Limiter:
-    """Fixed windows of a second.
+    """Limit requests by fixed windows of a second.
 
     `clock` must never step: a wall clock set back would hold a window open.
     """
@@ -73,7 +73,7 @@ class Limiter:
         self._strategy = FixedWindowRateLimiter(self._storage)
 
     def wait(self, owner: str) -> float:
-        """Count a request; 0 if it may pass, else the seconds until the next may."""
+        """Count a request; return 0 if it may pass, else the seconds until the next may."""
         if self._strategy.hit(self._item, owner):
             return 0.0
         return max(

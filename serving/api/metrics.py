@@ -1,4 +1,4 @@
-"""What the API tells Prometheus."""
+"""Define the API's metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SECONDS = (
 
 
 class Metrics:
-    """Request times by method, route (as declared, so ids make no series) and status."""
+    """Request times by method, route (as declared, so that ids make no series) and status."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -48,6 +48,6 @@ class Metrics:
         self._child = lru_cache(maxsize=1024)(lambda *labels: histogram.labels(*labels))
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count one request."""
+        """Record the duration of one request."""
         route: Any = scope.get("route")
         self._child(scope["method"], getattr(route, "path_format", "none"), status).observe(seconds)

@@ -1,4 +1,4 @@
-"""Every error as RFC 9457 `application/problem+json`."""
+"""Answer every error as RFC 9457 `application/problem+json`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class ProblemBody(BaseModel):
-    """What every error looks like."""
+    """The body of every error."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -67,13 +67,13 @@ def _body(status: int, detail: str, path: str) -> dict[str, Any]:
 def response(
     status: int, detail: str, path: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
-    """The answer itself; `more` are further members of the body."""
+    """Return the response; `more` are further members of the body."""
     content = orjson.dumps({**_body(status, detail, path), **more})
     return Response(content, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entry of these errors."""
+    """Return the OpenAPI entry of these errors."""
     schema = {"$ref": "#/components/schemas/ProblemBody"}
     return {
         int(status): {
@@ -86,7 +86,7 @@ def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 
 
 def exemplified(status: HTTPStatus, detail: str, path: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entry of one error, with an example of its own."""
+    """Return the OpenAPI entry of one error, with an example of its own."""
     entry = described(status)
     entry[int(status)]["content"][MEDIA_TYPE]["example"] = _body(status, detail, path)
     return entry
@@ -125,12 +125,12 @@ async def _store_away(request: Request, error: Exception) -> Response:
 async def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected", exc_info=error, path=request.url.path)
     return response(
-        HTTPStatus.INTERNAL_SERVER_ERROR, "an error of ours; it is logged", request.url.path
+        HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; it has been logged", request.url.path
     )
 
 
 def truthful(page: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI page with errors as they are sent.
+    """Return the OpenAPI page with errors as they are sent.
 
     FastAPI adds `application/json`, and a 422 of its own.
     """
@@ -147,7 +147,7 @@ def truthful(page: dict[str, Any]) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers, and describe them."""
+    """Register the handlers and describe them."""
     written = app.openapi
     app.openapi = lambda: truthful(written())  # type: ignore[method-assign]  # as FastAPI's manual extends it
     app.add_exception_handler(Problem, _problem)

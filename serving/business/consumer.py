@@ -1,7 +1,7 @@
 """Keep the shop's minutes: business-metrics in, Redis out.
 
-The job tells a minute again whenever an event changes it. A minute only ever gains events, so their
-count is its version: whichever order versions arrive in, the fullest stays.
+The job emits a minute again whenever an event changes it. A minute only ever gains events, so their
+count is its version: in whichever order versions arrive, the one with the most events stays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Business(Product):
     topics = ("business-metrics",)
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Return one write a record; of two versions of a minute the one with more events stays."""
+        """Return one write per record; of two versions of a minute the fuller stays."""
         return [Result((keys.minute(row.record),), origin=row.timestamp) for row in batch]
 
     def restore(self, data: bytes) -> dict[str, Any]:

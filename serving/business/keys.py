@@ -1,4 +1,4 @@
-"""Where the shop's minutes are in the store, and what their documents hold."""
+"""Define the keys of the shop's minutes in the store, and the content of their documents."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from serving.store import Index, Rule, Write
 from serving.times import document_of
 
 WINDOWS = "business:windows"
-"""The index of the minutes that are kept, by start; a member is `member(start)`."""
+"""The index of the minutes kept, by start; a member is `member(start)`."""
 KEEP = 7 * 24 * 60
-"""Minutes kept: a week with every minute in it."""
+"""Minutes kept: a week, if every minute has events."""
 TIMES = ("window_start", "window_end")
 """Fields that are times: ms in a BusinessMetrics, ISO 8601 in its document."""
 

@@ -1,4 +1,4 @@
-"""`/v1/metrics/business`: the shop, minute by minute."""
+"""Serve `/v1/metrics/business`: the shop, minute by minute."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Consumers: one topic in, Redis (and sometimes a topic) out."""
+"""Run consumers: one topic in, Redis (and sometimes a topic) out."""

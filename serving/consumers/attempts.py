@@ -1,8 +1,8 @@
-"""How many lives of a consumer ended at the same records.
+"""Count how many runs of a consumer ended at the same records.
 
-Kept beside the group's offsets, as the metadata that Kafka stores with a committed offset: it
-outlives the process and its disk, and goes with the partition. A later commit of the partition
-removes it, so it stands only while the records before which it was written were not passed.
+The count is kept as the metadata that Kafka stores with a committed offset: it outlives the process
+and its disk, and moves with the partition. A later commit of the partition removes it, so it stands
+only while the records it was written before have not been passed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ LIVES = 3
 
 
 class Attempts:
-    """Which records broke the product in earlier lives, and in this one."""
+    """Remember which records broke the product, in earlier runs and in this one."""
 
     def __init__(self) -> None:
-        self._before: dict[Place, tuple[int, int, int]] = {}  # first, last, lives
+        self._before: dict[Place, tuple[int, int, int]] = {}  # first offset, last offset, runs
         self.noted: dict[Place, str] = {}
         """Metadata to commit by place when this life ends."""
 
     def load(self, committed: Iterable[TopicPartition]) -> None:
-        """Take in what earlier lives left with the committed offsets of assigned partitions."""
+        """Load what earlier runs left with the committed offsets of assigned partitions."""
         for one in committed:
             found = _parsed(one.metadata)
             if found is None:
@@ -37,14 +37,14 @@ class Attempts:
                 self._before[one.topic, one.partition] = found
 
     def exhausted(self, broken: Sequence[Message]) -> bool:
-        """Tell whether these records have now broken the product in three lives; note them if not.
+        """Return whether these records have now broken the product in three runs; note them if not.
 
-        Batches have other borders in another life: it is enough that the offsets overlap.
+        Batches have other borders in another run, so it is enough that the offsets overlap.
         """
         spans = _spans(broken)
         lives = 1 + max((self._lives(place, span) for place, span in spans.items()), default=0)
         if lives >= LIVES:
-            log.error("records broke the product in several lives", lives=lives, places=str(spans))
+            log.error("records broke the product in several runs", lives=lives, places=str(spans))
             self.noted.clear()
             return True
         self.noted = {

@@ -1,4 +1,4 @@
-"""Whether the brokers can be reached, as far as the client knows."""
+"""Track whether the brokers can be reached, as far as the client knows."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _ASK_EVERY_S = _ANSWER_S = 1.0
 
 
 class Connection:
-    """Know whether a broker answers.
+    """Track whether a broker answers.
 
-    The client says only once that all brokers are gone, and never that one is back; so then they
-    are asked. Records that still arrive prove nothing: they may come out of the client's own queue.
+    The client reports only once that all brokers are gone, and never that one is back, so they are
+    then queried. Records that still arrive prove nothing: they may come out of the client's own
+    queue.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,14 +27,14 @@ class Connection:
         self._next = 0.0
 
     def failed(self, error: KafkaError) -> None:
-        """Take the client's `error_cb`, called from within `consume`, so in the loop's thread."""
+        """Handle the client's `error_cb`; `consume` calls it, so in the loop's thread."""
         log.warning("kafka", error=error.str())
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._trouble = error.str()
             self._next = self._clock() + _ASK_EVERY_S
 
     def trouble(self, consumer: Consumer) -> str | None:
-        """Return what is wrong; None if nothing is known.
+        """Return what is wrong, or None if no trouble is known.
 
         Block for a second at most, and only while something is wrong.
         """

@@ -1,4 +1,4 @@
-"""The consumer's part in its group: what is ours, what was read, what is committed, how far behind.
+"""Take part in a consumer group: assigned partitions, reading, commits and lag.
 
 Every call blocks the loop's thread only as long as it says; partitions come and go inside `read`.
 """
@@ -21,7 +21,7 @@ _ANSWER_S = 5.0
 class Group:
     """Read the topics of one product.
 
-    `before_leaving` is called while the partitions that go are still ours, `changed` after any
+    `before_leaving` is called while the departing partitions are still ours, `changed` after any
     that came or went.
     """
 
@@ -55,29 +55,29 @@ class Group:
     # Reading
 
     def next_batch(self, size: int, idle: float) -> list[Message]:
-        """Return what is there, at most `size`; wait up to `idle` seconds for the first."""
-        # consume(n, timeout) would wait for n records or the whole timeout: so wait for one, then
-        # take what is there.
+        """Return the available records, at most `size`; wait up to `idle` seconds for the first."""
+        # consume(n, timeout) would wait for n records or the whole timeout, so wait for one, then
+        # take the rest without waiting.
         first = self._pending or self._read(1, idle)
         self._pending = []
         left = size - len(first)
         return first + self._read(left, 0) if first and left > 0 else first
 
     def keep(self, messages: list[Message]) -> None:
-        """Hand these on later, before what is read next."""
+        """Return these later, before any record read next."""
         self._pending = messages + self._pending
 
     def hold(self) -> None:
-        """Read no further until `resume`."""
+        """Pause reading until `resume`."""
         self.consumer.pause(self.consumer.assignment())
 
     def resume(self) -> None:
-        """Read on."""
+        """Resume reading."""
         self.consumer.resume(self.consumer.assignment())
 
     def serve(self, seconds: float) -> None:
-        """Serve the group while on hold; what comes through all the same is kept for later."""
-        came = self._read(1, seconds)  # may take partitions away, and what is pending of them
+        """Serve the group while paused; records that arrive all the same are kept for later."""
+        came = self._read(1, seconds)  # may take partitions away, with their pending records
         self._pending += came
 
     def _read(self, count: int, timeout: float) -> list[Message]:
@@ -91,7 +91,7 @@ class Group:
             return True
         if error.fatal():
             raise KafkaException(error)
-        # The client mends these itself: broker away, topic not there yet.
+        # The client recovers from these itself: broker away, topic not there yet.
         log.warning("kafka", error=error.str())
         return False
 
@@ -117,7 +117,7 @@ class Group:
             self._metrics.commits.inc()
 
     def note(self, noted: Mapping[Place, str]) -> None:
-        """Leave metadata with the committed offsets. Raise KafkaException."""
+        """Store metadata with the committed offsets. Raise KafkaException."""
         found = self.consumer.committed(
             [TopicPartition(*place) for place in noted if place in self.owned], timeout=_ANSWER_S
         )
@@ -139,7 +139,7 @@ class Group:
         try:
             self._attempts.load(self.consumer.committed(partitions, timeout=_ANSWER_S))
         except KafkaException as error:
-            log.warning("earlier attempts are not known", error=str(error))
+            log.warning("earlier attempts are unknown", error=str(error))
         self._changed()
 
     def _revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
@@ -162,7 +162,7 @@ class Group:
     # Lag
 
     def measure_lag(self) -> None:
-        """Tell how many records of each partition were not read yet."""
+        """Publish how many records of each partition are still unread."""
         places = self.consumer.position([TopicPartition(*place) for place in self.owned])
         begun = [place for place in places if place.offset >= 0]
         for place in begun + self._not_begun([place for place in places if place.offset < 0]):
@@ -174,7 +174,7 @@ class Group:
     def _not_begun(self, places: list[TopicPartition]) -> list[TopicPartition]:
         """Return where reading will begin in partitions of which nothing was read yet.
 
-        What the group has committed.
+        That is what the group has committed.
         """
         try:
             return self.consumer.committed(places, timeout=1) if places else []

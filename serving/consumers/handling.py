@@ -1,15 +1,15 @@
-"""From messages to what is stored and produced.
+"""Turn messages into stored values and produced records.
 
-Decode, fold, let the product handle, encode, and tell what is put aside.
+Decode, fold, let the product handle, encode, and report what is put aside.
 
-A record that breaks the product is poison like one that cannot be read: put aside, or it would stop
-everything behind it, after each restart again. A product that every record breaks may itself be
-what is broken (a bad deployment, a model that does not fit) while the records are good, and a
-quarantine full of good records is found late and gives them back in another order. So when nothing
-but broken records comes, the product is asked to prove itself (`Product.probe`): if it does, the
-records are to blame and put aside; if it fails, the consumer stops, loudly. A product without a
-probe stops too, and `Attempts` counts the lives that ended at the same records: after three of
-them those records are put aside, so that they cannot hold the consumer for ever.
+A record that breaks the product is poison, like one that cannot be read: unless put aside, it would
+stop everything behind it, again after each restart. But a product that every record breaks may
+itself be broken (a bad deployment, a model that does not fit) while the records are good, and a
+quarantine full of good records is found late and returns them in another order. So when only broken
+records arrive, the product is asked to prove itself (`Product.probe`): if it does, the records are
+to blame and are put aside; if it fails, the consumer stops with an error. A product without a probe
+stops too, and `Attempts` counts the runs that ended at the same records: after three of them those
+records are put aside, so that they cannot block the consumer for ever.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from serving.store import Stored
 
 log = structlog.get_logger(__name__)
 
-# The environment's faults, which no record is to blame for.
+# Faults of the environment, for which no record is to blame.
 ELSEWHERE = (RetryableError, UserError, OSError, MemoryError)
 
-# One record in a batch of its own tells nothing of the product; so many, one after the other, do.
+# A single broken record says nothing about the product; this many in a row do.
 ALONE = 3
 
 Row = tuple[Message, Incoming]
@@ -42,7 +42,7 @@ Outgoing = tuple[str, bytes, bytes]
 
 @dataclass(slots=True)
 class Made:
-    """What a product made of a record, or at a tick (`message` None), and what to produce."""
+    """The result of a record, or of a tick (`message` None), with the records to produce."""
 
     message: Message | None
     result: Result
@@ -51,9 +51,9 @@ class Made:
 
 @dataclass(slots=True)
 class Batch:
-    """What became of a batch of messages.
+    """The outcome of a batch of messages.
 
-    `made` in their order, `poison` with its reasons, and how many were folded away by topic.
+    `made` are in order, `poison` with reasons, `folded` counts the records folded away by topic.
     """
 
     made: list[Made] = field(default_factory=list)
@@ -69,12 +69,12 @@ class Handler:
         self._attempts = attempts or Attempts()
         self._rooms = {topic.name: topic.room for topic in topics().values()}
         self._folds = type(product).fold is not Product.fold
-        self._broken: list[Message] = []  # in a row, none between them that was handled
+        self._broken: list[Message] = []  # in a row, without a handled record between them
 
     def handle(self, messages: Sequence[Message]) -> Batch:
-        """Decode, fold, handle, encode.
+        """Decode, fold, handle and encode.
 
-        Raise RetryableError, what the environment is at fault for, and what all records raise.
+        Raise RetryableError, faults of the environment, and errors that all records raise.
         """
         batch = Batch()
         rows: list[Row] = []
@@ -101,14 +101,14 @@ class Handler:
         return batch
 
     def tick(self, now_ms: int) -> Batch:
-        """Make a batch of what the product brings by time alone. Raise whatever it raises."""
+        """Make a batch of what the product emits by time alone. Raise whatever it raises."""
         return Batch([Made(None, made, self._encoded(made)) for made in self._product.tick(now_ms)])
 
     def settle(self, batch: Batch, made: Made, winners: Sequence[Stored | None]) -> None:
-        """Take the output from the bytes that stay stored instead of the result's own.
+        """Replace the output of losing writes by the bytes that stay stored.
 
-        Where no record can be made of them (another program's), the message is put aside: nobody
-        may be told another decision than the one that is stored.
+        If no record can be made of them (another program wrote them), the message is put aside: no
+        decision may be published but the stored one.
         """
         if len(winners) != 1 or winners[0] is None or len(made.outgoing) != 1:
             return
@@ -135,7 +135,7 @@ class Handler:
         except ELSEWHERE:
             raise
         except Exception as error:
-            batch.folded.clear()  # what a broken one had hidden is handled after all
+            batch.folded.clear()  # records that a broken one had hidden are handled after all
             self._make_each(rows, batch, error)
         else:
             self._broken = []
@@ -153,9 +153,9 @@ class Handler:
         return chosen
 
     def _make_each(self, rows: Sequence[Row], batch: Batch, first: Exception) -> None:
-        """Handle one by one, so that only what breaks the product is put aside.
+        """Handle rows one by one, so that only those that break the product are put aside.
 
-        Raise `first` where that is everything, and nothing proves the product.
+        Raise `first` if all of them do and the product does not prove itself.
         """
         broken = []
         for message, row in rows:
@@ -168,7 +168,7 @@ class Handler:
             except Exception as error:
                 broken.append(message)
                 log.warning(
-                    "a record broke the product",
+                    "record broke the product",
                     product=self._product.name,
                     topic=row.topic,
                     partition=row.partition,
@@ -187,7 +187,7 @@ class Handler:
         self._broken = suspects if len(suspects) < ALONE else []
 
     def _excused(self, broken: Sequence[Message]) -> bool:
-        """Whether records are to blame for breaking the product, rather than the product."""
+        """Return whether the records, rather than the product, are to blame."""
         if self._product.probe():
             log.error("every record broke the product, its probe did not", records=len(broken))
             return True

@@ -1,4 +1,4 @@
-"""What a consumer's loop last said of itself."""
+"""Hold the last reported state of a consumer's loop."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Health:
         self.waiting: dict[str, str] = {}
 
     def beat(self) -> None:
-        """Take note that the loop turned."""
+        """Record that the loop turned."""
         self._beat = self._clock()
 
     def alive(self) -> bool:
-        """Tell whether the loop turned within the last minute."""
+        """Return whether the loop turned within the last minute."""
         return self._clock() - self._beat < STALLED_AFTER_S

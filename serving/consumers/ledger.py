@@ -1,6 +1,6 @@
-"""Which offsets may be committed.
+"""Track which offsets may be committed.
 
-Those whose batch, and every batch before it, is done and confirmed by the broker.
+They are those whose batch, and every batch before it, is stored and confirmed by the broker.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Place = tuple[str, int]
 
 @dataclass(slots=True)
 class Entry:
-    """One batch: where each partition stands after it.
+    """One batch: the position of each partition after it.
 
-    `waiting`: how many of its records the broker has yet to confirm. `done_at`: when the store had
-    its values, on a clock in seconds; None before. `tick`: it delivers what those before it
-    gathered.
+    `waiting` is the number of its records that the broker has yet to confirm. `done_at` is when the
+    store had its values, on a clock in seconds; None before. `tick` marks a batch that delivers
+    what the batches before it gathered.
     """
 
     positions: dict[Place, int]
@@ -29,11 +29,11 @@ class Entry:
     tick: bool = False
 
     def confirmed(self) -> None:
-        """Take note that one record was confirmed."""
+        """Record one confirmation."""
         self.waiting -= 1
 
     def settled(self, until: float) -> bool:
-        """Tell whether the store had it by `until`, and the broker confirmed what it made."""
+        """Return whether the store had it by `until` and the broker confirmed all its records."""
         return self.waiting == 0 and self.done_at is not None and self.done_at <= until
 
 
@@ -46,16 +46,16 @@ class Ledger:
     def __init__(self, *, ticking: bool = False) -> None:
         self._entries: deque[Entry] = deque()
         self._ticking = ticking
-        self._held: dict[Place, int] = {}  # settled, no tick after it yet
+        self._held: dict[Place, int] = {}  # settled, but without a tick after it yet
 
     def open(self, positions: Mapping[Place, int], *, tick: bool = False) -> Entry:
-        """Enter a batch in hand. `positions`: next offset to read, by place."""
+        """Open a batch. `positions` is the next offset to read, by place."""
         entry = Entry(dict(positions), tick=tick)
         self._entries.append(entry)
         return entry
 
     def ripe(self, until: float = math.inf) -> bool:
-        """Tell whether the first batch is settled."""
+        """Return whether the first batch is settled."""
         return bool(self._entries) and self._entries[0].settled(until)
 
     def committable(self, until: float = math.inf) -> dict[Place, int]:
@@ -73,7 +73,7 @@ class Ledger:
         return positions
 
     def forget(self, places: Iterable[Place]) -> None:
-        """Leave out places that are no longer ours: their offsets are their new owner's."""
+        """Drop partitions that are no longer ours: their offsets belong to their new owner."""
         gone = set(places)
         for entry in self._entries:
             entry.positions = _without(entry.positions, gone)

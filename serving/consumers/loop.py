@@ -1,10 +1,10 @@
-"""The loop of every consumer: topics in, values into the store, records out, offsets last.
+"""Run every consumer's loop: topics in, values into the store, records out, offsets last.
 
-A batch is as large as the backlog: one record when idle, everything that is there under load.
-Offsets are committed once the store has the batch's values and the broker its records, so a crash
-at any point repeats work and loses none; the store's writes are idempotent, so repeating changes
-nothing. Commits trail the store by what it may forget, and a store that comes back from a restart
-ends the process: the next one reads again what the store may have forgotten.
+A batch is as large as the backlog: one record when idle, everything available under load. Offsets
+are committed once the store has the batch's values and the broker its records, so a crash at any
+point repeats work and loses none; the store's writes are idempotent, so repeating changes nothing.
+Commits trail the store by the time it may forget, and a store that restarts ends the process: the
+next one reads again what the store may have forgotten.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How the loop waits, in seconds."""
+    """The loop's waiting times, in seconds."""
 
     idle: float = 0.1
     commit: float = 0.2
@@ -49,9 +49,9 @@ class Pace:
 
 
 class Loop:
-    """Run one product until `stop()`. One thread; `stop` may be called from a signal handler.
+    """Run one product until `stop()`, in one thread; `stop` may be called from a signal handler.
 
-    `reader` makes the client that a product's state is rebuilt with; needed only for such products.
+    `reader` makes the client that rebuilds a product's state; only such products need it.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Loop:
     def run(self) -> None:
         """Run until stopped.
 
-        Raise what no retry mends; the supervisor starts the process again.
+        Raise errors that no retry mends; the supervisor starts the process again.
         """
         self._group.join()
         trail = self._store.trail
@@ -109,7 +109,7 @@ class Loop:
             trail = 0.0
         except Exception:
             if self._attempts.noted:
-                # What was done before must be committed, or it would be read and noted again.
+                # Earlier work must be committed, or it would be read and noted again.
                 self._wait(trail)
             raise
         finally:
@@ -123,7 +123,8 @@ class Loop:
         if self._held():
             return
         messages = self._group.next_batch(self._product.batch_size, self._pace.idle)
-        # Partitions that came inside the read may have to be rebuilt before their records count.
+        # Partitions assigned during the read may have to be rebuilt before their records are
+        # handled.
         if messages and not self._rebuilding.due:
             self._process(messages)
         elif messages:
@@ -143,7 +144,7 @@ class Loop:
             self._group.measure_lag()
 
     def _held(self) -> bool:
-        """Whether something keeps the product from working; then waits a little."""
+        """Return whether something keeps the product from working, after waiting a little if so."""
         missing, waiting = self._product.missing(), self._product.waiting()
         if missing or waiting:
             self._report(
@@ -213,7 +214,7 @@ class Loop:
                 self._handler.settle(batch, made, own)
 
     def _outgoing(self, batch: Batch) -> list[Outgoing]:
-        """Return all that is to be produced before any of it is: sending must not be repeated."""
+        """Return all records to produce before any is produced, as sending must not be repeated."""
         job, now = f"consumer/{self._product.name}", int(self._now() * 1000)
         return [one for made in batch.made for one in made.outgoing] + [
             (
@@ -249,7 +250,7 @@ class Loop:
     # Waiting
 
     def _retry(self, step: Callable[[], T]) -> T:
-        """Repeat a step while a part is away; the group goes on knowing us meanwhile."""
+        """Repeat a step while a dependency is away, serving the group meanwhile."""
         return retry(step, self._backoff.pauses, self._away, RetryableError)
 
     def _away(self, pause: float, error: Exception) -> None:
@@ -290,13 +291,13 @@ class Loop:
         try:
             self._store.check()
         except RetryableError:
-            return  # what it comes back as decides
+            return  # the store's state after its return decides
         self._group.commit(until, asynchronous=asynchronous)
 
     def _settle(self, trail: float) -> None:
-        """Wait for outstanding confirmations, then commit and wait for it.
+        """Wait for outstanding confirmations, then commit synchronously.
 
-        What stays uncommitted is read again.
+        Records left uncommitted are read again.
         """
         self._producer.flush(self._pace.stop)
         try:
@@ -304,4 +305,4 @@ class Loop:
             if self._attempts.noted:
                 self._group.note(self._attempts.noted)
         except (KafkaException, StoreRestartedError) as error:
-            log.warning("not committed; the batch will be read again", error=str(error))
+            log.warning("commit failed; the batch will be read again", error=str(error))

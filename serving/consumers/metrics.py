@@ -1,4 +1,4 @@
-"""What a consumer tells Prometheus."""
+"""Define a consumer's metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ BATCHES = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233, 377, 500)
 
 
 class ByTopic:
-    """A counter by topic, which finds its label once a topic: that costs more than counting."""
+    """A counter by topic that caches its labels: a look-up costs more than counting."""
 
     def __init__(self, counter: Counter, consumer: str) -> None:
         self._counter, self._consumer = counter, consumer
         self._children: dict[str, Counter] = {}
 
     def inc(self, topic: str, number: int) -> None:
-        """Count `number` more."""
+        """Add `number` to the topic's count."""
         if topic not in self._children:
             self._children[topic] = self._counter.labels(self._consumer, topic)
         self._children[topic].inc(number)
 
     def add(self, messages: Sequence[Message]) -> None:
-        """Count each by its topic."""
-        if len(messages) == 1:  # as nearly always, and this is on every record's way
+        """Count each message by its topic."""
+        if len(messages) == 1:  # the usual case, and on the path of every record
             self.inc(messages[0].topic(), 1)
             return
         counts: dict[str, int] = {}
@@ -89,21 +89,21 @@ class Metrics:
             "kept_total", "Writes that lost to an earlier or newer value."
         ).labels(consumer)
         self.retries = self._counter(
-            "retries_total", "Steps tried again because a part was away."
+            "retries_total", "Steps tried again because a dependency was away."
         ).labels(consumer)
         self.commits = self._counter("commits_total", "Offset commits.").labels(consumer)
-        self.batch = self._histogram("millrace_consumer_batch_records", "Records a batch.", BATCHES)
+        self.batch = self._histogram(
+            "millrace_consumer_batch_records", "Records per batch.", BATCHES
+        )
         self.latency = self._histogram(
             "millrace_event_to_store_seconds",
-            "From when the event entered the system to its value in the store.",
+            "Time from the event's entry into the system to its value in the store.",
             SECONDS,
         )
-        self.work = self._histogram(
-            "millrace_consumer_batch_seconds", "Time a batch takes.", SECONDS
-        )
+        self.work = self._histogram("millrace_consumer_batch_seconds", "Time per batch.", SECONDS)
         self._lag = Gauge(
             "millrace_consumer_lag_records",
-            "Records in the topic that were not handled yet.",
+            "Records in the topic not handled yet.",
             ["consumer", "topic", "partition"],
             registry=self.registry,
         )
@@ -128,7 +128,7 @@ class Metrics:
         )
 
     def tell(self, batch: Batch) -> None:
-        """Count what became of a batch, by topic."""
+        """Count the outcome of a batch, by topic."""
         self.batch.observe(len(batch.made) + len(batch.poison) + sum(batch.folded.values()))
         self._records.add([one.message for one in batch.made if one.message is not None])
         if batch.poison:
@@ -138,10 +138,10 @@ class Metrics:
             self._records.inc(topic, number)
 
     def set_lag(self, topic: str, partition: int, records: int) -> None:
-        """Tell the lag of one partition."""
+        """Set the lag of one partition."""
         self._lag.labels(self._consumer, topic, str(partition)).set(records)
 
     def forget_lag(self, topic: str, partition: int) -> None:
-        """Drop the lag of a partition that is another consumer's now."""
+        """Drop the lag of a partition that now belongs to another consumer."""
         with suppress(KeyError):
             self._lag.remove(self._consumer, topic, str(partition))

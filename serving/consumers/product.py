@@ -1,4 +1,4 @@
-"""What a product tells the consumer frame; everything else is the loop's."""
+"""Define what a product supplies to the consumer frame; the loop does everything else."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from serving.store import Write
 
 
 class Incoming(NamedTuple):
-    """A record that could be read, and where it came from.
+    """A readable record and its origin.
 
-    `timestamp`: Kafka's, in ms. `schema`: which of the topic's records it is. `key` and `value`:
-    the message's bytes, for a product that passes them on as they are.
+    `timestamp` is Kafka's, in ms. `schema` says which of the topic's records it is. `key` and
+    `value` are the message's bytes, for a product that passes them on unchanged.
     """
 
     record: dict[str, Any]
@@ -42,14 +42,13 @@ class Output(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What becomes of one record: any number of writes, then any number of records to produce.
+    """The result of one record: any number of writes, then any number of records to produce.
 
-    `origin`: when the event that caused it entered the system (ms), from where the latency metric
-    counts; None: not measured.
+    `origin` is when the event that caused it entered the system (ms), from which the latency metric
+    counts; None is not measured.
 
-    Where an earlier or newer value stays in place of the only write of a result with one output,
-    what is produced is that value, by the product's `restore`: nobody is told anything else than
-    what is stored.
+    If an earlier or newer value stays in place of the only write of a result with one output, that
+    value is produced instead, by the product's `restore`: only what is stored is ever published.
     """
 
     writes: tuple[Write, ...] = ()
@@ -59,10 +58,10 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """A topic from which a product's state in memory is made anew when partitions are assigned.
+    """A topic from which a product's state in memory is rebuilt when partitions are assigned.
 
-    Read from its beginning, or from `age_ms` ago, to where it ends at that moment: the partitions
-    with the numbers of those assigned, or with `everything` all.
+    It is read from its beginning, or from `age_ms` ago, to its end at that moment: the partitions
+    with the numbers of those assigned, or all with `everything`.
     """
 
     topic: str
@@ -91,21 +90,25 @@ class Product(ABC):
     rebuild: Rebuild | None = None
 
     def missing(self) -> str | None:
-        """Name what a person must mend before the product can work; None when it is ready.
+        """Return what must be fixed before the product can work; None when it is ready.
 
-        Asked before each batch, so keep it cheap. Records wait, and `/readyz` answers 503.
+        Called before each batch, so keep it cheap. Meanwhile records wait, and `/readyz` answers
+        503.
         """
         return None
 
     def waiting(self) -> str | None:
-        """Name what the product waits for though it is well, such as its first model.
+        """Return what a healthy product waits for, such as its first model; None if nothing.
 
-        Asked before each batch. Records wait, and `/readyz` answers 200 and says for what.
+        Called before each batch. Meanwhile records wait, and `/readyz` answers 200 and says for
+        what.
         """
         return None
 
     def fold(self, row: Incoming) -> Hashable:
-        """Return the key of which only the newest record of a batch counts; None: it counts itself.
+        """Return the key of which only the newest record of a batch counts.
+
+        Return None if every record counts.
 
         The records left out count as handled: their offsets are committed.
         """
@@ -113,40 +116,40 @@ class Product(ABC):
 
     @abstractmethod
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Return one result a record, in order, without touching any store.
+        """Return one result per record, in order, without touching any store.
 
-        Raise `RetryableError` to see the batch again. After any other error the frame hands the
-        records on one by one, and puts aside what raises again: `UnreadableError` gives the
-        reason, whatever else counts as refused.
+        Raise RetryableError to get the batch again. After any other error the frame hands the
+        records over one by one and puts aside those that raise again: with UnreadableError's
+        reason, or as refused for any other error.
         """
 
     def tick(self, now_ms: int) -> Sequence[Result]:
-        """Return what time alone brings.
+        """Return the results due by time alone.
 
         Called every `tick_every` seconds between two batches. Offsets of records handled before a
-        tick are committed only when its results are stored and produced, so a product may gather
-        in `handle` and deliver here: after a crash it sees the records since the last tick again.
+        tick are committed only when its results are stored and produced, so a product may gather in
+        `handle` and deliver here: after a crash it gets the records since the last tick again.
         """
         return ()
 
     def restore(self, data: bytes) -> Mapping[str, Any] | None:
-        """Return the record behind stored bytes: what to produce where that value stays.
+        """Return the record behind stored bytes, produced if that value stays.
 
-        None: produce what `handle` made all the same.
+        Return None to produce the output of `handle` all the same.
         """
         return None
 
     def clear_state(self) -> None:  # noqa: B027 - most products have no such state
-        """Forget what was rebuilt; called before each rebuilding."""
+        """Forget the rebuilt state; called before each rebuilding."""
 
     def restore_state(self, row: Incoming) -> None:  # noqa: B027 - as above
-        """Take in one record of the topic that `rebuild` names."""
+        """Apply one record of the topic that `rebuild` names."""
 
     def probe(self) -> bool:
         """Handle a known good record of the product's own making, without any effect.
 
-        Return True when it went well, False when the product has no such record, and raise
-        whatever breaks. Asked when every record of a batch broke the product: one that proves
-        itself leaves the blame with the records.
+        Return True on success, False if the product has no such record, and raise any failure.
+        Called when every record of a batch broke the product: if it proves itself, the records are
+        to blame.
         """
         return False

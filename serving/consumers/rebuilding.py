@@ -1,6 +1,6 @@
-"""Make a product's state in memory anew from a topic, when partitions are assigned.
+"""Rebuild a product's state in memory from a topic, when partitions are assigned.
 
-A client of its own, in no group, reads from the beginning (or from an age) to where the topic ended
+A separate client, in no group, reads from the beginning (or from an age) to where the topic ended
 when it began. The loop advances it in small steps and serves its group between them, so a
 rebuilding may take as long as it takes; when partitions come or go meanwhile it begins again.
 """
@@ -32,7 +32,7 @@ _ANSWER_S = 5.0
 class Rebuilding:
     """One product's rebuilding, in the loop's thread.
 
-    `due`: it has to advance before records may be handled. `told`: how far it is, for a person.
+    `due` says that it has to advance before records may be handled, `told` how far it is.
     """
 
     def __init__(
@@ -44,30 +44,31 @@ class Rebuilding:
     ) -> None:
         self._product, self._codec, self._new, self._now = product, codec, reader, now
         self._reader: Consumer | None = None
-        self._ends: dict[int, int] = {}  # of the partitions that were not read to their end yet
+        self._ends: dict[int, int] = {}  # of the partitions not yet read to their end
         self._begun = False
         self._read = self._whole = 0
         self._unreadable = 0
         self.due = False
 
     def restart(self) -> None:
-        """Begin again: other partitions are ours."""
+        """Begin again, because the assigned partitions changed."""
         self.due = self._product.rebuild is not None
         self._begun = False
 
     @property
     def told(self) -> str:
-        """How far it is."""
+        """Return the progress in words."""
         topic = "" if self._product.rebuild is None else self._product.rebuild.topic
         if not self._begun:
-            return f"state is about to be rebuilt from {topic}"
+            return f"state will be rebuilt from {topic}"
         share = self._read / self._whole if self._whole else 1.0
-        return f"state is rebuilt from {topic}: {self._read} of {self._whole} records, {share:.0%}"
+        progress = f"{self._read} of {self._whole} records, {share:.0%}"
+        return f"state is being rebuilt from {topic}: {progress}"
 
     def advance(self, owned: Iterable[Place], seconds: float) -> None:
         """Read a step, waiting `seconds` at most for its first record.
 
-        Raise RetryableError when Kafka does not answer; then the next call goes on.
+        Raise RetryableError when Kafka does not answer; the next call then goes on.
         """
         declared = self._product.rebuild
         if declared is None:
@@ -84,7 +85,7 @@ class Rebuilding:
             self._end(declared)
 
     def close(self) -> None:
-        """Let go of the client."""
+        """Close the client."""
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -119,7 +120,7 @@ class Rebuilding:
             return [TopicPartition(declared.topic, one, OFFSET_BEGINNING) for one in chosen]
         since = int(self._now() * 1000) - declared.age_ms
         asked = [TopicPartition(declared.topic, one, since) for one in chosen]
-        # A partition without so new a record is answered with its end, -1.
+        # A partition without a record as new as that is answered with its end, -1.
         return list(reader.offsets_for_times(asked, timeout=_ANSWER_S)) if asked else []
 
     def _step(self, topic: str, seconds: float) -> None:

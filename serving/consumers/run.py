@@ -59,7 +59,7 @@ def reader_config(settings: Settings, group: str) -> dict[str, str | int | bool]
     """Return the settings of a client that names its partitions itself and commits nothing."""
     return {
         "bootstrap.servers": settings.kafka_bootstrap,
-        "group.id": f"{group}-rebuild",  # the client wants one
+        "group.id": f"{group}-rebuild",  # required by the client
         "client.id": f"{group}-rebuild",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
@@ -77,7 +77,7 @@ def redis_store(settings: Settings) -> Store:
 
 
 def check_topics(product: Product) -> None:
-    """Raise UserError where the product names a topic to read that is not declared."""
+    """Raise UserError if the product reads no topic or an undeclared one."""
     named = [*product.topics, *([product.rebuild.topic] if product.rebuild else [])]
     unknown = [topic for topic in named if topic not in topics()]
     if unknown or not product.topics:
@@ -86,7 +86,7 @@ def check_topics(product: Product) -> None:
 
 
 def metrics_port(settings: Settings, consumer: str) -> int:
-    """The port that a consumer's product declares, offset applied."""
+    """Return the port that a consumer's product declares, offset applied."""
     return consumers(settings)[consumer].port + settings.port_offset
 
 
@@ -97,7 +97,7 @@ def run(
 ) -> None:
     """Run the consumer `name` until SIGTERM or SIGINT.
 
-    `make` builds its product once logging is set up; `store` opens where its values go.
+    `make` builds its product once logging is set up; `store` opens the store of its values.
     """
     settings = configured()
     configure(f"consumer-{name}", settings)
@@ -132,7 +132,7 @@ def run(
     try:
         loop.run()
     except (RetryableError, StoreRestartedError) as error:
-        log.warning("stopped; what is not committed will be read again", error=str(error))
+        log.warning("stopped; uncommitted records will be read again", error=str(error))
         sys.exit(1)
     finally:
         server.shutdown()

@@ -1,4 +1,4 @@
-"""Scores payments: fraud-features in, decision into Redis and onto fraud-scores."""
+"""Score payments: fraud-features in, decision into Redis and onto fraud-scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount
 
 
 class Fraud(Product):
-    """Card fraud: each vector scored, the decision kept for `kept_ms` (None: for good)."""
+    """Score each feature vector and keep the decision for `kept_ms` (None: for good)."""
 
     name = "fraud"
     topics = ("fraud-features",)
@@ -44,11 +44,11 @@ class Fraud(Product):
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
 
     def waiting(self) -> str | None:
-        """Name the model it lacks at first: payments wait in Kafka until one is promoted."""
+        """Return which model is missing: payments wait in Kafka until one is promoted."""
         return self._shelf.trouble if self._shelf.empty else None
 
     def probe(self) -> bool:
-        """Score a payment of nobody, of whom nothing is known, by the model of today's features."""
+        """Score a made-up payment without history by the model of today's features."""
         model = self._shelf.model(FRAUD.version)
         if model is None:
             return False
@@ -62,13 +62,13 @@ class Fraud(Product):
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Score a batch.
 
-        Raises `RetryableError` when rows carry a feature-set version that no model is for.
+        Raise RetryableError for rows of a feature-set version that no model serves.
         """
         versions = {row.record["feature_set_version"] for row in batch}
         if len(versions) == 1:
             return self._score(self._model(versions.pop()), batch)
         results: dict[int, Result] = {}
-        for version in versions:  # an upgrade in the middle of a backlog
+        for version in versions:  # several only during an upgrade in the middle of a backlog
             places = [
                 place
                 for place, row in enumerate(batch)
@@ -134,11 +134,10 @@ class Fraud(Product):
         )
 
     def restore(self, data: bytes) -> dict[str, Any]:
-        """The FraudScore behind stored bytes.
+        """Return the FraudScore behind stored bytes.
 
-        Of one stored by another release what the schema has now.
-
-        What it has gained since has a default, which the encoder fills in.
+        Of one stored by another release, return the fields that the schema has now. Fields it has
+        gained since have a default, which the encoder fills in.
         """
         return {
             name: value
@@ -148,7 +147,7 @@ class Fraud(Product):
 
 
 def make(configured: Settings) -> Fraud:
-    """The product with its shelf of models, watched."""
+    """Return the product with its shelf of models, watched."""
     shelf = Shelf(configured.state_dir / "models" / Fraud.name, accept, TRAIN)
     shelf.watch(1.0, threading.Event())
     return Fraud(shelf, kept_ms=configured.decisions_kept_days * DAY_MS)

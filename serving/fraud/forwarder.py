@@ -1,8 +1,8 @@
 """Forward verdicts: transaction-labels in, the log of the payments out.
 
-Others may send verdicts to a topic of their own, at any time and keyed as they like. Appended to
-`transactions`, under the key of their payment, they get a place among the payments, and what a
-payment sees of them is what stands before it. At least once: the job knows a verdict by its
+Others may send verdicts to a topic of their own, at any time and with any key. Appended to
+`transactions` under the key of their payment, they get a place among the payments, and a payment
+sees the verdicts that stand before it. At least once: the job recognises a verdict by its
 transaction and time, so one that is forwarded twice changes nothing.
 """
 
@@ -21,7 +21,7 @@ class Forwarder(Product):
     topics = ("transaction-labels",)
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Return one record of `transactions` for each verdict, in order."""
+        """Return one record of `transactions` per verdict, in order."""
         return [Result(outputs=(_output(row),), origin=row.timestamp) for row in batch]
 
 

@@ -1,6 +1,7 @@
-"""Where card fraud's decisions are in the store, and what their documents hold.
+"""Define the keys of card fraud's decisions in the store, and the content of their documents.
 
-The only module that knows: the consumer writes by it, routes and benchmarks read by it.
+This is the only module that knows them: the consumer writes by it, routes and benchmarks read by
+it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from serving.store import Index, Write
 from serving.times import document_of
 
 RECENT = 50
-"""Decisions kept in a customer's list."""
+"""The number of decisions kept in a customer's list."""
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 """Fields that are times: ms in a FraudScore, ISO 8601 in its document."""
 

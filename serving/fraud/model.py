@@ -1,4 +1,4 @@
-"""What card fraud asks of a model: features that the job computes, thresholds, and reasons."""
+"""Check that a model suits card fraud: features that the job computes, thresholds, and reasons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KNOWN = frozenset(FRAUD.model)
 
 @runtime_checkable
 class Explaining(Protocol):
-    """A predictor that tells what each feature adds to a score."""
+    """A predictor that attributes a score to the features."""
 
     def predict(self, rows: Matrix) -> Scores:
         """Return the score of each row (one column a feature, NaN: unknown)."""
@@ -40,9 +40,9 @@ class Model:
 def accept(card: Card, predictor: Any) -> Model:
     """Make fraud's model of a card and a predictor.
 
-    Raise UnusableModelError, ValueError, KeyError or TypeError when it cannot decide payments:
-    it needs features that nobody computes, its thresholds contradict themselves, or it gives no
-    reasons.
+    Raise UnusableModelError, ValueError, KeyError or TypeError for a model that cannot decide
+    payments: one that needs features that are not computed, has inconsistent thresholds, or gives
+    no reasons.
     """
     if not isinstance(predictor, Explaining):
         raise UnusableModelError(f"{card.version}: a model of kind {card.kind} gives no reasons")

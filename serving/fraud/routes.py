@@ -1,4 +1,4 @@
-"""`/v1/fraud`: decisions on payments."""
+"""Serve `/v1/fraud`: decisions on payments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from serving.times import document_of, iso, milliseconds
 AHEAD_MS = 5 * 60 * 1000
 REMEMBERED = 50_000
 
-# What a client may ask next, in OpenAPI's words, for the programs that follow links.
+# A client's possible next requests, in OpenAPI's terms, for programs that follow links.
 LOOK_UP, LOOK_UP_CUSTOMER = "get_decision", "get_customer"
 LINKS: dict[str, Any] = {
     "decision": {
@@ -60,12 +60,12 @@ class _Sent:
 
 
 class Submissions:
-    """Payments that this process produced lately.
+    """Payments that this process produced recently.
 
-    A repetition waits for the first one instead of producing again.
+    A repeated request waits for the first one instead of producing again.
 
-    One whose delivery failed may have arrived all the same, so its repetition is the same event to
-    the byte: rolling features recognise what they have counted by id and time.
+    An event whose delivery failed may have arrived all the same, so its repetition is the same
+    event to the byte: rolling features recognise what they have counted by id and time.
     """
 
     def __init__(self, gateway: Gateway, size: int = REMEMBERED) -> None:
@@ -73,10 +73,10 @@ class Submissions:
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
 
     def submit(self, payment: Transaction, now: int) -> asyncio.Future[None]:
-        """The confirmation of the payment, produced now unless it was before. `now` in ms.
+        """Return the confirmation of the payment, produced now unless it was before.
 
-        Raises `AwayError`, RefusedError, and `Problem` for a time in the future or another
-        payment's id.
+        `now` is in ms. Raise AwayError, RefusedError, and Problem for a time in the future or
+        another payment's id.
         """
         before = self._sent.get(payment.transaction_id)
         event_time = _event_time(payment)
@@ -101,7 +101,7 @@ class Submissions:
 
 @asynccontextmanager
 async def lifespan(context: Context) -> AsyncIterator[None]:
-    """The gateway between payments and their scores."""
+    """Run the gateway between payments and their scores."""
     gateway = Gateway(
         context.settings.kafka_bootstrap, context.codec, "transactions", "fraud-scores"
     )
@@ -133,7 +133,7 @@ def _taken_by_another(transaction_id: str) -> str:
 
 
 def _own(payment: Transaction, document: dict[str, Any]) -> None:
-    """Raise `Problem` unless the decision is on this payment: nobody gets another payment's."""
+    """Raise Problem unless the decision is on this payment: a payment's decision is its own."""
     asked: dict[str, Any] = {
         name: getattr(payment, name) for name in ("customer_id", "terminal_id", "amount")
     }
@@ -237,7 +237,7 @@ async def decide(
     seconds = (deadline_ms or context.settings.score_deadline_ms) / 1000
     until = asyncio.get_running_loop().time() + seconds
     key = payment.transaction_id.encode()
-    # Before anything else: the score could come between two steps.
+    # Before producing: the score could arrive between the two steps.
     answer = submissions.gateway.expect(key)
     try:
         stored = await context.values.get(keys.transaction(payment.transaction_id))
@@ -251,7 +251,7 @@ async def decide(
         submissions.gateway.forget(key, answer)
     if answer.done():
         document = document_of(answer.result(), keys.TIMES)
-        # Another process may have taken another payment under this id first.
+        # Another process may have accepted another payment under this id first.
         _own(payment, document)
         return Response(orjson.dumps(document), media_type="application/json")
     return _pending(payment.transaction_id, sent)

@@ -1,4 +1,4 @@
-"""What the fraud routes take and give: models for validation and the OpenAPI page."""
+"""Define the requests and responses of the fraud routes: validation and the OpenAPI page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where consumers keep values: one set of rules, several stores."""
+"""Keep consumers' values: one set of rules, several stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store in a dict, for tests and examples."""
+"""Keep values in a dict, for tests and examples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from serving.store.model import Index, Rule, Stored, Write, newer
 
 
 class MemoryStore:
-    """The rules of every store in a dict; `clock` in seconds tells what has outlived its time.
+    """The rules of every store in a dict; `clock` gives seconds, for expiry.
 
-    Held equal to the others by one conformance suite.
+    One conformance suite holds it equal to the others.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time, *, trail: float = 0.0) -> None:
@@ -22,7 +22,7 @@ class MemoryStore:
         self._expires: dict[str, float] = {}
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in order."""
+        """Apply the writes in order."""
         self._purge()
         return [self._apply(write) for write in writes]
 
@@ -68,7 +68,7 @@ class MemoryStore:
             self.indexes.pop(key, None)
 
     def check(self) -> None:
-        """It lives as long as whoever asks."""
+        """Return at once: the store lives as long as its user."""
 
     def get(self, key: str) -> Stored | None:
         """Return the value of a key."""

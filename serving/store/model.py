@@ -1,6 +1,7 @@
-"""What consumers write, and what every store makes of it.
+"""Define the writes of consumers and the rules by which every store applies them.
 
-Order-proof: whichever order and however often writes arrive, the same values end up stored.
+The rules are order-proof: in whichever order and however often writes arrive, the same values end
+up stored.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 
 
 class Rule(Enum):
-    """Which of two writes to one key stays."""
+    """The rule for which of two writes to one key stays."""
 
     FIRST = "first"  # a decision was made: a repetition or a rescoring never replaces it
     NEWEST = "newest"  # the greater (event_time, sequence)
@@ -22,8 +23,8 @@ class Rule(Enum):
 class Index:
     """A sorted set by event time that the value enters; the oldest beyond `keep` leave.
 
-    `member` None: the stored bytes themselves are the member. Otherwise the member names the value,
-    and with `evict` a member that leaves takes the key `evict + member` with it.
+    With `member` None, the stored bytes themselves are the member. Otherwise the member names the
+    value, and with `evict` a member that leaves takes the key `evict + member` with it.
     """
 
     key: str
@@ -34,12 +35,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One value.
+    """One value to store.
 
     `latest` names a second key that keeps the newest of all values written with it.
 
-    `ttl_ms`: how long the store keeps the value, counted from the write; None: for good. `latest`
-    and the index are kept as long as the last write that entered them asked for.
+    `ttl_ms` is how long the store keeps the value, counted from the write; None is for good.
+    `latest` and the index are kept as long as the last write that entered them asked for.
     """
 
     key: str
@@ -62,33 +63,33 @@ class Stored:
 
 
 class StoreRestartedError(Exception):
-    """The store may have forgotten what it answered in its last seconds.
+    """Raised when the store restarted and may have forgotten its answers of the last seconds.
 
-    That has to be applied again first.
+    Those writes have to be applied again first.
     """
 
 
 class Store(Protocol):
-    """The writing side, and as much of reading as tests need.
+    """The writing side of a store, and as much of reading as tests need.
 
-    `trail`: offsets are committed so many seconds after the store had the values, for it may forget
-    what it answered so lately.
+    `trail`: offsets are committed this many seconds after the store had the values, because it may
+    forget its most recent answers.
     """
 
     trail: float
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in order; return for each write None, or the value that stays instead of its own.
+        """Apply the writes in order; return for each None, or the value that stays instead.
 
-        Every write is idempotent, so the whole batch may be repeated after `RetryableError` (store
-        away, or full). Raise `StoreRestartedError` as `check` does.
+        Every write is idempotent, so the whole batch may be repeated after RetryableError (store
+        away, or full). Raise StoreRestartedError as `check` does.
         """
         ...
 
     def check(self) -> None:
-        """Raise `StoreRestartedError` unless what answered so far still runs.
+        """Raise StoreRestartedError unless the server that answered so far still runs.
 
-        `RetryableError` when nothing answers.
+        Raise RetryableError when nothing answers.
         """
         ...
 
@@ -102,5 +103,5 @@ class Store(Protocol):
 
 
 def newer(a: Stored, b: Stored) -> bool:
-    """Tell whether `a` has the greater (event_time, sequence)."""
+    """Return whether `a` has the greater (event_time, sequence)."""
     return (a.event_time, a.sequence) > (b.event_time, b.sequence)

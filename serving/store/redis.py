@@ -1,7 +1,7 @@
-"""The store on a real Redis.
+"""Keep values in a real Redis.
 
 A value is a Redis hash: `v`, its version `event_time:sequence`, and `d`, the bytes that the API
-returns as they are.
+returns unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from config.errors import RetryableError
 from serving.store.model import Index, Stored, StoreRestartedError, Write
 
 # Redis answers up to two seconds before its file has the values (appendfsync everysec, its sync
-# slow); killed then, it comes back without them, and they are read again.
+# slow). If killed then, it comes back without them, and they are read again.
 TRAIL_S = 3.0
 
 
@@ -27,10 +27,9 @@ def parse_version(text: str) -> tuple[int, int]:
     return int(event_time), int(sequence)
 
 
-# One round trip a batch, one atomic step a value. A write that loses touches neither latest nor
-# index: the value that stays entered those of its own write, in the same step as itself, and the
-# loser's may be another customer's (a reused id). Numbers stay below 2^53, so Lua's doubles hold
-# them exactly.
+# One round trip per batch, one atomic step per value. A losing write touches neither latest nor
+# index: the value that stays entered those of its own write in the same step, and the loser's may
+# be another customer's (a reused id). Numbers stay below 2^53, so Lua's doubles hold them exactly.
 SCRIPT = """
 local key, latest, index = KEYS[1], KEYS[2], KEYS[3]
 local rule, version, data, member = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -85,7 +84,7 @@ return false
 """
 
 # Away, still loading, memory full, a replica, disk full, a long script: a later try may succeed.
-# redis-py has no class for those named by the answer's first word.
+# redis-py has no class for errors named by the answer's first word.
 PASSING = (
     redis.ConnectionError,
     redis.TimeoutError,
@@ -93,7 +92,7 @@ PASSING = (
     OutOfMemoryError,
     MasterDownError,
 )
-ANEW = "Redis has started anew: its last answers may be forgotten"
+ANEW = "Redis has restarted: its last answers may be lost"
 PASSING_WORDS = ("MISCONF ", "BUSY ", "NOREPLICAS ")
 
 
@@ -104,17 +103,16 @@ class RedisStore:
         self.trail = trail
         # redis-py's return types are unions over its protocols and modes.
         self._client: Any = client
-        # Scripts live as long as the server does. One of its own tells each store that the server
-        # is still the same.
+        # Scripts live as long as the server process, so a script of each store's own tells it
+        # whether the server is still the same.
         self._script = f"-- {uuid.uuid4()}\n{SCRIPT}"
         self._sha = ""
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in one pipeline.
+        """Apply the writes in one pipeline.
 
-        Raise `RetryableError` when Redis is away, still loading, or cannot write now, and
-        `StoreRestartedError` once Redis has started anew, and from then on: whoever goes on takes
-        a new store.
+        Raise RetryableError when Redis is away, still loading, or cannot write now, and
+        StoreRestartedError once Redis has restarted, from then on: the successor needs a new store.
         """
         if not writes:
             return []

@@ -1,8 +1,8 @@
-"""The store in a SQL database: SQLite in a file by default.
+"""Keep values in a SQL database: SQLite in a file by default.
 
-The rules are the other stores'; each write is a few statements, a batch one transaction. What it
-answered is on disk, so commits need not trail it. Tables: `millrace_values`, one row a key, and
-`millrace_members`, one row a member of an index.
+The rules are those of the other stores; each write is a few statements, a batch one transaction.
+Whatever it has answered is on disk, so commits need not trail it. Tables: `millrace_values`, one
+row per key, and `millrace_members`, one row per member of an index.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 
 
 class SqlStore:
-    """The store behind a SQLAlchemy URL, `sqlite:///FILE` for instance. `clock` in seconds."""
+    """The store behind a SQLAlchemy URL, for instance `sqlite:///FILE`. `clock` gives seconds."""
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         self.trail = 0.0
@@ -71,7 +71,10 @@ class SqlStore:
             event.listen(self._engine, "connect", _durable)
 
     def apply(self, writes: Sequence[Write]) -> list[Stored | None]:
-        """Apply in one transaction. Raise `RetryableError` when the database cannot write now."""
+        """Apply the writes in one transaction.
+
+        Raise RetryableError if the database cannot write now.
+        """
         if not writes:
             return []
         try:
@@ -86,7 +89,7 @@ class SqlStore:
             raise
 
     def check(self) -> None:
-        """Return at once: what was committed is on disk."""
+        """Return at once: committed data is on disk."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -138,7 +141,10 @@ class SqlStore:
         *,
         replace: bool,
     ) -> bool:
-        """Put a value; tell whether it stays. The database itself compares, so any may write."""
+        """Put a value; return whether it stays.
+
+        The database itself compares, so any process may write.
+        """
         row = {
             "event_time": write.event_time,
             "sequence": write.sequence,
@@ -176,7 +182,7 @@ class SqlStore:
             .where(_MEMBERS.c.index == index.key)
             .order_by(_MEMBERS.c.event_time.desc(), _MEMBERS.c.member.desc())
             .offset(index.keep)
-            .limit(1_000_000)  # SQLite knows no offset without a limit
+            .limit(1_000_000)  # SQLite has no OFFSET without LIMIT
         )
         gone = [bytes(one) for one in connection.scalars(surplus)]
         if gone:
@@ -193,7 +199,7 @@ class SqlStore:
 
 
 def _durable(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    """Make SQLite answer only what is on disk, and let others read while it writes."""
+    """Make SQLite answer only once data is on disk, and let others read while it writes."""
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
         cursor.execute(f"PRAGMA {pragma}")
