@@ -44,6 +44,7 @@ _NEEDS_NUMBER = frozenset({"sum", "mean", "min", "max", "std", "zscore", "ratio"
 _NEEDS_NUMBER_OR_STRING = frozenset({"distinct", "last"})
 _WHOLE = frozenset({"count", "distinct"})
 DEFAULT_K = 64
+LEAST_SPANS_KEPT = 2
 
 
 class DeclarationError(ValueError):
@@ -296,7 +297,9 @@ class FeatureSet:
 
     `key` is one column, or a tuple of two or more if the entity is a combination. `inputs` are the
     columns of its rows with their types. A row that meets `emit` is emitted with its features; any
-    other only updates the state. A row that meets `passes` is passed on unchanged.
+    other only updates the state. A row that meets `passes` is passed on unchanged. `keep_idle_ms`
+    is how long of wall time the job keeps state that no row writes, at least twice the longest
+    window; None takes the kernel's default (docs/rolling.md, Idle keys).
     """
 
     name: str
@@ -309,6 +312,7 @@ class FeatureSet:
     id: str | None = None
     emit: tuple[Comparison, ...] = ()
     passes: tuple[Comparison, ...] = ()
+    keep_idle_ms: int | None = None
     version: str = field(init=False)
     """`<name>-<digest>`: follows from the rest (domain/features/version.py)."""
 
@@ -348,6 +352,14 @@ class FeatureSet:
                 f"feature {feature.name!r}: unknown window {feature.window!r}",
             )
             feature.check(inputs)
+        if self.keep_idle_ms is not None:
+            longest = max(self.windows, key=lambda window: window.length_ms)
+            least = LEAST_SPANS_KEPT * longest.length_ms
+            _require(
+                self.keep_idle_ms >= least,
+                f"{what}: keep_idle_ms is at least {least}, twice the span of window "
+                f"{longest.name!r}, not {self.keep_idle_ms}",
+            )
         object.__setattr__(self, "version", version_of(self))
 
     @property
@@ -388,6 +400,8 @@ class FeatureSet:
             parts["pass"] = [comparison.spec() for comparison in self.passes]
         if self.emit:
             parts["emit"] = [comparison.spec() for comparison in self.emit]
+        if self.keep_idle_ms is not None:
+            parts["keep_idle_ms"] = self.keep_idle_ms
         parts["windows"] = {
             window.name: {"tile_ms": window.tile_ms, "tiles": window.tiles}
             for window in self.windows

@@ -10,16 +10,17 @@ from typing import Any
 
 _DIGITS = 8
 # Left out: prose, values only the documentation prints, and Python code. A test holds `python`
-# equal to `sql`, and a function has no text that is the same on every machine.
-_NO_MEANING = frozenset({"description", "doc", "entity", "python"})
+# equal to `sql`, and a function has no text that is the same on every machine. How long idle state
+# is kept changes no value that a window covers.
+_NO_MEANING = frozenset({"description", "doc", "entity", "keep_idle_ms", "python"})
 
 
 def version_of(declared: Any) -> str:
     """Return `<name>-<digest>` of a declaration, which changes if and only if its meaning does.
 
     The digest is the beginning of the SHA-256 of the declaration as canonical JSON. Everything
-    counts but prose; a part left at its default does not, so a declaration keeps its version when
-    the language of declarations grows.
+    counts but prose and how long idle state is kept; a part left at its default does not, so a
+    declaration keeps its version when the language of declarations grows.
 
     `declared` is a FeatureSet or FeatureTable, or any other dataclass with a `name`. Raise
     TypeError for a part that is neither data nor a dataclass.

@@ -13,9 +13,10 @@ below `output`. Doubles go in as strings (NaN and -0.0 too) and come out as Java
 ways exact. The kernel's jar is in FLINK_LIB_DIR, as on the cluster.
 
 A job with "resumed", a parallelism, and "savepoints", a folder, is stopped with a savepoint when
-each of its runs has written `lines[0]` lines, and resumed from it. Its runs' `input` is a folder,
-to which `later` is added in between; the end is at `lines[1]` lines. "changed" of a run has its
-"steps" and "select" from then on, "options" of the job more of Flink's.
+each of its runs has written `lines[0]` lines, and resumed from it, "pause" seconds later if it says
+so. Its runs' `input` is a folder, to which `later` is added in between; the end is at `lines[1]`
+lines. "changed" of a run has its "steps" and "select" from then on, "options" of the job more of
+Flink's.
 """
 # ruff: noqa: S608 - a test's own names
 
@@ -132,6 +133,7 @@ def _lines(output: Path) -> int:
 def halves(job: dict[str, Any]) -> None:
     """The first half of the rows, a savepoint, and the second half from there."""
     savepoint = half(job, 0, "")
+    time.sleep(job.get("pause", 0))
     for run in job["runs"]:
         Path(run["later"]).rename(Path(run["input"]) / "later.json")
     half(job, 1, savepoint)

@@ -104,6 +104,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: made(emit=(Comparison("z", "null"),)), "emit: unknown column 'z'"),
     (lambda: made(passes=(Comparison("z", "null"),)), "pass: unknown column 'z'"),
     (lambda: made(passes=(Comparison("k", "eq", 1),)), "pass: column 'k' is STRING"),
+    (
+        lambda: made(windows=(Window("w", 10, 2), Window("v", 20, 2)), keep_idle_ms=79),
+        "keep_idle_ms is at least 80, twice the span of window 'v', not 79",
+    ),
 ]
 
 
@@ -146,6 +150,11 @@ def test_the_spec_is_the_page_s_json() -> None:
             {"name": "kinds", "aggregate": "distinct", "window": "w", "column": "k", "k": 64},
         ],
     }
+
+
+def test_the_spec_says_how_long_idle_state_is_kept_if_the_declaration_does() -> None:
+    assert "keep_idle_ms" not in made().spec()
+    assert made(keep_idle_ms=40).spec() == {**made().spec(), "keep_idle_ms": 40}
 
 
 def test_columns_have_the_types_of_the_page() -> None:

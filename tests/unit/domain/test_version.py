@@ -94,6 +94,12 @@ def test_another_table_is_another_version(changes: dict[str, Any]) -> None:
     assert dataclasses.replace(TABLE, **changes).version != TABLE.version
 
 
+def test_how_long_idle_state_is_kept_is_no_version() -> None:
+    kept = dataclasses.replace(SET, keep_idle_ms=90 * 86_400_000)
+    assert kept.version == SET.version
+    assert dataclasses.replace(TABLE, sets=(kept,)).version == TABLE.version
+
+
 def test_prose_is_no_version() -> None:
     other = dataclasses.replace(_feature(0, description="How often."), entity="guest")
     assert other.version == SET.version

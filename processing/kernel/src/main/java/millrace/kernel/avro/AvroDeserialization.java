@@ -19,8 +19,8 @@ final class AvroDeserialization implements DeserializationSchema<RowData> {
 
   /**
    * What a table can read of a message beside its columns. REASON and DETAIL are NULL for a record
-   * that is fine, RECORD (the name of the contract it was read as) for one that is not. RAW is there
-   * for both: a job may refuse a record that can be read.
+   * that is fine, RECORD (the name of the contract it was read as) for one that is not. RAW is
+   * there for both: a job may refuse a record that can be read.
    */
   enum Metadata {
     REASON,

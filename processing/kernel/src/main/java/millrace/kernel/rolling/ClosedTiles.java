@@ -85,11 +85,9 @@ final class ClosedTiles {
     if (apart) {
       in.data = store.get(StateStore.ring(ring.tileMs));
       in.at = 0;
-      if (in.data == null) {
-        throw new IllegalStateException("rolling: the tiles of " + ring.tileMs + " ms are missing");
-      }
     }
-    int n = (int) in.getVar();
+    // An entry apart that has expired, though the head that names it has not, holds no tile.
+    int n = in.data == null ? 0 : (int) in.getVar();
     tiles.reserve(n + 1);
     tiles.source = in.data;
     int size = 0;

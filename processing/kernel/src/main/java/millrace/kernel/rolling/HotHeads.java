@@ -24,12 +24,13 @@ final class HotHeads implements HeapBudget.Kept {
    */
   private static final int ADMITTED = 8;
 
-  /** Bytes that a slot takes beside its head and key: references, objects' headers. */
-  private static final int BESIDE = 56;
+  /** Bytes that a slot takes beside its head and key: references, objects' headers, a time. */
+  private static final int BESIDE = 64;
 
   private final HeapBudget.Lease room;
   private byte[][] keys = new byte[2 * FEWEST_SETS][];
   private byte[][] heads = new byte[2 * FEWEST_SETS][];
+  private long[] putAt = new long[2 * FEWEST_SETS];
   private byte[] newer = new byte[FEWEST_SETS];
   private int used;
   private int hand;
@@ -40,33 +41,34 @@ final class HotHeads implements HeapBudget.Kept {
   }
 
   /**
-   * Return the head of a key, or null if it is not here. It is valid until the next {@link #put};
-   * its buffer may be longer than what was put.
+   * Return the head of a key, or null if it is not here or was put before {@code since}. It is
+   * valid until the next {@link #put}; its buffer may be longer than what was put.
    */
-  byte[] get(Bytes key) {
+  byte[] get(Bytes key, long since) {
     int slot = find(key, set(key));
-    return slot < 0 ? null : heads[slot];
+    return slot < 0 || putAt[slot] < since ? null : heads[slot];
   }
 
-  /** Keep a copy of a head if there is room for it. */
-  void put(Bytes key, byte[] head) {
+  /** Keep a copy of a head, put at {@code now}, if there is room for it. */
+  void put(Bytes key, byte[] head, long now) {
     int set = set(key);
     int slot = find(key, set);
     byte[] buffer = slot < 0 ? null : heads[slot];
     if (buffer != null && head.length <= buffer.length) {
       newer[set] = (byte) (slot & 1);
+      putAt[slot] = now;
       System.arraycopy(head, 0, buffer, 0, head.length);
       return;
     }
     room.lock();
     try {
-      insert(key, head);
+      insert(key, head, now);
     } finally {
       room.unlock();
     }
   }
 
-  private void insert(Bytes key, byte[] head) {
+  private void insert(Bytes key, byte[] head, long now) {
     if (used > newer.length && newer.length < MOST_SETS) {
       grow();
     }
@@ -83,6 +85,7 @@ final class HotHeads implements HeapBudget.Kept {
       return;
     }
     newer[set] = (byte) (slot & 1);
+    putAt[slot] = now;
     System.arraycopy(head, 0, heads[slot], 0, head.length);
   }
 
@@ -178,19 +181,21 @@ final class HotHeads implements HeapBudget.Kept {
   private void grow() {
     byte[][] oldKeys = keys;
     byte[][] oldHeads = heads;
+    long[] oldPutAt = putAt;
     byte[] oldNewer = newer;
     keys = new byte[2 * oldKeys.length][];
     heads = new byte[2 * oldKeys.length][];
+    putAt = new long[2 * oldPutAt.length];
     newer = new byte[2 * oldNewer.length];
     Bytes key = Bytes.over(new byte[0]);
     for (int set = 0; set < oldNewer.length; set++) {
-      move(oldKeys, oldHeads, 2 * set + 1 - oldNewer[set], key);
-      move(oldKeys, oldHeads, 2 * set + oldNewer[set], key);
+      move(oldKeys, oldHeads, oldPutAt, 2 * set + 1 - oldNewer[set], key);
+      move(oldKeys, oldHeads, oldPutAt, 2 * set + oldNewer[set], key);
     }
   }
 
   /** Move one slot; of a set's two the newer comes last and is the newer again. */
-  private void move(byte[][] oldKeys, byte[][] oldHeads, int from, Bytes key) {
+  private void move(byte[][] oldKeys, byte[][] oldHeads, long[] oldPutAt, int from, Bytes key) {
     if (oldKeys[from] == null) {
       return;
     }
@@ -200,6 +205,7 @@ final class HotHeads implements HeapBudget.Kept {
     int slot = keys[2 * set] == null ? 2 * set : 2 * set + 1;
     keys[slot] = oldKeys[from];
     heads[slot] = oldHeads[from];
+    putAt[slot] = oldPutAt[from];
     newer[set] = (byte) (slot & 1);
   }
 

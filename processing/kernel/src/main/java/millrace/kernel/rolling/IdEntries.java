@@ -18,6 +18,7 @@ final class IdEntries {
   static final int STEP = 9;
 
   private static final int FEW = 64;
+  private static final byte[] NONE = {};
 
   // The tiles with entries of their own, ascending, and which of their buckets have an entry (0:
   // one entry for all).
@@ -203,12 +204,10 @@ final class IdEntries {
     }
   }
 
+  /** The ids of an entry; none where it has expired, though the head that names it has not. */
   private static byte[] entry(long key, StateStore store) {
     byte[] entry = store.get(key);
-    if (entry == null) {
-      throw new IllegalStateException("rolling: an entry of ids is missing");
-    }
-    return entry;
+    return entry == null ? NONE : entry;
   }
 
   private int find(long tile) {

@@ -1,5 +1,6 @@
 package millrace.kernel.rolling;
 
+import java.util.function.LongSupplier;
 import org.apache.flink.table.api.dataview.MapView;
 import org.apache.flink.table.data.RowData;
 
@@ -10,20 +11,29 @@ final class MapStore implements StateStore {
   private final RowKey keys;
   private final HotHeads hot;
   private final Bytes key = new Bytes(64);
+  private final LongSupplier clock;
+  private final long keepIdleMs;
   private MapView<Long, byte[]> view;
+  private long now;
 
   /**
    * @param keys null if heads are always fetched
+   * @param clock wall time in ms, the one that {@code state} of {@link #set} expires by
+   * @param keepIdleMs how long after it was put an entry of the state expires
    */
-  MapStore(RowKey keys, HotHeads hot) {
+  MapStore(RowKey keys, HotHeads hot, LongSupplier clock, long keepIdleMs) {
     this.keys = keys;
     this.hot = hot;
+    this.clock = clock;
+    this.keepIdleMs = keepIdleMs;
   }
 
   /** What follows is about the key of {@code row}, which is the one that {@code state} is at. */
   void set(MapView<Long, byte[]> state, RowData row) {
     view = state;
     if (keys != null) {
+      // Read before the state's own clock is: a kept head never outlives the one in the state.
+      now = clock.getAsLong();
       key.at = 0;
       keys.write(row, key);
     }
@@ -31,7 +41,7 @@ final class MapStore implements StateStore {
 
   @Override
   public byte[] get(long entry) {
-    byte[] kept = entry == HEAD && keys != null ? hot.get(key) : null;
+    byte[] kept = entry == HEAD && keys != null ? hot.get(key, since()) : null;
     if (kept != null) {
       return kept;
     }
@@ -42,6 +52,11 @@ final class MapStore implements StateStore {
     }
   }
 
+  /** When a head must have been put at the earliest to be alive. */
+  private long since() {
+    return now < Long.MIN_VALUE + keepIdleMs ? Long.MIN_VALUE : now - keepIdleMs + 1;
+  }
+
   @Override
   public void put(long entry, byte[] value) {
     try {
@@ -50,7 +65,7 @@ final class MapStore implements StateStore {
       throw new IllegalStateException("rolling: cannot write state", e);
     }
     if (entry == HEAD && keys != null) {
-      hot.put(key, value);
+      hot.put(key, value, now);
     }
   }
 

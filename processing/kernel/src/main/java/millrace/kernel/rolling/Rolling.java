@@ -41,13 +41,6 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   private static final long serialVersionUID = 1L;
   private static final String INPUT = "in";
 
-  /**
-   * Whatever the job's time-to-live is: entries of a key belong together, and Flink would let each
-   * expire by itself. Written as what Flink takes where a job asks for none: zero would be another
-   * layout of the state.
-   */
-  private static final Duration FOR_EVER = Duration.ofMillis(Long.MAX_VALUE);
-
   /** What the call is for; null until Flink specializes the function for it. */
   private final String spec;
 
@@ -81,10 +74,16 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
 
   @Override
   public void open(FunctionContext context) {
-    engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input)));
+    Layout layout = LayoutBuilder.build(SpecParser.parse(spec), InputRow.columns(input));
+    engine = new Engine(layout);
     row = new InputRow(input);
     features = new FeatureRow(engine.output());
-    store = new MapStore(RowKey.over(input, partition), new HotHeads(HeapBudget.shared()));
+    store =
+        new MapStore(
+            RowKey.over(input, partition),
+            new HotHeads(HeapBudget.shared()),
+            System::currentTimeMillis,
+            layout.spec.keepIdleMs());
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }
@@ -109,11 +108,7 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   @Override
   public TypeInference getTypeInference(DataTypeFactory factory) {
     LinkedHashMap<String, StateTypeStrategy> state = new LinkedHashMap<>();
-    DataType map =
-        MapView.newMapViewDataType(
-            DataTypes.BIGINT().notNull().bridgedTo(Long.class),
-            DataTypes.BYTES().notNull().bridgedTo(byte[].class));
-    state.put("state", StateTypeStrategy.of(call -> Optional.of(map), FOR_EVER));
+    state.put("state", new State());
     return TypeInference.newBuilder()
         .staticArguments(
             StaticArgument.table(
@@ -134,7 +129,7 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   private static Optional<DataType> output(CallContext call) {
     Layout layout;
     try {
-      layout = LayoutBuilder.build(SpecParser.parse(spec(call)), InputRow.columns(table(call)));
+      layout = LayoutBuilder.build(parse(call), InputRow.columns(table(call)));
     } catch (SpecException e) {
       throw new ValidationException("rolling: " + e.getMessage(), e);
     }
@@ -153,6 +148,14 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
     return Optional.of(DataTypes.ROW(fields).notNull().bridgedTo(RowData.class));
   }
 
+  private static Spec parse(CallContext call) {
+    try {
+      return SpecParser.parse(spec(call));
+    } catch (SpecException e) {
+      throw new ValidationException("rolling: " + e.getMessage(), e);
+    }
+  }
+
   private static String spec(CallContext call) {
     return call.getArgumentValue(1, String.class)
         .orElseThrow(() -> new ValidationException("rolling: spec is a string literal"));
@@ -165,6 +168,22 @@ public final class Rolling extends ProcessTableFunction<RowData> implements Spec
   private static TableSemantics semantics(CallContext call) {
     return call.getTableSemantics(0)
         .orElseThrow(() -> new ValidationException("rolling: 'in' is a table"));
+  }
+
+  /** One map, kept as long as the spec of the call says, whatever the job's time-to-live is. */
+  private record State() implements StateTypeStrategy {
+    @Override
+    public Optional<DataType> inferType(CallContext call) {
+      return Optional.of(
+          MapView.newMapViewDataType(
+              DataTypes.BIGINT().notNull().bridgedTo(Long.class),
+              DataTypes.BYTES().notNull().bridgedTo(byte[].class)));
+    }
+
+    @Override
+    public Optional<Duration> getTimeToLive(CallContext call) {
+      return Optional.of(Duration.ofMillis(parse(call).keepIdleMs()));
+    }
   }
 
   /**

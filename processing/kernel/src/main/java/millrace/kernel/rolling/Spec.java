@@ -10,6 +10,7 @@ import java.util.Map;
  * @param id the column that recognises duplicates, or null
  * @param pass rows that meet it pass through untouched; none does if it is empty
  * @param windows by name, in the order given
+ * @param keepIdleMs how long of wall time state is kept that no row writes
  */
 record Spec(
     String name,
@@ -18,14 +19,28 @@ record Spec(
     List<Comparison> pass,
     List<Comparison> emit,
     Map<String, Window> windows,
-    List<Feature> features) {
+    List<Feature> features,
+    long keepIdleMs) {
+
+  /** Without {@code keep_idle_ms} idle state is kept for so many spans of the longest window. */
+  static final int SPANS_KEPT = 3;
+
+  /** But for 30 days at least. */
+  static final long LEAST_KEPT_MS = 30L * 24 * 60 * 60 * 1000;
+
+  /** The least that {@code keep_idle_ms} may say, in spans of the longest window. */
+  static final int LEAST_SPANS_KEPT = 2;
 
   static final int DEFAULT_K = 64;
   static final int MIN_K = 8;
   static final int MAX_K = 1024;
 
   /** The newest {@code tiles} tiles of {@code tileMs} each, the row's own included. */
-  record Window(String name, long tileMs, int tiles) {}
+  record Window(String name, long tileMs, int tiles) {
+    long span() {
+      return tileMs * tiles;
+    }
+  }
 
   /**
    * One declared column.

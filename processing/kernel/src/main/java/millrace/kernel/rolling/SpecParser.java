@@ -2,6 +2,7 @@ package millrace.kernel.rolling;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
@@ -41,7 +42,18 @@ final class SpecParser {
       throw new SpecException("spec is not JSON: " + e.getOriginalMessage());
     }
     String what = "spec";
-    keys(root, what, "version", "name", "time", "id", "pass", "emit", "windows", "features");
+    keys(
+        root,
+        what,
+        "version",
+        "name",
+        "time",
+        "id",
+        "pass",
+        "emit",
+        "keep_idle_ms",
+        "windows",
+        "features");
     if (whole(root, what, "version") != 1) {
       throw new SpecException("spec: version is 1, not " + root.get("version"));
     }
@@ -70,7 +82,28 @@ final class SpecParser {
         pass,
         comparisons(root, "spec, emit", "emit"),
         windows,
-        features);
+        features,
+        keepIdle(root, windows));
+  }
+
+  private static long keepIdle(JsonNode root, Map<String, Window> windows) {
+    Window longest =
+        windows.values().stream().max(Comparator.comparingLong(Window::span)).orElseThrow();
+    if (!root.has("keep_idle_ms")) {
+      return Math.max(Spec.LEAST_KEPT_MS, times(Spec.SPANS_KEPT, longest.span()));
+    }
+    long given = whole(root, "spec", "keep_idle_ms");
+    long least = times(Spec.LEAST_SPANS_KEPT, longest.span());
+    if (given < least) {
+      throw new SpecException(
+          ("spec: keep_idle_ms is at least %d, twice the span of window '%s', not %d")
+              .formatted(least, longest.name(), given));
+    }
+    return given;
+  }
+
+  private static long times(int factor, long span) {
+    return span > Long.MAX_VALUE / factor ? Long.MAX_VALUE : factor * span;
   }
 
   private static Map<String, Window> windows(JsonNode root) {

@@ -105,7 +105,11 @@ final class Bench {
       rows[i] = GenericRowData.of(StringData.fromString("customer-" + i));
     }
     MapStore store =
-        new MapStore(RowKey.over(key, new int[] {0}), new HotHeads(new HeapBudget(budget)));
+        new MapStore(
+            RowKey.over(key, new int[] {0}),
+            new HotHeads(new HeapBudget(budget)),
+            System::currentTimeMillis,
+            Long.MAX_VALUE);
     Engine engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec(withId)), COLUMNS));
     Random random = new Random(7);
     Event event = new Event();

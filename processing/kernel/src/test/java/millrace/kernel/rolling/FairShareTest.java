@@ -24,8 +24,8 @@ import org.junit.jupiter.api.Test;
 
 /** The heap for heads, shared by several. */
 class FairShareTest {
-  /** A head of 8 bytes in a buffer of 64, a key of 5, and 56 beside them. */
-  private static final int ONE = 64 + 5 + 56;
+  /** A head of 8 bytes in a buffer of 64, a key of 5, and 64 beside them. */
+  private static final int ONE = 64 + 5 + 64;
 
   private static Bytes key(int i) {
     Bytes key = Bytes.over(String.format("%05d", i).getBytes(StandardCharsets.US_ASCII));
@@ -35,14 +35,14 @@ class FairShareTest {
 
   private static void fill(HotHeads hot, int keys) {
     for (int i = 0; i < keys; i++) {
-      hot.put(key(i), new byte[8]);
+      hot.put(key(i), new byte[8], 0);
     }
   }
 
   private static int kept(HotHeads hot, int keys) {
     int kept = 0;
     for (int i = 0; i < keys; i++) {
-      kept += hot.get(key(i)) == null ? 0 : 1;
+      kept += hot.get(key(i), 0) == null ? 0 : 1;
     }
     return kept;
   }
@@ -97,7 +97,7 @@ class FairShareTest {
     fill(first, 1_000);
     HotHeads second = new HotHeads(budget);
     for (int i = 0; i < 100; i++) {
-      second.put(key(i), new byte[60 * ONE]);
+      second.put(key(i), new byte[60 * ONE], 0);
     }
     assertEquals(0, kept(second, 100));
     assertEquals(100, kept(first, 1_000));
@@ -107,17 +107,17 @@ class FairShareTest {
   void aKeyThatWasTakenAwayComesBackFresh() {
     HeapBudget budget = new HeapBudget(ONE);
     HotHeads first = new HotHeads(budget);
-    first.put(key(1), new byte[] {1});
-    byte[] read = first.get(key(1));
+    first.put(key(1), new byte[] {1}, 0);
+    byte[] read = first.get(key(1), 0);
     HeapBudget.Lease other = budget.lease(bytes -> 0);
     HeapBudget.Lease third = budget.lease(bytes -> 0);
     assertFalse(third.takeOfOthers(ONE), "beyond its share");
     assertTrue(other.takeOfOthers(ONE / 3));
-    assertNull(first.get(key(1)));
+    assertNull(first.get(key(1), 0));
     assertEquals(1, read[0], "what was read stays readable");
     other.give(ONE / 3);
-    first.put(key(1), new byte[] {2});
-    assertEquals(2, first.get(key(1))[0]);
+    first.put(key(1), new byte[] {2}, 0);
+    assertEquals(2, first.get(key(1), 0)[0]);
   }
 
   @Test
@@ -173,14 +173,14 @@ class FairShareTest {
             together.await();
             for (int i = 0; i < 300_000; i++) {
               int k = random.nextInt(keys);
-              byte[] is = hot.get(key(k));
+              byte[] is = hot.get(key(k), 0);
               if (is != null) {
                 byte[] expected = all.get(k);
                 assertArrayEquals(expected, Arrays.copyOf(is, expected.length));
               }
               byte[] head = new byte[random.nextInt(300)];
               random.nextBytes(head);
-              hot.put(key(k), head);
+              hot.put(key(k), head, 0);
               all.put(k, head);
               assertTrue(budget.left() <= size);
             }

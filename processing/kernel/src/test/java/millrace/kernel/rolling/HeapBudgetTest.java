@@ -80,8 +80,8 @@ class HeapBudgetTest {
     Bytes key = Bytes.over(new byte[] {1});
     key.at = 1;
     for (int i = 0; i < 100; i++) {
-      hot.put(key, new byte[1]);
-      assertNull(hot.get(key));
+      hot.put(key, new byte[1], 0);
+      assertNull(hot.get(key, 0));
     }
   }
 }

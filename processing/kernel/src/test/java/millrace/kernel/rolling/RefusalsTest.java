@@ -89,6 +89,10 @@ class RefusalsTest {
             + "pass: column 'ts' is TIMESTAMP(3), which only null and notnull take",
         "'name': 's', | 'name': 's', 'pass': [{'column': 'u', 'op': 'like', 'value': 1}], | spec, "
             + "pass, comparison on 'u': unknown op 'like'",
+        "'name': 's', | 'name': 's', 'keep_idle_ms': 59, | spec: keep_idle_ms is at least 60, twice "
+            + "the span of window 'w', not 59",
+        "'name': 's', | 'name': 's', 'keep_idle_ms': '1 d', | spec: keep_idle_ms is a whole number, "
+            + "not \"1 d\"",
         "'name': 's', | 'name': 's', 'pass': {}, | spec, pass: pass is a list of comparisons",
         "'name': 's', | 'name': 's', 'pass': [], | spec, pass: pass is a list with at least one "
             + "comparison",
