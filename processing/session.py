@@ -16,8 +16,8 @@ _OPTIONS = {
     "pipeline.object-reuse": "true",
     # Instants everywhere: HOUR(event_time) means the hour in UTC.
     "table.local-time-zone": "UTC",
-    # State expires by its own rules (tiles that roll, windows that close), never by a separate
-    # clock.
+    # State ends by its own rules (tiles that roll, windows that close, keep_idle_ms of `rolling`),
+    # not by one setting for a whole job.
     "table.exec.state.ttl": "0 ms",
 }
 _ROLLING = (
