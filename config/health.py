@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz` and `/metrics` of a process, on a thread beside its work."""
+"""Serve `/healthz`, `/readyz` and `/metrics` of a process, on a thread beside its work."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _UNKNOWN = b'{"detail":"know /healthz, /readyz, /metrics"}'
 
 
 class Reporter(Protocol):
-    """What a process says of itself; asked from the server's threads."""
+    """A process's report of itself, called from the server's threads."""
 
     @property
     def missing(self) -> dict[str, str]:
-        """What keeps it from working, by part, for a person."""
+        """Return what keeps it from working, by part, in words for a person."""
         ...
 
     @property
     def waiting(self) -> dict[str, str]:
-        """What it waits for though it is well, such as a first model."""
+        """Return what a healthy process waits for, such as a first model."""
         ...
 
     def alive(self) -> bool:
-        """Tell whether the process still turns; if not, it is best restarted."""
+        """Return whether the process still makes progress; if not, it is best restarted."""
         ...
 
 
 def serve(
     host: str, port: int, reporter: Reporter, metrics: Callable[[], bytes]
 ) -> ThreadingHTTPServer:
-    """Serve until `shutdown()`; `metrics` gives Prometheus's text. Raise OSError for a taken port.
+    """Serve until `shutdown()`; `metrics` returns Prometheus' text. Raise OSError for a taken port.
 
     `/readyz` answers 200 when nothing is missing, else 503; `/healthz` 200 while it is alive.
     """
@@ -49,7 +49,7 @@ def serve(
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Stay silent: these are asked every few seconds."""
+            """Stay silent: these paths are requested every few seconds."""
 
     server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True

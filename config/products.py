@@ -1,4 +1,4 @@
-"""Products: what `products.yaml` and the products outside this repository declare.
+"""Load the products that `products.yaml` and the products outside this repository declare.
 
 A product is a slice through the layers: jobs, consumers, routes and features under one name, in a
 group that can be left out. Products outside come from the folders of `MILLRACE_PRODUCTS_PATH` and
@@ -45,7 +45,7 @@ class Job:
 
     @property
     def file(self) -> Path:
-        """The job's Python file."""
+        """Return the job's Python file."""
         return self.root.joinpath(*self.module.split(".")).with_suffix(".py")
 
 
@@ -63,8 +63,8 @@ class Product:
     """One product.
 
     Its modules are importable with `root` on Python's path; `routes` and `features` are names of
-    modules. `folder` is where it is declared: one outside keeps its contracts (`schema/*.avsc`)
-    and its `topics.yaml` there.
+    modules. `folder` is where it is declared: one outside keeps its contracts (`schema/*.avsc`) and
+    its `topics.yaml` there.
     """
 
     name: str
@@ -78,11 +78,11 @@ class Product:
 
     @property
     def outside(self) -> bool:
-        """Whether it lives outside this repository."""
+        """Return whether it lives outside this repository."""
         return self.root != ROOT
 
     def load(self, module: str) -> ModuleType:
-        """Import one of its modules. Raise UserError when there is no such module."""
+        """Import one of its modules. Raise UserError if there is no such module."""
         if str(self.root) not in sys.path:
             sys.path.append(str(self.root))
         try:
@@ -101,7 +101,7 @@ class _Consumer(BaseModel):
 
 
 class _Declared(BaseModel):
-    """A product as it is written down."""
+    """A product as written in its file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -128,31 +128,31 @@ class _Declared(BaseModel):
 
 
 def products(loaded: Settings | None = None) -> tuple[Product, ...]:
-    """Every product, those of this repository first, whether its group runs or not.
+    """Return every product, those of this repository first, whether its group is enabled or not.
 
-    Raise UserError for a declaration that cannot be used, and for two that claim one name or port.
+    Raise UserError for an invalid declaration, and for two that claim one name or port.
     """
     return _all(FILE, (loaded or settings()).products_path)
 
 
 def running(loaded: Settings | None = None) -> tuple[Product, ...]:
-    """The products whose group is on. Raise UserError as `products` and `groups` do."""
+    """Return the products whose group is enabled. Raise UserError as `products` and `groups` do."""
     loaded = loaded or settings()
     chosen = groups(loaded)
     return tuple(product for product in products(loaded) if product.group in chosen)
 
 
 def known_groups(loaded: Settings | None = None) -> dict[str, bool]:
-    """Every group, and whether it is on when nobody says anything.
+    """Return every group, and whether it is enabled by default.
 
-    The group of a product outside is on by itself: who names the folder wants the product.
+    The group of a product outside is enabled: whoever names the folder wants the product.
     """
     own = _own(FILE)[0]
     return own | {one.group: True for one in products(loaded) if one.group not in own}
 
 
 def groups(loaded: Settings | None = None) -> frozenset[str]:
-    """The groups that are on. Raise UserError for one that does not exist."""
+    """Return the enabled groups. Raise UserError for one that does not exist."""
     loaded = loaded or settings()
     known = known_groups(loaded)
     given = [name.strip() for name in loaded.groups.split(",") if name.strip()]
@@ -164,7 +164,7 @@ def groups(loaded: Settings | None = None) -> frozenset[str]:
 
 
 def with_groups(loaded: Settings, names: Iterable[str]) -> Settings:
-    """The settings with these groups on as well. Raise UserError for one that does not exist."""
+    """Return the settings with these groups enabled too. Raise UserError for an unknown one."""
     more = list(names)
     if not more:
         return loaded
@@ -174,22 +174,22 @@ def with_groups(loaded: Settings, names: Iterable[str]) -> Settings:
 
 
 def jobs(loaded: Settings | None = None) -> dict[str, Job]:
-    """Every job by name, of groups that are off, too."""
+    """Return every job by name, those of disabled groups too."""
     return {job.name: job for product in products(loaded) for job in product.jobs}
 
 
 def running_jobs(loaded: Settings | None = None) -> tuple[str, ...]:
-    """Names of the jobs that should run: those of the groups that are on."""
+    """Return the names of the jobs that should run: those of the enabled groups."""
     return tuple(job.name for product in running(loaded) for job in product.jobs)
 
 
 def consumers(loaded: Settings | None = None) -> dict[str, Consumer]:
-    """Every consumer by name, of groups that are off, too."""
+    """Return every consumer by name, those of disabled groups too."""
     return {one.name: one for product in products(loaded) for one in product.consumers}
 
 
 def feature_modules(loaded: Settings | None = None) -> tuple[ModuleType, ...]:
-    """The modules in which products declare their feature tables, imported."""
+    """Return the modules in which products declare their feature tables, imported."""
     return tuple(
         product.load(product.features)
         for product in products(loaded)
@@ -216,7 +216,7 @@ def _place(product: Product) -> str:
 
 
 def _refuse_twins(what: str, claims: Iterable[tuple[str, str]]) -> None:
-    """Raise UserError for a name that two claim, naming both."""
+    """Raise UserError for a name that is claimed twice, naming both claimants."""
     claimed = list(claims)
     for name, times in Counter(name for name, _ in claimed).items():
         if times > 1:
@@ -225,7 +225,7 @@ def _refuse_twins(what: str, claims: Iterable[tuple[str, str]]) -> None:
 
 
 def _own(file: Path) -> tuple[dict[str, bool], tuple[Product, ...]]:
-    """The groups and the products of this repository."""
+    """Return the groups and the products of this repository."""
     declared = mapping(file)
     known: dict[str, bool] = declared["groups"]
     found = tuple(
@@ -249,7 +249,7 @@ def _in_folders(path: str) -> Iterator[Product]:
 
 
 def _installed() -> Iterator[Product]:
-    """Products of installed packages: the value of an entry point is the package's name."""
+    """Yield products of installed packages: an entry point's value is the package's name."""
     for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
         spec = find_spec(point.value)
         if spec is None or not spec.submodule_search_locations:

@@ -1,6 +1,6 @@
-"""Topics as declared in `topics.yaml`, partitions as the settings override them.
+"""Load the topics that `topics.yaml` declares, with partitions overridden by the settings.
 
-Beside this repository's each product outside has a file of its own.
+Each product outside this repository adds a file of its own.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from config.settings import PREFIX, settings
 
 FILE = Path(__file__).parent / "topics.yaml"
 
-# What a topic takes that declares nothing: the default of Kafka's own `message.max.bytes`.
+# The limit of a topic that declares none: the default of Kafka's own `message.max.bytes`.
 BROKER_BYTES = 1_048_588
-# Of every schema in ingestion/schema.
+# The namespace of every schema in ingestion/schema.
 NAMESPACE = "millrace"
-# Of a message: the batch's header, lengths, and the headers that a record may carry.
+# Overhead of a message: the batch's header, lengths, and the headers that a record may carry.
 _ENVELOPE_BYTES = 1024
 
 
@@ -50,12 +50,12 @@ class Topic:
 
     @property
     def records(self) -> tuple[str, ...]:
-        """The schemas of all its records, the first one first."""
+        """Return the schemas of all its records, the first one first."""
         return (self.schema, *self.also)
 
     @property
     def subject(self) -> str:
-        """The registry subject of the first record (TopicNameStrategy)."""
+        """Return the registry subject of the first record (TopicNameStrategy)."""
         return f"{self.name}-value"
 
     def subject_of(self, record: str) -> str:
@@ -70,20 +70,20 @@ class Topic:
 
     @property
     def most_bytes(self) -> int:
-        """Bytes of the largest message it takes."""
+        """Return the bytes of the largest message it takes."""
         return self.max_message_bytes or BROKER_BYTES
 
     @property
     def room(self) -> int:
-        """Bytes of key and value that are sure to fit into one message."""
+        """Return the bytes of key and value that are sure to fit into one message."""
         return self.most_bytes - _ENVELOPE_BYTES
 
 
 def topics() -> dict[str, Topic]:
-    """Return every topic by name, in the files' order, those of groups that are off included.
+    """Return every topic by name, in the files' order, those of disabled groups included.
 
-    Raise UserError for a file that cannot be used, for a topic that two files declare, and for
-    `MILLRACE_PARTITIONS` that names no topic or no number.
+    Raise UserError for an invalid file, for a topic that two files declare, and for
+    `MILLRACE_PARTITIONS` with an unknown topic or without a number.
     """
     outside = (one.folder / FILE.name for one in products() if one.outside)
     return _read((FILE, *outside), settings().partitions)
@@ -96,7 +96,7 @@ def _read(files: tuple[Path, ...], overrides: str) -> dict[str, Topic]:
     common: dict[str, Any] = {}
     for file in files:
         declared = mapping(file)
-        # A product outside need not repeat what holds for all.
+        # A product outside need not repeat common values.
         common = common or declared["defaults"]
         for name, body in (declared.get("topics") or {}).items():
             if name in bodies:

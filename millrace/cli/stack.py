@@ -39,10 +39,10 @@ def register(app: typer.Typer) -> None:
 def up(
     only: Annotated[
         list[str] | None,
-        typer.Option(help="processes or groups alone; what they depend on starts, too"),
+        typer.Option(help="only these processes or groups, with their dependencies"),
     ] = None,
     beside: Annotated[
-        list[str] | None, typer.Option("--with", help="groups beside those that are on")
+        list[str] | None, typer.Option("--with", help="groups to enable in addition")
     ] = None,
     timeout: Annotated[float, typer.Option(help="seconds until everything must be ready")] = 120.0,
     as_json: AsJson = False,
@@ -52,7 +52,7 @@ def up(
     --only and --with may be repeated, or hold several names separated by commas.
     """
     loaded = with_groups(settings(), _listed(beside))
-    # Standard output stays the result's.
+    # Standard output is reserved for the result.
     names = _listed(only)
     say = partial(typer.echo, err=as_json)
     lifecycle.up(loaded, say, names, timeout)
@@ -62,7 +62,7 @@ def up(
 
 
 def _listed(given: list[str] | None) -> tuple[str, ...]:
-    """The names of an option that may be repeated and may hold several, comma-separated."""
+    """Return the names of an option that may be repeated and may hold several, comma-separated."""
     names = (name.strip() for text in given or () for name in text.split(","))
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -96,7 +96,7 @@ def _say_waiting(say: lifecycle.Say, names: tuple[str, ...]) -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Say what runs."""
+    """Show the state of the processes and jobs."""
     found = read_status(settings())
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -119,7 +119,9 @@ def status(as_json: AsJson = False) -> None:
 
 def logs(
     name: Annotated[str, typer.Argument(help="a process of the stack")],
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="go on as it grows")] = False,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="follow the log as it grows")
+    ] = False,
     lines: Annotated[int, typer.Option("-n", help="lines from the end")] = 100,
 ) -> None:
     """Print a process's log."""
@@ -129,12 +131,12 @@ def logs(
         raise UserError(f"no process named {name}; there are: {', '.join(known)}")
     if not path.exists():
         raise UserError(f"{name} has not written a log yet ({path})")
-    # tail follows rotated files better than we would.
+    # tail follows rotated files better than code of our own would.
     os.execvp("tail", ["tail", "-n", str(lines), *(["-F"] if follow else []), str(path)])  # noqa: S606
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Say what is wrong and what to type; exit code 1 when something is."""
+    """Diagnose faults and name the commands that mend them; exit with 1 if there are any."""
     found = examine(settings())
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in found], indent=2))

@@ -1,1 +1,1 @@
-"""The cluster's jobs: Flink's REST client, submission, the keeper."""
+"""Manage the cluster's jobs: Flink's REST client, submission, the keeper."""

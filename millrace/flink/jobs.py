@@ -1,4 +1,4 @@
-"""Flink jobs: which there are, which live, stopping one with a savepoint."""
+"""List Flink jobs, find those that live, and stop one with a savepoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from millrace.stack.parts import flink
 
 
 def declared(settings: Settings, job: str) -> products.Job:
-    """The job of that name. Raise `UserError` unless a product declares it and its file exists."""
+    """Return the job of that name. Raise UserError unless it is declared and its file exists."""
     every = products.jobs(settings)
     if job not in every:
         raise UserError(f"no job named {job}; products declare: {', '.join(every)}")
@@ -29,7 +29,7 @@ def declared(settings: Settings, job: str) -> products.Job:
 
 @contextmanager
 def exclusive(settings: Settings, job: str) -> Iterator[None]:
-    """Only one at a time submits or stops a job: the keeper or a person."""
+    """Hold the job's lock: only the keeper or one person may submit or stop it at a time."""
     folder = Layout.of(settings).jobs
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{job}.lock").open("w") as handle:
@@ -38,7 +38,7 @@ def exclusive(settings: Settings, job: str) -> Iterator[None]:
 
 
 def stopped_on_purpose(settings: Settings, job: str) -> bool:
-    """Whether a person stopped it, so that the keeper leaves it alone."""
+    """Return whether a person stopped it, so that the keeper leaves it alone."""
     return _mark(settings, job).exists()
 
 
@@ -52,9 +52,9 @@ def _mark(settings: Settings, job: str) -> Path:
 
 
 def living(settings: Settings, job: str) -> str | None:
-    """The id of the job of that name that has not ended, None when there is none.
+    """Return the id of the job of that name that has not ended, or None.
 
-    Raises `RetryableError`.
+    Raise RetryableError if the JobManager is away.
     """
     return next(
         (
@@ -67,17 +67,18 @@ def living(settings: Settings, job: str) -> str | None:
 
 
 def stop(settings: Settings, job: str, timeout: float = 120.0) -> Path:
-    """Stop a job with a savepoint, whose path is returned; it stays stopped.
+    """Stop a job with a savepoint and return the savepoint's path; the job stays stopped.
 
-    Raises `UserError`, `RetryableError`.
+    Raise UserError if the job is not running or has no savepoint in `timeout` seconds,
+    RetryableError if the JobManager is away.
     """
     folder = Layout.of(settings).savepoints / job
     with exclusive(settings, job):
         running = living(settings, job)
         if running is None:
-            raise UserError(f"{job} does not run")
+            raise UserError(f"{job} is not running")
         folder.mkdir(parents=True, exist_ok=True)
-        # Marked first: the keeper must not bring it back between the stop and the mark.
+        # Mark first: the keeper must not bring it back between the stop and the mark.
         _mark(settings, job).touch()
         try:
             return _stop(settings, running, folder, timeout)
@@ -100,11 +101,13 @@ def _stop(settings: Settings, job_id: str, folder: Path, timeout: float) -> Path
                 )
             return Path(operation["location"].removeprefix("file:"))
         time.sleep(0.2)
-    raise UserError(f"no savepoint within {timeout:.0f} s; the job goes on")
+    raise UserError(f"no savepoint within {timeout:.0f} s; the job is still running")
 
 
 def reason(output: str) -> str:
-    """Return the telling line of what a client printed: the innermost cause, else the last line.
+    """Return the line of a client's output that explains most.
+
+    That is the innermost cause, else the last line.
 
     Py4J puts Java's error on the line after its own, behind a colon.
     """

@@ -1,7 +1,7 @@
-"""The keeper of the jobs, a process of its own: every product's job runs, or it is submitted again.
+"""Keep every product's job running, from a process of its own, and submit jobs that are missing.
 
 A session cluster forgets its jobs when the JobManager dies. The keeper resumes each from its newest
-checkpoint or savepoint. It never starts a job empty that has one: when Flink refuses, the health
+checkpoint or savepoint. It never starts a job empty that has one: if Flink refuses, the health
 endpoint says why.
 """
 
@@ -44,17 +44,17 @@ log = structlog.get_logger()
 
 @dataclass
 class Kept:
-    """What the keeper knows of one job. `problem` is None while it runs."""
+    """The keeper's state of one job. `problem` is None while the job runs."""
 
     name: str
-    problem: str | None = "not looked at yet"
+    problem: str | None = "not checked yet"
     failures: int = 0
     not_before: float = 0.0
     submitting: bool = False
 
 
 class Metrics:
-    """What the keeper tells Prometheus, by job."""
+    """The keeper's metrics for Prometheus, by job."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.registry = CollectorRegistry()
@@ -66,11 +66,11 @@ class Metrics:
         )
         self.not_running = Gauge(
             "millrace_job_not_running",
-            "1 while the job does not run though it should.",
+            "1 while the job should run but does not.",
             ["job"],
             registry=self.registry,
         )
-        for name in names:  # a job that nothing happened to is a zero, not an absence
+        for name in names:  # report zero for a job without events, instead of no series
             for metric in (self.submissions, self.failures, self.not_running):
                 metric.labels(job=name)
 
@@ -79,7 +79,7 @@ class Metrics:
 
 
 class Keeper:
-    """Look at the cluster and submit what is missing, all that is missing by one client."""
+    """Check the cluster and submit all missing jobs by one client."""
 
     def __init__(self, loaded: Settings, names: tuple[str, ...]) -> None:
         self._settings = loaded
@@ -90,12 +90,12 @@ class Keeper:
         self.waiting: dict[str, str] = {}
 
     def run(self) -> None:
-        """Look until `stop`, also while a client submits."""
+        """Check the cluster until `stop`, also while a client submits."""
         with ThreadPoolExecutor(max_workers=1) as pool:
             client: Future[None] | None = None
             while not self._stop.is_set():
                 if client is not None and client.done():
-                    client.result()  # raises what nobody expected
+                    client.result()  # raises unexpected errors
                     client = None
                 missing = self.look()
                 self._looked = time.monotonic()
@@ -104,11 +104,11 @@ class Keeper:
                 self._stop.wait(POLL_S)
 
     def stop(self) -> None:
-        """End `run` after the pass it is in."""
+        """End `run` after the current pass."""
         self._stop.set()
 
     def look(self) -> list[Kept]:
-        """Update what is known of every job; return those to be submitted now."""
+        """Update the state of every job; return those to be submitted now."""
         try:
             overview = cluster.overview(self._settings)
         except RetryableError as error:
@@ -118,7 +118,7 @@ class Keeper:
         return [job for job in self.kept if self._misses(job, overview)]
 
     def _misses(self, job: Kept, overview: list[dict[str, Any]]) -> bool:
-        """Update what is known of a job; tell whether it should be submitted now."""
+        """Update the state of a job; return whether it should be submitted now."""
         if jobs.stopped_on_purpose(self._settings, job.name):
             job.problem = None
             return False
@@ -129,7 +129,7 @@ class Keeper:
         return due and not job.submitting
 
     def submit(self, missing: list[Kept]) -> None:
-        """Submit jobs that are missing, each from its newest checkpoint or savepoint."""
+        """Submit missing jobs, each from its newest checkpoint or savepoint."""
         for job in missing:
             job.submitting, job.problem = True, "being submitted"
         try:
@@ -166,7 +166,7 @@ class Keeper:
     def _accepted(self, job: Kept, job_id: str, resume: Path | None) -> None:
         self._metrics.submissions.labels(job=job.name).inc()
         job.failures = 0
-        # A job that fails right after it was accepted must not be submitted in a tight circle.
+        # A job that fails right after it was accepted must not be submitted in a tight loop.
         job.not_before = time.monotonic() + 5
         log.info("submitted", job=job.name, id=job_id, resumed_from=str(resume) if resume else None)
 
@@ -179,23 +179,23 @@ class Keeper:
         log.error("submission failed", job=job.name, error=why, next_try_in_s=wait)
 
     def alive(self) -> bool:
-        """Tell whether it has looked at the cluster lately; that waits for nothing but Flink."""
+        """Return whether the cluster was checked lately; the check waits for nothing but Flink."""
         return time.monotonic() - self._looked < STALLED_AFTER_S
 
     @property
     def missing(self) -> dict[str, str]:
-        """Name and problem of each job that does not run though it should."""
+        """Return name and problem of each job that should run but does not."""
         return {job.name: job.problem for job in self.kept if job.problem is not None}
 
     def metrics(self) -> bytes:
-        """Return Prometheus's text of this moment."""
+        """Return the current metrics in Prometheus' text format."""
         for job in self.kept:
             self._metrics.not_running.labels(job=job.name).set(job.problem is not None)
         return generate_latest(self._metrics.registry)
 
 
 def _state(name: str, overview: list[dict[str, Any]]) -> str | None:
-    """None when every task runs, "missing" when no job of that name lives, else what it does."""
+    """Return None when every task runs, "missing" when no such job lives, else the job's state."""
     newest = next((one for one in overview if one["name"] == name), None)
     if newest is None or newest["state"] not in cluster.LIVING:
         return "missing"
@@ -206,7 +206,7 @@ def _state(name: str, overview: list[dict[str, Any]]) -> str | None:
 
 
 def of_products(loaded: Settings) -> Keeper:
-    """The keeper of the jobs of every group that is on."""
+    """Return the keeper of the jobs of every enabled group."""
     return Keeper(loaded, running_jobs(loaded))
 
 

@@ -1,9 +1,9 @@
-"""Which line of state a job is on, so that a rollback stays one.
+"""Track which line of state a job is on, so that a rollback stays a rollback.
 
-A job may be started from an older savepoint while checkpoints of the line that was left are still
-there, newer than that savepoint. So each submission writes down the id its job will have and what
-it resumes from; after that only this job's own checkpoints and savepoints are resumed from, and
-what it came from as long as it has none.
+A job may be started from an older savepoint while checkpoints of the abandoned line still exist,
+newer than that savepoint. So each submission writes down the id its job will have and the state it
+resumes from. After that only this job's own checkpoints and savepoints are resumed from, or the
+state it came from as long as it has none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from millrace.stack.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A submission: the id of its job, and what it resumed from; None began without state."""
+    """A submission: the id of its job, and the state it resumed from (None: it began empty)."""
 
     job_id: str
     resumed_from: Path | None
@@ -29,8 +29,8 @@ class Line:
 def begin(settings: Settings, job: str, resume: Path | None) -> Line:
     """Put a job on a new line and return it.
 
-    Written before Flink is asked: a process that dies in between must not leave a job that runs on
-    a line nobody remembers.
+    Call before asking Flink: a process that dies in between must not leave a job that runs on an
+    unrecorded line.
     """
     line = Line(uuid.uuid4().hex, resume)
     _write(settings, job, line)
@@ -48,7 +48,7 @@ def current(settings: Settings, job: str) -> Line | None:
 
 
 def put_back(settings: Settings, job: str, line: Line | None) -> None:
-    """Return to an earlier line: the submission was refused, so the new one never began."""
+    """Restore an earlier line after a refused submission, as the new line never began."""
     if line is None:
         _file(settings, job).unlink(missing_ok=True)
     else:
@@ -58,7 +58,7 @@ def put_back(settings: Settings, job: str, line: Line | None) -> None:
 def latest(settings: Settings, job: str) -> Path | None:
     """Return the newest complete checkpoint or savepoint of the job's line; None if it began empty.
 
-    Without a line (a state folder that came from elsewhere) it is the newest of all there are.
+    Without a line (a state folder that came from elsewhere), return the newest of all.
     """
     line = current(settings, job)
     if line is None:

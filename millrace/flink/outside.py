@@ -1,4 +1,4 @@
-"""What Flink's Python environment must be told of products outside this repository."""
+"""Tell Flink's Python environment about products outside this repository."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from millrace.stack.layout import Layout
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """`PYTHONPATH` and `MILLRACE_PRODUCTS_PATH` of a process in the Flink environment.
+    """Return `PYTHONPATH` and `MILLRACE_PRODUCTS_PATH` of a process in the Flink environment.
 
-    A package installed in the application's environment is not installed there, and the folder it
-    lies in holds libraries of other versions: a link to the package alone goes on the path.
+    A package installed in the application's environment is not installed there, and its folder
+    holds libraries of other versions, so only a link to the package itself goes on the path.
     """
     outside = [product for product in products(settings) if product.outside]
     paths = [ROOT, *dict.fromkeys(_root(settings, product) for product in outside)]

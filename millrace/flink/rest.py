@@ -1,4 +1,4 @@
-"""The cluster's jobs as its REST interface shows them."""
+"""Read the cluster's jobs from its REST interface."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LIVING = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job, submitted `age_s` ago. `state` is Flink's word.
+    """A job, submitted `age_s` seconds ago. `state` is Flink's word.
 
-    `checkpoints` completed; where the last of them is, and how many s old.
+    `checkpoints` counts those completed; the last one's path and age in seconds follow.
     """
 
     name: str
@@ -45,16 +45,16 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether every task runs."""
+        """Return whether every task runs."""
         return self.state == "RUNNING" and self.tasks > 0 and self.tasks_running == self.tasks
 
 
 def rest(
     settings: Settings, path: str, body: dict[str, Any] | None = None, timeout: float = 5.0
 ) -> Any:
-    """One GET, or a POST when there is a body.
+    """Send a GET, or a POST if there is a body, and return the answer.
 
-    Raises `RetryableError` when the JobManager is away or refuses.
+    Raise RetryableError if the JobManager is away or refuses.
     """
     data = None if body is None else json.dumps(body).encode()
     request = Request(  # noqa: S310 - the URL is ours
@@ -68,13 +68,13 @@ def rest(
 
 
 def overview(settings: Settings) -> list[dict[str, Any]]:
-    """Flink's own list of jobs, newest first. Raises `RetryableError`."""
+    """Return Flink's own list of jobs, newest first. Raise RetryableError."""
     found: list[dict[str, Any]] = rest(settings, "/jobs/overview")["jobs"]
     return sorted(found, key=lambda job: -int(job["start-time"]))
 
 
 def listing(settings: Settings) -> list[Job]:
-    """The newest job of each name; empty when the JobManager is away."""
+    """Return the newest job of each name; empty if the JobManager is away."""
     try:
         newest: dict[str, dict[str, Any]] = {}
         for job in overview(settings):

@@ -1,4 +1,4 @@
-"""Submit jobs to the session cluster: one client for all that are wanted at the moment."""
+"""Submit jobs to the session cluster by one client for all that are wanted at the moment."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from millrace.flink import jobs, lineage, outside
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 
-# A JVM on a busy machine, then a job at a time.
+# Allow for a JVM on a busy machine, then for one job at a time.
 CLIENT_TIMEOUT_S, JOB_TIMEOUT_S = 150, 30
-# The client is short-lived: it is up sooner without the second compiler.
+# The client is short-lived: it starts sooner without the second compiler.
 CLIENT_JVM = "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
 # Flink deletes a claimed checkpoint once it has a newer one.
 CLAIMED, KEPT = "CLAIM", "NO_CLAIM"
@@ -26,9 +26,9 @@ CLAIMED, KEPT = "CLAIM", "NO_CLAIM"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A job to submit: from that checkpoint or savepoint, or None to begin without state.
+    """A job to submit from a checkpoint or savepoint, or without state if None.
 
-    `drops_state`: what the savepoint holds of operators the job no longer has is left behind;
+    With `drops_state`, state in the savepoint of operators the job no longer has is left behind;
     without it Flink refuses such a savepoint.
     """
 
@@ -40,8 +40,8 @@ class Wanted:
 def submit(settings: Settings, wanted: Wanted) -> str:
     """Submit one job and return its id; the caller holds `jobs.exclusive`.
 
-    Raise UserError with Flink's own reason when it is refused or takes too long, RetryableError
-    when the cluster is away.
+    Raise UserError with Flink's own reason if it is refused or takes too long, RetryableError if
+    the cluster is away.
     """
     outcome = submit_all(settings, [wanted])[wanted.name]
     if isinstance(outcome, UserError):
@@ -50,10 +50,10 @@ def submit(settings: Settings, wanted: Wanted) -> str:
 
 
 def submit_all(settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
-    """Submit jobs one after the other by one client; return each job's id or why it has none.
+    """Submit jobs one after the other by one client; return each job's id or its error.
 
-    The caller holds `jobs.exclusive` of each. One that is refused keeps no other from being
-    submitted. Raise RetryableError when the cluster is away.
+    The caller holds `jobs.exclusive` of each. A refused job does not prevent the others from being
+    submitted. Raise RetryableError if the cluster is away.
     """
     outcomes: dict[str, str | UserError] = {}
     fit: list[Wanted] = []
@@ -72,10 +72,10 @@ def _check(settings: Settings, one: Wanted) -> None:
     jobs.declared(settings, one.name)
     if (running := jobs.living(settings, one.name)) is not None:
         raise UserError(
-            f"{one.name} runs already ({running}): type `millrace jobs stop {one.name}` first"
+            f"{one.name} is already running ({running}): type `millrace jobs stop {one.name}` first"
         )
     if one.resume is not None and not (one.resume / "_metadata").exists():
-        raise UserError(f"{one.resume} is no checkpoint or savepoint: it holds no _metadata")
+        raise UserError(f"{one.resume} is not a checkpoint or savepoint: it has no _metadata")
 
 
 def _through_client(settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
@@ -88,8 +88,8 @@ def _through_client(settings: Settings, wanted: list[Wanted]) -> dict[str, str |
     for one in wanted:
         answer = answers.get(one.name)
         if answer is None:
-            # Nobody knows whether Flink got it: the line it would be on stays, and begins where
-            # the job was to resume.
+            # It is unknown whether Flink got it, so the new line stays: it begins with the state
+            # that the job was to resume from.
             outcomes[one.name] = UserError(
                 f"the client ended before {one.name}: {jobs.reason(printed)}"
             )
@@ -129,7 +129,7 @@ def job(settings: Settings, wanted: Wanted, line: lineage.Line) -> dict[str, obj
 def _client(
     settings: Settings, request: list[dict[str, object]]
 ) -> tuple[dict[str, Mapping[str, str]], str]:
-    """Run the client; return its answers by job and what it printed."""
+    """Run the client; return its answers by job and its output."""
     with tempfile.TemporaryDirectory(dir=Layout.of(settings).jobs, prefix=".client.") as folder:
         asked, told = Path(folder) / "request.json", Path(folder) / "answers.jsonl"
         asked.write_text(json.dumps(request), encoding="utf-8")
@@ -154,9 +154,9 @@ def _client(
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return what the client runs with: this process's environment, Flink's folders, the project.
+    """Return the client's environment: this process's, Flink's folders, the project.
 
-    FLINK_HOME: without it PyFlink takes its own class path for the cluster's.
+    FLINK_HOME is set because without it PyFlink mistakes its own class path for the cluster's.
     """
     layout = Layout.of(settings)
     return {

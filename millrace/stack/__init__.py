@@ -1,1 +1,1 @@
-"""The local stack: real Kafka, registry, Redis, Flink and our processes under one supervisor."""
+"""Run the local stack: Kafka, registry, Redis, Flink and our processes under one supervisor."""

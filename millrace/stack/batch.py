@@ -1,4 +1,4 @@
-"""The kernel without Flink: the command that computes training frames."""
+"""Run the kernel without Flink: the command that computes training frames."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from millrace.stack.layout import Layout
 from millrace.stack.parts.jvm import java
 
 MAIN = "millrace.kernel.batch.BatchRun"
-# State lives on the heap, a few KB a key. A small young generation: rows leave nothing but garbage.
+# State lives on the heap, a few KB a key. The young generation is small because rows leave nothing
+# but garbage.
 _HEAP = ("-XX:+UseSerialGC", "-Xmn48m", "-XX:MaxRAMPercentage=50")
 
 
 def command(layout: Layout) -> tuple[str, ...]:
-    """Return what starts `millrace.kernel.batch`: a Java, the kernel, and the JSON in Flink's jar.
+    """Return the command of `millrace.kernel.batch`.
 
-    Raises UserError, saying which, when one of them is missing.
+    It names a Java, the kernel, and the JSON library in Flink's jar.
+
+    Raise UserError, naming the missing one.
     """
     flink = sorted(layout.flink_home.glob("lib/flink-dist-*.jar"))
     if not flink:

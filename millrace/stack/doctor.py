@@ -1,4 +1,4 @@
-"""What is wrong with this machine or this stack, and what to type."""
+"""Diagnose this machine and this stack, and name the command that mends each fault."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from millrace.stack.supervisor import Info, Supervisor
 
 SETUP = "make setup"
 LEAST_FREE_DISK = 2 * 1024**3
-# As many intervals without a checkpoint: a slow one, or one that failed and was tried again, is no
-# finding yet.
+# The number of intervals without a checkpoint that make a finding: one that is slow, or failed and
+# was retried, is none yet.
 LATE_INTERVALS = 20
-# What a waiting process says names the command to type in backquotes.
+# The message of a waiting process has the command to type in backquotes.
 COMMAND = re.compile("`(millrace [^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. `fix` is what to type, empty when all is well."""
+    """One finding. `fix` is the command to type, empty if all is well."""
 
     name: str
     ok: bool
@@ -44,7 +44,7 @@ class Check:
 
 
 def examine(settings: Settings) -> list[Check]:
-    """Every check; those of running parts only when the stack runs, of the groups that are on."""
+    """Return every check; those of parts only while the stack runs, of the enabled groups."""
     layout = Layout.of(settings)
     settings = environ.widen(layout, settings)
     info = Supervisor(layout).info()
@@ -152,7 +152,7 @@ def _machine(settings: Settings, layout: Layout, *, running: bool) -> Iterator[C
         yield Check(
             "memory",
             have >= need,
-            f"{have / 1024**3:.1f} GiB, at most {need / 1024**3:.1f} needed",
+            f"{have / 1024**3:.1f} GiB, up to {need / 1024**3:.1f} needed",
             fix,
         )
 
@@ -187,7 +187,7 @@ def _groups(settings: Settings) -> Check:
 def _left_over(layout: Layout, info: dict[str, Info]) -> list[Check]:
     left = orphans.orphans(layout, {one.pid for one in info.values()})
     names = ", ".join(f"{one.name} (pid {one.pid})" for one in left)
-    detail = f"run without their Supervisor: {names}" if left else "none"
+    detail = f"running without their Supervisor: {names}" if left else "none"
     return [Check("orphans", not left, detail, "millrace down" if left else "")]
 
 
@@ -201,8 +201,8 @@ def _running(settings: Settings, info: dict[str, Info]) -> list[Check]:
 
 
 def _process(settings: Settings, process: Process, info: Info | None) -> Check:
-    # What `up --only` left out was never started; what was started and stopped is missed by those
-    # that go on.
+    # Processes left out by `up --only` were never started; one that was started and then stopped is
+    # missed by those that still run.
     if info is None or (info.state == "STOPPED" and not info.started):
         return Check(process.name, True, "not started: `up --only` left it out")
     if info.state == "STOPPED":

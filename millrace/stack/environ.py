@@ -1,8 +1,8 @@
-"""What the stack keeps for its processes: settings, the groups that run, the API's own key.
+"""Keep each process's settings: environment, enabled groups, the API's own key.
 
-Supervisor gives its children the environment that it was itself started with, by the first `up`. So
-`up` and `restart` leave their own here, and the process takes it up, also when Supervisor starts it
-again. Readable by its owner alone: keys and passwords are among the settings.
+Supervisor gives its children the environment it was itself started with, by the first `up`. So `up`
+and `restart` leave their own here, and the process adopts it, also when Supervisor restarts it. The
+files are readable by their owner alone, as keys and passwords are among the settings.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _GROUPS, _PRODUCTS = f"{PREFIX}GROUPS", f"{PREFIX}PRODUCTS_PATH"
 
 
 def file(layout: Layout, name: str) -> Path:
-    """Where a process's settings are kept."""
+    """Return the file that keeps a process's settings."""
     return layout.run / f"{name}.environment"
 
 
 def keep(layout: Layout, names: Iterable[str], settings: Settings) -> None:
-    """Leave this process's settings to the named ones, with groups and products of `settings`."""
+    """Keep this process's settings for the named ones, with groups and products of `settings`."""
     kept = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
     kept |= {_GROUPS: _joined(groups(settings)), _PRODUCTS: settings.products_path}
     text = json.dumps(kept)
@@ -37,7 +37,7 @@ def keep(layout: Layout, names: Iterable[str], settings: Settings) -> None:
 
 
 def kept_groups(layout: Layout, name: str, settings: Settings) -> Settings:
-    """`settings` with the groups that the named process was started with."""
+    """Return `settings` with the groups that the named process was started with."""
     try:
         kept = json.loads(file(layout, name).read_text())
     except FileNotFoundError:
@@ -48,9 +48,9 @@ def kept_groups(layout: Layout, name: str, settings: Settings) -> Settings:
 
 
 def widen(layout: Layout, settings: Settings) -> Settings:
-    """`settings` with the groups and the products outside that the running stack has beside them.
+    """Return `settings` with the groups and the products outside of the running stack added.
 
-    `up` may have been typed in another shell, with other settings, than the command that asks.
+    `up` may have been typed in another shell, with other settings, than the present command.
     """
     try:
         kept = json.loads(_stack_file(layout).read_text())
@@ -70,13 +70,13 @@ def widen(layout: Layout, settings: Settings) -> Settings:
 
 
 def keep_stack(layout: Layout, settings: Settings) -> None:
-    """Note the groups and the products outside that the stack runs with from now on."""
+    """Record the groups and the products outside that the stack runs with from now on."""
     kept = {"groups": sorted(groups(settings)), "products_path": settings.products_path}
     write(_stack_file(layout), json.dumps(kept))
 
 
 def forget_stack(layout: Layout) -> None:
-    """The stack is down: the next `up` begins with its own settings."""
+    """Forget the stack's groups and products after `down`: the next `up` uses its own settings."""
     _stack_file(layout).unlink(missing_ok=True)
 
 
@@ -89,9 +89,9 @@ def _joined(names: Iterable[str]) -> str:
 
 
 def adopt(path: Path) -> None:
-    """Make the settings kept there this process's own, in place of what it inherited.
+    """Replace this process's inherited settings by those kept in the file.
 
-    Without a file it keeps that.
+    Without a file, keep the inherited ones.
     """
     with suppress(FileNotFoundError):
         kept = json.loads(path.read_text())
@@ -101,9 +101,9 @@ def adopt(path: Path) -> None:
 
 
 def api_keys(settings: Settings) -> str:
-    """The keys the API accepts, comma-separated.
+    """Return the keys that the API accepts, comma-separated.
 
-    The settings', else one made once, readable by its owner alone.
+    They are those of the settings, else one that is made once, readable by its owner alone.
     """
     given = settings.api_keys.get_secret_value()
     if given:

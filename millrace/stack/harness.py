@@ -1,8 +1,8 @@
-"""A stack of its own on shifted ports, for tests and benchmarks.
+"""Run a separate stack on shifted ports, for tests and benchmarks.
 
-Started, looked at, hurt, and always taken down.
+It is started, examined, hurt, and always taken down.
 
-`python -m millrace.stack.harness` says before any test whether the ports of the tests' stacks are
+`python -m millrace.stack.harness` checks before any test whether the ports of the tests' stacks are
 free.
 """
 
@@ -25,13 +25,13 @@ from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, declared
 from millrace.stack.supervisor import Info, Supervisor
 
-# The tests' stack lies so far above the stack that may run meanwhile, a second one beside it so far
-# above that.
+# The offset of the tests' stack from a stack that may run at the same time, and of a second test
+# stack from the first.
 OFFSET, SECOND_OFFSET = 10_000, 1000
 
 
 class Stack:
-    """A stack that runs by the settings given."""
+    """A stack that runs with the given settings."""
 
     def __init__(self, loaded: Settings) -> None:
         self.settings = loaded
@@ -39,9 +39,9 @@ class Stack:
         self._supervisor = Supervisor(self.layout)
 
     def up(self, *names: str, timeout: float = 240.0) -> None:
-        """Start the named processes and what they need (all when none is named).
+        """Start the named processes and their dependencies (all processes if none is named).
 
-        Returns when they are ready.
+        Return when they are ready.
         """
         lifecycle.up(self.settings, _say, names, timeout)
 
@@ -50,17 +50,17 @@ class Stack:
         lifecycle.down(self.settings, _say)
 
     def info(self, name: str) -> Info:
-        """What Supervisor knows of a process."""
+        """Return Supervisor's record of a process."""
         return self._supervisor.info()[name]
 
     def kill(self, name: str) -> int:
-        """SIGKILL; Supervisor starts it again. Returns the killed pid.
+        """Send SIGKILL and return the killed pid; Supervisor restarts the process.
 
-        Raises `UserError` when it does not run.
+        Raise UserError if it is not running.
         """
         pid = self.info(name).pid
         if not pid:
-            raise UserError(f"{name} does not run")
+            raise UserError(f"{name} is not running")
         os.kill(pid, signal.SIGKILL)
         return pid
 
@@ -70,7 +70,7 @@ class Stack:
         self.wait(lambda: not self.info(name).pid, f"{name} to stop")
 
     def wait_ready(self, *names: str, timeout: float = 120.0) -> None:
-        """Until each is ready."""
+        """Wait until each is ready."""
         every = declared(self.settings)
         for name in names:
             ready = partial(self._ready, every[name])
@@ -86,9 +86,9 @@ class Stack:
         self.wait_ready(name, timeout=timeout)
 
     def cli(self, *arguments: str, timeout: float = 300.0) -> str:
-        """Run `millrace …` as a process of its own with these settings; returns what it printed.
+        """Run `millrace …` as a separate process with these settings and return its output.
 
-        Raises `CalledProcessError` (which holds both outputs) when it fails.
+        Raise CalledProcessError (which holds both outputs) if it fails.
         """
         line = (sys.executable, "-m", "millrace.cli.main", *arguments)
         return subprocess.run(
@@ -96,7 +96,7 @@ class Stack:
         ).stdout
 
     def wait(self, condition: Callable[[], bool], what: str, timeout: float = 120.0) -> None:
-        """Poll until `condition` holds. Raises `TimeoutError`."""
+        """Poll until `condition` holds. Raise TimeoutError after `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -110,11 +110,11 @@ class Stack:
 def shifted(
     state_dir: Path, offset: int = OFFSET, environ: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
-    """The environment's settings with other ports and another state folder.
+    """Yield a stack with the environment's settings on other ports and another state folder.
 
-    Everything started in it goes down after.
+    Everything started in it is stopped afterwards.
 
-    This process's and its children's settings are these, and what `environ` adds, while it lasts.
+    Within the context this process and its children have these settings, and those of `environ`.
     """
     with _environment({**_moved(offset), "MILLRACE_STATE_DIR": str(state_dir), **(environ or {})}):
         stack = Stack(settings())
@@ -145,7 +145,7 @@ def _environment(changed: Mapping[str, str]) -> Iterator[None]:
 
 
 def refuse_taken() -> None:
-    """Raise `UserError` if a port of the tests' stacks is taken (naming its holder) or too high."""
+    """Raise UserError if a port of the tests' stacks is taken (naming its holder) or too high."""
     for offset in (OFFSET, OFFSET + SECOND_OFFSET):
         with _environment(_moved(offset)):
             loaded = settings()
@@ -153,7 +153,7 @@ def refuse_taken() -> None:
 
 
 def main() -> None:
-    """Exit with code 2 and one line on stderr when the tests' stacks could not start."""
+    """Exit with code 2 and one line on stderr if the tests' stacks cannot start."""
     try:
         refuse_taken()
     except UserError as error:

@@ -16,7 +16,7 @@ from millrace.stack.supervisor import Info, Supervisor
 Say = Callable[[str], None]
 POLL_S = 0.1
 TELL_EVERY_S = 15.0
-ONESHOT_TRIES = 3  # a broker that has just come up may not answer in time on a machine under load
+ONESHOT_TRIES = 3  # a broker that has just started may not answer in time on a loaded machine
 ALIVE = {"RUNNING", "STARTING", "BACKOFF"}
 
 
@@ -27,14 +27,15 @@ def up(
     timeout: float = 120.0,
     meanwhile: Callable[[Set[str]], None] = lambda ready: None,
 ) -> None:
-    """Start the processes, each as soon as what it depends on is ready, and wait until all are.
+    """Start the processes, each as soon as its dependencies are ready, and wait until all are.
 
-    `only` names processes and groups; a group there is on for the keeper and the API as well. What
-    runs goes on, unless it must take up a group that was not on when it started.
+    `only` names processes and groups; a group named there is enabled for the keeper and the API as
+    well. Running processes continue, unless they must serve a group that was not enabled when they
+    started.
 
-    `meanwhile` is called a few times a second with the names of what is ready, and may raise to
-    give up. Raise UserError when a folder's path is unfit, when a port is taken, or when something
-    is not ready in time: it names what and why.
+    `meanwhile` is called a few times a second with the names of the ready processes, and may raise
+    to give up. Raise UserError, naming the process and the reason, if a folder's path is unfit, a
+    port is taken, or a process is not ready in time.
     """
     layout = Layout.of(settings)
     settings = environ.widen(layout, _narrowed(settings, only))
@@ -50,15 +51,15 @@ def up(
         if _runs(known.get(name)) and _grown(layout, process, settings)
     ]
     if grown:
-        say(f"starting anew what serves more groups now: {', '.join(grown)}")
+        say(f"restarting for more groups: {', '.join(grown)}")
         _stop_stage(supervisor, set(grown), timeout)
         known = supervisor.info()
     ports.refuse_taken(
         [process for process in wanted.values() if not _runs(known.get(process.name))],
         settings.host,
     )
-    # One that waits to be started again takes the settings of now then; one that runs keeps those
-    # it runs with.
+    # A process that waits for its restart gets the present settings then; a running one keeps those
+    # it was started with.
     environ.keep(
         layout, [name for name in wanted if not (name in known and known[name].pid)], settings
     )
@@ -107,7 +108,7 @@ class _Start:
                 self._started.add(name)
 
     def _look(self, began: float) -> dict[str, str]:
-        """Note what became ready; return why the others are not."""
+        """Record what became ready; return why the others are not."""
         info = self._supervisor.info()
         why: dict[str, str] = {}
         for name in [name for name in self._waiting if name in self._started]:
@@ -122,12 +123,12 @@ class _Start:
         return why
 
     def _again(self, process: Process, info: Info | None, reason: str) -> str:
-        """Start a one-off that failed again, `ONESHOT_TRIES` times in all."""
+        """Retry a failed one-off, `ONESHOT_TRIES` times in all; return why it is not ready."""
         tries = self._tries.setdefault(process.name, 1)
         if process.oneshot and info is not None and info.state == "EXITED":
             if tries < ONESHOT_TRIES:
                 self._tries[process.name] = tries + 1
-                self._say(f"{process.name} {reason}: trying again ({tries + 1} of {ONESHOT_TRIES})")
+                self._say(f"{process.name} {reason}: retrying ({tries + 1} of {ONESHOT_TRIES})")
                 self._supervisor.start_process(process.name)
             else:
                 return f"{reason}, {tries} times"
@@ -137,7 +138,7 @@ class _Start:
 def waiting(settings: Settings, only: tuple[str, ...] = ()) -> list[str]:
     """Return a line for each ready process that waits for a person, with the command to type.
 
-    Of the named processes and what they depend on, of all when none is named.
+    Consider the named processes and their dependencies, or all processes if none is named.
     """
     settings = environ.widen(Layout.of(settings), settings)
     told = {name: probes.waiting(one) for name, one in selected(settings, only).items()}
@@ -145,13 +146,13 @@ def waiting(settings: Settings, only: tuple[str, ...] = ()) -> list[str]:
 
 
 def _narrowed(settings: Settings, only: tuple[str, ...]) -> Settings:
-    """The settings with the groups that `only` names, and core, alone; as they are without any."""
+    """Return the settings with core and the groups that `only` names; unchanged without any."""
     named = [name for name in only if name in known_groups(settings)]
     return settings.model_copy(update={"groups": ",".join({CORE, *named})}) if named else settings
 
 
 def _grown(layout: Layout, process: Process, settings: Settings) -> bool:
-    """Whether a running process does not yet serve all that it should."""
+    """Return whether a running process does not yet serve all that it should."""
     before = declared(environ.kept_groups(layout, process.name, settings))[process.name]
     return not set(process.serves) <= set(before.serves)
 
@@ -163,7 +164,7 @@ def _told(why: dict[str, str]) -> str:
 def _stop_orphans(layout: Layout, supervised: set[int], say: Say) -> None:
     left = orphans.orphans(layout, supervised)
     if left:
-        say(f"stopping what outlived its Supervisor: {', '.join(orphan.name for orphan in left)}")
+        say(f"ending leftover processes: {', '.join(orphan.name for orphan in left)}")
         orphans.stop(left)
 
 
@@ -182,7 +183,7 @@ def restart(settings: Settings, say: Say, names: tuple[str, ...], timeout: float
 
 
 def missing(process: Process, settings: Settings, info: Info | None) -> str | None:
-    """None when the process is ready, else why not."""
+    """Return None when the process is ready, else why it is not."""
     if info is None:
         return "not started"
     if process.oneshot:
@@ -210,9 +211,9 @@ def _late(layout: Layout, why: dict[str, str], waiting: dict[str, Process], time
 
 
 def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:
-    """Stop everything, what depends on others first, and make sure that nothing is left.
+    """Stop everything, dependents first, and make sure that nothing is left.
 
-    Raise UserError for what has not stopped after `timeout` seconds.
+    Raise UserError for processes still running after `timeout` seconds.
     """
     layout = Layout.of(settings)
     supervisor = Supervisor(layout)
@@ -228,7 +229,7 @@ def down(settings: Settings, say: Say, timeout: float = 30.0) -> None:
 
 
 def _stages(settings: Settings) -> list[set[str]]:
-    """Names by depth of dependency, the deepest first: a stage stops at once, the next after it."""
+    """Return names by depth of dependency, deepest first; a stage stops as a whole."""
     every = declared(settings)
     depth: dict[str, int] = {}
     for name, process in every.items():

@@ -1,6 +1,6 @@
 """Find and end processes that outlived a killed Supervisor, by their pid files.
 
-`millrace.stack.run` writes those.
+`millrace.stack.run` writes those files.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A process of this stack that nobody supervises."""
+    """A process of this stack that nothing supervises."""
 
     name: str
     pid: int
 
 
 def recorded(layout: Layout) -> dict[str, int]:
-    """Name and pid of each process that was started here and still lives.
+    """Return name and pid of each process that was started here and still lives.
 
-    A reused pid is told apart by its start.
+    A reused pid is recognised by its start time.
     """
     living = {}
     for path in sorted(layout.run.glob("*.pid")):
@@ -46,14 +46,14 @@ def recorded(layout: Layout) -> dict[str, int]:
 
 
 def orphans(layout: Layout, supervised: set[int]) -> list[Orphan]:
-    """The living ones whose pid the Supervisor does not know."""
+    """Return the living processes whose pid the Supervisor does not know."""
     return [Orphan(name, pid) for name, pid in recorded(layout).items() if pid not in supervised]
 
 
 def stop(found: list[Orphan], timeout: float = 15.0) -> None:
-    """Terminate, then kill what is left after `timeout` seconds, with everything they started.
+    """Terminate, then kill those left after `timeout` seconds, with all their descendants.
 
-    Raises `UserError` when they are another user's.
+    Raise UserError if they belong to another user.
     """
     family: list[psutil.Process] = []
     for orphan in found:
@@ -84,9 +84,9 @@ def _signal(process: psutil.Process, send: Callable[[], None]) -> None:
 
 
 def alive(process: psutil.Process) -> bool:
-    """Tell whether it still runs: a pid that was given to another process is not it.
+    """Return whether it still runs; a pid that was given to another process does not count.
 
-    Nor does a zombie: where a container's first process reaps none, it stays one for ever.
+    Nor does a zombie: if a container's first process does not reap, it stays one for ever.
     """
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -95,7 +95,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 def wait_gone(processes: Iterable[psutil.Process], timeout: float) -> list[psutil.Process]:
-    """Wait at most `timeout` seconds for all to end; those that still live."""
+    """Wait at most `timeout` seconds for all to end; return those that still live."""
     deadline = time.monotonic() + timeout
     left = [process for process in processes if alive(process)]
     while left and time.monotonic() < deadline:

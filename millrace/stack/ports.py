@@ -1,4 +1,4 @@
-"""Ports: which are taken, and by whom."""
+"""Find taken ports and their holders."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from millrace.stack.processes import Process
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A port that somebody else holds.
+    """A port that another process holds.
 
-    `holder` is "pid 12 (java …)", or "unknown" when the system does not tell.
+    `holder` is "pid 12 (java …)", or "unknown" if the system does not tell.
     """
 
     process: str
@@ -27,7 +27,7 @@ class Taken:
 
 
 def taken(wanted: Iterable[Process], host: str) -> list[Taken]:
-    """The ports among those declared that cannot be bound."""
+    """Return the declared ports that cannot be bound."""
     found = [
         (process.name, purpose, port)
         for process in wanted
@@ -38,9 +38,9 @@ def taken(wanted: Iterable[Process], host: str) -> list[Taken]:
 
 
 def bindable(host: str, port: int) -> bool:
-    """Whether a server could listen there.
+    """Return whether a server could listen there.
 
-    `SO_REUSEADDR`: connections of a server that is gone do not count.
+    `SO_REUSEADDR` ignores connections of a server that is gone.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,7 +78,7 @@ def _command(pid: int) -> str:
 
 
 def refuse_taken(wanted: Iterable[Process], host: str) -> None:
-    """Raise `UserError` naming each taken port, who holds it and what to type."""
+    """Raise UserError naming each taken port, its holder and the command to type."""
     found = taken(wanted, host)
     if not found:
         return

@@ -1,8 +1,8 @@
-"""Ask processes whether they are ready, and what a ready one waits for.
+"""Probe whether processes are ready, and what a ready one waits for.
 
-One function for each kind of probe, which returns None when ready, else what is missing.
+There is one function for each kind of probe, which returns None when ready, else what is missing.
 `python -m millrace.stack.probes NAME`, which containers use, exits with 0 when the process is ready
-and else says why.
+and else prints the reason.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ TIMEOUT = 2.0
 
 
 def missing(process: Process, settings: Settings) -> str | None:
-    """None when the process is ready, else why not, in a few words.
+    """Return None when the process is ready, else the reason in a few words.
 
-    Never raises for an unreachable part.
+    Never raise for an unreachable process.
     """
     return PROBES[process.ready.kind](process, settings)
 
 
 def waiting(process: Process) -> str | None:
-    """Return what a ready process waits for that a person has to bring; None when nothing.
+    """Return what a ready process waits for that a person has to bring, or None.
 
     Its health page says so: `{"ready": true, "waiting": {name: why}}`. Never raise for an
-    unreachable part.
+    unreachable process.
     """
     if process.ready.kind != "http":
         return None
@@ -52,7 +52,7 @@ def waiting(process: Process) -> str | None:
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Return whether something accepts connections there."""
     try:
         with socket.create_connection((host, port), timeout=TIMEOUT):
             return True
@@ -71,10 +71,7 @@ def _http(process: Process, _settings: Settings) -> str | None:
 
 
 def _told(body: bytes) -> str:
-    """What a health page says is wrong: `{"missing": {name: why}}` or `{"problems".
-
-    …}` as words, else its text.
-    """
+    """Return a health page's `missing` or `problems` (`{name: why}`) in words, else its text."""
     try:
         page = json.loads(body)
         wrong = page.get("missing") or page.get("problems")

@@ -1,4 +1,4 @@
-"""Every process of the stack, once, as data.
+"""Declare every process of the stack, once, as data.
 
 Supervisor, docker-compose, `status` and `doctor` all read this.
 """
@@ -31,7 +31,7 @@ def _nothing(_settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How to see that a process is ready.
+    """The test of whether a process is ready.
 
     `kind` names a function of `millrace.stack.probes`, `target` its argument.
     """
@@ -44,10 +44,10 @@ class Probe:
 class Process:
     """One process.
 
-    `command` is what runs in the end; `python -m millrace.stack.run <name>` prepares
-    (configuration, storage) and becomes it. `ports` by purpose. `memory` is the most it should
-    need, in MiB. `oneshot` processes are ready when they have exited with 0. `serves` is what it
-    does for the groups that are on: when that grows, `up` starts the process anew.
+    `command` is the final command; `python -m millrace.stack.run <name>` prepares configuration and
+    storage and then executes it. `ports` are by purpose. `memory` is the most it should need, in
+    MiB. `oneshot` processes are ready when they have exited with 0. `serves` is what it does for
+    the enabled groups: when that grows, `up` restarts the process.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Process:
 
 
 def declared(settings: Settings) -> dict[str, Process]:
-    """Every process of every group by name, dependencies before those that need them.
+    """Return every process of every group by name, dependencies before their dependents.
 
     Raise UserError for two processes that claim one port.
     """
@@ -82,7 +82,7 @@ def declared(settings: Settings) -> dict[str, Process]:
 
 
 def processes(settings: Settings) -> dict[str, Process]:
-    """The processes of the groups that are on, with everything they depend on, in order."""
+    """Return the processes of the enabled groups, with all their dependencies, in order."""
     every, on = declared(settings), groups(settings)
     return _with_dependencies(every, {name for name, one in every.items() if one.group in on})
 
@@ -141,8 +141,8 @@ def _infrastructure(settings: Settings) -> list[Process]:
             name="taskmanager",
             command=flink.taskmanager(settings),
             prepare=partial(flink.prepare, name="taskmanager"),
-            # With an arena for every thread, RocksDB's allocations would grow the process with
-            # each job.
+            # With an arena for every thread, RocksDB's allocations would grow the process with each
+            # job.
             env={**flink.environment(settings), "MALLOC_ARENA_MAX": "1"},
             ports={
                 "rpc": port("flink_taskmanager"),
@@ -211,10 +211,10 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def selected(settings: Settings, only: tuple[str, ...]) -> dict[str, Process]:
-    """The named processes and groups with everything they depend on; with no name, what is on.
+    """Return the named processes and groups, or the enabled ones, with their dependencies.
 
-    A group is its processes and, where its products have jobs or routes, the keeper or the API.
-    Raise UserError for a name that is neither a process's nor a group's.
+    A group consists of its processes and, if its products have jobs or routes, the keeper or the
+    API. Raise UserError for a name that is neither a process's nor a group's.
     """
     if not only:
         return processes(settings)

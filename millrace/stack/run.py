@@ -1,7 +1,7 @@
-"""`python -m millrace.stack.run NAME [ENVIRONMENT]`: prepare a process's files, then become it.
+"""Prepare a process's files, then become it: `python -m millrace.stack.run NAME [ENVIRONMENT]`.
 
-What Supervisor and compose start. Supervisor names the file with the settings of whoever typed `up`
-or `restart`; a container's are its own environment.
+Supervisor and compose start this. Supervisor names the file with the settings of the shell that
+typed `up` or `restart`; a container's settings are its own environment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from millrace.stack.processes import Process, declared
 
 
 def environment(process: Process, loaded: Settings) -> dict[str, str]:
-    """The process's whole environment."""
+    """Return the process's whole environment."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")
     }
@@ -40,7 +40,7 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
 def main() -> None:
     """Become the process.
 
-    One line on stderr and exit code 2 when it cannot be prepared or started.
+    Print one line on stderr and exit with code 2 if it cannot be prepared or started.
     """
     name, *given = sys.argv[1:]
     try:
@@ -55,12 +55,12 @@ def main() -> None:
 def become(name: str) -> None:
     """Write the pid file and become the process.
 
-    Raises `UserError` for bad settings, `OSError` for files.
+    Raise UserError for bad settings, OSError for files.
     """
     loaded = settings()
     process = declared(loaded)[name]
     process.prepare(loaded)
-    # The pid stays the same over exec, so that the process is found also when Supervisor is gone.
+    # The pid stays the same over exec, so the process can be found even when Supervisor is gone.
     mark = {"pid": os.getpid(), "started": psutil.Process().create_time()}
     write(Layout.of(loaded).run / f"{process.name}.pid", json.dumps(mark))
     os.chdir(ROOT)

@@ -1,4 +1,4 @@
-"""What runs: one record a process, and the Flink jobs."""
+"""Report what runs: one record per process, and the Flink jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class State:
     """One process.
 
     `detail` says what is missing when it is not ready, and what a ready one waits for; `uptime_s`
-    is 0 when it does not run.
+    is 0 when it is not running.
     """
 
     name: str
@@ -35,9 +35,9 @@ class State:
 
 
 def status(settings: Settings) -> dict[str, Any]:
-    """The whole status, ready for JSON: `running`, `groups`, `processes`, `jobs`.
+    """Return the whole status, ready for JSON: `running`, `groups`, `processes`, `jobs`.
 
-    A process of a group that is off is listed when it runs all the same.
+    A process of a disabled group is listed if it runs all the same.
     """
     layout = Layout.of(settings)
     settings, info = environ.widen(layout, settings), Supervisor(layout).info()

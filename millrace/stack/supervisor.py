@@ -1,6 +1,6 @@
-"""Supervisor (supervisord.org).
+"""Drive Supervisor (supervisord.org).
 
-Its configuration rendered from the processes, and a client for its XML-RPC socket.
+Renders its configuration from the processes, and calls its XML-RPC socket.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BAD_NAME, NOT_RUNNING, ALREADY_STARTED, ALREADY_ADDED, STILL_RUNNING = 10, 70, 6
 
 
 def socket_path(layout: Layout) -> Path:
-    """Supervisor's socket; under the temporary folder when the state's path is too long for one."""
+    """Return Supervisor's socket, in the temporary folder if the state's path is too long."""
     path = layout.run / "supervisor.sock"
     if len(str(path)) <= LONGEST_SOCKET_PATH:
         return path
@@ -43,7 +43,7 @@ def socket_path(layout: Layout) -> Path:
 
 
 def render(layout: Layout, declared: Iterable[Process], python: str = sys.executable) -> str:
-    """`supervisord.conf`.
+    """Return `supervisord.conf`.
 
     Programs do not start by themselves: `up` starts them in the order of their readiness.
     """
@@ -79,7 +79,8 @@ def _program(layout: Layout, process: Process, python: str) -> str:
         "autostart": "false",
         "autorestart": "false" if process.oneshot else "true",
         "startsecs": "0" if process.oneshot else "1",
-        # It backs off a second longer each time, and must not give up a part away for minutes.
+        # It backs off a second longer each time, and must not give up while a dependency is away
+        # for minutes.
         "startretries": "0" if process.oneshot else "1000",
         "stopsignal": "TERM",
         "stopwaitsecs": "15",
@@ -96,7 +97,7 @@ def _program(layout: Layout, process: Process, python: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What Supervisor knows of a process.
+    """Supervisor's record of a process.
 
     `state` is its word: RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL.
     """
@@ -115,7 +116,7 @@ class Supervisor:
         self._layout = layout
 
     def running(self) -> bool:
-        """Whether the daemon answers."""
+        """Return whether the daemon answers."""
         try:
             self._call("getState")
         except UserError:
@@ -123,9 +124,9 @@ class Supervisor:
         return True
 
     def start(self, declared: Iterable[Process]) -> None:
-        """Start the daemon, or tell the running one about processes that it does not know.
+        """Start the daemon, or add unknown processes to the running one.
 
-        Raises `UserError`.
+        Raise UserError if it does not start.
         """
         path = self._layout.run / "supervisord.conf"
         write(path, render(self._layout, declared))
@@ -148,7 +149,7 @@ class Supervisor:
             time.sleep(0.05)
 
     def _update(self) -> None:
-        """What `supervisorctl update` does.
+        """Update the daemon as `supervisorctl update` does.
 
         Changed programs are stopped and replaced, new ones added.
         """
@@ -160,7 +161,7 @@ class Supervisor:
             self._call("addProcessGroup", name)
 
     def info(self) -> dict[str, Info]:
-        """Every process the daemon knows; empty when the daemon does not run."""
+        """Return every process the daemon knows; empty if the daemon is not running."""
         if not self.running():
             return {}
         return {
@@ -171,15 +172,15 @@ class Supervisor:
         }
 
     def start_process(self, name: str) -> None:
-        """Start one; nothing happens when it runs."""
+        """Start a process; do nothing if it runs."""
         self._call("startProcess", name, False, allowed=(ALREADY_STARTED,))
 
     def stop_process(self, name: str) -> None:
-        """Ask one to stop, without waiting; nothing happens when it does not run."""
+        """Ask a process to stop, without waiting; do nothing if it is not running."""
         self._call("stopProcess", name, False, allowed=(NOT_RUNNING, BAD_NAME))
 
     def shutdown(self, timeout: float = 30.0) -> None:
-        """Stop the daemon and wait until it is gone. Raises `UserError` when it does not go."""
+        """Stop the daemon and wait until it is gone. Raise UserError if it does not exit."""
         pid = self._call("getPID")
         try:
             daemon = psutil.Process(pid)

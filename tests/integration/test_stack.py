@@ -141,7 +141,7 @@ def test_a_job_that_runs_is_not_submitted_twice(harness: Stack, stack: Settings)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         harness.cli("jobs", "submit", JOB)
     assert refused.value.returncode == 2
-    assert "runs already" in refused.value.stderr
+    assert "is already running" in refused.value.stderr
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_what_outlives_a_killed_supervisor_is_found_and_taken_over(small: Stack)
     assert checks["orphans"] == {
         "name": "orphans",
         "ok": False,
-        "detail": f"run without their Supervisor: redis (pid {old.pid})",
+        "detail": f"running without their Supervisor: redis (pid {old.pid})",
         "fix": "millrace down",
     }
     small.up("redis")

@@ -1,1 +1,1 @@
-"""The servers of the stack that are not ours: configuration and command line of each."""
+"""Configure the third-party servers of the stack and build their command lines."""

@@ -1,6 +1,6 @@
-"""Flink's session cluster from the pip package.
+"""Run Flink's session cluster from the pip package.
 
-Configuration, memory, command lines, the folder of jars.
+Configuration, memory, command lines and the folder of jars.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, tempor
 MEBI = 1024 * 1024
 PROMETHEUS_REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
 
-# The shares of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's
+# The parts of a TaskManager that do not grow with it. Framework heap and off-heap are Flink's
 # defaults.
 METASPACE, OVERHEAD, NETWORK, FRAMEWORK_HEAP, FRAMEWORK_OFF_HEAP = 192, 128, 64, 128, 128
 # For the buffers of SQL's own operators: they refuse a slot with little, whatever the size of the
 # rest (6 MiB was too little).
 MANAGED_PER_SLOT = 32
-LEAST_SLOTS = 4  # a job beside those of the products, or a benchmark's, finds one free
-# Of what is left after those: block cache and write buffers of all jobs together. The kernel keeps
-# heads of hot keys in two fifths of the heap (HeapBudget.java).
+LEAST_SLOTS = 4  # a further job, or a benchmark's, finds one free
+# Of the remainder: block cache and write buffers of all jobs together. The kernel keeps heads of
+# hot keys in two fifths of the heap (HeapBudget.java).
 ROCKSDB_FRACTION = 0.4
 LEAST_WORKING = 128  # MiB of heap and RocksDB together
 KEPT_LIBS = 5
@@ -58,7 +58,7 @@ logger.netty.level = OFF
 
 
 def mebibytes(size: str) -> int:
-    """`"2048m"`, `"2g"` → MiB. Raises `UserError` for anything else."""
+    """Return `"2048m"` or `"2g"` in MiB. Raise UserError for anything else."""
     match = re.fullmatch(r"(\d+)\s*([mg])b?", size.strip().lower())
     if not match:
         raise UserError(f"memory size {size!r} is not a number followed by m or g")
@@ -66,16 +66,16 @@ def mebibytes(size: str) -> int:
 
 
 def task_slots(settings: Settings) -> int:
-    """Slots of the TaskManager: as set, else what the jobs of the groups that are on take."""
+    """Return the TaskManager's slots: as set, else as many as the enabled groups' jobs take."""
     needed = len(running_jobs(settings)) * settings.flink_parallelism
     return settings.flink_task_slots or max(LEAST_SLOTS, needed)
 
 
 def taskmanager_memory(total: str, slots: int = LEAST_SLOTS) -> dict[str, int]:
-    """MiB of each part of the process of a TaskManager with so many slots.
+    """Return the MiB of each part of the process of a TaskManager with that many slots.
 
     Flink's own scripts work this out with a JVM of their own, at 1.5 s a start; the sum is simple
-    enough to do here. Raise UserError for a size too small for the slots and for what is no size.
+    enough to do here. Raise UserError for an invalid size and one too small for the slots.
     https://nightlies.apache.org/flink/flink-docs-release-2.1/docs/deployment/memory/mem_setup_tm/
     """
     fixed = METASPACE + OVERHEAD + NETWORK + FRAMEWORK_HEAP + FRAMEWORK_OFF_HEAP
@@ -91,9 +91,9 @@ def taskmanager_memory(total: str, slots: int = LEAST_SLOTS) -> dict[str, int]:
 
 
 def config(settings: Settings) -> dict[str, object]:
-    """`config.yaml`, flat keys.
+    """Return `config.yaml` with flat keys.
 
-    The same in every container: what a process binds is on its command line.
+    It is the same in every container: the addresses a process binds are on its command line.
     """
     slots = task_slots(settings)
     memory = taskmanager_memory(settings.flink_taskmanager_memory, slots)
@@ -109,7 +109,8 @@ def config(settings: Settings) -> dict[str, object]:
         "blob.server.port": str(settings.port("flink_blob")),
         "taskmanager.rpc.port": str(settings.port("flink_taskmanager")),
         "taskmanager.data.port": settings.port("flink_data"),
-        # A fixed name: a TaskManager that comes back at once takes the place of the killed one.
+        # A fixed name, so that a TaskManager that restarts at once takes the place of the killed
+        # one.
         "taskmanager.resource-id": "taskmanager",
         "taskmanager.numberOfTaskSlots": slots,
         "taskmanager.cpu.cores": float(slots),
@@ -126,15 +127,14 @@ def config(settings: Settings) -> dict[str, object]:
         "parallelism.default": settings.flink_parallelism,
         "state.backend.type": "rocksdb",
         "state.backend.rocksdb.use-bloom-filter": True,
-        # One cache that every job of the TaskManager takes what it needs of. Managed memory would
-        # give each slot its share, and a job that is alone would leave the others' unused
-        # (docs/decisions/0007).
+        # One cache that every job of the TaskManager shares. Managed memory would give each slot a
+        # fixed share, and a job that is alone would leave the others' unused (docs/decisions/0007).
         "state.backend.rocksdb.memory.managed": False,
         "state.backend.rocksdb.memory.fixed-per-tm": f"{memory['rocksdb']}m",
-        # A checkpoint flushes what is in the write buffer while the task waits: 64 MB, the default,
-        # would be a pause.
+        # A checkpoint flushes the write buffer while the task waits: 64 MB, the default, would be a
+        # pause.
         "state.backend.rocksdb.writebuffer.size": "32mb",
-        # And its files are copied while events go on: one thread leaves them the other core.
+        # Its files are copied while events continue: one thread leaves the other core to them.
         "state.backend.rocksdb.checkpoint.transfer.thread.num": 1,
         # Most of a cold key's cost is unpacking its block; Snappy takes three times as long.
         "state.backend.rocksdb.compression.per.level": "LZ4_COMPRESSION",
@@ -142,7 +142,7 @@ def config(settings: Settings) -> dict[str, object]:
         "execution.checkpointing.interval": f"{settings.flink_checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.timeout": "2 min",
-        # A failed checkpoint (a broker away) is tried again: no reason to discard the job's work.
+        # A failed checkpoint (a broker away) is retried: no reason to discard the job's work.
         "execution.checkpointing.tolerable-failed-checkpoints": 1000,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.num-retained": 2,
@@ -168,17 +168,18 @@ def config(settings: Settings) -> dict[str, object]:
 
 
 def uri(path: Path) -> str:
-    """A folder for Flink.
+    """Return a folder as Flink takes it.
 
-    As it is: Flink takes the `%40` that `as_uri` makes of an @ for the folder's own name.
+    It is not a URI, because Flink takes the `%40` that `as_uri` makes of an @ for the folder's
+    name.
     """
     return f"file://{path}"
 
 
 def java_options(layout: Layout) -> str:
-    """The `--add-opens` that Flink's own configuration gives every JVM from 17 on.
+    """Return the `--add-opens` that Flink's own configuration gives every JVM from 17 on.
 
-    Raises `UserError` without PyFlink.
+    Raise UserError without PyFlink.
     """
     shipped = layout.flink_home / "conf" / "config.yaml"
     if not shipped.exists():
@@ -187,10 +188,11 @@ def java_options(layout: Layout) -> str:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What Flink's scripts and processes find their folders by."""
+    """Return the environment by which Flink's scripts and processes find their folders."""
     layout = Layout.of(settings)
     return {
-        # The slash: Flink's scripts list it with `find`, which does not follow a link by itself.
+        # The trailing slash: Flink's scripts list it with `find`, which does not follow a link by
+        # itself.
         "FLINK_LIB_DIR": f"{layout.flink_lib}/",
         "FLINK_CONF_DIR": str(layout.flink_conf),
         "FLINK_LOG_DIR": str(layout.logs),
@@ -200,7 +202,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def jobmanager(settings: Settings) -> tuple[str, ...]:
-    """The JobManager's command line. Raises `UserError` below 512m."""
+    """Return the JobManager's command line. Raise UserError below 512m."""
     heap = mebibytes(settings.flink_jobmanager_memory) - 256
     if heap < 256:
         raise UserError(
@@ -214,7 +216,7 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
 
 
 def taskmanager(settings: Settings) -> tuple[str, ...]:
-    """The TaskManager's command line."""
+    """Return the TaskManager's command line."""
     memory = taskmanager_memory(settings.flink_taskmanager_memory, task_slots(settings))
     heap = memory["task_heap"] + FRAMEWORK_HEAP
     options = (
@@ -257,7 +259,7 @@ def prepare(settings: Settings, name: str) -> None:
     conf = layout.flink_conf
     write(conf / "config.yaml", yaml.safe_dump(config(settings), width=10_000, sort_keys=False))
     write(conf / "log4j-console.properties", LOG4J)
-    # A client's planner tells hundreds of lines about types that it does not use.
+    # A client's planner logs hundreds of lines about types that it does not use.
     write(conf / "log4j-cli.properties", LOG4J.replace("rootLogger.level = INFO", QUIET))
     clear_temporary(layout, name)
     for folder in (layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
@@ -267,11 +269,11 @@ def prepare(settings: Settings, name: str) -> None:
 
 
 def assemble(layout: Layout) -> Path:
-    """The folder of jars for what is built now, made when missing.
+    """Return the folder of jars for the current build, made when missing.
 
-    Its name holds the hash of what is in it, the kernel's jar is copied under a name with its hash:
-    a jar that a running cluster has open is never overwritten, and a rebuilt kernel is a new
-    folder. The oldest folders go. Raises `UserError` where jars are missing.
+    Its name holds the hash of its content, and the kernel's jar is copied under a name with its
+    hash: a jar that a running cluster has open is never overwritten, and a rebuilt kernel gets a
+    new folder. The oldest folders are removed. Raise UserError if jars are missing.
     """
     shipped = sorted((layout.flink_home / "lib").glob("*.jar"))
     fetched = sorted(layout.flink_jars.glob("*.jar"))

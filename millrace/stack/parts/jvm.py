@@ -1,4 +1,4 @@
-"""Which Java, and what every long-lived one is told."""
+"""Find Java, and define the options of every long-lived JVM."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from config.errors import UserError
 from millrace.stack.layout import Layout
 
 # A JVM that has just started compiles for a minute, at its work's priority; on few cores the work
-# waits, and a third of the first second's payments come late. So compilers get what is left over
-# (docs/decisions/0007). Where the process is not root the JVM warns that it may not raise a
-# thread's priority; lowering one needs no right.
+# waits, and a third of the first second's payments are late. So compilers get only spare time
+# (docs/decisions/0007). If the process is not root, the JVM warns that it may not raise a thread's
+# priority; lowering one needs no right.
 COMPILE_LAST = ("-XX:ThreadPriorityPolicy=1", "-XX:CompilerThreadPriority=10")
 
-OLDEST = 17  # what Kafka and the kernel are compiled for
+OLDEST = 17  # Kafka and the kernel are compiled for it
 
 
 def temporary(layout: Layout, name: str) -> str:
@@ -34,11 +34,11 @@ def clear_temporary(layout: Layout, name: str) -> None:
 
 
 def java() -> str:
-    """The Java to run everything with.
+    """Return the Java that runs everything.
 
-    `JAVA_HOME` when that is 17 or newer, else Debian's JDK 17, else the path's.
+    That is `JAVA_HOME` if it is 17 or newer, else Debian's JDK 17, else the one on the path.
 
-    Raises `UserError` when there is none.
+    Raise UserError if there is none.
     """
     home = os.environ.get("JAVA_HOME")
     if home and (Path(home) / "bin" / "java").exists() and _version(Path(home)) >= OLDEST:
@@ -54,7 +54,7 @@ def java() -> str:
 
 
 def _version(home: Path) -> int:
-    """The major version that a Java says of itself in `release`; 0 when it says none."""
+    """Return the major version that a Java states in its `release` file; 0 if it states none."""
     release = home / "release"
     found = re.search(
         r'^JAVA_VERSION="(?:1\.)?(\d+)',

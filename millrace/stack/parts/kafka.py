@@ -1,4 +1,4 @@
-"""The broker: KRaft, broker and controller in one process, from Maven's jars."""
+"""Run the broker: KRaft, broker and controller in one process, from Maven's jars."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ logger.coordinator.level = WARN
 
 
 def properties(settings: Settings) -> dict[str, str]:
-    """`server.properties`: one node, small buffers.
+    """Return `server.properties`: one node, small buffers.
 
-    Nothing is created that `millrace topics apply` did not ask for.
+    No topic is created but by `millrace topics apply`.
     """
     host, broker, controller = (
         settings.host,
@@ -66,15 +66,15 @@ def properties(settings: Settings) -> dict[str, str]:
 
 
 def command(settings: Settings) -> tuple[str, ...]:
-    """The broker's command line."""
+    """Return the broker's command line."""
     layout = Layout.of(settings)
     home = layout.state / "kafka"
     return (
         java(),
         f"-Xms{settings.kafka_heap}",
         f"-Xmx{settings.kafka_heap}",
-        # Nearly all a broker allocates dies at once; what does not lives long, so it is not copied
-        # 15 times before it is left alone. Pauses of 6 ms every six seconds, with G1 33 every two
+        # Nearly all a broker allocates dies at once; the rest lives long, so it is not copied 15
+        # times before it is tenured. Pauses of 6 ms every six seconds, with G1 33 every two
         # (docs/decisions/0007).
         "-XX:+UseParallelGC",
         "-XX:NewRatio=1",
@@ -93,7 +93,7 @@ def command(settings: Settings) -> tuple[str, ...]:
 def prepare(settings: Settings) -> None:
     """Write the configuration; format the storage once.
 
-    Raises `UserError` when Kafka refuses to.
+    Raise UserError if Kafka refuses to format it.
     """
     layout = Layout.of(settings)
     home = layout.state / "kafka"

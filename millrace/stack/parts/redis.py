@@ -1,6 +1,6 @@
-"""Redis, with its append-only file.
+"""Run Redis with its append-only file.
 
-What was answered survives a kill, but for the last two seconds.
+Answered writes survive a kill, except those of the last two seconds.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from millrace.stack.layout import Layout
 
 
 def configuration(settings: Settings) -> dict[str, str]:
-    """`redis.conf`."""
+    """Return `redis.conf`."""
     return {
         "bind": settings.host,
         "port": str(settings.port("redis")),
         "dir": quoted(str(settings.state_dir / "redis")),
         "appendonly": "yes",
-        # While a sync is slow an answer runs up to two seconds ahead of the file. The consumers
-        # know: their commits trail by more, and they read again after a restart
+        # While a sync is slow, answers run up to two seconds ahead of the file. The consumers allow
+        # for it: their commits trail by more, and they read again after a restart
         # (docs/decisions/0005). "always" triples p99.
         "appendfsync": "everysec",
         # Snapshots would only repeat what the append-only file holds.
@@ -33,13 +33,13 @@ def configuration(settings: Settings) -> dict[str, str]:
 
 
 def quoted(text: str) -> str:
-    """A value as `redis.conf` needs it when it may hold spaces or quotes."""
+    """Return a value quoted for `redis.conf`, as it may hold spaces or quotes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def command(settings: Settings) -> tuple[str, ...]:
-    """Redis's command line."""
+    """Return Redis's command line."""
     return ("redis-server", str(settings.state_dir / "redis" / "redis.conf"))
 
 

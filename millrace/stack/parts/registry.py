@@ -1,4 +1,4 @@
-"""The schema registry.
+"""Run the schema registry.
 
 Apicurio 2.6 with its Confluent-compatible API, on an H2 file so that ids survive restarts.
 """
@@ -11,7 +11,7 @@ from millrace.stack.parts.jvm import clear_temporary, java, temporary
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Apicurio (Quarkus) is configured by its environment."""
+    """Return the environment that configures Apicurio (Quarkus)."""
     database = settings.state_dir / "registry" / "registry"
     return {
         "QUARKUS_HTTP_HOST": settings.host,
@@ -24,7 +24,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def command(settings: Settings) -> tuple[str, ...]:
-    """The registry's command line; the runner's manifest holds its class path."""
+    """Return the registry's command line; the runner's manifest holds its class path."""
     layout = Layout.of(settings)
     return (
         java(),
@@ -41,6 +41,6 @@ def command(settings: Settings) -> tuple[str, ...]:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the database's folder."""
+    """Create the database's folder."""
     clear_temporary(Layout.of(settings), "registry")
     (settings.state_dir / "registry").mkdir(parents=True, exist_ok=True)

@@ -293,7 +293,7 @@ def test_a_job_that_runs_is_not_submitted_again(
     local: Settings, client: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RESTARTING"))
-    with pytest.raises(UserError, match="j runs already"):
+    with pytest.raises(UserError, match="j is already running"):
         submission.submit(local, Wanted("j"))
     assert client == {}
 
@@ -348,7 +348,7 @@ def test_it_is_ready_once_all_jobs_run_and_names_those_that_do_not(local: Settin
         with pytest.raises(urllib.error.HTTPError) as degraded, urllib.request.urlopen(url):
             pass
         assert degraded.value.code == 503
-        assert json.loads(degraded.value.read())["missing"] == {"j": "not looked at yet"}
+        assert json.loads(degraded.value.read())["missing"] == {"j": "not checked yet"}
         degraded.value.close()
         keeper.kept[0] = Kept("j", problem=None)
         with urllib.request.urlopen(url) as fine:

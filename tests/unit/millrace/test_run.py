@@ -159,8 +159,8 @@ def test_what_runs_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.Monke
     said: list[str] = []
     lifecycle.up(Settings(state_dir=tmp_path, port_offset=21_000), said.append, ("topics",))
     assert said[:2] == [
-        "topics exited with 1: trying again (2 of 3)",
-        "topics exited with 1: trying again (3 of 3)",
+        "topics exited with 1: retrying (2 of 3)",
+        "topics exited with 1: retrying (3 of 3)",
     ]
     assert said[2].startswith("topics ready after")
 
@@ -232,7 +232,7 @@ def test_what_serves_a_group_starts_anew_when_the_group_comes(
     Growing.calls.clear()
     said: list[str] = []
     lifecycle.up(before.model_copy(update={"groups": "core,fraud"}), said.append)
-    assert said[0] == "starting anew what serves more groups now: jobs, api"
+    assert said[0] == "restarting for more groups: jobs, api"
     assert sorted(Growing.calls[:2]) == ["-api", "-jobs"]
     assert {"+jobs", "+api", "+consumer-fraud", "+consumer-business"} <= set(Growing.calls)
     kept = json.loads(environ.file(layout, "jobs").read_text())
