@@ -271,7 +271,7 @@ def test_one_client_submits_all_and_one_that_is_refused_hinders_none(
     assert (outcomes["a"], outcomes["c"]) == ("1" * 32, "3" * 32)
     assert str(outcomes["b"]) == "Flink refused b: Caused by: no table"
     assert str(outcomes["d"]) == "the client ended before d: killed"
-    assert "holds no _metadata" in str(outcomes["e"])
+    assert "it has no _metadata" in str(outcomes["e"])
     assert lineage.current(local, "b") == before, "it never began"
     assert lineage.current(local, "d") is not None, "nobody knows"
     assert not jobs.stopped_on_purpose(local, "c")
