@@ -1,4 +1,4 @@
-"""How often and how long to wait for a part that is away: one policy, one loop.
+"""Retry while a dependency is away: one policy for the pauses, one loop.
 
 A loop of ours rather than a library's: the consumer's thread must serve its group while it waits,
 and a step that succeeds at once, as nearly all do, may cost a microsecond at most.
@@ -34,7 +34,7 @@ class Backoff:
             pause = min(pause * 2, self.most)
 
     def after(self, failures: int) -> float:
-        """Return the pause after so many failures in a row, counted from 1."""
+        """Return the pause after that many failures in a row, counted from 1."""
         # The exponent is bounded, for failures may be many and the result is.
         return min(self.first * 2.0 ** min(failures - 1, 64), self.most)
 

@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_url(self) -> str:
-        """Redis URL; may hold a password, so it is no computed field and never dumped."""
+        """Redis URL; may hold a password, so it is not a computed field and never dumped."""
         if self.redis_url_override is not None:
             return self.redis_url_override.get_secret_value()
         return f"redis://{self.host}:{self.port('redis')}/0"
@@ -220,4 +220,4 @@ def settings() -> Settings:
         )
         raise UserError("; ".join(wrong)) from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{ROOT / '.env'} is no UTF-8 text: {error.reason}") from None
+        raise UserError(f"{ROOT / '.env'} is not UTF-8 text: {error.reason}") from None

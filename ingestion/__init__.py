@@ -1,1 +1,1 @@
-"""How events get into Kafka: contracts, producers, replays, simulators."""
+"""Bring events into Kafka: contracts, producers, replays, simulators."""

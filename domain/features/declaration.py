@@ -336,11 +336,11 @@ class FeatureSet:
         )
         _require(
             inputs.get(self.time) in ("TIMESTAMP", "BIGINT"),
-            f"{what}: time {self.time!r} is no time column",
+            f"{what}: time {self.time!r} is not a time column",
         )
         _require(
             self.id is None or inputs.get(self.id) == "STRING",
-            f"{what}: id {self.id!r} is no STRING column",
+            f"{what}: id {self.id!r} is not a STRING column",
         )
         for comparison in self.emit:
             comparison.check(inputs, f"{what}, emit")

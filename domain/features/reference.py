@@ -1,10 +1,10 @@
-"""The reference engine: docs/rolling.md in plain Python, to be read beside it.
+"""Compute `rolling` in plain Python: the reference engine, to be read beside docs/rolling.md.
 
 The kernel must give the same bits.
 
-rolling = Rolling(CUSTOMER)
-for row in rows:
-    out = rolling.process(row["customer_id"], row)
+    rolling = Rolling(CUSTOMER)
+    for row in rows:
+        out = rolling.process(row["customer_id"], row)
 """
 
 from __future__ import annotations

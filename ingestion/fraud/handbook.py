@@ -116,7 +116,7 @@ def _names(file: Path) -> list[str]:
     try:
         return list(pq.read_schema(file).names)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file} is no parquet file: {error}") from error
+        raise UserError(f"{file} is not a parquet file: {error}") from error
 
 
 def _columns(names: list[str], file: Path) -> dict[str, str]:
@@ -152,7 +152,7 @@ def _array(file: Path, name: str, values: Any) -> pa.Array:
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, OverflowError, UnicodeError) as error:
-        raise UserError(f"{file}: {name} is no column of one kind of values: {error}") from error
+        raise UserError(f"{file}: {name} does not hold values of one type: {error}") from error
 
 
 def _normal(table: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -195,7 +195,7 @@ def _identifier(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise ValueError(f"{value!r} is no id")
+        raise ValueError(f"{value!r} is not an id")
     return str(value)
 
 
@@ -208,7 +208,7 @@ def _time(value: Any) -> int:
 
 def _moment(value: Any) -> int:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no time")
+        raise TypeError(f"{value!r} is not a time")
     moment = datetime.fromisoformat(value)
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 

@@ -81,7 +81,7 @@ def read_frame(path: Path) -> pd.DataFrame:
         AttributeError,
     ) as error:
         raise UserError(
-            f"{path} is no pickled data frame ({type(error).__name__}: {error}); {advice}"
+            f"{path} is not a pickled data frame ({type(error).__name__}: {error}); {advice}"
         ) from error
     if not isinstance(frame, pd.DataFrame):
         raise UserError(f"{path} holds a {type(frame).__name__}, not a data frame")

@@ -59,7 +59,9 @@ class Progress:
         except FileNotFoundError:
             return Done()
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{self._file} is damaged: --restart begins anew") from error
+            raise UserError(
+                f"{self._file} is damaged: --restart begins again at the first row"
+            ) from error
 
     def start(self) -> None:
         """Forget an earlier replay."""

@@ -213,7 +213,7 @@ def _read(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> pa.Ta
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             return pa.table({name: pa.array([], pa.binary()) for name in names})
-        raise UserError(f"{path} is no CSV: {error}") from error
+        raise UserError(f"{path} is not a CSV file: {error}") from error
 
 
 def _prices(path: Path) -> Iterator[tuple[int, str, float]]:

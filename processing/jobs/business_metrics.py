@@ -1,11 +1,12 @@
-"""business-metrics: orders, GMV, active visitors and conversion of the shop, by event-time minute.
+"""Compute the shop's orders, GMV, active visitors and conversion by event-time minute.
 
     shop-events ── once by id and time ── by minute ── business-metrics
     unreadable events ── quarantine
 
-Plain Flink SQL without a watermark: a minute is told as it stands, again whenever an event changes
-it, and never closed. So no order of arrival loses an event: several partitions, a backlog, a replay
-at full speed (docs/decisions/0013). Of two versions of a minute the one with more events is newer.
+Plain Flink SQL without a watermark: the job emits a minute's state again whenever an event changes
+it, and never closes it. So no order of arrival loses an event: not several partitions, a backlog,
+or a replay at full speed (docs/decisions/0013). Of two versions of a minute the one with more
+events is newer.
 """
 
 from __future__ import annotations

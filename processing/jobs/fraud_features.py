@@ -1,6 +1,4 @@
-"""fraud-features.
-
-Every card payment with what was known of its customer and terminal when it was made.
+"""Compute the features of every card payment from its customer's and its terminal's history.
 
     transactions ── rolling(customer) ── rolling(terminal) ── fraud-features
 
@@ -10,7 +8,7 @@ writes a second log, whose order its terminals see (docs/decisions/0008):
 
     transactions ── rolling(customer) ── fraud-terminal-log ── rolling(terminal) ── fraud-features
 
-What can't be read goes to quarantine. Which features, and over which windows, is declared in
+Records that cannot be read go to quarantine. The features and their windows are declared in
 `domain/fraud/features.py`.
 """
 

@@ -189,7 +189,7 @@ class Loop:
         for topic, key, value in outgoing:
             self._send(entry, topic, key, value)
         self._producer.poll(0)
-        self._metrics.tell(batch)
+        self._metrics.count(batch)
         for message, error in batch.poison:
             log.error(
                 "quarantined",

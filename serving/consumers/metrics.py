@@ -127,7 +127,7 @@ class Metrics:
             self._consumer
         )
 
-    def tell(self, batch: Batch) -> None:
+    def count(self, batch: Batch) -> None:
         """Count the outcome of a batch, by topic."""
         self.batch.observe(len(batch.made) + len(batch.poison) + sum(batch.folded.values()))
         self._records.add([one.message for one in batch.made if one.message is not None])

@@ -48,8 +48,8 @@ def accept(card: Card, predictor: Any) -> Model:
         raise UnusableModelError(f"{card.version}: a model of kind {card.kind} gives no reasons")
     if unknown := sorted(set(card.features) - KNOWN):
         raise UnusableModelError(
-            f"{card.version} (feature set {card.feature_set_version}) needs features that nobody "
-            f"computes: {', '.join(unknown)}"
+            f"{card.version} (feature set {card.feature_set_version}) needs features that are "
+            f"not computed: {', '.join(unknown)}"
         )
     thresholds = Thresholds(**card.details["thresholds"])
     return Model(card.version, card.feature_set_version, card.features, thresholds, predictor)

@@ -221,7 +221,7 @@ async def decide(
         ),
     ] = None,
 ) -> Response:
-    """The payment takes the way of every event.
+    """Send the payment the way of every event and wait for its score.
 
     The answer is its score, or 202 and a link when the deadline is over.
 

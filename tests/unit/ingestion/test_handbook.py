@@ -150,10 +150,10 @@ def test_a_folder_of_daily_pickles_in_order_of_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        ("transaction_id", None, "transaction_id: None is no id"),
-        ("customer_id", 1.5, "customer_id: 1.5 is no id"),
-        ("terminal_id", "", "terminal_id: '' is no id"),
-        ("tx_datetime", None, "tx_datetime: None is no time"),
+        ("transaction_id", None, "transaction_id: None is not an id"),
+        ("customer_id", 1.5, "customer_id: 1.5 is not an id"),
+        ("terminal_id", "", "terminal_id: '' is not an id"),
+        ("tx_datetime", None, "tx_datetime: None is not a time"),
         ("tx_datetime", "yesterday", "tx_datetime: Invalid isoformat"),
         ("tx_amount", None, "tx_amount: "),
         ("tx_amount", "much", "tx_amount: could not convert"),
@@ -231,7 +231,7 @@ def test_columns_of_several_kinds_of_values_are_told(
     frame.columns = pd.Index(list(frame.columns), dtype=object)
     frame.to_pickle(tmp_path / "a.pkl", protocol=4)
 
-    with pytest.raises(UserError, match=rf"a\.pkl: {column} is no column of one kind of values"):
+    with pytest.raises(UserError, match=rf"a\.pkl: {column} does not hold values of one type"):
         rows(tmp_path / "a.pkl")
 
 
@@ -280,7 +280,7 @@ def test_nothing_to_read_is_told(tmp_path: Path) -> None:
 
     for path, message in (
         (tmp_path / "none", "does not exist"),
-        (broken, "is no parquet file"),
+        (broken, "is not a parquet file"),
         (other, "no .parquet, .pkl, .pickle file"),
         (empty, "no .parquet, .pkl, .pickle file"),
     ):

@@ -85,7 +85,7 @@ def test_what_is_no_pickle_is_told(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.pkl"
     path.write_bytes(content)
 
-    with pytest.raises(UserError, match="is no pickled data frame"):
+    with pytest.raises(UserError, match="is not a pickled data frame"):
         read_frame(path)
 
 

@@ -209,7 +209,7 @@ class TestSources:
 
     def test_no_parquet(self, tmp_path: Path) -> None:
         (tmp_path / "t.parquet").write_text("no")
-        with pytest.raises(UserError, match="is no parquet file"):
+        with pytest.raises(UserError, match="is not a parquet file"):
             handbook(tmp_path / "t.parquet")
 
 
