@@ -1,4 +1,4 @@
-"""One frozen settings object for every process.
+"""Load the settings of a process into one frozen object.
 
 Read from the environment (prefix `MILLRACE_`) and from `.env`.
 """
@@ -22,7 +22,7 @@ LEVELS: tuple[str, ...] = get_args(LogLevel)
 
 
 class Settings(BaseSettings):
-    """What a deployment may change.
+    """The values that a deployment may change.
 
     Ports are local; `port_offset` moves all of them at once (a second stack).
     """

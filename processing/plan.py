@@ -34,7 +34,7 @@ def named(plan: Plan) -> Plan:
     as its query is the same, whatever else the job does. Flink adds the name of the
     transformation, as a node may become several. Nodes are numbered from 1.
 
-    Raises ValueError for a call of a process table function without `uid`.
+    Raise ValueError for a call of a process table function without `uid`.
     """
     nodes = {node["id"]: node for node in plan["nodes"]}
     names = _names(nodes, plan["edges"])
