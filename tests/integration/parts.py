@@ -5,24 +5,20 @@ Kill a part, wait for a condition, read what is stored.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx
-import orjson
-import redis
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from config.settings import Settings
-from domain.events import FraudLabel, Transaction
-from ingestion.kafka.producer import KafkaSink, Sink
+from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
-from serving.fraud import keys
-
-JOB_GROUP, CONSUMER_GROUP = "millrace-fraud_features", "millrace-fraud"
 
 
 def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: float = 0.2) -> Any:
@@ -38,7 +34,7 @@ def until(what: str, holds: Callable[[], Any], timeout: float = 120.0, pause: fl
 
 
 def restarts(stack: Settings, job: str) -> int:
-    """How often Flink has restarted a job; waits while it is just restarting."""
+    """Return how often Flink has restarted a job, waiting while it is just restarting."""
     with httpx.Client(base_url=stack.flink_rest, timeout=10) as flink:
 
         def metric() -> list[dict[str, str]]:
@@ -56,16 +52,14 @@ def restarts(stack: Settings, job: str) -> int:
         return int(float(until(f"{job} runs and tells its restarts", metric)[0]["value"]))
 
 
-def send(sink: Sink, codec: Codec, records: Iterable[Transaction | FraudLabel]) -> None:
-    """Produce payments and verdicts, in this order, to their log."""
-    for record in records:
-        encoder = codec.encoder("transactions", type(record).__name__)
-        sink.send("transactions", record.customer_id, encoder.object(record))
+def group(name: str) -> str:
+    """Return the consumer group of a job or a consumer."""
+    return f"millrace-{name}"
 
 
 @contextmanager
 def plug(stack: Settings) -> Iterator[tuple[KafkaSink, Codec]]:
-    """A real sink, flushed at the end, and a codec on the real registry."""
+    """Open a real sink, flushed at the end, and a codec on the real registry."""
     with (
         Registry(stack.registry_url) as registry,
         KafkaSink(stack.kafka_bootstrap, client_id="tests") as sink,
@@ -74,7 +68,7 @@ def plug(stack: Settings) -> Iterator[tuple[KafkaSink, Codec]]:
 
 
 def ends(stack: Settings, topic: str) -> dict[int, int]:
-    """The end offset of each partition."""
+    """Return the end offset of each partition."""
     consumer = Consumer({"bootstrap.servers": stack.kafka_bootstrap, "group.id": "tests-ends"})
     try:
         partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
@@ -87,7 +81,7 @@ def ends(stack: Settings, topic: str) -> dict[int, int]:
 
 
 def caught_up(stack: Settings, group: str, topic: str) -> bool:
-    """Whether a consumer group has committed everything that a topic holds now."""
+    """Return whether a consumer group has committed everything that a topic holds now."""
     end = ends(stack, topic)
     consumer = Consumer(
         {"bootstrap.servers": stack.kafka_bootstrap, "group.id": group, "enable.auto.commit": False}
@@ -99,17 +93,42 @@ def caught_up(stack: Settings, group: str, topic: str) -> bool:
         consumer.close()
 
 
-def payments_are_through(stack: Settings) -> None:
-    """Wait until the job has read all present payments and the consumer their features."""
-    until("the job has read the payments", lambda: caught_up(stack, JOB_GROUP, "transactions"))
-    until(
-        "the consumer has read their features",
-        lambda: caught_up(stack, CONSUMER_GROUP, "fraud-features"),
-    )
+def through(stack: Settings, *hops: tuple[str, str], timeout: float = 120.0) -> None:
+    """Wait until all that is in the topics now has passed the hops.
+
+    A hop is the name of a job or a consumer, and a topic that it reads; in the data's order.
+    """
+    for name, topic in hops:
+        until(
+            f"{name} has read {topic}",
+            partial(caught_up, stack, group(name), topic),
+            timeout,
+        )
+
+
+@contextmanager
+def paced(steps: Iterator[object], rate: float) -> Iterator[None]:
+    """Take `rate` steps a second, in a thread of its own, while the body runs."""
+    done = threading.Event()
+
+    def advance() -> None:
+        began = time.monotonic()
+        for place, _ in enumerate(steps):
+            if done.wait(max(0.0, began + place / rate - time.monotonic())):
+                return
+
+    thread = threading.Thread(target=advance)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=120)
+    assert not thread.is_alive()
 
 
 def messages(stack: Settings, topic: str, start: dict[int, int] | None = None) -> Iterator[Message]:
-    """Every message of a topic from `start` (default: its beginning) to its present end.
+    """Yield a topic's messages from `start` (default: its beginning) to its present end.
 
     Partition by partition, in order.
     """
@@ -136,48 +155,18 @@ def messages(stack: Settings, topic: str, start: dict[int, int] | None = None) -
 
 
 def read(
-    stack: Settings, topic: str, codec: Codec, start: dict[int, int] | None = None
+    stack: Settings,
+    topic: str,
+    codec: Codec,
+    start: dict[int, int] | None = None,
+    key: Callable[[str], bool] | None = None,
 ) -> list[dict[str, Any]]:
-    """Every record of a topic from `start` (default: its beginning) to its present end, decoded."""
-    return [codec.decode(topic, message.value()) for message in messages(stack, topic, start)]
+    """Decode a topic's records from `start` (default: its beginning) to its present end.
 
-
-def logged(
-    stack: Settings, codec: Codec, start: dict[int, int], name: str = "Transaction"
-) -> list[dict[str, Any]]:
-    """The payments in their log from `start` on, or with `name` FraudLabel the verdicts."""
-    sent = (
-        codec.decoded("transactions", message.value())
-        for message in messages(stack, "transactions", start)
-    )
-    return [one.record for one in sent if one.name == name]
-
-
-def stored(client: redis.Redis, identities: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The stored decision of each transaction that has one."""
-    wanted = list(identities)
-    found: dict[str, dict[str, Any]] = {}
-    for chunk in (wanted[place : place + 1000] for place in range(0, len(wanted), 1000)):
-        pipeline = client.pipeline(transaction=False)
-        for identity in chunk:
-            pipeline.hget(keys.transaction(identity), "d")
-        for identity, data in zip(chunk, pipeline.execute(), strict=True):
-            if data is not None:
-                found[identity] = orjson.loads(data)
-    return found
-
-
-def decisions(
-    client: redis.Redis, identities: Iterable[str], customers: Iterable[str]
-) -> dict[str, object]:
-    """Every stored byte of transactions and customers.
-
-    Their keys' hashes, and the customers' recent decisions.
+    With `key`, only those whose key it takes.
     """
-    customers = list(customers)
-    hashes = [keys.transaction(one) for one in identities] + [keys.latest(one) for one in customers]
-    found: dict[str, object] = {key: client.hgetall(key) for key in hashes}
-    return found | {
-        key: client.zrange(key, 0, -1, withscores=True)
-        for key in (keys.recent(c) for c in customers)
-    }
+    return [
+        codec.decode(topic, message.value())
+        for message in messages(stack, topic, start)
+        if key is None or key(message.key().decode())
+    ]

@@ -122,14 +122,14 @@ class Shop:
         )
         return [window for window in windows if window["window_start"].startswith("2023-11-14T22:")]
 
-    def counted(self, since: str) -> int:
-        """Events of all minutes that begin at `since` or later."""
+    def counted(self, since: str, until: str) -> int:
+        """Return the events of the minutes that begin at `since` or later, and before `until`."""
         windows = (
             self._api.get("/v1/metrics/business", params={"limit": 1440})
             .raise_for_status()
             .json()["windows"]
         )
-        return sum(window["events"] for window in windows if window["window_start"] >= since)
+        return sum(one["events"] for one in windows if since <= one["window_start"] < until)
 
     def stored(self) -> dict[tuple[bytes, bytes], object]:
         """What every key of the product holds, by key and member or field.
@@ -218,6 +218,6 @@ def test_a_replay_at_full_speed_into_four_partitions_loses_no_event(shop: Shop) 
     assert shop.replay("day.csv", text) == rows
     until(
         "every event is counted",
-        lambda: shop.counted("2023-11-15T22:14:00") == rows,
+        lambda: shop.counted("2023-11-15T22:14:00", "2023-11-17") == rows,
         timeout=60,
     )

@@ -33,16 +33,8 @@ from ingestion.kafka.topics import Found, TopicsAdmin, admin
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import FULL_TRANSITIVE, IncompatibleSchemaError, Registry
 from millrace.stack.harness import Stack
-from tests.integration.parts import (
-    decisions,
-    ends,
-    logged,
-    messages,
-    payments_are_through,
-    read,
-    stored,
-    until,
-)
+from tests.integration.parts import ends, messages, read, until
+from tests.integration.payments import decisions, logged, payments_are_through, stored
 from tests.unit.ingestion.sinks import SinkConformance
 
 # A shell ignores SIGINT in what it runs in the background, and the tests' children would inherit

@@ -16,7 +16,8 @@ from domain.events import Transaction
 from domain.fraud.features import FRAUD
 from domain.fraud.pipeline import feature_rows
 from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
-from tests.integration.parts import CONSUMER_GROUP, caught_up, ends, plug, stored, until
+from tests.integration.parts import caught_up, ends, plug, until
+from tests.integration.payments import CONSUMER_GROUP, stored
 
 CONSUMER = "consumer-fraud"
 COMMAND = "millrace train fraud --simulate --promote"

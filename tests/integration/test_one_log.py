@@ -34,7 +34,8 @@ from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
 from tests.integration.conftest import OFTEN
 from tests.integration.explained import explained, now
 from tests.integration.flow import Flow, under_load
-from tests.integration.parts import JOB_GROUP, caught_up, ends, messages, plug, read, until
+from tests.integration.parts import caught_up, ends, messages, plug, read, until
+from tests.integration.payments import JOB_GROUP
 
 HANDBOOK = ROOT.parent / "shared" / "data" / "fraud_handbook"
 DAYS = int(os.environ.get("MILLRACE_TEST_DAYS", "21"))

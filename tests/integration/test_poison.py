@@ -1,21 +1,21 @@
-"""A thousand poison messages among a hundred thousand good ones.
+"""A thousand poison messages among a hundred thousand good ones, on the inputs of every product.
 
-The job never restarts, nothing good is lost.
+No job restarts, nothing good is lost, and every reader sees what there would be without poison.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import struct
 import uuid
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice, zip_longest
 from typing import Any
 
-import fastavro
+import httpx
 import pytest
 import redis
 
@@ -23,86 +23,125 @@ from config.settings import Settings
 from domain.events import Transaction
 from ingestion import schema
 from ingestion.kafka.producer import KafkaSink
-from ingestion.wire.codec import Codec, plain
 from ingestion.wire.registry import Registry
 from millrace.stack.harness import Stack
-from tests.integration.parts import ends, plug, read, restarts, send, stored, until
+from tests.integration.exercises import Exercise, exercises
+from tests.integration.parts import ends, plug, read, restarts, until
+from tests.integration.payments import stored
 
-GOOD, POISON = 100_000, 1_000
-AHEAD = 4_000_000_000_000
+EVERY = 100
 
 
-def _poisons(stack: Settings, codec: Codec, run: str) -> list[tuple[str, Callable[[int], bytes]]]:
-    """Reasons, each with a maker of such bytes, given a number that makes them unique.
+@dataclass
+class Sprinkler:
+    """Sends poison, and keeps what of which kind."""
 
-    What is merely refused names a customer and a terminal that good payments have: it must leave no
-    trace on them.
-    """
+    sink: KafkaSink
+    run: str
+    sent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By topic, who puts it aside, and the reason."""
+    made: set[bytes] = field(default_factory=set)
 
-    def record(number: int) -> dict[str, object]:
-        return {
-            "transaction_id": f"{run}-bad-{number}",
-            "event_time": 1_760_000_000_000,
-            "customer_id": f"{run}-c1",
-            "terminal_id": f"{run}-t1",
-            "amount": 10.0,
+    def among(self, exercise: Exercise) -> Iterator[object]:
+        """Send the exercise's good records, one each time it is advanced, and poison among them."""
+        makers = exercise.poisons()
+        for place, step in enumerate(islice(exercise.sending(), exercise.good)):
+            if place % EVERY == 0:
+                poison = makers[place // EVERY % len(makers)]
+                value = poison.make(place)
+                self.sink.send(poison.topic, f"{self.run}-poison-{place}", value)
+                self.sent[poison.topic, poison.by, poison.reason] += 1
+                self.made.add(value)
+            yield step
+
+
+@pytest.mark.timeout(900)
+def test_poison_is_set_aside_and_the_rest_goes_on(
+    harness: Stack, stack: Settings, api: httpx.Client
+) -> None:
+    run, start = f"poison-{uuid.uuid4().hex[:8]}", ends(stack, "quarantine")
+    with (
+        redis.Redis.from_url(stack.redis_url) as client,
+        plug(stack) as (sink, codec),
+        exercises(stack, client, api, run) as every,
+    ):
+        before = {job.name: restarts(stack, job.name) for product in every for job in product.jobs}
+        sprinkler = Sprinkler(sink, run)
+        for _ in zip_longest(*(sprinkler.among(exercise) for exercise in every.values())):
+            pass
+        sink.flush()
+        assert sprinkler.sent.total() >= 1000
+        for exercise in every.values():
+            exercise.through()
+
+        def quarantined() -> list[dict[str, Any]]:
+            mine = f"{run}-poison-".encode()
+            return [
+                record
+                for record in read(stack, "quarantine", codec, start)
+                if record["key"].startswith(mine)
+            ]
+
+        until("all poison is quarantined", lambda: len(quarantined()) >= sprinkler.sent.total())
+        records = quarantined()
+        told = Counter((one["source_topic"], one["job"], one["reason"]) for one in records)
+        assert told == sprinkler.sent
+        assert len({_place(record) for record in records}) == len(records)
+        assert {record["value"] for record in records if record["reason"] != "empty"} <= (
+            sprinkler.made
+        ), "the bytes are kept whole"
+        assert {job: restarts(stack, job) for job in before} == before
+        for exercise in every.values():
+            exercise.verify()
+    _listed_and_shown(harness, records)
+
+
+def _place(record: dict[str, Any]) -> str:
+    return f"{record['source_topic']}/{record['source_partition']}/{record['source_offset']}"
+
+
+def _listed_and_shown(harness: Stack, records: list[dict[str, Any]]) -> None:
+    for topic in sorted({record["source_topic"] for record in records}):
+        mine = {_place(one): one for one in records if one["source_topic"] == topic}
+        line = ("quarantine", "list", "--json", "--limit", "0", "--topic", topic)
+        told = {one["id"]: one["reason"] for one in json.loads(harness.cli(*line))["records"]}
+        assert {place: told[place] for place in mine} == {
+            place: one["reason"] for place, one in mine.items()
         }
-
-    def good(number: int) -> bytes:
-        return codec.encode("transactions", record(number))
-
-    def microseconds(number: int) -> bytes:
-        body = io.BytesIO()
-        fastavro.schemaless_writer(
-            body, transaction, {**record(number), "event_time": 1_760_000_000_000_000}
-        )
-        return good(number)[:5] + body.getvalue()
-
-    def ahead(number: int) -> bytes:
-        """A payment of the year 2096: entering the windows, it would make every other one late."""
-        return codec.encode("transactions", {**record(number), "event_time": AHEAD})
-
-    def verdict_ahead(number: int) -> bytes:
-        label = {**record(number), "event_time": AHEAD, "is_fraud": True}
-        del label["amount"]
-        return codec.encode("transactions", label, "FraudLabel")
-
-    transaction = fastavro.parse_schema(plain(schema.load("Transaction")))
-    other = schema.load("Transaction")
-    next(field for field in other["fields"] if field["name"] == "amount")["type"] = "string"
-    with Registry(stack.registry_url) as registry:
-        wrong_types = registry.register(f"{run}-other-value", json.dumps(other))
-    nan = struct.pack("<d", float("nan"))
-    return [
-        ("empty", lambda number: b""),
-        ("short", lambda number: b"\x00\x00"),
-        ("bad_magic", lambda number: b"\x07" + good(number)[1:]),
-        ("unknown_schema", lambda number: b"\x00\x7f\xff\xff\xf0" + good(number)[5:]),
-        ("truncated", lambda number: good(number)[:-3]),
-        ("trailing_bytes", lambda number: good(number) + b"!"),
-        ("malformed", lambda number: good(number)[:5] + b"\xff" * 12),
-        (
-            "incompatible_schema",
-            lambda number: struct.pack(">bI", 0, wrong_types) + good(number)[5:],
-        ),
-        ("refused", lambda number: good(number)[:-8] + nan),
-        ("refused", microseconds),
-        ("refused", ahead),
-        ("refused", verdict_ahead),
-    ]
+        place, one = next(pair for pair in mine.items() if pair[1]["reason"] == "truncated")
+        shown = json.loads(harness.cli("quarantine", "show", place, "--json"))
+        assert base64.b64decode(shown["value_base64"]) == one["value"]
+        assert shown["unreadable_now"].startswith("truncated")
 
 
-def _payments(run: str, count: int = GOOD) -> list[Transaction]:
-    return [
-        Transaction(
-            transaction_id=f"{run}-{place}",
-            event_time=1_760_000_000_000 + place,
-            customer_id=f"{run}-c{place % 997}",
-            terminal_id=f"{run}-t{place % 499}",
-            amount=float(place % 250),
-        )
-        for place in range(count)
-    ]
+def test_what_was_ahead_of_the_registry_is_replayed_once_it_can_be_read(
+    harness: Stack, stack: Settings
+) -> None:
+    """A producer has a schema that the registry does not know yet."""
+    run = f"early-{uuid.uuid4().hex[:8]}"
+    payment = Transaction(
+        transaction_id=run,
+        event_time=1_760_000_000_000,
+        customer_id=f"{run}-c",
+        terminal_id=f"{run}-t",
+        amount=10.0,
+    )
+    later = _register(stack, run, "One.") + 1
+    with plug(stack) as (sink, codec):
+        good = codec.encoder("transactions").object(payment)
+        sink.send("transactions", run, struct.pack(">bI", 0, later) + good[5:])
+
+    def listed() -> list[dict[str, Any]]:
+        line = ("quarantine", "list", "--json", "--limit", "0", "--reason", "unknown_schema")
+        return [one for one in json.loads(harness.cli(*line))["records"] if one["key"] == run]
+
+    (aside,) = until("it is set aside", listed, pause=1.0)
+    assert _register(stack, run, "Two.") == later
+    replayed = json.loads(harness.cli("quarantine", "replay", aside["id"], "--json"))
+    assert replayed["replayed"] == [aside["id"]]
+    with redis.Redis.from_url(stack.redis_url) as client:
+        scored = until("it is scored", lambda: stored(client, [run]))
+    assert not scored[run]["late"]
 
 
 def _register(stack: Settings, run: str, word: str) -> int:
@@ -114,97 +153,3 @@ def _register(stack: Settings, run: str, word: str) -> int:
     made["doc"] = f"{made['doc']} {run} {word}"
     with Registry(stack.registry_url) as registry:
         return registry.register(f"{run}-later-value", json.dumps(made))
-
-
-def _send_early(sink: KafkaSink, codec: Codec, run: str, number: int) -> None:
-    """A good payment whose schema id the registry does not know yet."""
-    payment = replace(
-        _payments(run, 1)[0], transaction_id=f"{run}-early", terminal_id=f"{run}-early"
-    )
-    good = codec.encoder("transactions").object(payment)
-    sink.send("transactions", f"{run}-early", struct.pack(">bI", 0, number) + good[5:])
-
-
-@pytest.mark.timeout(420)
-def test_poison_is_set_aside_and_the_rest_goes_on(harness: Stack, stack: Settings) -> None:
-    run = f"poison-{uuid.uuid4().hex[:8]}"
-    payments, sent = _payments(run), Counter[str]()
-    before, start = restarts(stack, "fraud_features"), ends(stack, "quarantine")
-    with plug(stack) as (sink, codec):
-        makers = _poisons(stack, codec, run)
-        later = _register(stack, run, "One.") + 1
-        _send_early(sink, codec, run, later)
-        for place, payment in enumerate(payments):
-            if place % (GOOD // POISON) == 0:
-                reason, make = makers[place // (GOOD // POISON) % len(makers)]
-                sink.send("transactions", f"{run}-poison", make(place))
-                sent[reason] += 1
-            send(sink, codec, [payment])
-        sink.flush()
-        assert sent.total() == POISON
-
-        identities = [payment.transaction_id for payment in payments]
-        with redis.Redis.from_url(stack.redis_url) as client:
-            until(
-                "every good one is scored",
-                lambda: len(stored(client, identities)) == GOOD,
-                timeout=300,
-                pause=2.0,
-            )
-            assert not any(score["late"] for score in stored(client, identities).values())
-
-        def quarantined() -> list[dict[str, Any]]:
-            mine = f"{run}-poison".encode()
-            return [
-                record
-                for record in read(stack, "quarantine", codec, start)
-                if record["key"] == mine
-            ]
-
-        until("all poison is quarantined", lambda: len(quarantined()) >= POISON)
-        records = quarantined()
-        made = {make(place) for place in range(0, GOOD, GOOD // POISON) for _, make in makers}
-    assert Counter(record["reason"] for record in records) == sent
-    assert all(
-        record["source_topic"] == "transactions" and record["job"] == "fraud_features"
-        for record in records
-    )
-    assert (
-        len({(record["source_partition"], record["source_offset"]) for record in records}) == POISON
-    )
-    assert {record["value"] for record in records if record["reason"] != "empty"} <= made, (
-        "the bytes are kept whole"
-    )
-    assert restarts(stack, "fraud_features") == before
-    _listed_and_shown(harness, records)
-    _replayed_once_it_can_be_read(harness, run, later)
-
-
-def _listed_and_shown(harness: Stack, records: list[dict[str, Any]]) -> None:
-    listed = json.loads(
-        harness.cli("quarantine", "list", "--json", "--limit", "0", "--topic", "transactions")
-    )
-    told = {one["id"]: one["reason"] for one in listed["records"]}
-    mine = {
-        f"transactions/{one['source_partition']}/{one['source_offset']}": one for one in records
-    }
-    assert {place: told[place] for place in mine} == {
-        place: one["reason"] for place, one in mine.items()
-    }
-    place, one = next((place, one) for place, one in mine.items() if one["reason"] == "truncated")
-    shown = json.loads(harness.cli("quarantine", "show", place, "--json"))
-    assert base64.b64decode(shown["value_base64"]) == one["value"]
-    assert shown["unreadable_now"].startswith("truncated")
-
-
-def _replayed_once_it_can_be_read(harness: Stack, run: str, later: int) -> None:
-    """A producer was ahead of the registry; its schema comes, and the payment is scored."""
-    listed = json.loads(
-        harness.cli("quarantine", "list", "--json", "--limit", "0", "--reason", "unknown_schema")
-    )
-    (place,) = (one["id"] for one in listed["records"] if one["key"] == f"{run}-early")
-    assert _register(harness.settings, run, "Two.") == later
-    assert json.loads(harness.cli("quarantine", "replay", place, "--json"))["replayed"] == [place]
-    with redis.Redis.from_url(harness.settings.redis_url) as client:
-        scored = until("it is scored", lambda: stored(client, [f"{run}-early"]))
-    assert not scored[f"{run}-early"]["late"]

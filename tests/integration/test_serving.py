@@ -19,7 +19,8 @@ from ingestion.wire.registry import Registry
 from millrace.stack.harness import Stack
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored, StoreRestartedError
-from tests.integration.parts import CONSUMER_GROUP, caught_up, read, until
+from tests.integration.parts import caught_up, read, until
+from tests.integration.payments import CONSUMER_GROUP
 from tests.unit.serving.store_conformance import StoreConformance, payment
 
 
