@@ -80,6 +80,12 @@ class FeatureTable:
                 raise DeclarationError(f"{what}: model feature {name!r} is not a number")
         object.__setattr__(self, "version", version_of(self))
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields of the feature record: those carried, then what the model reads besides."""
+        carried = (str(one["name"]) for one in self.carried)
+        return tuple(dict.fromkeys([*carried, *self.model]))
+
     def computed(self) -> dict[str, Type]:
         """Return every row feature, feature and derived feature by name, with its type."""
         types: dict[str, Type] = {row.name: row.type for row in self.rows}

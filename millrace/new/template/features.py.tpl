@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.features.declaration import HOUR, MINUTE, Feature, FeatureSet, Type, Window
+from domain.features.graph import Graph, Source
 from domain.features.table import FeatureTable
 
 INPUTS: tuple[tuple[str, Type], ...] = (
@@ -40,4 +41,8 @@ TABLE = FeatureTable(
     rows=(),
     sets=(FEATURES,),
     model=tuple(feature.name for feature in FEATURES.features),
+)
+GRAPH = Graph(
+    sources=(Source("@RECORD@", fields=tuple(name for name, _ in INPUTS)),),
+    table=TABLE,
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from domain.features.reference import Rolling
+from domain.features.twin import Twin
 from serving.consumers.product import Incoming
 
 from @NAME@ import keys
 from @NAME@.consumer import Consumer
-from @NAME@.features import FEATURES, TABLE
+from @NAME@.features import FEATURES, GRAPH, TABLE
 
 
 def event(number: int, milliseconds: int) -> dict[str, Any]:
@@ -20,10 +20,10 @@ def event(number: int, milliseconds: int) -> dict[str, Any]:
 
 
 def test_an_event_counts_itself_and_what_came_within_the_window() -> None:
-    engine = Rolling(FEATURES)
+    twin = Twin(GRAPH)
     counts = []
     for number, minute in enumerate((0, 10, 55, 180)):
-        out = engine.process("k", event(number, minute * 60_000))
+        out = twin.process(GRAPH.row("@RECORD@", event(number, minute * 60_000)))
         assert out is not None
         counts.append((out["count_1h"], out["count_1d"]))
     assert counts == [(1, 1), (2, 2), (3, 3), (1, 4)]

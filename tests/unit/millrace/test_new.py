@@ -22,6 +22,7 @@ from ingestion import schema
 from millrace.cli.produce import records
 from millrace.flink import outside
 from millrace.new.product import Record, new_product
+from processing import graph
 
 PARCEL: dict[str, Any] = {
     "type": "record",
@@ -83,7 +84,10 @@ def test_it_is_a_product_whose_parts_fit(product: Path) -> None:
     assert (job.JOB, found.jobs[0].file.exists()) == (found.jobs[0].name, True)
     names = [field["name"] for field in schema.load("NewParcelsFeatures")["fields"]]
     assert {"count_1h", "count_1d"} <= set(names)
-    assert all(f"AS `{name}`" in job.features() for name in names)
+    selected = graph.features(job.GRAPH, "rolled")
+    assert all(f"AS `{name}`" in selected for name in names)
+    assert "PARTITION BY" in job.VIEWS["rolled"]
+    assert "FROM readable" in job.VIEWS["events"]
     for topic in (job.SOURCE, job.SINK):
         assert topics()[topic].key in {
             field["name"] for field in schema.load(topics()[topic].schema)["fields"]

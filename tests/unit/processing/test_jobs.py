@@ -6,7 +6,8 @@ import json
 import re
 
 from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
-from processing import tables
+from domain.fraud.graph import GRAPH
+from processing import graph, tables
 from processing.jobs import business_metrics, fraud_features
 
 
@@ -15,18 +16,18 @@ def aliases(query: str) -> list[str]:
 
 
 def test_events_are_rows_of_the_customers_feature_set() -> None:
-    query = fraud_features.events()
+    query = fraud_features.views(several=False)["events"]
     assert aliases(query) == list(dict(CUSTOMER.inputs))
     assert "FROM transactions_readable" in query
     assert "THEN 'label/' || transaction_id" in query
 
 
 def test_the_kernel_is_called_with_the_declaration_and_a_name_for_its_state() -> None:
-    query = fraud_features.rolling(TERMINAL, "both", uid="fraud-terminal")
+    query = fraud_features.views(several=False)["terminals"]
+    assert "TABLE known PARTITION BY (terminal_id)" in query
     found = re.search(r"spec => '(.*)', uid => 'fraud-terminal'", query)
     assert found is not None
     assert json.loads(found.group(1).replace("''", "'")) == TERMINAL.spec()
-    assert "PARTITION BY (terminal_id)" in query
 
 
 def test_verdicts_pass_the_customer_untouched_and_update_the_terminal_alone() -> None:
@@ -37,17 +38,19 @@ def test_verdicts_pass_the_customer_untouched_and_update_the_terminal_alone() ->
 
 
 def test_what_leaves_the_customer_is_what_the_terminal_reads_directly_and_by_the_log() -> None:
-    names = aliases(fraud_features.known())
+    views = fraud_features.views(several=True)
+    names = aliases(views["known"])
     assert set(dict(TERMINAL.inputs)) <= set(names)
     assert {feature.name for feature in CUSTOMER.features} <= set(names)
-    assert f"NOT {CUSTOMER.duplicate}" in fraud_features.known()
+    assert f"NOT {CUSTOMER.duplicate}" in views["known"]
     assert CUSTOMER.duplicate not in names
-    assert aliases(fraud_features.logged()) == list(tables.columns(TERMINAL_LOG.record))
-    assert set(aliases(fraud_features.ordered())) == set(names)
+    assert aliases(graph.logged(TERMINAL_LOG, "known")) == list(tables.columns(TERMINAL_LOG.record))
+    assert set(aliases(views["ordered"])) == set(names)
+    assert "TABLE ordered PARTITION BY (terminal_id)" in views["terminals"]
 
 
 def test_features_fill_the_generated_record() -> None:
-    query = fraud_features.features()
+    query = graph.features(GRAPH, "terminals")
     assert aliases(query) == list(tables.columns(FRAUD.record))
     assert f"{CUSTOMER.late} OR {TERMINAL.late} AS `late`" in query
     assert f"'{FRAUD.version}' AS `feature_set_version`" in query

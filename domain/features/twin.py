@@ -1,0 +1,43 @@
+"""A graph of feature sets in plain Python, row by row: what a Flink job of it must give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.features.declaration import FeatureSet
+from domain.features.graph import Graph, Row
+from domain.features.reference import Rolling
+
+
+class Stage:
+    """One feature set of a graph; keeps every key it has seen in memory."""
+
+    def __init__(self, declared: FeatureSet) -> None:
+        self._declared, self._rolling = declared, Rolling(declared)
+
+    def process(self, row: Mapping[str, Any]) -> Row | None:
+        """Return the row with the set's features; None for an update-only row and a duplicate."""
+        out = self._rolling.process(self._declared.key_of(row), row)
+        return None if out is None or out[self._declared.duplicate] else out
+
+
+class Twin:
+    """The stages of a graph one after the other, and the feature record that follows.
+
+    With `after`, only the stages behind that one: what reads a log between two stages.
+    """
+
+    def __init__(self, graph: Graph, after: FeatureSet | None = None) -> None:
+        first = 0 if after is None else graph.stages.index(after) + 1
+        self._graph = graph
+        self._stages = [Stage(declared) for declared in graph.stages[first:]]
+
+    def process(self, row: Mapping[str, Any]) -> Row | None:
+        """Return the feature record of a row, or None for a row that does not reach the end."""
+        current: Row | None = dict(row)
+        for stage in self._stages:
+            if current is None:
+                return None
+            current = stage.process(current)
+        return None if current is None else self._graph.record(current)
