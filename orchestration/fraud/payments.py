@@ -1,7 +1,7 @@
 """Stream payments and verdicts as rows in columns, as the fraud job reads them.
 
-`domain.fraud.pipeline` specifies the rows and their order; this module produces the same for a
-million rows at once.
+`domain.fraud.graph` declares what a row holds and `domain.fraud.order` the order of rows; this
+module produces the same for a million rows at once.
 """
 
 from __future__ import annotations

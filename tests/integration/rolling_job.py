@@ -34,7 +34,7 @@ from pyflink.table import Table, TableDescriptor, TableEnvironment, TableResult
 
 from processing.session import session
 
-_OPTIONS = {
+OPTIONS = {
     "state.backend.type": "rocksdb",
     "state.backend.rocksdb.use-bloom-filter": "true",
     # Checkpoints while rows flow: what is in memory only shows.
@@ -78,7 +78,7 @@ def start(
         "parallelism.default": str(parallelism),
         "taskmanager.numberOfTaskSlots": str(parallelism),
     }
-    for key, value in {**_OPTIONS, **slots, **options}.items():
+    for key, value in {**OPTIONS, **slots, **options}.items():
         environment.get_config().set(key, value)
     statements = environment.create_statement_set()
     for run in runs:
