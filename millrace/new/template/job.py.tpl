@@ -20,11 +20,13 @@ JOB = "@NAME@_features"
 SOURCE, SINK = "@TOPIC@-events", "@TOPIC@-features"
 
 
-VIEWS = {
-    "readable": readable(SOURCE),
-    "events": events(GRAPH, "readable"),
-    "rolled": rolling(FEATURES, "events", uid="@NAME@"),
-}
+def views() -> dict[str, str]:
+    """Return the query of each view, by name, in order."""
+    return {
+        "readable": readable(SOURCE),
+        "events": events(GRAPH, "readable"),
+        "rolled": rolling(FEATURES, "events", uid="@NAME@"),
+    }
 
 
 def topology(environment: TableEnvironment) -> StatementSet:
@@ -32,7 +34,7 @@ def topology(environment: TableEnvironment) -> StatementSet:
     environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
     for topic in (SINK, "quarantine"):
         environment.execute_sql(sink_ddl(topic))
-    for name, query in VIEWS.items():
+    for name, query in views().items():
         environment.create_temporary_view(name, environment.sql_query(query))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO `{table_name(SINK)}` {features(GRAPH, 'rolled')}")

@@ -86,8 +86,8 @@ def test_it_is_a_product_whose_parts_fit(product: Path) -> None:
     assert {"count_1h", "count_1d"} <= set(names)
     selected = graph.features(job.GRAPH, "rolled")
     assert all(f"AS `{name}`" in selected for name in names)
-    assert "PARTITION BY" in job.VIEWS["rolled"]
-    assert "FROM readable" in job.VIEWS["events"]
+    assert "PARTITION BY" in job.views()["rolled"]
+    assert "FROM readable" in job.views()["events"]
     for topic in (job.SOURCE, job.SINK):
         assert topics()[topic].key in {
             field["name"] for field in schema.load(topics()[topic].schema)["fields"]
