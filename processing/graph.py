@@ -75,4 +75,4 @@ def features(graph: Graph, rolled: str) -> str:
     """
     results = {column.name: column.sql for column in graph.results}
     last = graph.stages[-1]
-    return select(graph.table.columns, results, f"{rolled} WHERE NOT {last.duplicate}")
+    return select(graph.outputs, results, f"{rolled} WHERE NOT {last.duplicate}")

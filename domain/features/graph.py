@@ -109,6 +109,10 @@ class Graph:
     sources: tuple[Source, ...]
     table: FeatureTable
     columns: tuple[Column, ...] = ()
+    inputs: tuple[str, ...] = field(init=False)
+    """The columns of a row before any feature set."""
+    outputs: tuple[str, ...] = field(init=False)
+    """The columns of the feature record."""
     results: tuple[Column, ...] = field(init=False)
     """The columns of the feature record that rows do not have: `late` says that some set could not
     know its features, `feature_set_version` which declaration computed them, and the derived
@@ -116,6 +120,10 @@ class Graph:
 
     def __post_init__(self) -> None:
         """Refuse columns that no set reads, inputs that no source fills, and names used twice."""
+        # Kept, not asked for each time: every row needs them.
+        object.__setattr__(self, "inputs", tuple(name for name, _ in self.stages[0].inputs))
+        object.__setattr__(self, "outputs", self.table.columns)
+        object.__setattr__(self, "results", self._results())
         what = f"graph of {self.table.name!r}"
         records = [source.record for source in self.sources]
         if not records or len(set(records)) != len(records):
@@ -128,7 +136,6 @@ class Graph:
             if missing := sorted({name for name, _ in stage.inputs} - filled):
                 raise DeclarationError(f"{what}: nothing fills {', '.join(missing)}")
             filled |= stage.columns().keys()
-        object.__setattr__(self, "results", self._results())
 
     def _check(self, source: Source, what: str) -> None:
         names = [*source.fields, *(row.name for row in source.rows)]
@@ -153,14 +160,12 @@ class Graph:
         """The feature sets that rows go through, in order."""
         return self.table.sets
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The columns of a row before any feature set."""
-        return tuple(name for name, _ in self.stages[0].inputs)
-
     def source(self, record: str) -> Source:
         """Return the source of records of that type. Raises KeyError for an unknown one."""
-        return {source.record: source for source in self.sources}[record]
+        for source in self.sources:
+            if source.record == record:
+                return source
+        raise KeyError(record)
 
     def given(self, record: str, fields: Mapping[str, Any], place: Place = NOWHERE) -> Row:
         """Return the row of a record without its row features, which are None.
@@ -189,4 +194,4 @@ class Graph:
     def record(self, row: Mapping[str, Any]) -> Row:
         """Return the feature record of a row that went through every stage."""
         out = {**row, **{column.name: column.python(row) for column in self.results}}
-        return {name: out[name] for name in self.table.columns}
+        return {name: out[name] for name in self.outputs}
