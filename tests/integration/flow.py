@@ -52,7 +52,7 @@ class Flow:
         ]
 
     def stream(self) -> Iterator[Transaction | FraudLabel]:
-        """Yield payments, one a second of event time, and with every tenth a verdict."""
+        """Yield payments without end, one a second of event time, with every tenth a verdict."""
         chance = random.Random(20260)
         for place in count():
             here = self.run

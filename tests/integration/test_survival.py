@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 
 import httpx
 import pytest
@@ -104,7 +105,8 @@ def test_redis_may_forget_what_it_answered_last(
     Here, for the last few.
     """
     run = f"forgetful-{uuid.uuid4().hex[:8]}"
-    payments = [one for one in Flow(run).stream() if isinstance(one, Transaction)][:200]
+    stream = (one for one in Flow(run).stream() if isinstance(one, Transaction))
+    payments = list(islice(stream, 200))
     identities = [payment.transaction_id for payment in payments]
     journal = max((stack.state_dir / "redis" / "appendonlydir").glob("*.incr.aof"))
     with plug(stack) as (sink, codec):
