@@ -69,7 +69,7 @@ def test_payments_wait_for_a_model_that_is_promoted(bare: Stack) -> None:
         for row in feature_rows(payments, []):
             sink.send("fraud-features", row["customer_id"], codec.encode("fraud-features", row))
     identities = [payment.transaction_id for payment in payments]
-    options = ("--simulate", "--days", "24", "--customers", "60", "--json")
+    options = ("--simulate", "--days", "24", "--customers", "60", "--strikes", "80", "--json")
     card = json.loads(bare.cli("train", "fraud", *options))
     until(
         "the published model is offered",
