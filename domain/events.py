@@ -323,7 +323,7 @@ class ShopEvent:
     event_id: str
     """Unique; a second record with the same id within its minute is a duplicate."""
     event_type: str
-    """view, addtocart, transaction; others pass through uncounted."""
+    """view, addtocart, transaction; others count as events only."""
     event_time: int
     """When it happened, UTC."""
     user_id: str
