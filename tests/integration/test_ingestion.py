@@ -121,7 +121,7 @@ class TestTopics:
         topics_of.apply({topic.name: replace(topic, partitions=2)})
         until("the topic is known", lambda: topic.name in topics_of.found([topic]))
 
-        with pytest.raises(UserError, match="has 2 partitions, 1 are declared"):
+        with pytest.raises(UserError, match="has 2 partitions, 1 declared"):
             topics_of.apply({topic.name: topic})
         with pytest.raises(UserError, match="has replication 1, 2 is declared"):
             topics_of.apply({topic.name: replace(topic, partitions=2, replication=2)})
