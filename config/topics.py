@@ -35,7 +35,8 @@ class Topic:
     `also` names the schemas of further records that share the topic, and with it one order.
     `time` names the field of event time that must not lie ahead of the log; None: not checked.
     `max_message_bytes`: the largest message it takes, as Kafka counts; None: whatever the broker
-    takes.
+    takes. `compact`: Kafka keeps the newest record of each key for ever, and deletes nothing by
+    age.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Topic:
     max_message_bytes: int | None = None
     also: tuple[str, ...] = ()
     time: str | None = None
+    compact: bool = False
 
     @property
     def records(self) -> tuple[str, ...]:

@@ -339,6 +339,22 @@ class ShopEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShopItem:
+    """What is known of an item of the shop from a moment on: the newest record of an item replaces the ones before. Key: item_id."""
+
+    item_id: str
+    """The item, as in ShopEvent."""
+    event_time: int
+    """Since when this holds, UTC."""
+    category: str | None = None
+    """Its category; null where not known."""
+    ancestors: tuple[str, ...] = ()
+    """Categories above it, the nearest first, the root last; empty where the tree is not known."""
+    available: bool | None = None
+    """Whether it can be bought; null where not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """A card payment at a terminal. Key: customer_id."""
 

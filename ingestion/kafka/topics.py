@@ -24,8 +24,13 @@ from ingestion import schema
 from ingestion.wire.registry import FULL_TRANSITIVE, Registry
 
 _TIMEOUT = 15.0
-# The declared numbers of a topic, and Kafka's names for them.
-_CONFIGS = {"retention_ms": "retention.ms", "max_message_bytes": "max.message.bytes"}
+# What a topic declares, and Kafka's names for it.
+_CONFIGS = {
+    "retention_ms": "retention.ms",
+    "max_message_bytes": "max.message.bytes",
+    "cleanup_policy": "cleanup.policy",
+}
+_TEXTS = {"cleanup_policy"}
 _AWAY = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN,
@@ -60,13 +65,15 @@ class Change:
 class Found:
     """The state of a topic in the cluster.
 
-    `max_message_bytes` is None if none is declared, as it is then not queried.
+    `max_message_bytes` and `cleanup_policy` are None if none is declared, as they are then not
+    queried.
     """
 
     partitions: int
     replication: int
     retention_ms: int
     max_message_bytes: int | None = None
+    cleanup_policy: str | None = None
 
 
 def admin(bootstrap: str) -> AdminClient:
@@ -173,7 +180,7 @@ class TopicsAdmin:
         # Set the rule first, if there is an older schema to check the new one against.
         return compatibility + register if versions else register + compatibility
 
-    def _configs(self, existing: list[Topic]) -> dict[str, dict[str, int]]:
+    def _configs(self, existing: list[Topic]) -> dict[str, dict[str, Any]]:
         """Return the declared values of each topic."""
         if not existing:
             return {}
@@ -183,7 +190,7 @@ class TopicsAdmin:
         answers = {resource.name: _result(future) for resource, future in asked.items()}
         return {
             topic.name: {
-                name: int(answers[topic.name][_CONFIGS[name]].value)
+                name: _value(name, answers[topic.name][_CONFIGS[name]].value)
                 for name in _declared_configs(topic)
             }
             for topic in existing
@@ -210,11 +217,17 @@ def _result(future: Future[Any], fine: int | None = None) -> Any:
         return None
 
 
-def _declared_configs(topic: Topic) -> dict[str, int]:
-    configs = {"retention_ms": topic.retention_hours * 3_600_000}
-    return configs | (
-        {} if topic.max_message_bytes is None else {"max_message_bytes": topic.max_message_bytes}
-    )
+def _value(name: str, text: str) -> int | str:
+    return text if name in _TEXTS else int(text)
+
+
+def _declared_configs(topic: Topic) -> dict[str, int | str]:
+    configs: dict[str, int | str] = {"retention_ms": topic.retention_hours * 3_600_000}
+    if topic.max_message_bytes is not None:
+        configs["max_message_bytes"] = topic.max_message_bytes
+    if topic.compact:
+        configs["cleanup_policy"] = "compact"
+    return configs
 
 
 def _topic_changes(topic: Topic, found: Found | None) -> list[Change]:

@@ -52,7 +52,11 @@ class FakeAdmin:
     def create_topics(
         self, new: list[NewTopic], operation_timeout: float
     ) -> dict[str, Future[Any]]:
-        defaults = {"retention.ms": "604800000", "max.message.bytes": "1048588"}
+        defaults = {
+            "retention.ms": "604800000",
+            "max.message.bytes": "1048588",
+            "cleanup.policy": "delete",
+        }
         for one in new:
             self.topics[one.topic] = Existing(one.num_partitions, {**defaults, **one.config})
         return {one.topic: self.answer(None) for one in new}
@@ -121,6 +125,15 @@ def test_a_topic_takes_messages_as_large_as_declared(
     assert cluster.topics["quarantine"].config["max.message.bytes"] == "4000000"
     assert cluster.topics["alerts"].config["max.message.bytes"] == "1048588"
     assert whats(admin, QUARANTINE, PLAIN) == []
+
+
+def test_a_topic_is_compacted_where_declared(admin: TopicsAdmin, cluster: FakeAdmin) -> None:
+    whats(admin, PLAIN)
+    assert cluster.topics["alerts"].config["cleanup.policy"] == "delete"
+
+    assert whats(admin, replace(PLAIN, compact=True)) == [("cleanup_policy", "delete", "compact")]
+    assert cluster.topics["alerts"].config["cleanup.policy"] == "compact"
+    assert whats(admin, replace(PLAIN, compact=True)) == []
 
 
 def test_a_topic_that_exists_is_made_to_take_them(admin: TopicsAdmin, cluster: FakeAdmin) -> None:
