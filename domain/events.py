@@ -317,6 +317,34 @@ class SensorReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A visitor's session as it stands after a click. Of two records of one session_id the one with more clicks is newer; one without items says that there is no such session (any more). Key: user_id."""
+
+    session_id: str
+    """The same for the life of a session: the event_id of the click that opened it, in order of arrival."""
+    user_id: str
+    """The visitor."""
+    event_id: str
+    """The click that caused this record."""
+    event_time: int
+    """The newest click of the session, UTC; of a late one, the click itself."""
+    started: int
+    """The oldest click of the session, UTC; of a late one, the click itself."""
+    clicks: int
+    """All clicks counted so far, also those that items no longer holds. Grows with each record of a session_id."""
+    items: tuple[str, ...] = ()
+    """What was clicked, in the order of event time, the newest last: the newest 50 at most, and 64 KiB of text with their actions."""
+    actions: tuple[str, ...] = ()
+    """The event type of each of items: view, addtocart, transaction."""
+    merged_into: str | None = None
+    """The session_id of an older session that has taken over all clicks of this one, since a click in between arrived. Then items is empty, and clicks are those of both."""
+    late: bool = False
+    """The click is older than what is kept of its visitor, and changed nothing. Then items is empty, clicks is 0 and session_id is event_id."""
+    produced_at: int = 0
+    """Kafka's timestamp of the click that caused this record; 0 if unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShopEvent:
     """Something a visitor did in the shop. Key: user_id."""
 
