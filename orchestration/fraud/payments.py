@@ -22,6 +22,7 @@ from domain.fraud.order import PAYMENT, VERDICT
 from domain.fraud.pipeline import Place, label_row, payment_row
 from ingestion.fraud import columns
 from ingestion.fraud.simulator import Payment
+from orchestration.training.columns import each
 
 Ints = npt.NDArray[np.integer[Any]]
 _CHUNK = 16_384
@@ -113,7 +114,13 @@ def _rows_of_payments(
 ) -> Columns:
     record = _record(table, places).transaction
     given = payment_row(record, Place(offset=places))
-    return len(places), given | {row.name: each(row, given, len(places)) for row in rows}
+    read = {name: one.values if isinstance(one, Text) else one for name, one in given.items()}
+    return len(places), given | {row.name: _computed(row, read, len(places)) for row in rows}
+
+
+def _computed(row: RowFeature, given: Mapping[str, Any], count: int) -> npt.NDArray[Any]:
+    values = each(row.python, given, count)
+    return values.astype(np.int64) if row.type == "BIGINT" else values
 
 
 def _rows_of_verdicts(table: pa.Table, places: npt.NDArray[np.int64], delay_ms: int) -> Columns:
@@ -157,41 +164,3 @@ def _array(value: Any, count: int, kind: pa.DataType) -> pa.Array | pa.ChunkedAr
     if isinstance(value, np.ndarray):
         return pa.array(value, kind)
     return pa.nulls(count, kind) if value is None else pa.repeat(pa.scalar(value, kind), count)
-
-
-def each(row: RowFeature, given: Mapping[str, Any], count: int) -> npt.NDArray[Any]:
-    """Compute a row feature for every row of columns, by its own function."""
-    cursor = _Cursor(given)
-    kind = np.int64 if row.type == "BIGINT" else np.float64
-    return np.fromiter((row.python(cursor.at(place)) for place in range(count)), kind, count)
-
-
-class _Cursor(Mapping[str, Any]):
-    """Step through the rows of columns; a column is made a list when it is first read."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
-        self._lists: dict[str, list[Any]] = {}
-        self._place = 0
-
-    def at(self, place: int) -> _Cursor:
-        self._place = place
-        return self
-
-    def __getitem__(self, name: str) -> Any:
-        if name in self._lists:
-            return self._lists[name][self._place]
-        value = self._given[name]
-        if isinstance(value, Text):
-            self._lists[name] = value.values.to_pylist()
-        elif isinstance(value, np.ndarray):
-            self._lists[name] = value.tolist()
-        else:
-            return value
-        return self._lists[name][self._place]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._given)
-
-    def __len__(self) -> int:
-        return len(self._given)

@@ -83,7 +83,7 @@ def frame_of(
         rows = feature_rows(payments.transactions(), payments.labels(delay))
         found = by_reference(rows, FRAUD.model, offsets(payments, delay), progress)
     else:
-        plan = Plan(FRAUD.sets, FRAUD.model)
+        plan = Plan.of(FRAUD)
         rows_in = stream(payments, delay, FRAUD.rows, plan.schema())
         found = by_kernel(kernel, plan, rows_in, len(payments), progress)
     return Frame(

@@ -12,6 +12,7 @@ import os
 import subprocess
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -21,7 +22,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from domain.features.declaration import FeatureSet, Type
+from domain.features.declaration import DerivedFeature, FeatureSet, Type
+from domain.features.table import FeatureTable
+from orchestration.training.columns import each
 
 ARROW: Mapping[Type, pa.DataType] = {
     "BIGINT": pa.int64(),
@@ -34,7 +37,7 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 
 class KernelError(RuntimeError):
-    """Raised when the kernel's process ends early; the message holds its output."""
+    """Raised when the kernel's process ends early, with its output, or returns too little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +45,81 @@ class Plan:
     """The computation: feature sets one after the other over the same rows.
 
     A later set may read what an earlier one computed; a row that a set does not emit, or marks as a
-    duplicate, does not reach the next. `outputs` are numbers and booleans, of the input or
-    computed.
+    duplicate, does not reach the next. `outputs` are numbers and booleans, of the input, computed
+    by a set or `derived` from both.
     """
 
     sets: tuple[FeatureSet, ...]
     outputs: tuple[str, ...]
+    derived: tuple[DerivedFeature, ...] = ()
+
+    @classmethod
+    def of(cls, table: FeatureTable) -> Plan:
+        """Return the plan that computes what a model of the table reads."""
+        derived = tuple(one for one in table.derived if one.name in table.model)
+        return cls(table.sets, table.model, derived)
 
     def columns(self) -> dict[str, Type]:
-        """Return the input columns that are read, with their types."""
-        read = {*self.outputs}.union(*(_read(one) for one in self.sets))
-        computed = {name for one in self.sets for name in one.columns()}
-        given = {name: kind for one in self.sets for name, kind in one.inputs}
-        return {name: kind for name, kind in given.items() if name in read and name not in computed}
+        """Return the input columns that the kernel reads, with their types."""
+        read = {*self.asked()}.union(*(_read(one) for one in self.sets))
+        return {name: kind for name, kind in self._given().items() if name in read}
+
+    def asked(self) -> tuple[str, ...]:
+        """Return what the kernel is asked for.
+
+        It is asked for every number that it computes if there are derived features, as nobody says
+        which of them their functions read.
+        """
+        names = {one.name for one in self.derived}
+        asked = [name for name in self.outputs if name not in names]
+        if self.derived:
+            asked += [name for name, kind in self._computed().items() if kind != "STRING"]
+        return tuple(dict.fromkeys(asked))
 
     def schema(self) -> pa.Schema:
-        """Return the chunks' schema: `columns`, a TIMESTAMP in ms."""
-        return pa.schema({name: ARROW[kind] for name, kind in self.columns().items()})
+        """Return the chunks' schema, a TIMESTAMP in ms: `columns`, or all that derived ones read.
+
+        Those are all inputs, as a derived feature may read any.
+        """
+        columns = self._given() if self.derived else self.columns()
+        return pa.schema({name: ARROW[kind] for name, kind in columns.items()})
+
+    def complete(self, chunk: pa.RecordBatch, answer: Answer) -> Answer:
+        """Return the outputs for a chunk, given the kernel's answer to what it was asked for.
+
+        Raise KernelError for a derived feature that reads what the kernel does not return.
+        """
+        if not self.derived:
+            return answer
+        types, taken = self._given() | self._computed(), chunk.take(pa.array(answer.places))
+        computed = {
+            name: pa.array(answer.values[:, at], from_pandas=True).cast(ARROW[types[name]])
+            for at, name in enumerate(self.asked())
+        }
+        row = computed | dict(zip(taken.schema.names, taken.columns, strict=True))
+        values = dict(zip(self.asked(), answer.values.T, strict=True))
+        for one in self.derived:
+            try:
+                values[one.name] = each(one.python, row, len(answer.places))
+            except KeyError as error:
+                raise KernelError(
+                    f"derived feature {one.name!r} reads {error}, which is not an input "
+                    "or a number that a feature set computes"
+                ) from error
+        return Answer(answer.places, np.column_stack([values[name] for name in self.outputs]))
+
+    def _computed(self) -> dict[str, Type]:
+        return {name: kind for one in self.sets for name, kind in one.columns().items()}
+
+    def _given(self) -> dict[str, Type]:
+        computed = self._computed()
+        given = {name: kind for one in self.sets for name, kind in one.inputs}
+        return {name: kind for name, kind in given.items() if name not in computed}
 
     def text(self, workers: int) -> str:
         """Return the plan as the process reads it: one line of JSON."""
         sets = [{"key": _names(one.key), "spec": one.spec()} for one in self.sets]
-        plan = {"columns": [*self.columns().items()], "sets": sets, "outputs": self.outputs}
+        plan = {"columns": [*self.columns().items()], "sets": sets, "outputs": self.asked()}
         return json.dumps({**plan, "workers": workers}, ensure_ascii=False)
 
 
@@ -95,11 +151,14 @@ class Kernel:
             process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said
             )
-            writer = _Writer(_pipe(process.stdin), plan.text(self._workers), chunks)
+            kept: deque[pa.RecordBatch] = deque()
+            sent = _sent(plan, chunks, kept)
+            writer = _Writer(_pipe(process.stdin), plan.text(self._workers), sent)
             answers = _pipe(process.stdout)
             writer.start()
             try:
-                yield from _answers(answers, len(plan.outputs))
+                for answer in _answers(answers, len(plan.asked())):
+                    yield plan.complete(kept.popleft(), answer)
                 code = process.wait()
             finally:
                 # Also if the caller stops early: the input ends, and the writer with it.
@@ -136,6 +195,16 @@ class _Writer(threading.Thread):
         except BaseException as error:
             # Raised again by the reader of the answers.
             self.failure = error
+
+
+def _sent(
+    plan: Plan, chunks: Iterable[pa.RecordBatch], kept: deque[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Yield what the kernel reads of each chunk, which is kept until it is answered."""
+    names = [*plan.columns()]
+    for chunk in chunks:
+        kept.append(chunk)
+        yield chunk.select(names)
 
 
 def _pipe(end: IO[bytes] | None) -> IO[bytes]:

@@ -1,7 +1,7 @@
 """A key of two columns, and features computed from other features, through real Flink.
 
 A table made up for this: pairs of word and weight, whose rows are then counted by stream, and what
-follows from both. The twin gives the same bits.
+follows from both. The twin and the training kernel give the same bits.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import pytest
 
 from domain.features.declaration import DAY, HOUR, DerivedFeature, Feature, FeatureSet, Window
 from domain.features.table import FeatureTable
+from orchestration.training.kernel import Plan
 from tests.integration import rolling_streams as streams
 from tests.integration.flink_home import run_script
+from tests.integration.kernel_runs import bits, computed
 from tests.integration.rolling_runs import SEEDS, Run, differences, mixed, outputs
 
 PAIR = FeatureSet(
@@ -117,6 +119,9 @@ def test_the_table_is_the_same_in_flink_and_in_the_twin(tmp_path: Path, heads: s
 
     got = outputs(tmp_path, run)
     assert not (wrong := differences(run, got)), "\n".join(wrong[:20])
+    plan = Plan(PAIRS.sets, (*PAIRS.model, "above"), PAIRS.derived)
+    flink = {n: [bits(row[name]) for name in plan.outputs] for n, row in got.items()}
+    assert computed(run, plan, workers=2, size=300) == flink
     keys = {PAIR.key_of(run.rows[n]) for n in got}
     assert {("a", None), (None, None), ("", 1)} <= keys
     for name in ("pair_share", "others", "above"):

@@ -7,45 +7,26 @@ MILLRACE_SEED draws others (tests/integration/rolling_runs.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
 
-from config.settings import ROOT, settings
+from config.settings import ROOT
 from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, FRAUD
-from millrace.stack import batch
-from millrace.stack.layout import Layout
 from orchestration.fraud.payments import stream
 from orchestration.fraud.sources import handbook, simulated
 from orchestration.fraud.train import frame_of
-from orchestration.training.kernel import Kernel, KernelError, Plan
+from orchestration.training.kernel import KernelError, Plan
+from tests.integration.kernel_runs import bits, computed, kernel
 from tests.integration.rolling_runs import SEEDS, Run, drawn
 
 HANDBOOK = ROOT.parent / "shared" / "data" / "fraud_handbook"
 
 
-def kernel(workers: int = 2) -> Kernel:
-    return Kernel(batch.command(Layout.of(settings())), workers)
-
-
-def chunks(
-    rows: Sequence[dict[str, Any]], schema: pa.Schema, size: int
-) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(rows), size):
-        taken = [{name: row[name] for name in schema.names} for row in rows[start : start + size]]
-        yield pa.RecordBatch.from_pylist(taken, schema)
-
-
 def numbers(sets: Sequence[FeatureSet]) -> tuple[str, ...]:
     return tuple(name for one in sets for name, kind in one.columns().items() if kind != "STRING")
-
-
-def bits(value: Any) -> int:
-    return int(np.float64(np.nan if value is None else value).view(np.int64))
 
 
 RUNS = [run for seed in SEEDS for run in drawn(seed)]
@@ -55,13 +36,8 @@ RUNS = [run for seed in SEEDS for run in drawn(seed)]
 def test_the_same_bits_as_the_reference(run: Run) -> None:
     workers, size = (1, 4096) if run.kind == "many" else (3, 257)
     plan = Plan(tuple(run.sets), numbers(run.sets))
-    schema = plan.schema()
 
-    found: dict[int, list[int]] = {}
-    answers = kernel(workers).run(plan, chunks(run.rows, schema, size))
-    for at, answer in enumerate(answers):
-        for place, values in zip(answer.places, answer.values, strict=True):
-            found[at * size + int(place)] = values.view(np.int64).tolist()
+    found = computed(run, plan, workers, size)
 
     last = run.sets[-1].duplicate
     expected = {
@@ -76,10 +52,10 @@ def test_the_same_bits_as_the_reference(run: Run) -> None:
 def test_the_frame_is_the_reference_s() -> None:
     data = simulated(days=20, customers=40, seed=11)
 
-    computed, specified = frame_of(data, kernel=kernel()), frame_of(data)
+    found, specified = frame_of(data, kernel=kernel()), frame_of(data)
 
-    assert len(computed) == len(data.payments)
-    assert computed.digest() == specified.digest()
+    assert len(found) == len(data.payments)
+    assert found.digest() == specified.digest()
 
 
 @pytest.mark.skipif(not HANDBOOK.is_dir(), reason="no ../shared/data/fraud_handbook")
@@ -87,10 +63,10 @@ def test_the_frame_of_the_handbook_is_the_reference_s() -> None:
     (path,) = HANDBOOK.glob("*.parquet")
     data = handbook(path, rows=8_000)
 
-    computed, specified = frame_of(data, kernel=kernel()), frame_of(data)
+    found, specified = frame_of(data, kernel=kernel()), frame_of(data)
 
-    assert len(computed) > 5_000
-    assert computed.digest() == specified.digest()
+    assert len(found) > 5_000
+    assert found.digest() == specified.digest()
 
 
 def test_what_the_kernel_refuses_is_told() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,13 @@ from domain.fraud.features import CUSTOMER, FRAUD, INPUTS, TERMINAL
 from ingestion.fraud.simulator import Payment
 from orchestration.fraud.payments import Payments, stream
 from orchestration.fraud.sources import simulated
-from orchestration.training.kernel import ARROW, Kernel, KernelError, Plan
+from orchestration.training.kernel import ARROW, Answer, Kernel, KernelError, Plan
+from tests.unit.domain.graphs import FIRST, GRAPH, TABLE
 
+FIELDS = [
+    {"id": name, "at": 5, "meter": "m", "town": "t", "value": 1.5} for name in ("a", "b", "c")
+]
+FIRST_INPUTS = [name for name, _ in FIRST.inputs]
 EVERY = pa.schema({name: ARROW[kind] for name, kind in INPUTS})
 
 
@@ -92,3 +98,64 @@ def test_verdicts_pass_the_customer_s_features() -> None:
     assert out is not None
     assert not out[CUSTOMER.late]
     assert all(out[feature.name] is None for feature in CUSTOMER.features)
+
+
+READINGS = Plan.of(TABLE)
+
+
+def answered(*rows: tuple[int, dict[str, float]]) -> Answer:
+    """What the kernel would return for rows of a chunk, each with its place in it."""
+    values = [[row.get(name, np.nan) for name in READINGS.asked()] for _, row in rows]
+    return Answer(np.array([place for place, _ in rows], np.int32), np.array(values))
+
+
+def test_a_plan_with_derived_features_asks_for_every_number_and_keeps_every_input() -> None:
+    assert READINGS.outputs == TABLE.model
+    assert "others" not in READINGS.asked()
+    assert {"double", "meter_rows", "meter_late", "town_rows"} < {*READINGS.asked()}
+    assert set(READINGS.schema().names) == {name for name, _ in FIRST.inputs}
+    assert "produced_at" not in READINGS.columns(), "the kernel itself does not read it"
+    assert Plan(FRAUD.sets, FRAUD.model).asked() == FRAUD.model
+
+
+def test_derived_features_are_computed_from_the_answer_and_the_chunk() -> None:
+    rows = [GRAPH.row("Reading", fields) for fields in FIELDS]
+    chunk = pa.RecordBatch.from_pylist(rows, READINGS.schema())
+    seen = {"double": 3.0, "meter_rows": 2.0, "town_rows": 5.0, "meter_late": 0.0}
+    late = {"double": 3.0, "town_rows": 1.0, "meter_late": 1.0}
+
+    found = READINGS.complete(chunk, answered((0, seen), (2, late)))
+
+    assert found.places.tolist() == [0, 2]
+    assert READINGS.outputs == ("double", "meter_rows", "town_rows", "others")
+    np.testing.assert_array_equal(found.values, [[3.0, 2.0, 5.0, 3.0], [3.0, np.nan, 1.0, np.nan]])
+
+
+def test_a_derived_feature_sees_a_row_as_the_twin_does() -> None:
+    seen: list[dict[str, Any]] = []
+
+    def note(row: Mapping[str, Any]) -> float:
+        seen.append(dict(row))
+        return 1.5
+
+    spy = replace(TABLE.derived[0], python=note)
+    plan = replace(READINGS, derived=(spy,))
+    rows = [GRAPH.row("Reading", fields) for fields in FIELDS]
+    chunk = pa.RecordBatch.from_pylist(rows, plan.schema())
+    known = {"double": 3.0, "meter_rows": 2.0, "meter_late": 0.0, "town_late": 1.0}
+
+    found = plan.complete(chunk, answered((1, known)))
+
+    assert found.values[0, -1] == 1.5
+    (row,) = seen
+    assert {name: row[name] for name in FIRST_INPUTS} == rows[1]
+    counts = (row["meter_rows"], row["town_rows"], row["meter_late"], row["town_late"])
+    assert [repr(value) for value in counts] == ["2", "None", "False", "True"]
+
+
+def test_a_derived_feature_that_reads_what_is_not_there_is_named() -> None:
+    odd = replace(TABLE.derived[0], python=lambda row: row["mood"])
+    plan = replace(READINGS, derived=(odd,))
+    chunk = pa.RecordBatch.from_pylist([GRAPH.row("Reading", FIELDS[0])], plan.schema())
+    with pytest.raises(KernelError, match="derived feature 'others' reads 'mood', which is no"):
+        plan.complete(chunk, answered((0, {})))
