@@ -12,6 +12,7 @@ from typing import Any
 
 from domain.features.declaration import DeclarationError, FeatureSet, RowFeature
 from domain.features.table import FeatureTable
+from domain.features.version import version_of
 
 Row = dict[str, Any]
 
@@ -109,6 +110,9 @@ class Graph:
     sources: tuple[Source, ...]
     table: FeatureTable
     columns: tuple[Column, ...] = ()
+    version: str = field(init=False)
+    """`<name>-<digest>` of the whole: how rows are filled, the table and its sets
+    (domain/features/version.py). Feature records carry it, and models are matched by it."""
     inputs: tuple[str, ...] = field(init=False)
     """The columns of a row before any feature set."""
     outputs: tuple[str, ...] = field(init=False)
@@ -121,6 +125,7 @@ class Graph:
     def __post_init__(self) -> None:
         """Refuse columns that no set reads, inputs that no source fills, and names used twice."""
         # Kept, not asked for each time: every row needs them.
+        object.__setattr__(self, "version", version_of(self))
         object.__setattr__(self, "inputs", tuple(name for name, _ in self.stages[0].inputs))
         object.__setattr__(self, "outputs", self.table.columns)
         object.__setattr__(self, "results", self._results())
@@ -148,12 +153,17 @@ class Graph:
             raise DeclarationError(f"{what}: not in the feature table: {', '.join(other)}")
 
     def _results(self) -> tuple[Column, ...]:
-        marks, version = [stage.late for stage in self.stages], self.table.version
+        marks, version = [stage.late for stage in self.stages], self.version
         return (
             Column("late", " OR ".join(marks), lambda row: any(row[mark] for mark in marks)),
             Column("feature_set_version", f"'{version}'", lambda _: version),
             *(Column(one.name, one.sql, one.python) for one in self.table.derived),
         )
+
+    @property
+    def name(self) -> str:
+        """The name of its table."""
+        return self.table.name
 
     @property
     def stages(self) -> tuple[FeatureSet, ...]:

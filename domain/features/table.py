@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from domain.features.declaration import (
@@ -13,7 +13,6 @@ from domain.features.declaration import (
     RowFeature,
     Type,
 )
-from domain.features.version import version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,6 @@ class FeatureTable:
     model: tuple[str, ...]
     derived: tuple[DerivedFeature, ...] = ()
     relays: tuple[Relay, ...] = ()
-    version: str = field(init=False)
-    """`<name>-<digest>`: follows from the rest, its sets included (domain/features/version.py)."""
 
     def __post_init__(self) -> None:
         """Raise DeclarationError for repeated names and for model features that are unusable."""
@@ -78,7 +75,6 @@ class FeatureTable:
                 raise DeclarationError(f"{what}: model feature {name!r} is not computed")
             if self.computed().get(name, "DOUBLE") not in ("BIGINT", "DOUBLE"):
                 raise DeclarationError(f"{what}: model feature {name!r} is not a number")
-        object.__setattr__(self, "version", version_of(self))
 
     @property
     def columns(self) -> tuple[str, ...]:

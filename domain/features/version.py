@@ -22,8 +22,8 @@ def version_of(declared: Any) -> str:
     counts but prose and how long idle state is kept; a part left at its default does not, so a
     declaration keeps its version when the language of declarations grows.
 
-    `declared` is a FeatureSet or FeatureTable, or any other dataclass with a `name`. Raise
-    TypeError for a part that is neither data nor a dataclass.
+    `declared` is a FeatureSet or a Graph, or any other dataclass with a `name`. Raise TypeError for
+    a part that is neither data nor a dataclass.
     """
     text = json.dumps(meaning(declared), sort_keys=True, separators=(",", ":"))
     return f"{declared.name}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"

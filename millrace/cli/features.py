@@ -12,7 +12,7 @@ from rich.table import Table
 from config.errors import UserError
 from config.products import feature_modules
 from domain.features.declaration import Comparison, DerivedFeature, RowFeature
-from domain.features.registry import feature_sets, tables
+from domain.features.registry import feature_sets, tables, versions
 from millrace.options import AsJson
 
 app = typer.Typer(help="The features declared in domain/features.", no_args_is_help=True)
@@ -21,8 +21,10 @@ app = typer.Typer(help="The features declared in domain/features.", no_args_is_h
 def declared() -> list[dict[str, Any]]:
     """Return every feature of every product: row features first, then each set's, in order."""
     found: list[dict[str, Any]] = []
-    for table in tables(feature_modules()):
-        common = {"product": table.name, "version": table.version}
+    modules = feature_modules()
+    known = versions(modules)
+    for table in tables(modules):
+        common = {"product": table.name, "version": known[table.name]}
         found += [common | _of_sql(row, "row") for row in table.rows]
         for feature_set in table.sets:
             types = feature_set.columns()

@@ -17,6 +17,7 @@ import lightgbm
 import numpy as np
 
 from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import feature_rows
 from domain.fraud.policy import USUAL, Targets, Thresholds
 from orchestration.fraud.payments import Payments, offsets, stream
@@ -139,7 +140,7 @@ def train(
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     chosen = {"thresholds": asdict(thresholds), "targets": asdict(targets)}
     digest = hashlib.sha256(json.dumps([text, chosen]).encode()).hexdigest()
-    version = f"{FRAUD.version}-{digest[:12]}"
+    version = f"{GRAPH.version}-{digest[:12]}"
     details = {
         **chosen,
         "metrics": {
@@ -164,7 +165,7 @@ def train(
         version,
         "lightgbm",
         {"model.txt": text.encode()},
-        feature_set_version=FRAUD.version,
+        feature_set_version=GRAPH.version,
         features=frame.features,
         details=details,
     )

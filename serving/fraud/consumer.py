@@ -13,6 +13,7 @@ import orjson
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from domain.fraud.policy import reasons
 from ingestion import schema
 from orchestration.shelf.shelf import Shelf
@@ -49,13 +50,13 @@ class Fraud(Product):
 
     def probe(self) -> bool:
         """Score a made-up payment without history by the model of today's features."""
-        model = self._shelf.model(FRAUD.version)
+        model = self._shelf.model(GRAPH.version)
         if model is None:
             return False
         known: dict[str, Any] = dict.fromkeys((*CARRIED, *FRAUD.model))
         known |= {"transaction_id": "probe", "customer_id": "probe", "terminal_id": "probe"}
         known |= {"event_time": 0, "amount": 1.0, "sequence": 0, "produced_at": 0, "late": False}
-        record = {**known, "feature_set_version": FRAUD.version}
+        record = {**known, "feature_set_version": GRAPH.version}
         self._score(model, [Incoming(record, timestamp=0, offset=0)])
         return True
 
@@ -82,9 +83,9 @@ class Fraud(Product):
         model = self._shelf.model(version) or self._shelf.search(version)
         if model is None:
             cure = "type `millrace train fraud --promote`"
-            if version != FRAUD.version:
+            if version != GRAPH.version:
                 cure += (
-                    f"; this process still declares {FRAUD.version}: "
+                    f"; this process still declares {GRAPH.version}: "
                     "if that is out of date, restart it"
                 )
             raise RetryableError(

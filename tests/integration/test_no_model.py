@@ -13,7 +13,7 @@ import redis
 
 from config.settings import ROOT, Settings
 from domain.events import Transaction
-from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import feature_rows
 from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
 from tests.integration.parts import caught_up, ends, plug, until
@@ -84,5 +84,5 @@ def test_payments_wait_for_a_model_that_is_promoted(bare: Stack) -> None:
     with redis.Redis.from_url(bare.settings.redis_url) as client:
         models = {one["model_version"] for one in stored(client, identities).values()}
     assert models == {card["version"]}
-    assert card["feature_set_version"] == FRAUD.version
+    assert card["feature_set_version"] == GRAPH.version
     assert _consumer(bare) == (True, "")

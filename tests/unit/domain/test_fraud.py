@@ -10,6 +10,7 @@ from domain.events import FraudFeatures, FraudLabel, Transaction
 from domain.features.declaration import DAY, HOUR
 from domain.features.registry import feature_sets, tables
 from domain.fraud.features import CUSTOMER, FRAUD, ROWS, TERMINAL
+from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import (
     Customers,
     FraudPipeline,
@@ -86,7 +87,7 @@ def test_a_feature_row_is_a_fraud_features_record() -> None:
     (row,) = feature_rows([payment(1, NOON, amount=12.5)], [])
     record = FraudFeatures(**row)
     assert (record.amount, record.customer_count_1h, record.terminal_count_30d) == (12.5, 1, 1)
-    assert (record.late, record.feature_set_version) == (False, FRAUD.version)
+    assert (record.late, record.feature_set_version) == (False, GRAPH.version)
     assert (record.terminal_risk_7d, record.terminal_labels_7d) == (None, 0)
     assert record.customer_last_amount is None
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from domain.features.declaration import DAY, DeclarationError, RowFeature
-from domain.features.graph import PLACE, Column, Graph, Place, Source
+from domain.features.graph import PLACE, Column, Graph, Place, Source, constant
+from domain.features.registry import tables, versions
 from domain.features.twin import Stage, Twin
+from domain.features.version import version_of
 from domain.fraud import graph as fraud
 from domain.fraud.features import CUSTOMER, TERMINAL
 from tests.unit.domain.graphs import FIRST, GRAPH, READING, REPAIR, TABLE
@@ -52,7 +56,7 @@ def test_the_twin_drops_duplicates_and_update_only_rows_and_derives_the_rest() -
         "id": "a",
         "sequence": 4,
         "late": False,
-        "feature_set_version": TABLE.version,
+        "feature_set_version": GRAPH.version,
         "double": 3.0,
         "meter_rows": 1,
         "town_rows": 2,
@@ -100,3 +104,40 @@ def test_the_kinds_of_rows_are_those_that_the_sets_compare_with() -> None:
     kinds = {source.columns[0].python({}) for source in (fraud.PAYMENT, fraud.VERDICT)}
     compared = {one.value for one in (*CUSTOMER.passes, *TERMINAL.emit)}
     assert kinds == compared
+
+
+ID = Column("id", "UPPER(id)", lambda record: record["id"].upper())
+SHOUTED = replace(READING, fields=("at", "meter", "town", "value"), columns=(*READING.columns, ID))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Graph((SHOUTED, REPAIR), TABLE, PLACE),
+        Graph((replace(READING, columns=(constant("kind", "read"),)), REPAIR), TABLE, PLACE),
+        Graph((READING, REPAIR), TABLE, (*PLACE[:-1], Column("produced_at", "NOW()", str))),
+        Graph((READING, replace(REPAIR, record="Mending")), TABLE, PLACE),
+        Graph((READING, REPAIR), replace(TABLE, model=("double",)), PLACE),
+    ],
+    ids=["a field's SQL", "a constant", "a place's SQL", "a record", "the table"],
+)
+def test_how_rows_are_filled_counts_in_the_version(other: Graph) -> None:
+    assert re.fullmatch(r"readings-[0-9a-f]{8}", GRAPH.version)
+    assert other.version != GRAPH.version
+    version = {column.name: column.sql for column in other.results}["feature_set_version"]
+    assert version == f"'{other.version}'"
+
+
+def test_the_python_side_of_a_column_is_no_version() -> None:
+    place = tuple(Column(one.name, one.sql, lambda _: 0) for one in PLACE)
+    assert Graph((READING, REPAIR), TABLE, place).version == GRAPH.version
+
+
+def test_records_of_a_table_have_its_graph_s_version() -> None:
+    declared, alone = ModuleType("declared"), ModuleType("alone")
+    vars(declared).update(GRAPH=GRAPH)
+    vars(alone).update(OTHER=replace(TABLE, name="alone"), AGAIN=TABLE)
+    modules = (declared, alone)
+    assert tables(modules) == (vars(alone)["OTHER"], TABLE)
+    assert versions(modules)["readings"] == GRAPH.version
+    assert versions(modules)["alone"] == version_of(vars(alone)["OTHER"])

@@ -48,6 +48,6 @@ def test_the_feature_record_has_its_marks_and_derived_features() -> None:
     found = expressions(query)
     assert list(found) == list(GRAPH.table.columns)
     assert found["late"] == "meter_late OR town_late"
-    assert found["feature_set_version"] == f"'{GRAPH.table.version}'"
+    assert found["feature_set_version"] == f"'{GRAPH.version}'"
     assert found["others"] == "town_rows - meter_rows"
     assert query.endswith("FROM last WHERE NOT town_duplicate")

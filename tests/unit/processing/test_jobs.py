@@ -53,7 +53,7 @@ def test_features_fill_the_generated_record() -> None:
     query = graph.features(GRAPH, "terminals")
     assert aliases(query) == list(tables.columns(FRAUD.record))
     assert f"{CUSTOMER.late} OR {TERMINAL.late} AS `late`" in query
-    assert f"'{FRAUD.version}' AS `feature_set_version`" in query
+    assert f"'{GRAPH.version}' AS `feature_set_version`" in query
     assert f"NOT {TERMINAL.duplicate}" in query
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from config.settings import Settings
-from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from orchestration.shelf.store import Store
 from serving.api.app import create
 from serving.api.context import Context
@@ -55,7 +55,7 @@ def write_model(tmp_path: Path, booster: lightgbm.Booster) -> WriteModel:
     def write(
         version: str = "m1",
         *,
-        feature_set: str = FRAUD.version,
+        feature_set: str = GRAPH.version,
         current: bool = True,
         features: tuple[str, ...] = FEATURES,
         thresholds: object = THRESHOLDS,

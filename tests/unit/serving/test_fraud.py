@@ -10,6 +10,7 @@ import pytest
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from ingestion import schema
 from ingestion.wire.codec import RecordEncoder
 from orchestration.shelf.shelf import Shelf
@@ -32,7 +33,7 @@ def row(name: str = "t1", amount: float = 95.0, **changes: Any) -> Incoming:
         "sequence": 7,
         "produced_at": 1_700_000_001_000,
         "late": False,
-        "feature_set_version": FRAUD.version,
+        "feature_set_version": GRAPH.version,
         **dict.fromkeys(name for name in FRAUD.model if name != "amount"),
         "terminal_risk_7d": 0.5,
         **changes,
