@@ -10,10 +10,10 @@ carry the same ids.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record to produce.
 
     `due` is the event time to pace by (ms). `row` is false for a record that is not a row of the

@@ -2,238 +2,175 @@
 
 Header `timestamp,visitorid,event,itemid,transactionid`, times in ms, not in order.
 
-The rows are sorted by time before they are replayed (2.8 million of them take about 400 MB),
-because windows of event time would treat the others as late. Prices come from property 790 of the
-item_properties files, if given: the newest one at the time of the event, else the first one known.
-Source: kaggle.com/datasets/retailrocket/ecommerce-dataset.
+The rows are sorted by time before they are replayed, because windows of event time would treat the
+others as late. Prices come from the item_properties files, if given: the newest one at the time of
+the event, else the first one known. Source: kaggle.com/datasets/retailrocket/ecommerce-dataset.
 """
 
 from __future__ import annotations
 
-import hashlib
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+from pandas.util import hash_array
 
-from config.errors import UserError
-from domain.events import ShopEvent
-from ingestion.replay.batches import Batch, Record, Rejected
-from ingestion.wire.encode import RecordEncoder, RefusedError
+from ingestion.replay.batches import Rejected
+from ingestion.shop.chunks import ROWS_A_CHUNK, Chunk
+from ingestion.shop.files import check_header, read_bytes
+from ingestion.shop.item_properties import Prices
 
-TOPIC = "shop-events"
 HEADER = ("timestamp", "visitorid", "event", "itemid", "transactionid")
-PROPERTIES_HEADER = ("timestamp", "itemid", "property", "value")
-PRICE = "790"
 
-_ROWS_A_BATCH = 20_000
 # 2001 to 2128: a time in seconds, or in microseconds, lies outside.
 _EARLIEST, _LATEST = 1_000_000_000_000, 5_000_000_000_000
-
-
-class Prices:
-    """Prices of items over time, from `item_properties` files; always None without files."""
-
-    def __init__(self, files: Sequence[Path] = ()) -> None:
-        found: dict[str, list[tuple[int, float]]] = {}
-        for file in files:
-            for moment, item, price in _prices(file):
-                found.setdefault(item, []).append((moment, price))
-        for listed in found.values():
-            listed.sort()
-        self._times = {item: [moment for moment, _ in listed] for item, listed in found.items()}
-        self._prices = {item: [price for _, price in listed] for item, listed in found.items()}
-
-    def at(self, item: str, moment: int) -> float | None:
-        """Return the newest price at `moment` (ms), else the first one known, else None."""
-        times = self._times.get(item)
-        if times is None:
-            return None
-        return self._prices[item][max(bisect_right(times, moment) - 1, 0)]
+_NIBBLES = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 class RetailRocket:
     """The rows of an events.csv in order of time. Raise UserError for another header."""
 
     def __init__(self, path: Path, prices: Prices | None = None) -> None:
-        _check_header(path, HEADER, "Retail Rocket's events.csv")
+        check_header(path, HEADER, "Retail Rocket's events.csv")
         self._prices = prices or Prices()
-        self._wrong_width: list[Rejected] = []
-        self._table = _read(path, HEADER, self._wrong_width)
-        moments = np.fromiter(
-            (_moment(raw) for raw in self._table.column(0).to_pylist()), np.int64, len(self._table)
-        )
+        self._rejected: list[Rejected] = []
+        table = read_bytes(path, HEADER, self._rejected)
         # Rows of the wrong width are not in the table: `numbers` maps back to the file.
-        wrong = [row.row for row in self._wrong_width]
-        self._numbers = np.setdiff1d(np.arange(self.count()), np.array(wrong, np.int64))
-        # Unreadable times are negative: they come first, in the file's order.
-        self._order = np.argsort(moments, kind="stable")
+        wrong = np.array([row.row for row in self._rejected], np.int64)
+        self._count = len(table) + len(wrong)
+        numbers = np.setdiff1d(np.arange(self._count), wrong, assume_unique=True)
+        fits = _plain(table)
+        for place in np.flatnonzero(~fits).tolist():
+            row = tuple(column[place].as_py() for column in table.columns)
+            self._rejected.append(Rejected(int(numbers[place]), _complaint(*row), _content(row)))
+        if not fits.all():
+            table, numbers = table.filter(pa.array(fits)), numbers[fits]
+        times = table.column(0).cast(pa.string()).cast(pa.int64()).to_numpy()
+        order = np.argsort(times, kind="stable")
+        self._times, self._order, self._numbers = times, order, numbers
+        self._table = table
 
     def count(self) -> int:
-        """Return the number of rows, those of the wrong width included."""
-        return len(self._table) + len(self._wrong_width)
+        """Return the number of rows, rejected ones included."""
+        return self._count
 
-    def __iter__(self) -> Iterator[ShopEvent | Rejected]:
-        return (row for _, row in self.numbered())
+    def chunks(self, limit: int | None = None) -> Iterator[Chunk]:
+        """Yield the first `limit` rows (all if None): the rejected ones, then the events."""
+        rejected = self._rejected[:limit]
+        done = len(rejected)
+        last = self._count if limit is None else min(limit, self._count)
+        repeats = _Repeats()
+        while done < last or rejected:
+            start = done - len(self._rejected[:limit])
+            # The rejected rows count as rows of the first chunk.
+            size = max(0, min(ROWS_A_CHUNK - len(rejected), last - done))
+            places = self._order[start : start + size]
+            done += size
+            yield Chunk(self._events(places, repeats), self._numbers[places], done, rejected)
+            rejected = []
 
-    def numbered(self) -> Iterator[tuple[int, ShopEvent | Rejected]]:
-        """Yield the same rows, each with its number in the file (from 0).
-
-        The order is that of time, so the number is not the position.
-        """
-        yield from ((wrong.row, wrong) for wrong in self._wrong_width)
-        seen: Counter[bytes] = Counter()
-        now = -1
-        for start in range(0, len(self._order), _ROWS_A_BATCH):
-            places = self._order[start : start + _ROWS_A_BATCH]
-            columns = [column.to_pylist() for column in self._table.take(pa.array(places)).columns]
-            for number, row in zip(
-                self._numbers[places].tolist(), zip(*columns, strict=True), strict=True
-            ):
-                event = self._event(number, row)
-                if isinstance(event, ShopEvent):
-                    if event.event_time != now:
-                        seen.clear()
-                        now = event.event_time
-                    # Equal rows have equal times, so counting within a millisecond is enough.
-                    seen[content := b",".join(row)] += 1
-                    event = _identified(event, content, seen[content])
-                yield number, event
-
-    def _event(self, number: int, row: tuple[bytes, ...]) -> ShopEvent | Rejected:
-        try:
-            moment, visitor, kind, item, order = (cell.decode() for cell in row)
-            time = int(moment)
-        except ValueError as error:
-            return Rejected(number, f"timestamp or text unreadable: {error}", repr(row))
-        reason = _complaint(time, visitor, kind, item, order)
-        if reason:
-            return Rejected(number, reason, ",".join((moment, visitor, kind, item, order)))
-        return ShopEvent(
-            event_id="",
-            event_type=kind,
-            event_time=time,
-            user_id=visitor,
-            item_id=item,
-            transaction_id=order or None,
-            price=self._prices.at(item, time),
+    def _events(self, places: NDArray[np.int64], repeats: _Repeats) -> pa.Table:
+        raw = self._table.take(pa.array(places)).combine_chunks()
+        times = self._times[places]
+        text = [column.cast(pa.string()) for column in raw.columns[1:]]
+        content = pc.binary_join_element_wise(*raw.columns, pa.scalar(b",", pa.binary()))
+        orders = text[3]
+        return pa.table(
+            {
+                "event_id": repeats.identified(content.combine_chunks(), times),
+                "event_type": text[1].dictionary_encode(),
+                "event_time": pa.array(times),
+                "user_id": text[0],
+                "item_id": text[2],
+                "transaction_id": pc.if_else(pc.equal(orders, ""), None, orders),
+                "price": self._prices.of(text[2], times),
+            }
         )
 
 
-def batches(
-    rows: RetailRocket, encoder: RecordEncoder, limit: int | None = None
-) -> Iterator[Batch]:
-    """Yield the first `limit` rows (all if None) as batches for the replay."""
-    batch = Batch()
-    for place, (number, row) in enumerate(rows.numbered()):
-        if limit is not None and place >= limit:
-            break
-        if isinstance(row, Rejected):
-            batch.rejected.append(row)
-        else:
-            try:
-                batch.records.append(
-                    Record(TOPIC, row.user_id, encoder.object(row), row.event_time)
-                )
-            except RefusedError as error:
-                batch.rejected.append(Rejected(number, str(error), str(row)))
-        batch.rows = place + 1
-        if not batch.rows % _ROWS_A_BATCH:
-            yield batch
-            batch = Batch()
-    if batch.rows:
-        yield batch
+class _Repeats:
+    """Make ids of the rows' contents, in order of time, and count rows that are equal.
+
+    Equal rows have equal times, so only the last moment is kept from one chunk to the next.
+    """
+
+    def __init__(self) -> None:
+        self._moment = -1
+        self._seen: Counter[bytes] = Counter()
+
+    def identified(self, content: pa.BinaryArray, times: NDArray[np.int64]) -> pa.Array:
+        """Return `rr-` and 64 bits of each row's content in hex; with its count if it repeats."""
+        hashes = hash_array(content.to_numpy(zero_copy_only=False), categorize=False)
+        ids = _hex(b"rr-", hashes)
+        _, inverse, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+        edges = (times == self._moment) | (times == times[-1:])
+        suspects = np.flatnonzero((counts[inverse] > 1) | edges).tolist()
+        mask, others = np.zeros(len(times), bool), []
+        for place in suspects:
+            if (moment := int(times[place])) != self._moment:
+                self._moment, self._seen = moment, Counter()
+            row = content[place].as_py()
+            self._seen[row] += 1
+            if (occurrence := self._seen[row]) > 1:
+                mask[place] = True
+                others.append(f"{ids[place]}-{occurrence}")
+        return pc.replace_with_mask(ids, pa.array(mask), pa.array(others, pa.string()))
 
 
-def _identified(event: ShopEvent, content: bytes, occurrence: int) -> ShopEvent:
-    """Return the event with an id made of the row's content, and its count if the row repeats."""
-    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
-    return ShopEvent(
-        event_id=f"rr-{digest}" if occurrence == 1 else f"rr-{digest}-{occurrence}",
-        event_type=event.event_type,
-        event_time=event.event_time,
-        user_id=event.user_id,
-        item_id=event.item_id,
-        transaction_id=event.transaction_id,
-        price=event.price,
+def _hex(prefix: bytes, numbers: NDArray[np.uint64]) -> pa.StringArray:
+    raw = numbers.astype(">u8").view(np.uint8).reshape(-1, 8)
+    width = len(prefix) + 16
+    text = np.empty((len(numbers), width), np.uint8)
+    text[:, : len(prefix)] = np.frombuffer(prefix, np.uint8)
+    text[:, len(prefix) :: 2] = _NIBBLES[raw >> 4]
+    text[:, len(prefix) + 1 :: 2] = _NIBBLES[raw & 15]
+    fixed = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), len(numbers), [None, pa.py_buffer(text)]
     )
+    return fixed.cast(pa.binary()).cast(pa.string())
 
 
-def _complaint(time: int, visitor: str, kind: str, item: str, order: str) -> str | None:
-    if not _EARLIEST <= time < _LATEST:
-        return f"timestamp {time} is not in milliseconds since 1970"
+def _plain(table: pa.Table) -> NDArray[np.bool_]:
+    """Return which rows are events; `_complaint` says of the others why not."""
+    time, visitor, kind, item, order = table.columns
+    fits = pc.match_substring_regex(time, "^[1-4][0-9]{12}$")
+    for column in (visitor, kind, item):
+        fits = pc.and_(fits, pc.greater(pc.binary_length(column), 0))
+    bought = pc.equal(kind, pa.scalar(b"transaction", pa.binary()))
+    fits = pc.and_(fits, pc.invert(pc.and_(bought, pc.equal(pc.binary_length(order), 0))))
+    found: NDArray[np.bool_] = fits.to_numpy().astype(bool)
+    for column in (visitor, kind, item, order):
+        try:
+            column.cast(pa.string())
+        except pa.ArrowInvalid:
+            found &= np.array([_is_text(cell) for cell in column.to_pylist()], bool)
+    return found
+
+
+def _is_text(cell: bytes) -> bool:
+    try:
+        cell.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _complaint(time: bytes, visitor: bytes, kind: bytes, item: bytes, order: bytes) -> str:
+    if not time.isdigit():
+        return f"timestamp {time!r} is unreadable"
+    if not _EARLIEST <= int(time) < _LATEST:
+        return f"timestamp {int(time)} is not in milliseconds since 1970"
     for name, value in (("visitorid", visitor), ("event", kind), ("itemid", item)):
         if not value:
             return f"{name} is empty"
-    return "a transaction without transactionid" if kind == "transaction" and not order else None
+    if not all(map(_is_text, (visitor, kind, item, order))):
+        return "text unreadable: it is not UTF-8"
+    return "a transaction without transactionid"
 
 
-def _moment(raw: bytes) -> int:
-    try:
-        return max(min(int(raw), _LATEST), -1)
-    except ValueError:
-        return -1
-
-
-def _check_header(path: Path, expected: tuple[str, ...], what: str) -> None:
-    try:
-        with path.open("rb") as file:
-            first = file.readline(1000).decode("utf-8-sig", errors="replace").strip()
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from error
-    given = tuple(name.strip().strip('"') for name in first.split(","))
-    if given != expected:
-        raise UserError(
-            f"{path} is not {what}: its header is {first!r}, expected {','.join(expected)}"
-        )
-
-
-def _options(names: tuple[str, ...]) -> tuple[pa_csv.ReadOptions, pa_csv.ConvertOptions]:
-    read = pa_csv.ReadOptions(use_threads=False, skip_rows=1, column_names=list(names))
-    convert = pa_csv.ConvertOptions(
-        column_types={name: pa.binary() for name in names}, strings_can_be_null=False
-    )
-    return read, convert
-
-
-def _read(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> pa.Table:
-    def keep(row: pa_csv.InvalidRow) -> str:
-        reason = f"{row.actual_columns} columns, not {row.expected_columns}"
-        rejected.append(Rejected((row.number or 2) - 2, reason, row.text))
-        return "skip"
-
-    read, convert = _options(names)
-    try:
-        return pa_csv.read_csv(path, read, pa_csv.ParseOptions(invalid_row_handler=keep), convert)
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            return pa.table({name: pa.array([], pa.binary()) for name in names})
-        raise UserError(f"{path} is not a CSV file: {error}") from error
-
-
-def _prices(path: Path) -> Iterator[tuple[int, str, float]]:
-    """Yield (time in ms, item, price) of the rows of property 790.
-
-    Their values look like `n277200.000`.
-    """
-    _check_header(path, PROPERTIES_HEADER, "one of Retail Rocket's item_properties files")
-    read, convert = _options(PROPERTIES_HEADER)
-    parse = pa_csv.ParseOptions(invalid_row_handler=lambda row: "skip")
-    with pa_csv.open_csv(path, read, parse, convert) as reader:
-        for block in reader:
-            table = pa.Table.from_batches([block])
-            chosen = table.filter(
-                pc.equal(table.column("property"), pa.scalar(PRICE.encode(), pa.binary()))
-            )
-            for moment, item, _, value in zip(
-                *(column.to_pylist() for column in chosen.columns), strict=True
-            ):
-                try:
-                    yield int(moment), item.decode(), float(value.removeprefix(b"n"))
-                except ValueError:
-                    continue
+def _content(row: tuple[bytes, ...]) -> str:
+    return b",".join(row).decode(errors="backslashreplace")

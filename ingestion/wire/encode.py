@@ -220,6 +220,7 @@ class RecordEncoder:
     """Encode one record type after a fixed prefix, from values, a mapping or an object."""
 
     def __init__(self, schema: Mapping[str, Any], prefix: bytes = b"") -> None:
+        self.schema, self.prefix = schema, prefix
         self.name: str = schema["name"]
         self.fields: tuple[str, ...] = tuple(field["name"] for field in schema["fields"])
         self._defaults = {

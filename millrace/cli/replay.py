@@ -17,7 +17,9 @@ from ingestion.replay.batches import Batch
 from ingestion.replay.pacing import pacer
 from ingestion.replay.progress import Progress, fingerprint
 from ingestion.replay.run import Summary, run
-from ingestion.shop import retail_rocket
+from ingestion.shop import chunks
+from ingestion.shop.item_properties import ITEMS_TOPIC, ItemChanges, Prices, Properties, Tree
+from ingestion.shop.retail_rocket import RetailRocket
 from ingestion.wire.codec import Codec
 from millrace import streaming
 
@@ -73,7 +75,13 @@ def retail_rocket_events(
     *,
     item_properties: Annotated[
         list[Path] | None,
-        typer.Option(help="item_properties_part1.csv, … for prices; may be given several times"),
+        typer.Option(
+            help="item_properties_part1.csv, … for prices, categories and availability; "
+            "may be given several times"
+        ),
+    ] = None,
+    category_tree: Annotated[
+        Path | None, typer.Option(help="category_tree.csv, for the categories above an item's")
     ] = None,
     speed: Speed = "max",
     events: Events = None,
@@ -82,19 +90,26 @@ def retail_rocket_events(
 ) -> None:
     """Replay Retail Rocket's events.csv into `shop-events`, in order of time.
 
-    Prices are null without item properties.
+    Item properties give prices, which are null without, and the records of `shop-items`.
     """
-    files = [path, *(item_properties or [])]
+    files = [path, *(item_properties or []), *([category_tree] if category_tree else [])]
+    _check_files(files)
+    properties = Properties(item_properties or [])
+    source = RetailRocket(path, Prices(properties))
+
+    def batches(codec: Codec) -> Iterable[Batch]:
+        encoder = codec.encoder(ITEMS_TOPIC)
+        items = ItemChanges(properties, Tree(category_tree), encoder) if item_properties else None
+        return chunks.batches(source.chunks(events), codec.encoder(chunks.TOPIC), items)
+
+    progress = _progress(path, files, restart, chunks.TOPIC)
+    _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
+
+
+def _check_files(files: list[Path]) -> None:
     for file in files:
         if not file.is_file():
             raise UserError(f"{file} is no file")
-    source = retail_rocket.RetailRocket(path, retail_rocket.Prices(files[1:]))
-
-    def batches(codec: Codec) -> Iterable[Batch]:
-        return retail_rocket.batches(source, codec.encoder(retail_rocket.TOPIC), events)
-
-    progress = _progress(path, files, restart, retail_rocket.TOPIC)
-    _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
 
 
 def _progress(path: Path, files: list[Path], restart: bool, *parameters: str) -> Progress:

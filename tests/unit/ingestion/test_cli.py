@@ -49,7 +49,7 @@ class Commands:
     """The commands, with a sink and a registry in memory and a state folder of their own."""
 
     def __init__(self) -> None:
-        self.sink = MemorySink(["transactions", "shop-events"])
+        self.sink = MemorySink(["transactions", "shop-events", "shop-items"])
         self.paced: list[bool] = []
         self._codec = Codec(FakeRegistry().client())
         self._app = typer.Typer()

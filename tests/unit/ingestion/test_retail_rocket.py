@@ -9,13 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from config.errors import UserError
 from domain.events import ShopEvent
 from ingestion import schema
 from ingestion.replay.batches import Rejected
-from ingestion.shop.retail_rocket import Prices, RetailRocket, batches
+from ingestion.shop.chunks import batches
+from ingestion.shop.item_properties import Prices, Properties
+from ingestion.shop.retail_rocket import RetailRocket
 from ingestion.wire.codec import Codec
 from ingestion.wire.encode import RecordEncoder
 from tests.unit.ingestion.registries import FakeRegistry
@@ -31,10 +35,9 @@ def events(tmp_path: Path, *lines: str, header: str = HEADER) -> Path:
 
 
 def read(path: Path, prices: Prices | None = None) -> tuple[list[ShopEvent], list[Rejected]]:
-    rows = list(RetailRocket(path, prices))
-    return [row for row in rows if isinstance(row, ShopEvent)], [
-        row for row in rows if isinstance(row, Rejected)
-    ]
+    chunks = list(RetailRocket(path, prices).chunks())
+    events = [ShopEvent(**row) for chunk in chunks for row in chunk.events.to_pylist()]
+    return events, [row for chunk in chunks for row in chunk.rejected]
 
 
 def test_rows_come_in_order_of_time_whole(tmp_path: Path) -> None:
@@ -160,13 +163,20 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
     second = properties(
         tmp_path, f"{T + 100},9,790,n5.500", "1,9,790", name="item_properties_part2.csv"
     )
-    prices = Prices([second, first])
+    third = properties(tmp_path, f"{T + 70},1,790,n3.000", f"{T + 70},900,790,n4.000", name="3.csv")
+    prices = Prices(Properties([second, first, third]))
 
-    assert prices.at("9", T + 50) == 277200.0
-    assert prices.at("9", T + 100) == 5.5
-    assert prices.at("9", T - 1) == 277200.0, "before the first known price, that one"
-    assert prices.at("10", T) is None
-    assert prices.at("unheard of", T) is None
+    def at(item: str, moment: int) -> float | None:
+        (price,) = prices.of(pa.chunked_array([[item]]), np.array([moment])).to_pylist()
+        return None if price is None else float(price)
+
+    assert at("9", T + 50) == 277200.0
+    assert at("9", T + 100) == at("9", T + 10**9) == 5.5
+    assert at("9", T - 1) == 277200.0, "before the first known price, that one"
+    assert at("1", T - 1) == at("1", T) == at("1", T + 100) == 3.0
+    assert at("900", T - 1) == at("900", T) == at("900", T + 100) == 4.0
+    assert at("10", T) is None
+    assert at("unheard of", T) is None
 
     found, _ = read(events(tmp_path, f"{T + 200},1,view,9,", f"{T},1,view,9,"), prices)
     assert [event.price for event in found] == [277200.0, 5.5]
@@ -176,8 +186,8 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
 def test_prices_are_read_whatever_else_is_imported(tmp_path: Path) -> None:
     file = properties(tmp_path, f"{T},9,790,n5.500")
     program = (
-        "from pathlib import Path; from ingestion.shop.retail_rocket import Prices; "
-        f"Prices([Path({str(file)!r})])"
+        "from pathlib import Path; from ingestion.shop.item_properties import Properties; "
+        f"Properties([Path({str(file)!r})])"
     )
 
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -185,7 +195,7 @@ def test_prices_are_read_whatever_else_is_imported(tmp_path: Path) -> None:
 
 def test_other_property_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not one of Retail Rocket's item_properties files"):
-        Prices([events(tmp_path)])
+        Properties([events(tmp_path)])
 
 
 def test_batches_hold_records_rejected_rows_and_the_position(tmp_path: Path) -> None:
@@ -194,7 +204,7 @@ def test_batches_hold_records_rejected_rows_and_the_position(tmp_path: Path) -> 
     codec = Codec(FakeRegistry().client())
     source = RetailRocket(events(tmp_path, *lines))
 
-    first, second = batches(source, codec.encoder("shop-events"))
+    first, second = batches(source.chunks(), codec.encoder("shop-events"))
 
     assert (first.rows, second.rows) == (20_000, 20_010)
     assert (len(first.records), len(first.rejected), len(second.records)) == (19_999, 1, 10)
@@ -213,11 +223,10 @@ def test_a_row_that_fits_no_contract_is_rejected_with_its_number_in_the_file(
         f"{T},1,view,2,",
         f"{T},1,view",
     )
-    source = RetailRocket(
-        events(tmp_path, *lines), Prices([properties(tmp_path, f"{T},9,790,ninf")])
-    )
+    file = properties(tmp_path, f"{T},9,790,n1{'0' * 400}")
+    source = RetailRocket(events(tmp_path, *lines), Prices(Properties([file])))
 
-    (batch,) = batches(source, RecordEncoder(schema.load("ShopEvent")))
+    (batch,) = batches(source.chunks(), RecordEncoder(schema.load("ShopEvent")))
 
     assert len(batch.records) == 3
     assert [(one.row, one.reason) for one in batch.rejected] == [
@@ -229,6 +238,6 @@ def test_a_row_that_fits_no_contract_is_rejected_with_its_number_in_the_file(
 def test_the_limit_counts_rows(tmp_path: Path) -> None:
     path = events(tmp_path, f"{T},1,view,2,", "x,1,view,2,", f"{T + 1},1,view,2,")
 
-    (batch,) = batches(RetailRocket(path), RecordEncoder(schema.load("ShopEvent")), limit=2)
+    (batch,) = batches(RetailRocket(path).chunks(2), RecordEncoder(schema.load("ShopEvent")))
 
     assert (batch.rows, len(batch.records), len(batch.rejected)) == (2, 1, 1)

@@ -1,0 +1,112 @@
+"""Turn a source's rows into batches of shop events, by the column.
+
+A source hands on its rows in order of time, in chunks whose boundaries depend on the source alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ingestion.replay.batches import Batch, Record, Rejected
+from ingestion.wire.columnar import ColumnEncoder
+from ingestion.wire.encode import RecordEncoder
+
+TOPIC = "shop-events"
+KEY = "user_id"
+ROWS_A_CHUNK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of a source: those that became events, as columns of ShopEvent, and the rejected ones.
+
+    `numbers` has the number in the source (from 0) of each event's row. `leading` is false for a
+    further event of a row; None: each row is one event. `rows` counts the source's rows read when
+    the chunk ends.
+    """
+
+    events: pa.Table
+    numbers: NDArray[np.int64]
+    rows: int
+    rejected: list[Rejected] = field(default_factory=list)
+    leading: NDArray[np.bool_] | None = None
+
+
+class Aside(Protocol):
+    """Records of another topic that travel among the events, each at its time."""
+
+    def until(self, moment: int) -> list[Record]:
+        """Return the records due up to `moment` (ms) that were not returned before, in order."""
+        ...
+
+
+class Nothing:
+    """No records aside."""
+
+    def until(self, moment: int) -> list[Record]:
+        """Return none."""
+        return []
+
+
+def batches(
+    chunks: Iterable[Chunk], encoder: RecordEncoder, aside: Aside | None = None
+) -> Iterator[Batch]:
+    """Yield each chunk as a batch for the replay."""
+    columns, aside = ColumnEncoder(encoder), aside or Nothing()
+    for chunk in chunks:
+        records, refused = _records(chunk, columns)
+        if records:
+            records = _merged(aside.until(records[-1].due), records)
+        yield Batch(records, [*chunk.rejected, *refused], chunk.rows)
+
+
+def _records(chunk: Chunk, encoder: ColumnEncoder) -> tuple[list[Record], list[Rejected]]:
+    events = chunk.events
+    encoded = encoder.encode(events)
+    refused = []
+    if encoded.null_count:
+        places = np.flatnonzero(encoded.is_null().to_numpy(zero_copy_only=False))
+        refused = [
+            Rejected(
+                int(chunk.numbers[place]),
+                encoder.refusal(events, int(place)),
+                str(events.slice(int(place), 1).to_pylist()[0]),
+            )
+            for place in places
+        ]
+    leading = repeat(True) if chunk.leading is None else chunk.leading.tolist()
+    rows = zip(
+        repeat(TOPIC),
+        events.column(KEY).to_pylist(),
+        encoded.to_pylist(),
+        events.column("event_time").to_pylist(),
+        leading,
+        strict=False,
+    )
+    if refused:
+        return [Record(*row) for row in rows if row[2] is not None], refused
+    return list(map(Record._make, rows)), refused
+
+
+def _merged(aside: list[Record], records: list[Record]) -> list[Record]:
+    """Return both in order of time; of one moment, what stands aside comes first."""
+    if not aside:
+        return records
+    both = [*aside, *records]
+    order = np.argsort([record.due for record in both], kind="stable")
+    return [both[place] for place in order.tolist()]
+
+
+def cut(table: pa.Table, numbers: NDArray[np.int64], limit: int | None) -> Iterator[Chunk]:
+    """Yield a table of events, one a row and in order of time, in chunks up to `limit` rows."""
+    rows = len(table) if limit is None else min(limit, len(table))
+    for start in range(0, rows, ROWS_A_CHUNK):
+        end = min(start + ROWS_A_CHUNK, rows)
+        yield Chunk(table.slice(start, end - start), numbers[start:end], end)
