@@ -1,6 +1,6 @@
 """Write docker-compose.yml from millrace/stack/processes.py.
 
-The same processes, commands and settings run as containers.
+The same processes, commands and settings run as containers; a group of products is a profile.
 
     python scripts/compose.py            write it
     python scripts/compose.py --check    write nothing; exit with 1 if the file differs
@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
+from config.products import CORE
 from config.settings import PREFIX, ROOT, Settings
-from millrace.stack.processes import Process, processes
+from millrace.stack.processes import Process, declared
 
 FILE = ROOT / "docker-compose.yml"
 HEAD = (
@@ -38,16 +39,17 @@ def defaults() -> Settings:
 def document(settings: Settings) -> dict[str, Any]:
     """Return the compose file as data."""
     services = {
-        process.name: _service(process, settings) for process in processes(settings).values()
+        process.name: _service(process, settings) for process in declared(settings).values()
     }
     return {"name": "millrace", "services": services, "volumes": {"state": {}}}
 
 
 def _service(process: Process, settings: Settings) -> dict[str, Any]:
-    every = processes(settings)
+    every = declared(settings)
     service: dict[str, Any] = {
         "image": "millrace",
         "build": ".",
+        "profiles": [] if process.group == CORE else [process.group],
         "command": ["python", "-m", "millrace.stack.run", process.name],
         # The same settings as without containers, but for what `environment` says: that wins.
         "env_file": [{"path": ".env", "required": False}],
@@ -104,6 +106,8 @@ def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
         "MILLRACE_REGISTRY_URL_OVERRIDE": f"http://registry:{port('registry')}/apis/ccompat/v7",
         "MILLRACE_REDIS_URL_OVERRIDE": f"redis://redis:{port('redis')}/0",
         "MILLRACE_FLINK_REST_OVERRIDE": f"http://jobmanager:{port('flink_rest')}",
+        # The keeper and the API belong to every group: they serve those whose containers run.
+        "MILLRACE_GROUPS": "${MILLRACE_GROUPS:-${COMPOSE_PROFILES:-}}",
         # No value: that of whoever calls compose, else that of .env, else none.
         "MILLRACE_API_KEYS": None,
         **{_variable(name): str(getattr(settings, name)) for name in ("port_offset", *ports)},

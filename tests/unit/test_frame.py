@@ -325,12 +325,13 @@ def _groups(text: str) -> Settings:
     return Settings(_env_file=None, groups=text)  # type: ignore[call-arg]
 
 
-def test_compose_holds_the_consumers_of_the_groups_that_are_on() -> None:
+def test_compose_holds_the_consumers_of_every_group_as_a_profile() -> None:
     compose = _compose()
     services = compose.document(compose.defaults())["services"]
     fraud, other = services["consumer-fraud"], services["consumer-business"]
     assert fraud["command"] == ["python", "-m", "millrace.stack.run", "consumer-fraud"]
     assert (fraud["expose"], other["expose"]) == (["19100"], ["19101"])
+    assert (fraud["profiles"], other["profiles"]) == (["fraud"], ["shop"])
     assert fraud["environment"] == {**other["environment"], "MILLRACE_HOST": "consumer-fraud"}
 
 

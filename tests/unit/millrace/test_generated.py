@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 import yaml
 
+from config.products import running
 from config.settings import ROOT, Settings
-from millrace.stack.processes import processes
+from millrace.stack.processes import declared
 
 
 def _script(name: str) -> ModuleType:
@@ -40,7 +41,7 @@ def test_rendering_does_not_depend_on_the_environment(monkeypatch: pytest.Monkey
 
 def test_the_containers_are_the_local_stacks_processes() -> None:
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    local = processes(compose.defaults())
+    local = declared(compose.defaults())
     assert list(services) == list(local)
     for name, process in local.items():
         service = services[name]
@@ -50,6 +51,20 @@ def test_the_containers_are_the_local_stacks_processes() -> None:
         assert re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", service["mem_limit"]) == f"{process.memory}m"
         assert service["restart"] == ("no" if process.oneshot else "unless-stopped")
         assert ("healthcheck" in service) is not process.oneshot
+        assert service.get("profiles", ["core"]) == [process.group]
+        # A service that no profile starts would hold up one that always runs.
+        assert process.group != "core" or {local[one].group for one in process.depends_on} <= {
+            "core"
+        }
+
+
+def test_containers_serve_the_groups_of_the_profiles() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    given = {service["environment"]["MILLRACE_GROUPS"] for service in services.values()}
+    assert given == {"${MILLRACE_GROUPS:-${COMPOSE_PROFILES:-}}"}
+    # Profiles do not name the group `core`, and need not.
+    serving = Settings(_env_file=None, groups="fraud,shop")  # type: ignore[call-arg]
+    assert {product.group for product in running(serving)} == {"fraud", "shop"}
 
 
 def test_containers_find_each_other_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +86,8 @@ def test_containers_take_the_settings_of_env_but_what_is_their_own() -> None:
     }
     every = {f"MILLRACE_{name.upper()}" for name in Settings.model_fields}
     local |= {name for name in every if name.endswith(("_BASE_PORT", "_OVERRIDE"))}
+    # That of .env, or else the profiles.
+    local.add("MILLRACE_GROUPS")
     for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
         assert service["env_file"] == [{"path": ".env", "required": False}]
         # Whatever else has a value there would hide that of .env: an empty key, the key.
