@@ -1,1 +1,1 @@
-"""Read shop events from outside: Retail Rocket's files."""
+"""Read shop events from outside: Retail Rocket, Instacart, Olist, Online Retail."""

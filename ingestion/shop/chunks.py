@@ -5,7 +5,7 @@ A source hands on its rows in order of time, in chunks whose boundaries depend o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Protocol
@@ -37,6 +37,10 @@ class Chunk:
     rows: int
     rejected: list[Rejected] = field(default_factory=list)
     leading: NDArray[np.bool_] | None = None
+
+
+Part = tuple[pa.Table, NDArray[np.int64]]
+"""Events, and the number of each event's row in the source."""
 
 
 class Aside(Protocol):
@@ -104,9 +108,25 @@ def _merged(aside: list[Record], records: list[Record]) -> list[Record]:
     return [both[place] for place in order.tolist()]
 
 
-def cut(table: pa.Table, numbers: NDArray[np.int64], limit: int | None) -> Iterator[Chunk]:
-    """Yield a table of events, one a row and in order of time, in chunks up to `limit` rows."""
-    rows = len(table) if limit is None else min(limit, len(table))
-    for start in range(0, rows, ROWS_A_CHUNK):
-        end = min(start + ROWS_A_CHUNK, rows)
-        yield Chunk(table.slice(start, end - start), numbers[start:end], end)
+def cut(
+    rejected: list[Rejected], events: int, limit: int | None, part: Callable[[int, int], Part]
+) -> Iterator[Chunk]:
+    """Yield the first `limit` rows of a source: the rejected ones, then its events.
+
+    `part(start, end)` returns these events in order of time, and the numbers of their rows.
+    """
+    rows = len(rejected) + events
+    last = rows if limit is None else min(limit, rows)
+    rejected = rejected[:last]
+    ends = range(ROWS_A_CHUNK, last + ROWS_A_CHUNK, ROWS_A_CHUNK)
+    aside = len(rejected)
+    for end in (min(end, last) for end in ends):
+        # The rejected rows count as rows of the first chunks.
+        start = max(end - 1 - (end - 1) % ROWS_A_CHUNK - aside, 0)
+        yield Chunk(*part(start, max(end - aside, 0)), end, rejected)
+        rejected = []
+
+
+def parts(table: pa.Table, numbers: NDArray[np.int64]) -> Callable[[int, int], Part]:
+    """Return what `cut` wants of events that are in a table, sorted."""
+    return lambda start, end: (table.slice(start, end - start), numbers[start:end])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
@@ -52,8 +54,12 @@ def options(
     return read, convert
 
 
-def read_bytes(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> pa.Table:
+def read_bytes(
+    path: Path, names: tuple[str, ...], rejected: list[Rejected], *, quoted: bool = False
+) -> pa.Table:
     """Return the rows as columns of bytes; rows of the wrong width go to `rejected`.
+
+    `quoted`: a cell may hold a line break.
 
     Raise UserError for a file that is no CSV.
     """
@@ -64,10 +70,53 @@ def read_bytes(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> 
         return "skip"
 
     read, convert = options(names, pa.binary())
-    parse = pa_csv.ParseOptions(invalid_row_handler=keep)
+    parse = pa_csv.ParseOptions(invalid_row_handler=keep, newlines_in_values=quoted)
     try:
         return pa_csv.read_csv(path, read, parse, convert)
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             return pa.table({name: pa.array([], pa.binary()) for name in names})
         raise UserError(f"{path} is not a CSV file: {error}") from error
+
+
+def read_text(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> pd.DataFrame:
+    """Return some columns of a CSV file as text, indexed by the number of the row.
+
+    Files that are not UTF-8 are read as Latin-1, as spreadsheets write them. Raise UserError if a
+    column is missing.
+    """
+    given = check_columns(path, names, f"a file with {', '.join(names)}")
+    rows = read_bytes(path, given, rejected, quoted=True)
+    wrong = np.array([row.row for row in rejected], np.int64)
+    numbers = np.setdiff1d(np.arange(len(rows) + len(wrong)), wrong, assume_unique=True)
+    columns = {name: _text(rows.column(name)) for name in names}
+    return pd.DataFrame(columns, index=numbers, dtype="str")
+
+
+def _text(column: pa.ChunkedArray) -> list[str]:
+    try:
+        return list(column.cast(pa.string()).to_pylist())
+    except pa.ArrowInvalid:
+        return [cell.decode("latin-1") for cell in column.to_pylist()]
+
+
+def read_typed(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return some columns of a CSV file; an empty cell is NULL.
+
+    Raise UserError if a column is missing or a cell does not fit.
+    """
+    check_columns(path, types, f"a file with {', '.join(types)}")
+    convert = pa_csv.ConvertOptions(column_types=dict(types), include_columns=[*types])
+    read = pa_csv.ReadOptions(use_threads=False)
+    parse = pa_csv.ParseOptions(newlines_in_values=False)
+    try:
+        return pa_csv.read_csv(path, read, parse, convert)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def require(folder: Path, name: str) -> Path:
+    """Return the path of a file in a folder. Raise UserError if it is not there."""
+    if not (folder / name).is_file():
+        raise UserError(f"{folder} has no {name}")
+    return folder / name

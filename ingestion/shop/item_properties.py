@@ -17,12 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from ingestion.replay.batches import Record
 from ingestion.shop.files import check_header, options
-from ingestion.wire.columnar import ColumnEncoder
-from ingestion.wire.encode import RecordEncoder
 
-ITEMS_TOPIC = "shop-items"
 PROPERTIES_HEADER = ("timestamp", "itemid", "property", "value")
 TREE_HEADER = ("categoryid", "parentid")
 PRICE, CATEGORY, AVAILABLE = "790", "categoryid", "available"
@@ -99,36 +95,6 @@ class Tree:
             found.append(parent)
             category = parent
         return found
-
-
-class ItemChanges:
-    """The records of `shop-items`: one whenever an item's category or availability changes."""
-
-    def __init__(self, properties: Properties, tree: Tree, encoder: RecordEncoder) -> None:
-        self._encoder = ColumnEncoder(encoder)
-        self._table = changes(properties, tree)
-        self._times = self._table.column("event_time").to_numpy()
-        self._sent = 0
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    def until(self, moment: int) -> list[Record]:
-        """Return the records due up to `moment` (ms) that were not returned before, in order."""
-        end = int(np.searchsorted(self._times, moment, side="right"))
-        table = self._table.slice(self._sent, max(0, end - self._sent))
-        self._sent = max(self._sent, end)
-        rows = zip(
-            table.column("item_id").to_pylist(),
-            self._encoder.encode(table).to_pylist(),
-            table.column("event_time").to_pylist(),
-            strict=True,
-        )
-        return [
-            Record(ITEMS_TOPIC, key, value, due, row=False)
-            for key, value, due in rows
-            if value is not None
-        ]
 
 
 def changes(properties: Properties, tree: Tree) -> pa.Table:

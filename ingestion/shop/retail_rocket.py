@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pandas.util import hash_array
 
 from ingestion.replay.batches import Rejected
-from ingestion.shop.chunks import ROWS_A_CHUNK, Chunk
+from ingestion.shop.chunks import Chunk, Part, cut
 from ingestion.shop.files import check_header, read_bytes
 from ingestion.shop.item_properties import Prices
 
@@ -60,18 +60,13 @@ class RetailRocket:
 
     def chunks(self, limit: int | None = None) -> Iterator[Chunk]:
         """Yield the first `limit` rows (all if None): the rejected ones, then the events."""
-        rejected = self._rejected[:limit]
-        done = len(rejected)
-        last = self._count if limit is None else min(limit, self._count)
         repeats = _Repeats()
-        while done < last or rejected:
-            start = done - len(self._rejected[:limit])
-            # The rejected rows count as rows of the first chunk.
-            size = max(0, min(ROWS_A_CHUNK - len(rejected), last - done))
-            places = self._order[start : start + size]
-            done += size
-            yield Chunk(self._events(places, repeats), self._numbers[places], done, rejected)
-            rejected = []
+
+        def part(start: int, end: int) -> Part:
+            places = self._order[start:end]
+            return self._events(places, repeats), self._numbers[places]
+
+        return cut(self._rejected, len(self._order), limit, part)
 
     def _events(self, places: NDArray[np.int64], repeats: _Repeats) -> pa.Table:
         raw = self._table.take(pa.array(places)).combine_chunks()

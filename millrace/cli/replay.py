@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
+import pyarrow as pa
 import typer
 
 from config.errors import UserError
@@ -17,8 +20,12 @@ from ingestion.replay.batches import Batch
 from ingestion.replay.pacing import pacer
 from ingestion.replay.progress import Progress, fingerprint
 from ingestion.replay.run import Summary, run
-from ingestion.shop import chunks
-from ingestion.shop.item_properties import ITEMS_TOPIC, ItemChanges, Prices, Properties, Tree
+from ingestion.shop import chunks, items
+from ingestion.shop.chunks import Chunk
+from ingestion.shop.instacart import Instacart
+from ingestion.shop.item_properties import Prices, Properties, Tree, changes
+from ingestion.shop.olist import Olist
+from ingestion.shop.online_retail import OnlineRetail
 from ingestion.shop.retail_rocket import RetailRocket
 from ingestion.wire.codec import Codec
 from millrace import streaming
@@ -96,14 +103,120 @@ def retail_rocket_events(
     _check_files(files)
     properties = Properties(item_properties or [])
     source = RetailRocket(path, Prices(properties))
+    found = changes(properties, Tree(category_tree)) if item_properties else None
+    _shop(path, source, found, files, Run(speed, events, restart, as_json))
+
+
+@app.command(epilog="Example: millrace replay instacart FOLDER --anchor 2016-01-02 --speed x1000")
+def instacart(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="the folder of orders.csv and order_products__prior.csv or __train.csv; "
+            "products.csv, aisles.csv and departments.csv give categories"
+        ),
+    ],
+    *,
+    anchor: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="the data have no dates: the day called 0 in the week of each user's first order",
+        ),
+    ] = datetime(2016, 1, 2),
+    speed: Speed = "max",
+    events: Events = None,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay Instacart's orders into `shop-events`: each line is put into the cart, then bought.
+
+    --events counts order lines, each of which is two events.
+    """
+    moment = int(anchor.replace(tzinfo=UTC).timestamp() * 1000)
+    source = Instacart(path, moment)
+    given = Run(speed, events, restart, as_json)
+    _shop(path, source, source.items(), source.files, given, str(moment))
+
+
+@app.command(epilog="Example: millrace replay olist FOLDER --speed x10000")
+def olist(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="the folder of olist_orders_dataset.csv, olist_order_items_dataset.csv and, "
+            "where given, the payments, customers and products"
+        ),
+    ],
+    *,
+    speed: Speed = "max",
+    events: Events = None,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay Olist's order lines into `shop-events`."""
+    source = Olist(path)
+    given = Run(speed, events, restart, as_json)
+    _shop(path, source, source.items(), source.files, given)
+
+
+@app.command(
+    name="online-retail", epilog="Example: millrace replay online-retail online_retail.csv"
+)
+def online_retail(
+    path: Annotated[Path, typer.Argument(help="the workbook's sheet as CSV, or as parquet")],
+    *,
+    speed: Speed = "max",
+    events: Events = None,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay UCI Online Retail's invoice lines into `shop-events`."""
+    _check_files([path])
+    source = OnlineRetail(path)
+    given = Run(speed, events, restart, as_json)
+    _shop(path, source, source.items(), source.files, given)
+
+
+class Source(Protocol):
+    """Rows of a shop's data, in order of time."""
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        ...
+
+    def chunks(self, limit: int | None = None) -> Iterable[Chunk]:
+        """Return the first `limit` rows (all if None)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The options that every source has."""
+
+    speed: str
+    events: int | None
+    restart: bool
+    as_json: bool
+
+
+def _shop(
+    path: Path,
+    source: Source,
+    found: pa.Table | None,
+    files: list[Path],
+    given: Run,
+    *parameters: str,
+) -> None:
+    """Replay a shop's events, and what was found of its items among them."""
 
     def batches(codec: Codec) -> Iterable[Batch]:
-        encoder = codec.encoder(ITEMS_TOPIC)
-        items = ItemChanges(properties, Tree(category_tree), encoder) if item_properties else None
-        return chunks.batches(source.chunks(events), codec.encoder(chunks.TOPIC), items)
+        aside = None if found is None else items.Items(found, codec.encoder(items.TOPIC))
+        return chunks.batches(source.chunks(given.events), codec.encoder(chunks.TOPIC), aside)
 
-    progress = _progress(path, files, restart, chunks.TOPIC)
-    _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
+    progress = _progress(path, files, given.restart, chunks.TOPIC, *parameters)
+    total = _total(source.count(), given.events)
+    _replay(path, batches, progress, given.speed, total, as_json=given.as_json)
 
 
 def _check_files(files: list[Path]) -> None:

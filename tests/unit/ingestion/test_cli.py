@@ -60,6 +60,9 @@ class Commands:
         result = CliRunner().invoke(self._app, line)
         return Outcome(result.exit_code, result.stdout, result.exception)
 
+    def decoded(self, topic: str) -> list[dict[str, Any]]:
+        return [self._codec.decode(topic, value) for _, value in self.sink.records[topic]]
+
     @contextmanager
     def kafka(self, client_id: str, *, paced: bool) -> Iterator[tuple[MemorySink, Codec]]:
         self.paced.append(paced)
@@ -94,6 +97,85 @@ def events(tmp_path: Path, *lines: str) -> Path:
     path = tmp_path / "events.csv"
     path.write_text("\n".join(["timestamp,visitorid,event,itemid,transactionid", *lines]))
     return path
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.csv").write_text(text)
+    return folder
+
+
+def test_instacart_counts_lines_and_sends_items_first(commands: Commands, tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        orders="order_id,user_id,eval_set,order_number,order_dow,order_hour_of_day,"
+        "days_since_prior_order\n5,1,train,1,0,09,\n",
+        order_products__train="order_id,product_id,add_to_cart_order,reordered\n5,7,1,0\n5,8,2,0\n",
+        products="product_id,product_name,aisle_id,department_id\n7,Soda,77,7\n",
+    )
+
+    outcome = commands.run("replay", "instacart", str(folder), "--anchor", "2020-02-01", "--json")
+
+    assert outcome.code == 0
+    assert outcome.summary["produced"] == {"shop-items": 1, "shop-events": 4}
+    assert outcome.summary["rows"] == 2
+    first = commands.decoded("shop-events")[0]
+    assert (first["event_type"], first["user_id"], first["item_id"]) == ("addtocart", "1", "7")
+    assert first["event_time"] // 3_600_000 * 3600 == 1_580_547_600, "2020-02-01T09:00Z"
+
+
+def test_olist(commands: Commands, tmp_path: Path) -> None:
+    folder = write(
+        tmp_path,
+        olist_orders_dataset="order_id,customer_id,order_status,order_purchase_timestamp\n"
+        "o,c,delivered,2017-10-02 10:56:33\n",
+        olist_order_items_dataset="order_id,order_item_id,product_id,price\no,1,p,9.5\n",
+    )
+
+    outcome = commands.run("replay", "olist", str(folder), "--json")
+
+    assert outcome.summary["produced"] == {"shop-events": 1}
+    assert commands.decoded("shop-events")[0]["price"] == 9.5
+    missing = commands.run("replay", "olist", str(folder / "nowhere"))
+    assert isinstance(missing.error, UserError)
+
+
+def test_online_retail(commands: Commands, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        sheet="InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+        "536365,85123A,HEART,6,12/1/2010 8:26,2.55,17850,United Kingdom\n",
+    )
+
+    outcome = commands.run("replay", "online-retail", str(tmp_path / "sheet.csv"), "--json")
+
+    assert outcome.summary["produced"] == {"shop-events": 1}
+    assert commands.decoded("shop-events")[0]["quantity"] == 6
+
+
+def test_retail_rocket_with_items(commands: Commands, tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        item_properties=f"timestamp,itemid,property,value\n{T},2,categoryid,5\n{T},2,790,n7.000\n",
+        tree="categoryid,parentid\n5,4\n",
+    )
+    path = events(tmp_path, f"{T},1,view,2,")
+
+    outcome = commands.run(
+        "replay",
+        "retail-rocket",
+        str(path),
+        "--item-properties",
+        str(tmp_path / "item_properties.csv"),
+        "--category-tree",
+        str(tmp_path / "tree.csv"),
+        "--json",
+    )
+
+    assert outcome.summary["produced"] == {"shop-items": 1, "shop-events": 1}
+    (item,) = commands.decoded("shop-items")
+    assert (item["category"], item["ancestors"], item["available"]) == ("5", ["4"], None)
+    assert commands.decoded("shop-events")[0]["price"] == 7.0
 
 
 def test_payments_and_verdicts(commands: Commands, payments: Path) -> None:

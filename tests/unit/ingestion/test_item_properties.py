@@ -8,7 +8,8 @@ import pytest
 
 from config.errors import UserError
 from ingestion.shop.chunks import batches
-from ingestion.shop.item_properties import ItemChanges, Properties, Tree, changes
+from ingestion.shop.item_properties import Properties, Tree, changes
+from ingestion.shop.items import Items
 from ingestion.shop.retail_rocket import RetailRocket
 from ingestion.wire.codec import Codec
 from tests.unit.ingestion.registries import FakeRegistry
@@ -91,7 +92,7 @@ def test_items_travel_among_the_events_each_at_its_time(
         f"{T + WEEK},1,view,460429,\n{T + 2 * WEEK},1,view,395014,\n{T - 5},2,view,460429,\n"
     )
     codec = Codec(FakeRegistry().client())
-    items = ItemChanges(Properties(files), Tree(tree), codec.encoder("shop-items"))
+    items = Items(changes(Properties(files), Tree(tree)), codec.encoder("shop-items"))
 
     (batch,) = batches(RetailRocket(path).chunks(), codec.encoder("shop-events"), items)
 
