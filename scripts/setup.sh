@@ -190,9 +190,9 @@ choose() {
   build=$(setting MILLRACE_BUILD_DIR)
   build=${build:-.build}
   [[ $build == /* ]] || build=$PWD/$build
-  local LC_ALL=C
-  [[ $PWD$build =~ ^[a-zA-Z0-9/._~+@=-]*$ ]] ||
-    refuse "$PWD and $build must be of plain letters, digits and . _ ~ + @ = -: Flink and Java cannot carry other paths"
+  local LC_ALL=C fit='^[a-zA-Z0-9/._~+@= -]*$'
+  [[ $PWD$build =~ $fit ]] ||
+    refuse "$PWD and $build must be of plain letters, digits, spaces and . _ ~ + @ = -: Flink and Java cannot carry other paths"
   stamps=$build/stamps
   logs=$build/log
 

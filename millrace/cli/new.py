@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -50,4 +51,5 @@ def product(  # noqa: PLR0917 - one for each option of the command
         return
     for file in files:
         typer.echo(str(file.relative_to(folder.parent)))
-    typer.echo(f"\nexport MILLRACE_PRODUCTS_PATH={folder}\nmillrace up --only {name}")
+    path_of = shlex.quote(str(folder))
+    typer.echo(f"\nexport MILLRACE_PRODUCTS_PATH={path_of}\nmillrace up --only {name}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import subprocess
 import sys
 import threading
@@ -212,7 +213,8 @@ def look_up(settings: Settings, transaction_id: str) -> str:
     It has two lines, since no terminal breaks it elsewhere.
     """
     own = not settings.api_keys.get_secret_value()
-    key = f"$(cat {Layout.of(settings).api_key})" if own else "<one of MILLRACE_API_KEYS>"
+    kept = shlex.quote(str(Layout.of(settings).api_key))
+    key = f"$(cat {kept})" if own else "<one of MILLRACE_API_KEYS>"
     return f'curl -H "X-API-Key: {key}" \\\n  {_url(settings, transaction_id)}'
 
 

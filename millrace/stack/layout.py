@@ -8,7 +8,8 @@ from pathlib import Path
 
 from config.settings import ROOT, Settings
 
-FIT = re.compile(r"[\w/.~+@=-]", re.ASCII)
+# A space at the end would be lost in Supervisor's configuration.
+FIT = re.compile(r"[\w/.~+@=-]| (?!$)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,9 @@ class Layout:
     def unfit(self) -> str | None:
         """Return why the stack cannot run in these folders, or None if it can.
 
-        Class paths, Flink's lists of folders and its scripts each cut a path at different
-        characters (spaces, colons, commas and the like); Java reads other alphabets by the locale.
-        A stack would start and then, for instance, not find its checkpoints.
+        Class paths and Flink's lists of folders each cut a path at different characters (colons,
+        commas and the like); Java reads other alphabets by the locale. A stack would start and
+        then, for instance, not find its checkpoints.
         """
         folders = {
             "MILLRACE_STATE_DIR": self.state,
@@ -40,7 +41,7 @@ class Layout:
             if wrong := FIT.sub("", str(folder)):
                 return (
                     f"{name} lies in {str(folder)!r}: Flink and Java cannot carry {wrong[0]!r} "
-                    "in a path; it must be of plain letters, digits and . _ ~ + @ = -"
+                    "in a path; it must be of plain letters, digits, inner spaces and . _ ~ + @ = -"
                 )
         return None
 

@@ -19,6 +19,7 @@ from config.files import write
 from config.products import running_jobs
 from config.settings import Settings
 from millrace.stack.layout import Layout
+from millrace.stack.parts import workers
 from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
 
 MEBI = 1024 * 1024
@@ -198,6 +199,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "FLINK_LOG_DIR": str(layout.logs),
         "FLINK_PLUGINS_DIR": str(layout.flink_home / "plugins"),
         "JAVA_HOME": str(Path(java()).resolve().parent.parent),
+        **workers.environment(layout),
     }
 
 
@@ -261,6 +263,7 @@ def prepare(settings: Settings, name: str) -> None:
     write(conf / "log4j-console.properties", LOG4J)
     # A client's planner logs hundreds of lines about types that it does not use.
     write(conf / "log4j-cli.properties", LOG4J.replace("rootLogger.level = INFO", QUIET))
+    workers.prepare(layout)
     clear_temporary(layout, name)
     for folder in (layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from config.errors import UserError
 from config.settings import Settings
 from millrace.stack.layout import Layout
-from millrace.stack.parts import flink, kafka, redis, registry
+from millrace.stack.parts import flink, kafka, redis, registry, workers
 from millrace.stack.parts.jvm import java
 from millrace.stack.processes import processes, selected
 from millrace.stack.supervisor import LONGEST_SOCKET_PATH, render, socket_path
@@ -147,7 +149,7 @@ def test_supervisor_tells_a_process_where_its_settings_are(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "folder", ["/a b/c", "/a:b", "/a,b", "/100%", '/"', "/jürgen", "/a;b", "/a#b"]
+    "folder", ["/a ", "/a:b", "/a,b", "/100%", '/"', "/jürgen", "/a;b", "/a#b"]
 )
 def test_a_path_that_something_would_cut_or_change_is_unfit(folder: str, tmp_path: Path) -> None:
     assert "MILLRACE_STATE_DIR lies in" in (Layout(Path(folder), tmp_path).unfit() or "")
@@ -156,9 +158,61 @@ def test_a_path_that_something_would_cut_or_change_is_unfit(folder: str, tmp_pat
 
 
 def test_a_plain_path_is_fit_and_flinks_as_it_is() -> None:
-    path = Path("/home/u.ser@corp/x+y=z/~state_1-2")
+    path = Path("/home/u.ser@corp/x+y=z/~state_1-2/two  words/ three")
     assert Layout(path, path, path).unfit() is None
     assert flink.uri(path) == f"file://{path}"
+
+
+SPACED = Path("/a b/my state")
+
+
+def test_a_space_stays_within_its_argument() -> None:
+    settings = Settings(state_dir=SPACED, build_dir=Path("/a b/built"))
+    every = processes(settings)
+    spaced = {
+        name: {word for word in process.command[1:] if " " in word}
+        for name, process in every.items()
+    }
+    assert spaced["redis"] == {f"{SPACED}/redis/redis.conf"}
+    assert {"/a b/built/kafka/*", f"{SPACED}/kafka/server.properties"} < spaced["kafka"]
+    for name in ("jobmanager", "taskmanager"):
+        scratch = Layout.of(settings).scratch(name)
+        assert {f"{SPACED}/flink/lib/*", f"-Dio.tmp.dirs={scratch}"} < spaced[name]
+        assert every[name].env["FLINK_CONF_DIR"] == f"{SPACED}/flink/conf"
+    assert redis.configuration(settings)["dir"] == f'"{SPACED}/redis"'
+    assert flink.config(settings)["execution.checkpointing.dir"] == (
+        f"file://{SPACED}/flink/checkpoints"
+    )
+
+
+def test_supervisor_reads_folders_with_spaces() -> None:
+    settings = Settings(state_dir=SPACED)
+    parsed = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
+    text = render(Layout.of(settings), processes(settings).values(), "/a b/.venv/bin/python")
+    parsed.read_string(text)
+    assert shlex.split(parsed["program:kafka"]["command"]) == [
+        "/a b/.venv/bin/python",
+        *("-m", "millrace.stack.run", "kafka", f"{SPACED}/run/kafka.environment"),
+    ]
+    assert parsed["program:kafka"]["stdout_logfile"] == f"{SPACED}/logs/kafka.log"
+    assert parsed["unix_http_server"]["file"] == f"{SPACED}/run/supervisor.sock"
+
+
+def test_only_flinks_runner_of_python_workers_takes_spaces_as_part_of_a_path(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path / "my state", tmp_path)
+    workers.prepare(layout)
+    given = {"PATH": os.environ["PATH"], **workers.environment(layout)}
+    said = {}
+    for name in ("pyflink-udf-runner.sh", "other.sh"):
+        script = tmp_path / "my state" / name
+        script.write_text('words="a b"\nprintf "<%s>" $words\nbash -c "echo ${BASH_ENV-none}"\n')
+        said[name] = subprocess.run(
+            ["bash", script], env=given, capture_output=True, text=True, check=True
+        ).stdout
+    assert said == {"pyflink-udf-runner.sh": "<a b>none\n", "other.sh": "<a><b>none\n"}
+    assert workers.environment(Layout(tmp_path, tmp_path, tmp_path)) == {}
 
 
 @pytest.mark.parametrize(

@@ -244,9 +244,9 @@ def test_up_refuses_a_folder_that_the_parts_cannot_carry(
 ) -> None:
     monkeypatch.setattr(lifecycle, "Supervisor", FakeSupervisor)
     monkeypatch.setattr(lifecycle, "missing", lambda *_: None)
-    with pytest.raises(UserError, match="cannot carry ' ' in a path"):
-        lifecycle.up(Settings(state_dir=tmp_path / "a b"), lambda _: None)
-    assert not (tmp_path / "a b").exists()
+    with pytest.raises(UserError, match="cannot carry ',' in a path"):
+        lifecycle.up(Settings(state_dir=tmp_path / "a,b"), lambda _: None)
+    assert not (tmp_path / "a,b").exists()
 
 
 def test_logs_are_one_json_object_a_line_from_both_loggers(monkeypatch: pytest.MonkeyPatch) -> None:

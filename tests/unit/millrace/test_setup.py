@@ -119,8 +119,10 @@ def test_a_setting_is_read_from_env_file(sandbox: Path, line: str, value: str) -
 def test_the_build_folder_is_the_applications(sandbox: Path) -> None:
     (sandbox / ".env").write_text("MILLRACE_BUILD_DIR=elsewhere\n")
     assert _bash(sandbox, 'choose; echo "$build"').stdout == f"{sandbox}/elsewhere\n"
-    refused = _bash(sandbox, "choose", MILLRACE_BUILD_DIR="/a folder")
+    refused = _bash(sandbox, "choose", MILLRACE_BUILD_DIR="/a:folder")
     assert (refused.returncode, "cannot carry" in refused.stderr) == (2, True)
+    spaced = _bash(sandbox, 'choose; echo "$build"', MILLRACE_BUILD_DIR="/a folder")
+    assert spaced.stdout == "/a folder\n"
 
 
 def _compiler(folder: Path, version: str) -> Path:
