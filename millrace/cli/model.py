@@ -34,18 +34,24 @@ def list_models(
     """List the published models, the newest last.
 
     One is `current`; `promoted` ones before it score rows of older features; what is `withdrawn` or
-    only `published` scores nothing.
+    only `published` scores nothing. Where a consumer runs and does not take up the current model,
+    its reason follows.
     """
     stores = [_store(product)] if product else list(_stores().values())
-    found = [
-        {"product": store.product, **asdict(one), "published": _time(one.published)}
-        for store in stores
-        for one in store.listed()
-    ]
+    found = []
+    for store in stores:
+        waiting = _waiting(store.product)
+        for one in store.listed():
+            shown = {"product": store.product, **asdict(one), "published": _time(one.published)}
+            found.append({**shown, "waiting": waiting if one.state == "current" else ""})
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     elif found:
         _show(found)
+        for line in [
+            f"{one['product']} waits: {one['waiting']}" for one in found if one["waiting"]
+        ]:
+            typer.echo(line)
     else:
         typer.echo("no models: `millrace train fraud --simulate --promote` makes one")
 
@@ -96,6 +102,22 @@ def _store(product: str) -> Store:
         known = f"; there are models of: {', '.join(stores)}" if stores else " yet"
         raise UserError(f"no models of {product!r}{known}")
     return stores[product]
+
+
+def _waiting(product: str) -> str:
+    """Return what the product's running consumers wait for, in their words."""
+    from config.products import products
+    from millrace.stack import probes
+    from millrace.stack.processes import health
+
+    loaded = settings()
+    ports = [
+        consumer.port + loaded.port_offset
+        for one in products(loaded)
+        if one.name == product
+        for consumer in one.consumers
+    ]
+    return "; ".join(why for port in ports for why in probes.reasons(health(loaded, port)))
 
 
 def _time(published: int | None) -> str | None:

@@ -36,19 +36,19 @@ def waiting(process: Process) -> str | None:
     Its health page says so: `{"ready": true, "waiting": {name: why}}`. Never raise for an
     unreachable process.
     """
-    if process.ready.kind != "http":
-        return None
+    told = reasons(process.ready.target) if process.ready.kind == "http" else []
+    return f"waiting: {'; '.join(told)}" if told else None
+
+
+def reasons(health: str) -> list[str]:
+    """Return the reasons for which a ready process waits, as its health page at that URL says."""
     try:
-        with urlopen(process.ready.target, timeout=TIMEOUT) as answer:  # noqa: S310  (ours)
+        with urlopen(health, timeout=TIMEOUT) as answer:  # noqa: S310  (ours)
             page = json.load(answer)
     except (OSError, HTTPException, ValueError):
-        return None
+        return []
     told = page.get("waiting") if isinstance(page, dict) else None
-    return (
-        f"waiting: {'; '.join(map(str, told.values()))}"
-        if isinstance(told, dict) and told
-        else None
-    )
+    return [str(why) for why in told.values()] if isinstance(told, dict) else []
 
 
 def listens(host: str, port: int) -> bool:
@@ -71,12 +71,11 @@ def _http(process: Process, _settings: Settings) -> str | None:
 
 
 def _told(body: bytes) -> str:
-    """Return a health page's `missing` or `problems` (`{name: why}`) in words, else its text."""
+    """Return a health page's `missing` (`{name: why}`) in words, else its text."""
     try:
-        page = json.loads(body)
-        wrong = page.get("missing") or page.get("problems")
-        return "; ".join(f"{name}: {why}" for name, why in wrong.items())
-    except (ValueError, AttributeError):
+        missing = json.loads(body)["missing"]
+        return "; ".join(f"{name}: {why}" for name, why in missing.items())
+    except (ValueError, TypeError, KeyError, AttributeError):
         return body.decode(errors="replace").strip()
 
 

@@ -172,7 +172,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             command=_python("millrace.flink.keeper"),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
-            ready=Probe("http", f"http://{settings.host}:{settings.port('jobs')}/readyz"),
+            ready=Probe("http", health(settings, settings.port("jobs"))),
             memory=1024,
             serves=running_jobs(settings),
         ),
@@ -186,11 +186,16 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             command=_python("serving.api"),
             ports={"http": settings.port("api")},
             depends_on=("topics", "redis"),
-            ready=Probe("http", f"http://{settings.host}:{settings.port('api')}/readyz"),
+            ready=Probe("http", health(settings, settings.port("api"))),
             memory=384,
             serves=tuple(route for product in running(settings) for route in product.routes),
         ),
     ]
+
+
+def health(settings: Settings, port: int) -> str:
+    """Return the URL of the page that says whether the process with that port is ready."""
+    return f"http://{settings.host}:{port}/readyz"
 
 
 def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Process:
@@ -201,7 +206,7 @@ def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Proce
         group=product.group,
         ports={"metrics": port},
         depends_on=("topics", "redis"),
-        ready=Probe("http", f"http://{settings.host}:{port}/readyz"),
+        ready=Probe("http", health(settings, port)),
         memory=384,
     )
 

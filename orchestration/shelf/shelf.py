@@ -70,7 +70,9 @@ class Shelf(Generic[Model]):
             try:
                 self._look()
             except (UnusableModelError, OSError) as error:
-                self.trouble = f"model refused: {error}: type `{self._train}`"
+                held = next((version for version, _ in self._models.values()), None)
+                instead = f"; {held} scores instead" if held else ""
+                self.trouble = f"model refused: {error}{instead}: type `{self._train}`"
                 log.error("model refused", error=str(error))  # noqa: TRY400 - the message says it all
 
     def _look(self) -> None:

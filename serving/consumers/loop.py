@@ -155,7 +155,8 @@ class Loop:
         if self._rebuilding.due:
             self._rebuild()
             return True
-        self._report({})
+        notice = self._product.notice()
+        self._report({}, {"notice": notice} if notice else {})
         return False
 
     def _report(self, missing: dict[str, str], waiting: dict[str, str] | None = None) -> None:
@@ -170,6 +171,7 @@ class Loop:
                 log.info("ready", product=self._product.name)
         self._health.missing, self._health.waiting = missing, waiting
         self._metrics.ready.set(0 if missing else 1)
+        self._metrics.waiting.set(1 if waiting else 0)
 
     # One batch
 

@@ -113,6 +113,12 @@ class Metrics:
             ["consumer"],
             registry=self.registry,
         ).labels(consumer)
+        self.waiting = Gauge(
+            "millrace_consumer_waiting",
+            "1 when it waits for a person, such as for a usable model; /readyz says for what.",
+            ["consumer"],
+            registry=self.registry,
+        ).labels(consumer)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(

@@ -105,6 +105,13 @@ class Product(ABC):
         """
         return None
 
+    def notice(self) -> str | None:
+        """Return what a person should mend although records are handled; None if nothing.
+
+        Called before each batch. `/readyz` answers 200 and says so.
+        """
+        return None
+
     def fold(self, row: Incoming) -> Hashable:
         """Return the key of which only the newest record of a batch counts.
 

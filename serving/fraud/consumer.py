@@ -48,6 +48,10 @@ class Fraud(Product):
         """Return which model is missing: payments wait in Kafka until one is promoted."""
         return self._shelf.trouble if self._shelf.empty else None
 
+    def notice(self) -> str | None:
+        """Return why the current model was refused while an earlier one scores."""
+        return None if self._shelf.empty else self._shelf.trouble or None
+
     def probe(self) -> bool:
         """Score a made-up payment without history by the model of today's features."""
         model = self._shelf.model(GRAPH.version)

@@ -11,9 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from config.errors import UserError
+from config.health import serve
+from config.products import consumers
 from config.settings import Settings
 from millrace.cli import main, model
 from orchestration.shelf.store import Store
+from serving.consumers.health import Health
 
 runner = CliRunner()
 
@@ -67,12 +70,36 @@ def test_the_list(store: Store) -> None:
         "feature_set_version": "toys-1",
         "published": "2023-11-14T22:13:20+00:00",
         "trouble": "",
+        "waiting": "",
     }
     assert second["trouble"].startswith("v2: model.json: ")
     assert answer("list") == [first, second]
     shown = told("list").splitlines()
     assert shown[1].split()[:4] == ["toys", "v1", "current", "index"]
     assert shown[2].split()[:3] == ["toys", "v2", "damaged"]
+
+
+def test_the_list_says_why_a_consumer_does_not_take_up_the_current_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = Health(lambda: 0.0)
+    health.missing, health.waiting = {}, {"notice": "model refused: v2; v1 scores instead"}
+    server = serve("127.0.0.1", 0, health, lambda: b"")
+    offset = server.server_port - consumers()["fraud"].port
+    settings = Settings(state_dir=tmp_path, port_offset=offset)
+    monkeypatch.setattr(model, "settings", lambda: settings)
+    store = Store(tmp_path / "models" / "fraud")
+    publish(store, "v1", "v2")
+    store.promote("v2")
+    try:
+        found = answer("list", "fraud")
+        shown = told("list")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert [one["waiting"] for one in found] == ["", "model refused: v2; v1 scores instead"]
+    assert shown.endswith("fraud waits: model refused: v2; v1 scores instead\n")
+    assert answer("list", "fraud")[1]["waiting"] == "", "nothing runs any more"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,10 @@ def test_a_refused_model_leaves_the_old_one(store: Store, shelf: Shelf[str]) -> 
     promote(store, "v2", details={"refuse": "thresholds"})
     shelf.refresh()
     assert (shelf.model("toys-1"), shelf.empty) == ("v1 says hello", False)
-    assert "model refused: v2: KeyError('thresholds')" in shelf.trouble
+    assert shelf.trouble == (
+        "model refused: v2: KeyError('thresholds'); v1 scores instead: "
+        "type `millrace train toys --promote`"
+    )
 
     promote(store, "v3")
     (store.folder / "v3" / "words.txt").write_text("hell")

@@ -46,9 +46,13 @@ class Echo(Product):
 
     def __init__(self) -> None:
         self.lacks: list[str] = []
+        self.noted: str | None = None
 
     def waiting(self) -> str | None:
         return self.lacks.pop() if self.lacks else None
+
+    def notice(self) -> str | None:
+        return self.noted
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         return [

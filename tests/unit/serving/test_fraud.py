@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,24 @@ def test_without_model_it_says_what_to_type(tmp_path: Path) -> None:
 
 
 def test_with_model_it_does_not(fraud: Fraud) -> None:
+    assert (fraud.waiting(), fraud.notice()) == (None, None)
+
+
+def test_a_refused_model_is_told_while_the_one_before_scores(
+    tmp_path: Path, write_model: WriteModel
+) -> None:
+    write_model("m1")
+    shelf = Shelf(tmp_path, accept, TRAIN)
+    fraud = Fraud(shelf)
+    shelf.refresh()
+    folder = write_model("m2")
+    (folder / "model.txt").write_text("tree")
+    shelf.refresh()
     assert fraud.waiting() is None
+    assert re.fullmatch(
+        r"model refused: m2: model\.txt is not .*; m1 scores instead: type `.*`",
+        fraud.notice() or "",
+    )
 
 
 def test_it_proves_itself_by_a_payment_of_its_own(fraud: Fraud) -> None:

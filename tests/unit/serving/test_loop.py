@@ -206,6 +206,16 @@ def test_what_the_product_lacks_is_told_by_a_ready_process(
     assert bench.health.waiting == {}
 
 
+def test_a_notice_is_told_while_records_are_handled() -> None:
+    product = Echo()
+    product.noted = "model refused"
+    bench = Bench([message("a", 0)], product=product)
+    bench.loop.run()
+    assert bench.store.get("e:a") is not None
+    assert (bench.health.missing, bench.health.waiting) == ({}, {"notice": "model refused"})
+    assert bench.value("millrace_consumer_waiting") == bench.value("millrace_consumer_ready") == 1
+
+
 def test_client_errors_are_no_records() -> None:
     trouble = FakeMessage(None, 0, trouble=KafkaError(KafkaError._ALL_BROKERS_DOWN))
     bench = Bench([trouble, message("a", 0)])
