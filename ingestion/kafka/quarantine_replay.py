@@ -37,6 +37,9 @@ _FINAL = frozenset(
 )
 # Longer than the client's own five minutes, so that it gives up first and gives the reason.
 _PATIENCE_SECONDS = 330.0
+# A job does not ask the registry again for 5 s about an id that was unknown (the format's option
+# `unknown-for`): a record sent sooner would only be put aside again.
+UNKNOWN_FOR_SECONDS = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +151,15 @@ def replay(
     codec: Codec,
     outbox: Outbox,
     now: Callable[[], int],
+    sleep: Callable[[float], None],
     *,
     force: bool = False,
     dry: bool = False,
 ) -> Replayed:
     """Produce entries again, key and bytes unchanged, if they decode now (with `force`, always).
 
-    Records that no broker will ever take stay. `now` is the clock, in ms, for the marks. Raise
+    Records that no broker will ever take stay. `now` is the clock, in ms, for the marks; `sleep`
+    waits for so many seconds, until every job asks again for a schema that it did not know. Raise
     RetryableError (DeliveryError included); the records acknowledged by then are marked.
     """
     done = Replayed()
@@ -162,6 +167,8 @@ def replay(
     if dry:
         done.sent = [entry.position for entry in ready]
         return done
+    if any(entry.reason == "unknown_schema" for entry in ready):
+        sleep(UNKNOWN_FOR_SECONDS)
     for start in range(0, len(ready), CHUNK):
         _send(ready[start : start + CHUNK], codec, outbox, now, done)
     return done

@@ -153,7 +153,9 @@ def replay(  # noqa: PLR0917 - options of a command
             else [entry for entry in found.open() if _matches(entry, reason, "")]
         )
         outbox = quarantine_replay.KafkaOutbox(settings().kafka_bootstrap)
-        done = quarantine_replay.replay(entries, codec, outbox, _now, force=force, dry=dry_run)
+        done = quarantine_replay.replay(
+            entries, codec, outbox, _now, time.sleep, force=force, dry=dry_run
+        )
     if as_json:
         body: dict[str, Any] = {
             "dry_run": dry_run,

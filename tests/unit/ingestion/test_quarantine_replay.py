@@ -40,10 +40,14 @@ def now() -> int:
     return 1_800_000_000_000
 
 
+def awake(_seconds: float) -> None:
+    """Sleep not at all."""
+
+
 def test_replay_sends_what_decodes_as_it_was_and_marks_it(codec: Codec) -> None:
     value = codec.encode("transactions", PAYMENT)
     made, outbox = folded(put_aside(1, value), put_aside(2, b"\x01never")), ListOutbox()
-    done = replay(made.open(), codec, outbox, now)
+    done = replay(made.open(), codec, outbox, now, awake)
     origin = (("millrace-replayed-from", b"transactions/0/1"),)
     assert outbox.topic("transactions") == [Outgoing("transactions", b"c", value, origin)]
     (mark,) = outbox.topic("quarantine")
@@ -62,10 +66,10 @@ def test_marks_written_are_marks_read(codec: Codec) -> None:
     ]
     outbox = ListOutbox()
     made = quarantine.fold(records, codec)
-    replay(made.open()[:2], codec, outbox, now)
+    replay(made.open()[:2], codec, outbox, now, awake)
     again = quarantine.fold([*records, *(mark.value for mark in outbox.topic("quarantine"))], codec)
     assert [entry.position.offset for entry in again.open()] == [2]
-    done = replay(again.entries.values(), codec, outbox, now)
+    done = replay(again.entries.values(), codec, outbox, now, awake)
     assert [position.offset for position in done.before] == [0, 1]
     assert len(outbox.topic("transactions")) == 3
 
@@ -73,8 +77,8 @@ def test_marks_written_are_marks_read(codec: Codec) -> None:
 def test_same_entries_replayed_twice_are_sent_once(codec: Codec) -> None:
     made, outbox = folded(put_aside(1, codec.encode("transactions", PAYMENT))), ListOutbox()
     entries = made.open()
-    replay(entries, codec, outbox, now)
-    assert replay(entries, codec, outbox, now).sent == []
+    replay(entries, codec, outbox, now, awake)
+    assert replay(entries, codec, outbox, now, awake).sent == []
     assert len(outbox.topic("transactions")) == 1
 
 
@@ -83,7 +87,7 @@ def test_nothing_is_marked_that_was_not_acknowledged(codec: Codec, away: int) ->
     made = folded(put_aside(1, codec.encode("transactions", PAYMENT)))
     outbox = ListOutbox(away=[away])
     with pytest.raises(DeliveryError, match="1 records not delivered, the first: broker gone"):
-        replay(made.open(), codec, outbox, now)
+        replay(made.open(), codec, outbox, now, awake)
     assert outbox.topic("quarantine") == []
     # Sent before the mark, never the other way round.
     assert len(outbox.topic("transactions")) == away
@@ -97,7 +101,7 @@ def test_interruption_costs_one_chunk_at_most(
     value = codec.encode("transactions", PAYMENT)
     made, outbox = folded(*(put_aside(n, value) for n in range(5))), ListOutbox(away=[3])
     with pytest.raises(DeliveryError):
-        replay(made.open(), codec, outbox, now)
+        replay(made.open(), codec, outbox, now, awake)
     assert len(outbox.topic("transactions")) == 4
     assert len(outbox.topic("quarantine")) == 2
     assert [entry.position.offset for entry in made.open()] == [2, 3, 4]
@@ -112,12 +116,12 @@ def test_what_no_broker_takes_stays_and_holds_nobody_up(codec: Codec) -> None:
         folded(put_aside(1, small), put_aside(2, large), put_aside(3, small)),
         ListOutbox(),
     )
-    done = replay(made.open(), codec, outbox, now, force=True)
+    done = replay(made.open(), codec, outbox, now, awake, force=True)
     assert [position.offset for position in done.sent] == [1, 3]
     assert done.stayed == [(Position("transactions", 0, 2), "Broker: Message size too large")]
     assert [entry.position.offset for entry in made.open()] == [2]
     assert len(outbox.topic("quarantine")) == 2
-    unforced = replay(made.open(), codec, outbox, now)
+    unforced = replay(made.open(), codec, outbox, now, awake)
     assert [why.split(":")[0] for _, why in unforced.stayed] == ["refused"]
 
 
@@ -137,7 +141,7 @@ def test_a_retry_sends_only_what_was_not_acknowledged(codec: Codec) -> None:
     value = codec.encode("transactions", PAYMENT)
     made, outbox = folded(*(put_aside(n, value) for n in range(4))), HalfOutbox()
     with pytest.raises(DeliveryError, match="2 records not delivered"):
-        replay(made.open(), codec, outbox, now)
+        replay(made.open(), codec, outbox, now, awake)
     assert [entry.position.offset for entry in made.open()] == [1, 3]
     marked = [
         codec.decode("quarantine", mark.value)["source_offset"]
@@ -145,7 +149,7 @@ def test_a_retry_sends_only_what_was_not_acknowledged(codec: Codec) -> None:
     ]
     assert marked == [0, 2]
 
-    replay(made.open(), codec, outbox, now)
+    replay(made.open(), codec, outbox, now, awake)
     assert [record.headers[0][1] for record in outbox.topic("transactions")] == [
         f"transactions/0/{offset}".encode() for offset in (0, 2, 1, 3)
     ]
@@ -154,20 +158,38 @@ def test_a_retry_sends_only_what_was_not_acknowledged(codec: Codec) -> None:
 
 def test_dry_run_sends_nothing(codec: Codec) -> None:
     made, outbox = folded(put_aside(1, codec.encode("transactions", PAYMENT))), ListOutbox()
-    assert len(replay(made.open(), codec, outbox, now, dry=True).sent) == 1
+    assert len(replay(made.open(), codec, outbox, now, awake, dry=True).sent) == 1
     assert outbox.sent == []
     assert len(made.open()) == 1
 
 
+@pytest.mark.parametrize(("reason", "naps"), [("unknown_schema", 1), ("truncated", 0)])
+def test_a_replay_waits_until_jobs_ask_again_for_an_unknown_schema(
+    codec: Codec, reason: str, naps: int
+) -> None:
+    outbox, slept = ListOutbox(), list[float]()
+
+    def sleep(seconds: float) -> None:
+        assert outbox.sent == []
+        slept.append(seconds)
+
+    again = put_aside(1, codec.encode("transactions", PAYMENT), reason=reason)
+    replay(folded(again).open(), codec, outbox, now, sleep)
+    assert len(outbox.topic("transactions")) == 1
+    # The default of the format's option `unknown-for` is 5 s.
+    assert len(slept) == naps
+    assert all(seconds > 5 for seconds in slept)
+
+
 def test_force_sends_what_does_not_decode(codec: Codec) -> None:
     made, outbox = folded(put_aside(1, b"\x01bad"), put_aside(2, None)), ListOutbox()
-    assert replay(made.open(), codec, outbox, now, force=True).stayed == []
+    assert replay(made.open(), codec, outbox, now, awake, force=True).stayed == []
     assert [record.value for record in outbox.topic("transactions")] == [b"\x01bad", None]
 
 
 def test_undeclared_topic_stays(codec: Codec) -> None:
     made, outbox = folded(put_aside(1, b"x", source_topic="gone")), ListOutbox()
-    ((_, why),) = replay(made.open(), codec, outbox, now).stayed
+    ((_, why),) = replay(made.open(), codec, outbox, now, awake).stayed
     assert "not declared" in why
 
 
@@ -201,7 +223,7 @@ def test_what_the_jobs_refuse_stays_too(codec: Codec, registry: DictRegistry) ->
         ListOutbox(),
     )
 
-    whys = [why for _, why in replay(made.open(), codec, outbox, now).stayed]
+    whys = [why for _, why in replay(made.open(), codec, outbox, now, awake).stayed]
 
     assert whys == [
         "malformed: is_fraud: boolean of value 2",
@@ -215,7 +237,7 @@ def test_registry_away_is_no_verdict(codec: Codec, registry: DictRegistry) -> No
     made, outbox = folded(put_aside(1, codec.encode("transactions", PAYMENT))), ListOutbox()
     registry.away = True
     with pytest.raises(RetryableError):
-        replay(made.open(), codec, outbox, now)
+        replay(made.open(), codec, outbox, now, awake)
     assert outbox.sent == []
 
 
@@ -275,7 +297,7 @@ def test_an_event_too_far_ahead_waits_for_its_time(codec: Codec) -> None:
     value = codec.encode("transactions", {**PAYMENT, "event_time": now() + day + 1})
     made, outbox = folded(put_aside(1, value, reason="refused")), ListOutbox()
 
-    ((_, why),) = replay(made.open(), codec, outbox, now).stayed
+    ((_, why),) = replay(made.open(), codec, outbox, now, awake).stayed
 
     assert "event_time is still 86400 s ahead" in why
-    assert len(replay(made.open(), codec, outbox, lambda: now() + 1).sent) == 1
+    assert len(replay(made.open(), codec, outbox, lambda: now() + 1, awake).sent) == 1
