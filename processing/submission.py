@@ -1,16 +1,16 @@
 """Submit jobs to a session cluster, all of them from one process.
 
-    python -m processing.submission REQUEST.json ANSWERS.jsonl
+    python -m processing.submission ANSWERS.jsonl < REQUESTS.jsonl
 
 Runs in the flink environment, with Flink's folders in the environment (FLINK_CONF_DIR,
-FLINK_LIB_DIR). REQUEST.json: [{"name", "module", "options": {…}}], in the order they are to be
-submitted. `module` has the job's `topology` and may have `OPTIONS`, Flink settings of this job
-alone; those of the request come last. Each job is answered by a line of ANSWERS.jsonl as soon as it
-has been handled: {"name", "id"} or {"name", "error"}. A job that fails does not prevent the others
-from being submitted.
+FLINK_LIB_DIR). A request is a line of JSON with a job's "name" and "module". With "options" (Flink
+settings of this submission) it is submitted and answered by a line of ANSWERS.jsonl: {"name", "id"}
+or {"name", "error"}. Without, it is only compiled, which needs no cluster: a later submission of
+the job is then quicker. A job that fails does not prevent the others from being submitted.
 
-A client is a JVM that loads Flink's planner: that is most of the cost of a submission, and it is
-paid once.
+`module` has the job's `topology` and may have `OPTIONS`, Flink settings of this job alone; those of
+the request come last. A client is a JVM that loads Flink's planner: that is most of the cost of a
+submission, and it is paid once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import importlib
 import json
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,20 +31,40 @@ if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
 
 
-def submit(job: Mapping[str, Any], cluster: Mapping[str, str]) -> str:
-    """Submit one job of a request to the cluster with that configuration; return its id."""
-    module = importlib.import_module(job["module"])
-    options = {**cluster, **getattr(module, "OPTIONS", {}), **job["options"]}
-    environment = session(job["name"], {**options, "execution.target": "remote"})
-    return execute(environment, module.topology(environment))
+class Client:
+    """Compile and submit jobs, with the configuration of a cluster."""
+
+    def __init__(self, cluster: Mapping[str, str]) -> None:
+        self._cluster = cluster
+        self._compiled: dict[str, tuple[TableEnvironment, str]] = {}
+
+    def compile(self, job: Mapping[str, Any]) -> None:
+        """Keep the plan of a job for its submission."""
+        module = importlib.import_module(job["module"])
+        options = {**self._cluster, **getattr(module, "OPTIONS", {})}
+        environment = session(job["name"], {**options, "execution.target": "remote"})
+        self._compiled[job["name"]] = (environment, compiled(module.topology(environment)))
+
+    def submit(self, job: Mapping[str, Any]) -> str:
+        """Submit a job, compiled before or now; return its id."""
+        if job["name"] not in self._compiled:
+            self.compile(job)
+        environment, plan = self._compiled.pop(job["name"])
+        for key, value in job["options"].items():
+            environment.get_config().set(key, value)
+        return execute(environment, plan)
 
 
-def execute(environment: TableEnvironment, statements: StatementSet) -> str:
-    """Start the statements as one job whose operators have names that stay; return its id."""
+def compiled(statements: StatementSet) -> str:
+    """Return the statements' plan, as JSON, with names of operators that stay."""
+    return json.dumps(named(json.loads(statements.compile_plan().as_json_string())))
+
+
+def execute(environment: TableEnvironment, plan: str) -> str:
+    """Start a plan as one job; return its id."""
     from pyflink.table import PlanReference
 
-    plan = named(json.loads(statements.compile_plan().as_json_string()))
-    reference = PlanReference.from_json_string(json.dumps(plan))
+    reference = PlanReference.from_json_string(plan)
     # PyFlink 2.1's execute_plan fails: it calls a method of its own on the Java environment.
     result = environment._j_tenv.loadPlan(reference._j_plan_reference).execute()
     return str(result.getJobClient().get().getJobID().toString())
@@ -60,7 +81,7 @@ def run(
     the one starts the other.
     """
     environment = session(job, options)
-    execute(environment, topology(environment))
+    execute(environment, compiled(topology(environment)))
 
 
 def _cluster() -> dict[str, str]:
@@ -71,13 +92,19 @@ def _cluster() -> dict[str, str]:
     return {str(key): str(value) for key, value in loaded.loadConfiguration().toMap().items()}
 
 
-def main(request: Path, answers: Path) -> None:
-    """Submit every job of the request, in order."""
-    cluster = _cluster()
+def main(requests: Iterable[str], answers: Path) -> None:
+    """Handle each request as its line comes, in order, until there are no more."""
+    client = Client(_cluster())
     with answers.open("a", encoding="utf-8") as told:
-        for job in json.loads(request.read_text(encoding="utf-8")):
+        for line in requests:
+            job = json.loads(line)
+            if "options" not in job:
+                # A job that cannot be compiled is told of when it is to be submitted.
+                with suppress(Exception):
+                    client.compile(job)
+                continue
             try:
-                answer = {"name": job["name"], "id": submit(job, cluster)}
+                answer = {"name": job["name"], "id": client.submit(job)}
             except Exception:
                 answer = {"name": job["name"], "error": traceback.format_exc()}
             told.write(json.dumps(answer) + "\n")
@@ -85,4 +112,4 @@ def main(request: Path, answers: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(sys.stdin, Path(sys.argv[1]))

@@ -24,6 +24,7 @@ from ingestion import schema
 from ingestion.wire.registry import FULL_TRANSITIVE, Registry
 
 _TIMEOUT = 15.0
+_LOOK = 3.0
 # What a topic declares, and Kafka's names for it.
 _CONFIGS = {
     "retention_ms": "retention.ms",
@@ -79,6 +80,15 @@ class Found:
 def admin(bootstrap: str) -> AdminClient:
     """Return an admin client that gives up after 15 s."""
     return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000})
+
+
+def absent(client: AdminClient, declared: Iterable[str]) -> list[str]:
+    """Return which of the declared topics do not exist. Raise RetryableError if Kafka is away."""
+    try:
+        found = client.list_topics(timeout=_LOOK).topics
+    except KafkaException as error:
+        raise RetryableError(f"Kafka does not answer: {error.args[0].str()}") from error
+    return [name for name in declared if name not in found]
 
 
 class TopicsAdmin:

@@ -2,7 +2,7 @@
 
 A session cluster forgets its jobs when the JobManager dies. The keeper resumes each from its newest
 checkpoint or savepoint. It never starts a job empty that has one: if Flink refuses, the health
-endpoint says why.
+endpoint says why. While the cluster or the topics are still to come, a client gets ready.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,10 +33,15 @@ from config.logging import configure
 from config.products import running_jobs
 from config.retry import Backoff
 from config.settings import Settings, settings
+from config.topics import topics as declared_topics
+from ingestion.kafka import topics
 from millrace.errors import told
 from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
+from millrace.flink.client import Client
 from millrace.flink.submission import Wanted
+from millrace.stack.layout import Layout
+from millrace.stack.parts import flink
 
 POLL_S = 0.5
 BACKOFF = Backoff(2.0, 60.0)
@@ -81,8 +88,17 @@ class Metrics:
 class Keeper:
     """Check the cluster and submit all missing jobs by one client."""
 
-    def __init__(self, loaded: Settings, names: tuple[str, ...]) -> None:
-        self._settings = loaded
+    def __init__(
+        self,
+        loaded: Settings,
+        names: tuple[str, ...],
+        absent: Callable[[], list[str]] = list,
+        ahead: Callable[[Settings], Client] | None = None,
+    ) -> None:
+        """`absent` returns the topics that are still to be made; `ahead` starts a client."""
+        self._settings, self._absent, self._start_ahead = loaded, absent, ahead
+        self._ahead: Client | None = None
+        self._topics_exist = False
         self.kept = [Kept(name) for name in names]
         self._metrics = Metrics(names)
         self._stop = threading.Event()
@@ -102,6 +118,8 @@ class Keeper:
                 if missing and client is None:
                     client = pool.submit(self.submit, missing)
                 self._stop.wait(POLL_S)
+        if self._ahead is not None:
+            self._ahead.close()
 
     def stop(self) -> None:
         """End `run` after the current pass."""
@@ -112,10 +130,40 @@ class Keeper:
         try:
             overview = cluster.overview(self._settings)
         except RetryableError as error:
-            for job in self.kept:
-                job.problem = told(error)
-            return []
-        return [job for job in self.kept if self._misses(job, overview)]
+            return self._none(told(error))
+        if waits_for := self._absent_topics():
+            return self._none(waits_for)
+        missing = [job for job in self.kept if self._misses(job, overview)]
+        if self._ahead is not None and all(job.problem is None for job in self.kept):
+            self._ahead.close()
+            self._ahead = None
+        return missing
+
+    def _none(self, why: str) -> list[Kept]:
+        """Record why no job can be submitted yet, and let a client get ready for it."""
+        for job in self.kept:
+            job.problem = why
+        if self._ahead is None and self._start_ahead is not None:
+            wanted = [
+                job.name
+                for job in self.kept
+                if not jobs.stopped_on_purpose(self._settings, job.name)
+            ]
+            if wanted:
+                self._ahead = self._start_ahead(self._settings)
+                self._ahead.compile(wanted)
+        return []
+
+    def _absent_topics(self) -> str | None:
+        """Return what is said of topics that do not exist yet; None once all do."""
+        if self._topics_exist:
+            return None
+        try:
+            absent = self._absent()
+        except RetryableError as error:
+            return told(error)
+        self._topics_exist = not absent
+        return f"waits for topics: {', '.join(absent)}" if absent else None
 
     def _misses(self, job: Kept, overview: list[dict[str, Any]]) -> bool:
         """Update the state of a job; return whether it should be submitted now."""
@@ -155,7 +203,8 @@ class Keeper:
             if not jobs.stopped_on_purpose(self._settings, name)
             and jobs.living(self._settings, name) is None
         ]
-        outcomes = submission.submit_all(self._settings, wanted)
+        ahead, self._ahead = self._ahead, None
+        outcomes = submission.submit_all(self._settings, wanted, ahead)
         for one in wanted:
             outcome = outcomes[one.name]
             if isinstance(outcome, UserError):
@@ -207,7 +256,16 @@ def _state(name: str, overview: list[dict[str, Any]]) -> str | None:
 
 def of_products(loaded: Settings) -> Keeper:
     """Return the keeper of the jobs of every enabled group."""
-    return Keeper(loaded, running_jobs(loaded))
+    client = topics.admin(loaded.kafka_bootstrap)
+    absent = partial(topics.absent, client, declared_topics())
+    return Keeper(loaded, running_jobs(loaded), absent, _ahead)
+
+
+def _ahead(loaded: Settings) -> Client:
+    """Start a client while the cluster is away, with the jars that the next cluster will have."""
+    layout = Layout.of(loaded)
+    flink.link_lib(layout, flink.assemble(layout))
+    return Client(loaded)
 
 
 def main() -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import tempfile
-from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.errors import UserError
-from config.settings import ROOT, Settings
-from millrace.flink import jobs, lineage, outside
+from config.settings import Settings
+from millrace.flink import jobs, lineage
+from millrace.flink.client import Client
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 
-# Allow for a JVM on a busy machine, then for one job at a time.
-CLIENT_TIMEOUT_S, JOB_TIMEOUT_S = 150, 30
-# The client is short-lived: it starts sooner without the second compiler.
-CLIENT_JVM = "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
 # Flink deletes a claimed checkpoint once it has a newer one.
 CLAIMED, KEPT = "CLAIM", "NO_CLAIM"
 
@@ -49,22 +42,27 @@ def submit(settings: Settings, wanted: Wanted) -> str:
     return outcome
 
 
-def submit_all(settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+def submit_all(
+    settings: Settings, wanted: list[Wanted], client: Client | None = None
+) -> dict[str, str | UserError]:
     """Submit jobs one after the other by one client; return each job's id or its error.
 
     The caller holds `jobs.exclusive` of each. A refused job does not prevent the others from being
-    submitted. Raise RetryableError if the cluster is away.
+    submitted. `client` is one started ahead, which ends by this; without it one is started. Raise
+    RetryableError if the cluster is away.
     """
     outcomes: dict[str, str | UserError] = {}
     fit: list[Wanted] = []
-    for one in wanted:
-        try:
-            _check(settings, one)
-            fit.append(one)
-        except UserError as error:
-            outcomes[one.name] = error
-    if fit:
-        outcomes |= _through_client(settings, fit)
+    with client or nullcontext():
+        for one in wanted:
+            try:
+                _check(settings, one)
+                fit.append(one)
+            except UserError as error:
+                outcomes[one.name] = error
+        if fit:
+            with client or Client(settings) as opened:
+                outcomes |= _through(opened, settings, fit)
     return outcomes
 
 
@@ -78,12 +76,13 @@ def _check(settings: Settings, one: Wanted) -> None:
         raise UserError(f"{one.resume} is not a checkpoint or savepoint: it has no _metadata")
 
 
-def _through_client(settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+def _through(
+    client: Client, settings: Settings, wanted: list[Wanted]
+) -> dict[str, str | UserError]:
     before = {one.name: lineage.current(settings, one.name) for one in wanted}
     lines = {one.name: lineage.begin(settings, one.name, one.resume) for one in wanted}
     request = [job(settings, one, lines[one.name]) for one in wanted]
-    flink.prepare(settings, "client")
-    answers, printed = _client(settings, request)
+    answers, printed = client.submit(request)
     outcomes: dict[str, str | UserError] = {}
     for one in wanted:
         answer = answers.get(one.name)
@@ -124,45 +123,3 @@ def job(settings: Settings, wanted: Wanted, line: lineage.Line) -> dict[str, obj
             "execution.state-recovery.ignore-unclaimed-state": str(wanted.drops_state).lower(),
         }
     return {"name": wanted.name, "module": module, "options": options}
-
-
-def _client(
-    settings: Settings, request: list[dict[str, object]]
-) -> tuple[dict[str, Mapping[str, str]], str]:
-    """Run the client; return its answers by job and its output."""
-    with tempfile.TemporaryDirectory(dir=Layout.of(settings).jobs, prefix=".client.") as folder:
-        asked, told = Path(folder) / "request.json", Path(folder) / "answers.jsonl"
-        asked.write_text(json.dumps(request), encoding="utf-8")
-        line = [str(Layout.of(settings).flink_python), "-m", "processing.submission"]
-        timeout = CLIENT_TIMEOUT_S + JOB_TIMEOUT_S * len(request)
-        try:
-            done = subprocess.run(
-                [*line, str(asked), str(told)],
-                env=environment(settings),
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=timeout,
-            )
-            printed = done.stdout + done.stderr
-        except subprocess.TimeoutExpired:
-            printed = f"not within {timeout} s: see `millrace logs jobmanager`"
-        answers = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
-        return {one["name"]: one for one in map(json.loads, answers)}, printed
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """Return the client's environment: this process's, Flink's folders, the project.
-
-    FLINK_HOME is set because without it PyFlink mistakes its own class path for the cluster's.
-    """
-    layout = Layout.of(settings)
-    return {
-        **os.environ,
-        **flink.environment(settings),
-        **outside.environment(settings),
-        "FLINK_HOME": str(layout.flink_home),
-        "JVM_ARGS": CLIENT_JVM,
-    }

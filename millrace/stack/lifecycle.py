@@ -102,8 +102,10 @@ class _Start:
             time.sleep(POLL_S if self._waiting else 0)
 
     def _start_what_can(self) -> None:
-        for name in self._waiting:
-            if name not in self._started and self._ready.issuperset(self._wanted[name].depends_on):
+        for name, process in self._waiting.items():
+            if name in self._started:
+                continue
+            if process.early or self._ready.issuperset(process.depends_on):
                 self._supervisor.start_process(name)
                 self._started.add(name)
 

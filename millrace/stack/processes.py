@@ -46,7 +46,8 @@ class Process:
 
     `command` is the final command; `python -m millrace.stack.run <name>` prepares configuration and
     storage and then executes it. `ports` are by purpose. `memory` is the most it should need, in
-    MiB. `oneshot` processes are ready when they have exited with 0. `serves` is what it does for
+    MiB. `oneshot` processes are ready when they have exited with 0. `early` ones wait for their
+    dependencies themselves, so that `up` starts them at once. `serves` is what it does for
     the enabled groups: when that grows, `up` restarts the process.
     """
 
@@ -59,6 +60,7 @@ class Process:
     depends_on: tuple[str, ...] = ()
     prepare: Callable[[Settings], None] = _nothing
     oneshot: bool = False
+    early: bool = False
     group: str = CORE
     serves: tuple[str, ...] = ()
 
@@ -172,6 +174,8 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             command=_python("millrace.flink.keeper"),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
+            # It gets a client ready meanwhile.
+            early=True,
             ready=Probe("http", health(settings, settings.port("jobs"))),
             memory=1024,
             serves=running_jobs(settings),

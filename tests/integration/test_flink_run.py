@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import ROOT, Settings
 from millrace.flink import jobs, rest
-from millrace.flink.submission import environment
+from millrace.flink.client import environment
 from millrace.stack.harness import Stack
 from tests.integration.parts import until
 

@@ -211,7 +211,9 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
             f"flink_jobmanager_memory={settings.flink_jobmanager_memory} is too small: "
             "at least 512m"
         )
-    options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m")
+    # It decides little and often: the second compiler would only take time from the jobs.
+    light = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m", *light)
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     bound = (f"-Djobmanager.bind-host={settings.host}", f"-Drest.bind-address={settings.host}")
     return (*_java(settings, options, main, "jobmanager"), *bound, "--executionMode", "cluster")
@@ -226,19 +228,19 @@ def taskmanager(settings: Settings) -> tuple[str, ...]:
         f"-Xmx{heap}m",
         f"-XX:MaxDirectMemorySize={FRAMEWORK_OFF_HEAP + NETWORK}m",
         f"-XX:MaxMetaspaceSize={METASPACE}m",
+        "-XX:+UseG1GC",
+        *COMPILE_LAST,
     )
     main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     bound = (f"-Dtaskmanager.host={settings.host}", f"-Dtaskmanager.bind-host={settings.host}")
     return (*_java(settings, options, main, "taskmanager"), *bound)
 
 
-def _java(settings: Settings, options: tuple[str, ...], main: str, name: str) -> tuple[str, ...]:
+def _java(settings: Settings, tuning: tuple[str, ...], main: str, name: str) -> tuple[str, ...]:
     layout = Layout.of(settings)
     return (
         java(),
-        *options,
-        "-XX:+UseG1GC",
-        *COMPILE_LAST,
+        *tuning,
         *java_options(layout).split(),
         temporary(layout, name),
         f"-Dlog4j.configurationFile={layout.flink_conf / 'log4j-console.properties'}",
@@ -296,7 +298,12 @@ def assemble(layout: Layout) -> Path:
         (making / jar.name).symlink_to(jar)
     if kernel_hash:
         shutil.copyfile(kernel, making / f"millrace-kernel-{kernel_hash}.jar")
-    making.rename(folder)
+    try:
+        making.rename(folder)
+    except OSError:
+        # Another process has made the same at the same time.
+        shutil.rmtree(making, ignore_errors=True)
+        return folder
     for old in sorted(folder.parent.glob("lib-*"), key=lambda path: path.stat().st_mtime)[
         :-KEPT_LIBS
     ]:

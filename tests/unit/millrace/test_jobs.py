@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import sys
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from config.errors import RetryableError, UserError
 from config.files import write
 from config.health import serve
 from config.settings import Settings
+from millrace.flink import client as client_process
 from millrace.flink import jobs, lineage, submission
 from millrace.flink import rest as cluster
+from millrace.flink.client import Client
 from millrace.flink.keeper import Keeper, Kept
 from millrace.flink.submission import Wanted
 from millrace.stack.layout import Layout
@@ -124,7 +127,9 @@ def _keeper(
 ) -> tuple[Keeper, list[Any]]:
     submitted: list[Any] = []
 
-    def submit(_settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+    def submit(
+        _settings: Settings, wanted: list[Wanted], _client: object
+    ) -> dict[str, str | UserError]:
         submitted.extend((one.name, one.resume) for one in wanted)
         return {one.name: "f" * 32 for one in wanted}
 
@@ -140,7 +145,9 @@ def _pass(keeper: Keeper) -> None:
 
 
 def _refusing(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
-    def refuse(_settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+    def refuse(
+        _settings: Settings, wanted: list[Wanted], _client: object
+    ) -> dict[str, str | UserError]:
         return {one.name: UserError(why) for one in wanted}
 
     monkeypatch.setattr(submission, "submit_all", refuse)
@@ -176,7 +183,9 @@ def test_all_that_is_missing_goes_through_one_client(
 ) -> None:
     asked: list[list[str]] = []
 
-    def submit(_settings: Settings, wanted: list[Wanted]) -> dict[str, str | UserError]:
+    def submit(
+        _settings: Settings, wanted: list[Wanted], _client: object
+    ) -> dict[str, str | UserError]:
         asked.append([one.name for one in wanted])
         return {one.name: UserError("no") if one.name == "b" else "f" * 32 for one in wanted}
 
@@ -232,42 +241,63 @@ def test_a_file_that_fails_is_a_failed_submission(
     assert keeper.kept[0].not_before > 0
 
 
+FAKE_CLIENT = f"""#!{sys.executable}
+import json, pathlib, sys, time
+folder = pathlib.Path(__file__).parent
+answers = json.loads((folder / "answers.json").read_text())
+print("killed", flush=True)
+with open(folder / "asked.jsonl", "a") as asked, open(sys.argv[-1], "a") as told:
+    for line in sys.stdin:
+        asked.write(line)
+        asked.flush()
+        job = json.loads(line)
+        if "options" in job and job["name"] in answers:
+            told.write(json.dumps({{"name": job["name"]}} | answers[job["name"]]) + "\\n")
+time.sleep(answers.get("sleep", 0))
+"""
+
+
+@dataclass
+class FakeClient:
+    """A process that answers what a test says, by job, and keeps what it was asked."""
+
+    folder: Path
+
+    def answer(self, **answers: Any) -> None:
+        write(self.folder / "answers.json", json.dumps(answers))
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        file = self.folder / "asked.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
 @pytest.fixture
-def client(local: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A client that answers what a test says, by job; "asked" is what it was asked."""
-    answers: dict[str, Any] = {}
-
-    def run(line: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
-        asked = json.loads(Path(line[-2]).read_text())
-        answers["asked"] = asked
-        told = [
-            {"name": one["name"]} | answers[one["name"]] for one in asked if one["name"] in answers
-        ]
-        Path(line[-1]).write_text("".join(json.dumps(one) + "\n" for one in told))
-        return subprocess.CompletedProcess(line, 0, "", "killed\n")
-
+def client(local: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeClient:
+    fake = FakeClient(tmp_path / "fake")
+    fake.answer()
+    write(fake.folder / "python", FAKE_CLIENT, 0o755)
     Layout.of(local).jobs.mkdir(parents=True)
+    monkeypatch.setattr(Layout, "flink_python", fake.folder / "python")
     monkeypatch.setattr(cluster, "overview", lambda _settings: [])
     monkeypatch.setattr(flink, "prepare", lambda *_: None)
-    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(
         jobs,
         "declared",
         lambda _settings, name: products.Job(name, f"jobs.{name}", local.state_dir),
     )
-    return answers
+    return fake
 
 
 def test_one_client_submits_all_and_one_that_is_refused_hinders_none(
-    local: Settings, client: dict[str, Any]
+    local: Settings, client: FakeClient
 ) -> None:
     before = lineage.begin(local, "b", None)
-    client |= {"a": {"id": "1" * 32}, "b": {"error": "x\nCaused by: no table\n"}}
-    client |= {"c": {"id": "3" * 32}}
+    client.answer(a={"id": "1" * 32}, b={"error": "x\nCaused by: no table\n"}, c={"id": "3" * 32})
     write(Layout.of(local).jobs / "c.stopped", "")
     nowhere = Wanted("e", Path("/nowhere"))
     outcomes = submission.submit_all(local, [nowhere, *map(Wanted, ("a", "b", "c", "d"))])
-    assert [one["name"] for one in client["asked"]] == ["a", "b", "c", "d"]
+    assert [one["name"] for one in client.asked] == ["a", "b", "c", "d"]
     assert (outcomes["a"], outcomes["c"]) == ("1" * 32, "3" * 32)
     assert str(outcomes["b"]) == "Flink refused b: Caused by: no table"
     assert str(outcomes["d"]) == "the client ended before d: killed"
@@ -275,27 +305,78 @@ def test_one_client_submits_all_and_one_that_is_refused_hinders_none(
     assert lineage.current(local, "b") == before, "it never began"
     assert lineage.current(local, "d") is not None, "nobody knows"
     assert not jobs.stopped_on_purpose(local, "c")
+    assert list(Layout.of(local).jobs.glob(".client.*")) == []
 
 
 def test_a_submission_that_takes_too_long_is_refused_in_one_line(
-    local: Settings, client: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slow(*_arguments: object, **options: Any) -> None:
-        raise subprocess.TimeoutExpired("client", options["timeout"])
-
-    monkeypatch.setattr(subprocess, "run", slow)
-    with pytest.raises(UserError, match="the client ended before j: not within 180 s"):
+    client.answer(sleep=60)
+    monkeypatch.setattr(client_process, "CLIENT_TIMEOUT_S", 0)
+    monkeypatch.setattr(client_process, "JOB_TIMEOUT_S", 1)
+    with pytest.raises(UserError, match="the client ended before j: not within 1 s"):
         submission.submit(local, Wanted("j"))
-    assert client == {}
+
+
+def test_a_client_that_dies_early_is_told_by_its_last_words(
+    local: Settings, client: FakeClient
+) -> None:
+    write(client.folder / "python", "#!/bin/sh\necho no such module\nexit 1\n", 0o755)
+    with pytest.raises(UserError, match="the client ended before j: no such module"):
+        submission.submit(local, Wanted("j"))
+
+
+def test_a_client_gets_ready_while_the_cluster_and_the_topics_are_away(
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.answer(j={"id": "f" * 32})
+    write(Layout.of(local).jobs / "stopped.stopped", "")
+    absent, made = ["shop-events"], list[Client]()
+
+    def start(loaded: Settings) -> Client:
+        made.append(Client(loaded))
+        return made[-1]
+
+    keeper = Keeper(local, ("j", "stopped"), lambda: absent, start)
+    monkeypatch.setattr(cluster, "overview", _refused)
+    assert keeper.look() == keeper.look() == []
+    assert len(made) == 1
+    monkeypatch.setattr(cluster, "overview", lambda _settings: [])
+    assert keeper.look() == []
+    assert keeper.missing["j"] == "waits for topics: shop-events"
+    absent.clear()
+    (missing,) = keeper.look()
+    keeper.submit([missing])
+    assert [(one["name"], "options" in one) for one in client.asked] == [("j", False), ("j", True)]
+    assert not made[0].alive
+    assert keeper.kept[0].failures == 0
+
+
+def test_a_client_that_nobody_needed_ends(
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Client(local)
+    keeper = Keeper(local, ("j",), list, lambda _settings: made)
+    monkeypatch.setattr(cluster, "overview", _refused)
+    keeper.look()
+    assert made.alive
+    monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RUNNING"))
+    assert keeper.look() == []
+    assert not made.alive
+    assert list(Layout.of(local).jobs.glob(".client.*")) == []
+
+
+def _refused(_settings: Settings) -> list[dict[str, Any]]:
+    raise RetryableError("Flink does not answer")
 
 
 def test_a_job_that_runs_is_not_submitted_again(
-    local: Settings, client: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RESTARTING"))
     with pytest.raises(UserError, match="j is already running"):
         submission.submit(local, Wanted("j"))
-    assert client == {}
+    assert client.asked == []
 
 
 def _metrics(keeper: Keeper) -> dict[str, float]:
