@@ -21,7 +21,8 @@ demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, 
 
 test: setup ports lint ## everything: lint, Java tests, unit and integration tests with coverage
 	$(JDK) mvn -q -B -f processing/kernel verify
-	$(JDK) $(PY)/pytest --cov --cov-report=term
+	$(JDK) $(PY)/pytest tests/unit -q -n 2 --cov --cov-report=term
+	$(JDK) $(PY)/pytest tests/integration --durations=25
 
 # First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.
 ports:
