@@ -1,0 +1,203 @@
+"""Recommend the next items of a session: what the consumer, its routes and the evaluation call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from orchestration.recommendations.engine import scoring
+from orchestration.recommendations.engine.arrays import NONE, Ints
+from orchestration.recommendations.engine.diversity import CANDIDATES, diversified
+from orchestration.recommendations.engine.index import ACTIONS, BOUGHT, Bounds, Index
+from orchestration.recommendations.engine.item import Item, Wish
+from orchestration.recommendations.engine.popularity import Popularity
+from orchestration.recommendations.engine.scoring import Floats
+from orchestration.recommendations.engine.weights import TUNED, Weights
+
+BEST = Wish()
+
+
+class Recommender:
+    """An index of sessions with one method to score by. Not for several threads at once."""
+
+    def __init__(self, bounds: Bounds | None = None, weights: Weights = TUNED) -> None:
+        self.index = Index(bounds or Bounds(), weights.postings)
+        self.popularity = Popularity(self.index)
+        self.weights = weights
+        self._tables = weights.tables()
+        self._scratch = scoring.scratch(self.index.bounds.sessions, self.index.bounds.items)
+
+    def observe(
+        self,
+        session: str,
+        started: int,
+        items: Sequence[str],
+        actions: Sequence[str] | None = None,
+        new: int | None = None,
+    ) -> None:
+        """Take a session in as it stands.
+
+        `new` is how many of its clicks were not taken in before, the newest ones (None: all); they
+        count for popularity. No items: there is no such session any more.
+        """
+        self.index.put(session, started, items, actions)
+        fresh = len(items) if new is None else min(new, len(items))
+        for name in items[len(items) - fresh :]:
+            self.popularity.click(name)
+
+    def recommend(
+        self,
+        items: Sequence[str],
+        actions: Sequence[str] | None = None,
+        wish: Wish = BEST,
+        session: str = "",
+    ) -> list[Item]:
+        """Return the best next items after `items` (the newest last) for a session.
+
+        What the session bought is never in the list. `session`: its own id, which is not its own
+        neighbour.
+        """
+        names = list(items[-self.weights.prefix :])[::-1]
+        kinds = [0] * len(names)
+        if actions is not None:
+            kinds = [ACTIONS.get(one, 0) for one in actions[-self.weights.prefix :]][::-1]
+        barred = {
+            name
+            for name, kind in zip(items, actions or (), strict=False)
+            if ACTIONS.get(kind) == BOUGHT
+        }
+        if not wish.repeats:
+            barred |= set(items)
+        query, weights = self._query(names, kinds)
+        try:
+            return self._list(query, weights, names, wish, session, barred)
+        finally:
+            for item in query[query >= 0].tolist():
+                self.index.release(item)
+
+    def _list(
+        self,
+        query: Ints,
+        weights: Floats,
+        names: list[str],
+        wish: Wish,
+        session: str,
+        barred: set[str],
+    ) -> list[Item]:
+        limit = max(CANDIDATES, wish.limit) if wish.diversity > 0 else wish.limit
+        own = self.index.slot(session)
+        found = self._neighbours(query, weights, own, barred, limit, names)
+        if self.weights.hop and found and len(found) < limit:
+            found += self._second_hop(found, own, barred, limit)
+        if wish.diversity > 0:
+            found = diversified(self.index, self.popularity, found, wish.diversity, wish.limit)
+        if len(found) < wish.limit:
+            taken = barred.union(one.item for one in found)
+            floor = found[-1].score if found else 1.0
+            found += self._popular(names, taken, wish.limit - len(found), floor)
+        return found[: wish.limit]
+
+    def popular(self, limit: int = 10, category: str | None = None) -> list[Item]:
+        """Return what is clicked most now, in a category first."""
+        return self._popular([], set(), limit, 1.0, category)
+
+    def _query(self, names: Sequence[str], kinds: Sequence[int]) -> tuple[Ints, Floats]:
+        """Return the session's items, the newest first, and their weights; repeated ones once.
+
+        Items that no other session has get a number, too: they may come again.
+        """
+        steps = self._tables.step[: len(names)] * self._tables.action[np.array(kinds, np.int64)]
+        numbers, seen = [], set()
+        for name in names:
+            numbers.append(NONE if name in seen else self.index.hold(name))
+            seen.add(name)
+        return np.array(numbers, np.int32), steps
+
+    def _neighbours(
+        self,
+        query: Ints,
+        weights: Floats,
+        own: int,
+        barred: set[str],
+        limit: int,
+        names: Sequence[str],
+    ) -> list[Item]:
+        ranked = self._rank(query, weights, own, barred, limit)
+        found, clicked = [], set(names)
+        for place, item in enumerate(ranked.items.tolist()):
+            name = self.index.name(item)
+            score = float(ranked.scores[place])
+            if name in clicked:
+                found.append(Item(name, score, "seen", ""))
+            else:
+                why = "bought after" if ranked.bought[place] else "seen after"
+                found.append(Item(name, score, why, names[ranked.because[place]]))
+        return found
+
+    def _rank(
+        self, query: Ints, weights: Floats, own: int, barred: set[str], limit: int
+    ) -> scoring.Ranked:
+        numbers = [item for item in map(self.index.item, barred) if item >= 0]
+        hidden = self.index.hidden
+        before = hidden[numbers]
+        hidden[numbers] = 1
+        ranked = scoring.rank(
+            self.index.arrays,
+            self._scratch,
+            self._tables,
+            query,
+            weights,
+            own,
+            max(1, self.index.sessions),
+            hidden,
+            limit,
+        )
+        hidden[numbers] = before
+        return ranked
+
+    def _second_hop(
+        self, found: Sequence[Item], own: int, barred: set[str], limit: int
+    ) -> list[Item]:
+        """Return what is seen with the best items found, for a list that is too short."""
+        best = found[: self.weights.hop]
+        query = np.array([self.index.item(one.item) for one in best], np.int32)
+        weights = np.array([one.score / (best[0].score or 1.0) for one in best])
+        taken = barred.union(one.item for one in found)
+        ranked = self._rank(query, weights, own, taken, limit - len(found))
+        floor, top = found[-1].score, float(ranked.scores[0] or 1.0) if len(ranked.items) else 1.0
+        return [
+            Item(
+                self.index.name(item),
+                floor * float(ranked.scores[place]) / top * 0.99,
+                "seen after",
+                best[ranked.because[place]].item,
+            )
+            for place, item in enumerate(ranked.items.tolist())
+        ]
+
+    def _popular(
+        self,
+        names: Sequence[str],
+        taken: set[str],
+        limit: int,
+        floor: float,
+        category: str | None = None,
+    ) -> list[Item]:
+        """Return what is popular: in the category of the newest item that has one, then overall."""
+        if category is None:
+            known = map(self.popularity.category, names)
+            category = next((one for one in known if one is not None), None)
+        found: list[Item] = []
+        taken = set(taken)
+        for where in (category, None) if category is not None else (None,):
+            for item in self.popularity.top(where):
+                name = self.index.name(item)
+                if len(found) == limit:
+                    return found
+                if name not in taken and not self.index.hidden[item]:
+                    taken.add(name)
+                    found.append(
+                        Item(name, floor * 0.5 ** (len(found) + 1), "popular", where or "")
+                    )
+        return found
