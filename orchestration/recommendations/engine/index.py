@@ -15,7 +15,10 @@ ACTIONS = {"view": 0, "addtocart": 1, "transaction": 2}
 """What a click was; anything else counts as a view."""
 BOUGHT = ACTIONS["transaction"]
 _TEXT = 120
-"""Bytes that an id takes in Python: its text, its place in a dict and in a list."""
+"""Bytes that an id takes in Python: its text, its place in a dict and in a list.
+
+Of a session there are three (index, version, its only item), of an item two (number, category).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ class Bounds:
 
         Ids are taken to have up to 40 characters.
         """
-        return self.arrays + _TEXT * (self.sessions + self.items)
+        return self.arrays + _TEXT * (3 * self.sessions + 2 * self.items)
 
 
 class Index:
@@ -98,6 +101,14 @@ class Index:
             return set()
         first = self.arrays.slab[item]
         return set(self.arrays.pool[first : first + self.arrays.used[item]].tolist())
+
+    def held(self, session: str) -> list[str]:
+        """Return a session's items, the oldest first; none if it is not in the index."""
+        slot = self.slot(session)
+        if slot < 0:
+            return []
+        a = self.arrays
+        return [self._names[item] for item in a.items[slot, : a.length[slot]].tolist()]
 
     def available(self, name: str, *, yes: bool) -> None:
         """Hide an item from every list, or show it again."""
@@ -153,7 +164,8 @@ class Index:
         """Forget an item that no session holds and nobody clicked lately."""
         if self.arrays.sessions[item] == 0 and self.clicks[item] == 0:
             name = self._names[item]
-            if self._items.pop(name, None) is not None:
+            if self._items.get(name) == item:  # else it was forgotten before
+                del self._items[name]
                 self._unused.append(item)
 
     def _enter(self, session: str) -> int:

@@ -19,14 +19,24 @@ class Popularity:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._ring = np.full(index.bounds.clicks, NONE, np.int32)
+        self._owed: dict[int, int] = {}  # clicks taken back that the ring still holds
         self._counted = 0
         self._listed = -1
         self._overall: list[int] = []
         self._by_category: dict[str, list[int]] = {}
         self._categories: dict[str, str] = {}
 
-    def click(self, name: str) -> None:
-        """Count a click."""
+    def click(self, name: str, clicks: int = 1) -> None:
+        """Count clicks, or take some back if there are fewer than none."""
+        for _ in range(clicks):
+            self._count(name)
+        if clicks < 0 and (item := self._index.item(name)) >= 0:
+            gone = min(-clicks, int(self._index.clicks[item]))
+            self._index.clicks[item] -= gone
+            if gone:
+                self._owed[item] = self._owed.get(item, 0) + gone
+
+    def _count(self, name: str) -> None:
         item = self._index.hold(name)
         if item < 0:
             return
@@ -35,9 +45,14 @@ class Popularity:
         self._ring[place] = item
         self._counted += 1
         self._index.clicks[item] += 1
-        if old >= 0:
+        if old < 0:
+            return
+        if owed := self._owed.pop(old, 0):
+            if owed > 1:
+                self._owed[old] = owed - 1
+        else:
             self._index.clicks[old] -= 1
-            self._index.release(old)
+        self._index.release(old)
 
     def categorise(self, name: str, category: str | None) -> None:
         """Remember an item's category; None forgets it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +20,13 @@ from orchestration.recommendations.engine.weights import TUNED, Weights
 BEST = Wish()
 
 
+class Version(NamedTuple):
+    """What is remembered of a session: its version, and the items of one that is not indexed."""
+
+    clicks: int
+    alone: tuple[str, ...]
+
+
 class Recommender:
     """An index of sessions with one method to score by. Not for several threads at once."""
 
@@ -27,6 +36,7 @@ class Recommender:
         self.weights = weights
         self._tables = weights.tables()
         self._scratch = scoring.scratch(self.index.bounds.sessions, self.index.bounds.items)
+        self._versions: OrderedDict[str, Version] = OrderedDict()
 
     def observe(
         self,
@@ -34,17 +44,37 @@ class Recommender:
         started: int,
         items: Sequence[str],
         actions: Sequence[str] | None = None,
-        new: int | None = None,
-    ) -> None:
-        """Take a session in as it stands.
+        clicks: int | None = None,
+    ) -> bool:
+        """Take a session in as it stands; return False, and do nothing, if that is out of date.
 
-        `new` is how many of its clicks were not taken in before, the newest ones (None: all); they
-        count for popularity. No items: there is no such session any more.
+        `clicks` is its version, which grows (None: the number of items). Without items there is no
+        such session any more.
         """
+        version = len(items) if clicks is None else clicks
+        known = self._versions.get(session)
+        if known is not None and version <= known.clicks:
+            return False
+        before = self.index.held(session) or (known.alone if known else ())
+        counts = Counter(items)
+        counts.subtract(before)
+        for name, change in counts.items():
+            self.popularity.click(name, change)
         self.index.put(session, started, items, actions)
-        fresh = len(items) if new is None else min(new, len(items))
-        for name in items[len(items) - fresh :]:
-            self.popularity.click(name)
+        for name, change in counts.items():
+            if change < 0 and (item := self.index.item(name)) >= 0:
+                self.index.release(item)
+        alone = () if self.index.slot(session) >= 0 else tuple(items)
+        self._versions[session] = Version(version, alone)
+        self._versions.move_to_end(session)
+        if len(self._versions) > self.index.bounds.sessions:
+            self._versions.popitem(last=False)
+        return True
+
+    def version(self, session: str) -> int:
+        """Return the clicks of a session as it is known, 0 for an unknown one."""
+        known = self._versions.get(session)
+        return known.clicks if known else 0
 
     def recommend(
         self,

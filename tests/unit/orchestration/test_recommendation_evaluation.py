@@ -118,7 +118,7 @@ def test_rules_of_thumb() -> None:
             method.learn(session)
     assert list(popular.answer(["9"], 2)) == ["1", "2"]
     assert list(rules.answer(["9", "2"], 3)) == ["1", "3"]
-    assert list(together.answer(["4"], 4)) == ["4", "3", "2", "1"]
+    assert list(together.answer(["4"], 4)) == ["3", "4", "2", "1"]
     assert list(rules.answer(["9"], 3)) == list(together.answer(["9"], 3)) == []
 
 

@@ -94,9 +94,7 @@ def test_a_session_that_grew_click_by_click_is_the_one_that_came_whole() -> None
     grown = engine()
     for number, one in enumerate(sessions):
         for clicks in range(1, len(one.items) + 1):
-            grown.observe(
-                f"s{number}", one.started, one.items[:clicks], one.actions[:clicks], new=1
-            )
+            grown.observe(f"s{number}", one.started, one.items[:clicks], one.actions[:clicks])
     whole = taught(sessions)
     for query in (["1", "2"], ["3"], ["4", "5", "4"]):
         assert grown.recommend(query) == whole.recommend(query)
@@ -108,12 +106,23 @@ def test_a_late_click_that_moves_the_start_and_a_session_that_leaves() -> None:
     made.observe("s", 10, ["a", "b"])
     made.observe("gone", 11, ["a", "c"])
     made.observe("s", 5, ["z", "a", "b"])
-    made.observe("gone", 11, [], new=0)
+    made.observe("gone", 11, [], clicks=3)
     wanted.observe("s", 5, ["z", "a", "b"])
     assert [one for one in made.recommend(["a"]) if one.why != "popular"] == [
         one for one in wanted.recommend(["a"]) if one.why != "popular"
     ]
     assert made.index.sessions == 1
+    assert {one.item for one in made.popular()} == {"a", "b", "z"}
+
+
+def test_what_is_older_than_what_is_known_changes_nothing() -> None:
+    made = engine()
+    assert made.observe("s", 1, ["a", "b", "c"])
+    before = made.recommend(["b"])
+    assert not made.observe("s", 1, ["a", "b"])
+    assert not made.observe("s", 1, ["a", "b", "c"])
+    assert made.recommend(["b"]) == before
+    assert made.version("s") == 3
 
 
 def test_memory_stays_what_it_is_and_the_oldest_sessions_leave() -> None:
