@@ -30,6 +30,7 @@ from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from ingestion.wire.encode import RecordEncoder
 from ingestion.wire.registry import Registry
+from millrace.stack.ports import listener
 
 TOPIC = "bench-producers"
 PARTITIONS = 2
@@ -80,17 +81,8 @@ def worker(case: Case, seed: int, count: int, ready: Any, answers: Any) -> None:
 
 def broker(loaded: Settings) -> psutil.Process | None:
     """Return the process listening on the broker's port, or None if it is not visible here."""
-    port = int(loaded.kafka_bootstrap.rsplit(":", 1)[1])
-    for connection in psutil.net_connections("tcp"):
-        address = connection.laddr
-        if (
-            connection.status == psutil.CONN_LISTEN
-            and address
-            and address.port == port
-            and connection.pid
-        ):
-            return psutil.Process(connection.pid)
-    return None
+    pid = listener(int(loaded.kafka_bootstrap.rsplit(":", 1)[1]))
+    return psutil.Process(pid) if pid else None
 
 
 def cpu(process: psutil.Process | None) -> float:

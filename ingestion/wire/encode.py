@@ -29,6 +29,10 @@ _DOUBLE = struct.Struct("<d").pack
 _FLOAT = struct.Struct("<f").pack
 
 
+# What a writer raises for a value that does not fit: RefusedError is a ValueError.
+_UNFIT = (TypeError, AttributeError, ValueError, OverflowError, struct.error)
+
+
 class RefusedError(ValueError):
     """Raised for a record that does not fit its schema; the message names the field."""
 
@@ -243,14 +247,7 @@ class RecordEncoder:
                     *[write(value) for write, value in zip(self._writers, values, strict=True)],
                 )
             )
-        except (
-            RefusedError,
-            TypeError,
-            AttributeError,
-            ValueError,
-            OverflowError,
-            struct.error,
-        ) as error:
+        except _UNFIT as error:
             raise self._explained(values, error) from error
 
     def record(self, record: Mapping[str, Any]) -> bytes:
@@ -274,14 +271,7 @@ class RecordEncoder:
         for name, write, value in zip(self.fields, self._writers, values, strict=True):
             try:
                 write(value)
-            except (
-                RefusedError,
-                TypeError,
-                AttributeError,
-                ValueError,
-                OverflowError,
-                struct.error,
-            ) as cause:
+            except _UNFIT as cause:
                 detail = (
                     str(cause)
                     if isinstance(cause, RefusedError)

@@ -52,20 +52,21 @@ def bindable(host: str, port: int) -> bool:
     return True
 
 
-def _holder(port: int) -> tuple[str, int | None]:
+def listener(port: int) -> int | None:
+    """Return the pid of the process that listens on the port; None if this user may not see it."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             address = connection.laddr
-            if (
-                connection.status == psutil.CONN_LISTEN
-                and address
-                and address.port == port
-                and connection.pid
-            ):
-                return f"pid {connection.pid} ({_command(connection.pid)})", connection.pid
+            if connection.status == psutil.CONN_LISTEN and address and address.port == port:
+                return connection.pid
     except psutil.AccessDenied:
         pass
-    return "a process that this user may not see", None
+    return None
+
+
+def _holder(port: int) -> tuple[str, int | None]:
+    pid = listener(port)
+    return f"pid {pid} ({_command(pid)})" if pid else "a process that this user may not see", pid
 
 
 def _command(pid: int) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +26,8 @@ from serving.api.problems import Problem, described, exemplified
 from serving.fraud import keys
 from serving.fraud.types import Customer, Pending, Score, Transaction
 from serving.times import document_of, iso, milliseconds
+
+Route = TypeVar("Route", bound=Callable[..., Awaitable[Response]])
 
 AHEAD_MS = 5 * 60 * 1000
 REMEMBERED = 50_000
@@ -144,30 +147,41 @@ def _own(payment: Transaction, document: dict[str, Any]) -> None:
         raise Problem(HTTPStatus.CONFLICT, _taken_by_another(payment.transaction_id))
 
 
-@lookups.get(
-    "/transactions/{transaction_id:rest}",
-    operation_id=LOOK_UP,
-    summary="The decision on a payment",
-    response_model=Score,
-    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
-)
+def _look_up(
+    path: str, operation_id: str, summary: str, model: type[BaseModel]
+) -> Callable[[Route], Route]:
+    """Return the decorator of a route that reads what is stored under an id."""
+    return lookups.get(
+        path,
+        operation_id=operation_id,
+        summary=summary,
+        response_model=model,
+        responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    )
+
+
+def _known(data: bytes | None, what: str) -> bytes:
+    """Return what is stored. Raise Problem if nothing is."""
+    if data is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of {what}")
+    return data
+
+
+@_look_up("/transactions/{transaction_id:rest}", LOOK_UP, "The decision on a payment", Score)
 async def transaction(
     request: Request,
     transaction_id: Annotated[str, Path(description="as it was sent", examples=["tx-42"])],
 ) -> Response:
     """The first and only decision on this payment: rescoring or repeating it changes nothing."""
     data = await of(request).values.get(keys.transaction(transaction_id))
-    if data is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of transaction {transaction_id}")
-    return Response(data, media_type="application/json")
+    return Response(_known(data, f"transaction {transaction_id}"), media_type="application/json")
 
 
-@lookups.get(
+@_look_up(
     "/customers/{customer_id:rest}",
-    operation_id=LOOK_UP_CUSTOMER,
-    summary="A customer's latest and recent decisions",
-    response_model=Customer,
-    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+    LOOK_UP_CUSTOMER,
+    "A customer's latest and recent decisions",
+    Customer,
 )
 async def customer(
     request: Request,
@@ -179,11 +193,9 @@ async def customer(
         values.get(keys.latest(customer_id)),
         values.newest(keys.recent(customer_id), keys.RECENT),
     )
-    if latest is None:
-        raise Problem(HTTPStatus.NOT_FOUND, f"no score is known of customer {customer_id}")
     body = b'{"customer_id":%b,"latest":%b,"recent":[%b]}' % (
         orjson.dumps(customer_id),
-        latest,
+        _known(latest, f"customer {customer_id}"),
         b",".join(recent),
     )
     return Response(body, media_type="application/json")

@@ -24,7 +24,7 @@ from domain.features.declaration import (
 
 Row = dict[str, Any]
 
-COLUMNS = [
+COLUMNS: list[tuple[str, Type]] = [
     ("n", "BIGINT"),
     ("stream", "STRING"),
     ("t", "BIGINT"),
@@ -40,15 +40,7 @@ COMPUTED = [
     ("at_ts", "CAST(TO_TIMESTAMP_LTZ(t, 3) AS TIMESTAMP(3))"),
 ]
 INPUTS: tuple[tuple[str, Type], ...] = (
-    ("n", "BIGINT"),
-    ("stream", "STRING"),
-    ("t", "BIGINT"),
-    ("id", "STRING"),
-    ("kind", "STRING"),
-    ("flag", "BOOLEAN"),
-    ("x", "DOUBLE"),
-    ("w", "BIGINT"),
-    ("s", "STRING"),
+    *COLUMNS,
     ("at_ltz", "TIMESTAMP"),
     ("at_ts", "TIMESTAMP"),
 )

@@ -5,12 +5,10 @@ It names none, and takes up another by its declaration alone, wherever that lies
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import httpx
@@ -36,6 +34,7 @@ from millrace.stack.supervisor import render
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.run import metrics_port
+from tests.unit.modules import script
 from tests.unit.serving.api_parts import KEY, MemoryValues
 
 FOLDERS = ("millrace/flink", "millrace/stack", "orchestration/shelf", "processing", "serving")
@@ -326,21 +325,10 @@ def _groups(text: str) -> Settings:
 
 
 def test_compose_holds_the_consumers_of_every_group_as_a_profile() -> None:
-    compose = _compose()
+    compose = script("compose")
     services = compose.document(compose.defaults())["services"]
     fraud, other = services["consumer-fraud"], services["consumer-business"]
     assert fraud["command"] == ["python", "-m", "millrace.stack.run", "consumer-fraud"]
     assert (fraud["expose"], other["expose"]) == (["19100"], ["19101"])
     assert (fraud["profiles"], other["profiles"]) == (["fraud"], ["shop"])
     assert fraud["environment"] == {**other["environment"], "MILLRACE_HOST": "consumer-fraud"}
-
-
-def _compose() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "scripts_compose", ROOT / "scripts" / "compose.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

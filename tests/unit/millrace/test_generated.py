@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-from types import ModuleType
 
 import pytest
 import yaml
@@ -12,20 +10,9 @@ import yaml
 from config.products import running
 from config.settings import ROOT, Settings
 from millrace.stack.processes import declared
+from tests.unit.modules import script
 
-
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        f"scripts_{name}", ROOT / "scripts" / f"{name}.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-compose, env = _script("compose"), _script("env")
+compose, env = script("compose"), script("env")
 
 
 def test_the_committed_files_are_the_rendered_ones() -> None:

@@ -73,24 +73,4 @@ public final class HeapRolling {
   public byte[] text(int column) {
     return output.texts[column];
   }
-
-  /** The state of one key. */
-  private static final class HeapStore implements StateStore {
-    private final Map<Long, byte[]> entries = new HashMap<>(4);
-
-    @Override
-    public byte[] get(long entry) {
-      return entries.get(entry);
-    }
-
-    @Override
-    public void put(long entry, byte[] value) {
-      entries.put(entry, value);
-    }
-
-    @Override
-    public void remove(long entry) {
-      entries.remove(entry);
-    }
-  }
 }

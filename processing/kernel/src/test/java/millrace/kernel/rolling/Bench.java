@@ -138,8 +138,8 @@ final class Bench {
       hot(keys, events, days, withId, Long.parseLong(last.substring(4)));
       return;
     }
-    Keys.HeapStore[] stores = new Keys.HeapStore[keys];
-    Arrays.setAll(stores, i -> new Keys.HeapStore());
+    HeapStore[] stores = new HeapStore[keys];
+    Arrays.setAll(stores, i -> new HeapStore());
     Engine engine = new Engine(LayoutBuilder.build(SpecParser.parse(spec(withId)), COLUMNS));
     Random random = new Random(7);
     Event event = new Event();
@@ -157,9 +157,9 @@ final class Bench {
       }
     }
     int[] bytes = new int[2];
-    for (Keys.HeapStore store : stores) {
-      bytes[0] += store.bytes()[0];
-      bytes[1] += store.bytes()[1];
+    for (HeapStore store : stores) {
+      bytes[0] += Keys.bytes(store)[0];
+      bytes[1] += Keys.bytes(store)[1];
     }
     System.out.printf(
         "bytes a key: head %d, apart %d (%s)%n", bytes[0] / keys, bytes[1] / keys, sum);

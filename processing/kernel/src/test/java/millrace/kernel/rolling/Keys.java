@@ -11,30 +11,10 @@ final class Keys {
     return keys.computeIfAbsent(key, k -> new HeapStore());
   }
 
-  /** State of one key. */
-  static final class HeapStore implements StateStore {
-    final Map<Long, byte[]> entries = new HashMap<>();
-
-    @Override
-    public byte[] get(long entry) {
-      return entries.get(entry);
-    }
-
-    @Override
-    public void put(long entry, byte[] value) {
-      entries.put(entry, value);
-    }
-
-    @Override
-    public void remove(long entry) {
-      entries.remove(entry);
-    }
-
-    /** Bytes of the head and of everything else. */
-    int[] bytes() {
-      int all = entries.values().stream().mapToInt(v -> v.length).sum();
-      int head = entries.containsKey(HEAD) ? entries.get(HEAD).length : 0;
-      return new int[] {head, all - head};
-    }
+  /** Bytes of a key's head and of everything else that it keeps. */
+  static int[] bytes(HeapStore store) {
+    int all = store.entries.values().stream().mapToInt(v -> v.length).sum();
+    byte[] head = store.entries.getOrDefault(StateStore.HEAD, new byte[0]);
+    return new int[] {head.length, all - head.length};
   }
 }

@@ -21,7 +21,7 @@ final class Play {
   static final String LABELS =
       "\"emit\": [{\"column\": \"kind\", \"op\": \"eq\", \"value\": \"t\"}]";
 
-  final Keys.HeapStore store = new Keys.HeapStore();
+  final HeapStore store = new HeapStore();
   private Layout layout;
   private Engine engine;
 
