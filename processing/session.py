@@ -20,9 +20,10 @@ _OPTIONS = {
     # not by one setting for a whole job.
     "table.exec.state.ttl": "0 ms",
 }
-_ROLLING = (
-    "CREATE TEMPORARY SYSTEM FUNCTION rolling AS 'millrace.kernel.rolling.Rolling' LANGUAGE JAVA"
-)
+_FUNCTIONS = {
+    "rolling": "millrace.kernel.rolling.Rolling",
+    "sessionize": "millrace.kernel.sessionize.Sessionize",
+}
 
 
 def session(job: str, options: Mapping[str, str] | None = None) -> TableEnvironment:
@@ -37,5 +38,8 @@ def session(job: str, options: Mapping[str, str] | None = None) -> TableEnvironm
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     for key, value in {"pipeline.name": job, **_OPTIONS, **(options or {})}.items():
         environment.get_config().set(key, value)
-    environment.execute_sql(_ROLLING)
+    for name, java in _FUNCTIONS.items():
+        environment.execute_sql(
+            f"CREATE TEMPORARY SYSTEM FUNCTION {name} AS '{java}' LANGUAGE JAVA"
+        )
     return environment

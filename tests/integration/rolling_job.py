@@ -1,14 +1,14 @@
-"""Real Flink jobs around `rolling`, for the tests of its specification and of upgrades.
+"""Real Flink jobs around `rolling` and `sessionize`, for the tests of what they specify.
 
 Runs in the flink environment.
 
     .venv-flink/bin/python tests/integration/rolling_job.py JOBS.json
 
 JOBS.json: {"jobs": [{"parallelism", "runs": [{"name", "input", "output", "columns": [[name, SQL
-type]], "computed": [[name, SQL]], "steps": [{"spec": {…}, "key": [column], "where"}], "select":
-[SQL]}]}]}.
+type]], "computed": [[name, SQL]], "steps": [{"function", "spec": {…}, "key": [column], "where"}],
+"select": [SQL]}]}]}. A step's function is `rolling` unless it says otherwise.
 Each job in turn; all its runs at once. A run reads the JSON lines of `input` in order, adds the
-computed columns, passes the rows through each step's `rolling` and writes `select` as JSON lines
+computed columns, passes the rows through each step's function and writes `select` as JSON lines
 below `output`. Doubles go in as strings (NaN and -0.0 too) and come out as Java prints them: both
 ways exact. The kernel's jar is in FLINK_LIB_DIR, as on the cluster.
 
@@ -62,8 +62,9 @@ def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") 
         keys = ", ".join(f"`{column}`" for column in step["key"])
         spec = json.dumps(step["spec"], ensure_ascii=False).replace("'", "''")
         table = environment.sql_query(
-            f"SELECT * FROM rolling(`in` => TABLE `{name}_{at}` PARTITION BY ({keys}), "
-            f"spec => '{spec}', uid => '{name}-{at}') {step.get('where', '')}"
+            f"SELECT * FROM {step.get('function', 'rolling')}("
+            f"`in` => TABLE `{name}_{at}` PARTITION BY ({keys}), spec => '{spec}', "
+            f"uid => '{name}-{at}') {step.get('where', '')}"
         )
     environment.create_temporary_view(f"{name}_out", table)
     return environment.sql_query(f"SELECT {', '.join(run['select'])} FROM `{name}_out`")

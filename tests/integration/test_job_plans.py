@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.flink_home import run_script
 
-JOBS = ("fraud_features", "business_metrics")
+JOBS = ("fraud_features", "business_metrics", "recommendations")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     [
         ("fraud_features", ["transactions"]),
         ("business_metrics", ["shop_events"]),
+        ("recommendations", ["shop_events"]),
     ],
 )
 def test_each_topic_is_read_once(plans: dict[str, str], job: str, topics: list[str]) -> None:
@@ -44,6 +45,7 @@ def test_decisions_are_append_only(plans: dict[str, str]) -> None:
     """No change log, and no state that grows without bound."""
     for operator in ("ChangelogNormalize", "GroupAggregate(", "Deduplicate(keep", "Join("):
         assert operator not in plans["fraud_features"]
+        assert operator not in plans["recommendations"]
 
 
 def test_minutes_wait_for_no_watermark(plans: dict[str, str]) -> None:

@@ -40,8 +40,8 @@ class Hands:
 class Poison:
     """Bytes that no reader of `topic` can read.
 
-    `by`: who puts them aside, as the record in quarantine says. `make` is given a number that
-    makes the bytes unique.
+    `by`: who puts them aside, as the record in quarantine says; so do all others whose poisons name
+    the topic. `make` is given a number that makes the bytes unique.
     """
 
     topic: str

@@ -7,8 +7,9 @@ import re
 
 from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
+from domain.shop.sessions import SESSIONS
 from processing import graph, tables
-from processing.jobs import business_metrics, fraud_features
+from processing.jobs import business_metrics, fraud_features, recommendations
 
 
 def aliases(query: str) -> list[str]:
@@ -61,3 +62,12 @@ def test_business_metrics_fill_their_record() -> None:
     assert aliases(
         business_metrics.metrics().replace("AS TIMESTAMP_LTZ", "").replace("AS DOUBLE", "")
     ) == list(tables.columns("BusinessMetrics"))
+
+
+def test_sessions_fill_their_record() -> None:
+    assert aliases(recommendations.told()) == list(tables.columns("Session"))
+    query = recommendations._SESSIONS
+    assert "TABLE clicks PARTITION BY (user_id)" in query
+    found = re.search(r"spec => '(.*)', uid => 'shop-sessions'", query)
+    assert found is not None
+    assert json.loads(found.group(1)) == SESSIONS.spec()

@@ -10,7 +10,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import millrace.kernel.rolling.SpecException;
+import millrace.kernel.spec.SpecException;
 
 /**
  * Computes the features of a stream of rows: a {@link Plan} as the first line of standard input,

@@ -13,7 +13,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import millrace.kernel.rolling.Column;
 import millrace.kernel.rolling.HeapRolling;
-import millrace.kernel.rolling.SpecException;
+import millrace.kernel.spec.SpecException;
 
 /**
  * Feature sets applied to rows one after the other, as a job chains them: a later set may read what

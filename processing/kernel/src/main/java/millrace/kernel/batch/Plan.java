@@ -3,7 +3,7 @@ package millrace.kernel.batch;
 import java.util.ArrayList;
 import java.util.List;
 import millrace.kernel.rolling.Column;
-import millrace.kernel.rolling.SpecException;
+import millrace.kernel.spec.SpecException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.json.JsonMapper;

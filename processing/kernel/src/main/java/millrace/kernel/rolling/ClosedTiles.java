@@ -3,6 +3,8 @@ package millrace.kernel.rolling;
 import java.util.Arrays;
 import millrace.kernel.rolling.Layout.Ring;
 import millrace.kernel.rolling.Layout.Window;
+import millrace.kernel.state.Bytes;
+import millrace.kernel.state.StateStore;
 
 /**
  * The tiles of one ring of the current key but the current one. They are read when a row needs
@@ -83,7 +85,7 @@ final class ClosedTiles {
     in.data = source;
     in.at = from;
     if (apart) {
-      in.data = store.get(StateStore.ring(ring.tileMs));
+      in.data = store.get(Entries.ring(ring.tileMs));
       in.at = 0;
     }
     // An entry apart that has expired, though the head that names it has not, holds no tile.
@@ -165,12 +167,12 @@ final class ClosedTiles {
     writeAll(out);
     int bytes = out.at - begin;
     if (bytes > (apart ? BACK : APART)) {
-      store.put(StateStore.ring(ring.tileMs), Arrays.copyOfRange(out.data, begin, out.at));
+      store.put(Entries.ring(ring.tileMs), Arrays.copyOfRange(out.data, begin, out.at));
       out.at = begin;
       return true;
     }
     if (apart) {
-      store.remove(StateStore.ring(ring.tileMs));
+      store.remove(Entries.ring(ring.tileMs));
     }
     return false;
   }

@@ -1,5 +1,7 @@
 package millrace.kernel.rolling;
 
+import millrace.kernel.spec.SpecException;
+
 /**
  * A column of the input.
  *

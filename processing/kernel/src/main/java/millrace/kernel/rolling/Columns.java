@@ -3,6 +3,7 @@ package millrace.kernel.rolling;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import millrace.kernel.spec.SpecException;
 
 /** The columns of the input, found by name. */
 final class Columns {

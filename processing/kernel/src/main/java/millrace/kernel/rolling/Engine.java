@@ -2,6 +2,9 @@ package millrace.kernel.rolling;
 
 import java.util.Arrays;
 import millrace.kernel.rolling.Layout.Ring;
+import millrace.kernel.state.Bytes;
+import millrace.kernel.state.Hash;
+import millrace.kernel.state.StateStore;
 
 /**
  * Computes the features of one row after the other, each with the {@link StateStore} of its key;
@@ -179,7 +182,7 @@ final class Engine {
       if (at >= 0) {
         rings[at].adopt(old, newest(at), after[at], store);
       } else if (old.isApart()) {
-        store.remove(StateStore.ring(was.tileMs));
+        store.remove(Entries.ring(was.tileMs));
       }
     }
   }

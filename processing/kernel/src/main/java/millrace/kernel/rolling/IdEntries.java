@@ -1,6 +1,8 @@
 package millrace.kernel.rolling;
 
 import java.util.Arrays;
+import millrace.kernel.state.Bytes;
+import millrace.kernel.state.StateStore;
 
 /**
  * The ids of the current key that are stored apart, by tile of the longest ring: one entry a tile
@@ -63,7 +65,7 @@ final class IdEntries {
       return false;
     }
     if (masks[position] == 0) {
-      Bytes in = Bytes.over(entry(StateStore.ids(tile), store));
+      Bytes in = Bytes.over(entry(Entries.ids(tile), store));
       while (in.at < in.data.length) {
         int in32nd = in.getByte();
         if (in.getLong() == hash && in32nd == bucket) {
@@ -75,7 +77,7 @@ final class IdEntries {
     if ((masks[position] >>> bucket & 1) == 0) {
       return false;
     }
-    Bytes in = Bytes.over(entry(StateStore.ids(tile, bucket), store));
+    Bytes in = Bytes.over(entry(Entries.ids(tile, bucket), store));
     in.at = Math.max(0, in.data.length / 8 + newer - MOST) * 8;
     while (in.at < in.data.length) {
       if (in.getLong() == hash) {
@@ -92,18 +94,18 @@ final class IdEntries {
       position = -1 - position;
       insert(position, tile);
     } else if (masks[position] == 0) {
-      byte[] stored = entry(StateStore.ids(tile), store);
+      byte[] stored = entry(Entries.ids(tile), store);
       byte[] all = Arrays.copyOf(stored, stored.length + added.at);
       System.arraycopy(added.data, 0, all, stored.length, added.at);
       added.data = all;
       added.at = all.length;
     }
     if (masks[position] == 0 && added.at <= FEW * STEP) {
-      store.put(StateStore.ids(tile), added.copy());
+      store.put(Entries.ids(tile), added.copy());
       return;
     }
     if (masks[position] == 0) {
-      store.remove(StateStore.ids(tile));
+      store.remove(Entries.ids(tile));
     }
     scatter(tile, position, added, store);
   }
@@ -121,7 +123,7 @@ final class IdEntries {
       }
       all.at = 0;
       if ((masks[position] >>> bucket & 1) == 1) {
-        byte[] stored = entry(StateStore.ids(tile, bucket), store);
+        byte[] stored = entry(Entries.ids(tile, bucket), store);
         all.put(stored, 0, stored.length);
       }
       for (int at = 0; at < added.at; at += STEP) {
@@ -130,7 +132,7 @@ final class IdEntries {
         }
       }
       int from = Math.max(0, all.at - MOST * 8);
-      store.put(StateStore.ids(tile, bucket), Arrays.copyOfRange(all.data, from, all.at));
+      store.put(Entries.ids(tile, bucket), Arrays.copyOfRange(all.data, from, all.at));
     }
     masks[position] |= todo;
   }
@@ -158,11 +160,11 @@ final class IdEntries {
 
   private void remove(int position, StateStore store) {
     if (masks[position] == 0) {
-      store.remove(StateStore.ids(tiles[position]));
+      store.remove(Entries.ids(tiles[position]));
     }
     for (int bucket = 0; bucket < BUCKETS; bucket++) {
       if ((masks[position] >>> bucket & 1) == 1) {
-        store.remove(StateStore.ids(tiles[position], bucket));
+        store.remove(Entries.ids(tiles[position], bucket));
       }
     }
   }
@@ -189,14 +191,14 @@ final class IdEntries {
   private void forEach(int position, Visitor visitor, StateStore store) {
     long tile = tiles[position];
     if (masks[position] == 0) {
-      Bytes in = Bytes.over(entry(StateStore.ids(tile), store));
+      Bytes in = Bytes.over(entry(Entries.ids(tile), store));
       while (in.at < in.data.length) {
         visitor.see(tile, in.getByte(), in.getLong());
       }
     }
     for (int bucket = 0; bucket < BUCKETS; bucket++) {
       if ((masks[position] >>> bucket & 1) == 1) {
-        Bytes in = Bytes.over(entry(StateStore.ids(tile, bucket), store));
+        Bytes in = Bytes.over(entry(Entries.ids(tile, bucket), store));
         while (in.at < in.data.length) {
           visitor.see(tile, bucket, in.getLong());
         }

@@ -1,6 +1,8 @@
 package millrace.kernel.rolling;
 
 import java.util.TreeMap;
+import millrace.kernel.state.Bytes;
+import millrace.kernel.state.StateStore;
 
 /**
  * The ids of the current key: which rows were applied. The newest few are in the head, the others

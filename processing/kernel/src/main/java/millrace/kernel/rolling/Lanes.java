@@ -1,6 +1,7 @@
 package millrace.kernel.rolling;
 
 import java.util.List;
+import millrace.kernel.state.Bytes;
 
 /**
  * The lanes of one ring: what each tile keeps. Every lane has its slots among a tile's longs,

@@ -13,6 +13,8 @@ import millrace.kernel.rolling.Spec.Aggregate;
 import millrace.kernel.rolling.Spec.Feature;
 import millrace.kernel.rolling.Spec.Takes;
 import millrace.kernel.rolling.Spec.Window;
+import millrace.kernel.spec.SpecException;
+import millrace.kernel.state.Hash;
 
 /**
  * Makes a {@link Layout} of a spec and the input's columns, and refuses what does not fit together.

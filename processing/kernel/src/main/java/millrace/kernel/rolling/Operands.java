@@ -2,6 +2,7 @@ package millrace.kernel.rolling;
 
 import java.util.ArrayList;
 import java.util.List;
+import millrace.kernel.state.Hash;
 
 /**
  * The current row's values of the columns that lanes and features read, each read once. Reused

@@ -7,6 +7,7 @@ import java.util.TreeSet;
 import millrace.kernel.rolling.Column.Type;
 import millrace.kernel.rolling.Spec.Comparison;
 import millrace.kernel.rolling.Spec.Op;
+import millrace.kernel.spec.SpecException;
 
 /** Comparisons that must all hold, bound to the columns of the input. */
 final class Predicate {

@@ -2,6 +2,8 @@ package millrace.kernel.rolling;
 
 import millrace.kernel.rolling.Layout.FeaturePlan;
 import millrace.kernel.rolling.Layout.Ring;
+import millrace.kernel.state.Bytes;
+import millrace.kernel.state.StateStore;
 
 /**
  * One ring of the current key. Its part of the head holds the current tile (that of the newest

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import millrace.kernel.rolling.Layout.Ring;
 import millrace.kernel.rolling.Layout.Window;
+import millrace.kernel.state.Bytes;
 
 /**
  * The rings, lanes and windows that a stored head holds: the bytes it begins with. Equal bytes mean

@@ -17,32 +17,19 @@ import millrace.kernel.rolling.Spec.Feature;
 import millrace.kernel.rolling.Spec.Op;
 import millrace.kernel.rolling.Spec.Takes;
 import millrace.kernel.rolling.Spec.Window;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.StreamReadFeature;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.DeserializationFeature;
+import millrace.kernel.spec.SpecException;
+import millrace.kernel.spec.SpecJson;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
-import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.json.JsonMapper;
 
 /** Reads the JSON of a spec and refuses what makes no sense without knowing the input's columns. */
 final class SpecParser {
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
-
   private SpecParser() {}
 
   /** The spec in {@code json}. Throws {@link SpecException} naming what is wrong. */
   static Spec parse(String json) {
-    JsonNode root;
-    try {
-      root = JSON.readTree(json);
-    } catch (JsonProcessingException e) {
-      throw new SpecException("spec is not JSON: " + e.getOriginalMessage());
-    }
+    JsonNode root = SpecJson.parse(json);
     String what = "spec";
-    keys(
+    SpecJson.keys(
         root,
         what,
         "version",
@@ -54,7 +41,7 @@ final class SpecParser {
         "keep_idle_ms",
         "windows",
         "features");
-    if (whole(root, what, "version") != 1) {
+    if (SpecJson.whole(root, what, "version") != 1) {
       throw new SpecException("spec: version is 1, not " + root.get("version"));
     }
     List<Comparison> pass = comparisons(root, "spec, pass", "pass");
@@ -76,9 +63,9 @@ final class SpecParser {
       features.add(feature);
     }
     return new Spec(
-        text(root, what, "name", true),
-        text(root, what, "time", true),
-        text(root, what, "id", false),
+        SpecJson.text(root, what, "name", true),
+        SpecJson.text(root, what, "time", true),
+        SpecJson.text(root, what, "id", false),
         pass,
         comparisons(root, "spec, emit", "emit"),
         windows,
@@ -92,7 +79,7 @@ final class SpecParser {
     if (!root.has("keep_idle_ms")) {
       return Math.max(Spec.LEAST_KEPT_MS, times(Spec.SPANS_KEPT, longest.span()));
     }
-    long given = whole(root, "spec", "keep_idle_ms");
+    long given = SpecJson.whole(root, "spec", "keep_idle_ms");
     long least = times(Spec.LEAST_SPANS_KEPT, longest.span());
     if (given < least) {
       throw new SpecException(
@@ -114,9 +101,9 @@ final class SpecParser {
     Map<String, Window> windows = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> entry : node.properties()) {
       String what = "window '" + entry.getKey() + "'";
-      keys(entry.getValue(), what, "tile_ms", "tiles");
-      long tileMs = whole(entry.getValue(), what, "tile_ms");
-      long tiles = whole(entry.getValue(), what, "tiles");
+      SpecJson.keys(entry.getValue(), what, "tile_ms", "tiles");
+      long tileMs = SpecJson.whole(entry.getValue(), what, "tile_ms");
+      long tiles = SpecJson.whole(entry.getValue(), what, "tiles");
       if (tileMs < 1 || tiles < 1 || tiles > Integer.MAX_VALUE) {
         throw new SpecException(what + ": tile_ms and tiles are at least 1");
       }
@@ -129,17 +116,18 @@ final class SpecParser {
   }
 
   private static Feature feature(JsonNode node, Map<String, Window> windows) {
-    String name = text(node, "feature", "name", true);
+    String name = SpecJson.text(node, "feature", "name", true);
     String what = "feature '" + name + "'";
-    keys(node, what, "name", "aggregate", "window", "column", "filter", "condition", "k");
+    SpecJson.keys(node, what, "name", "aggregate", "window", "column", "filter", "condition", "k");
     Aggregate aggregate =
-        constant(Aggregate.values(), text(node, what, "aggregate", true), what, "aggregate");
-    String window = text(node, what, "window", true);
+        constant(
+            Aggregate.values(), SpecJson.text(node, what, "aggregate", true), what, "aggregate");
+    String window = SpecJson.text(node, what, "window", true);
     if (!windows.containsKey(window)) {
       throw new SpecException(
           what + ": unknown window '" + window + "', know " + String.join(", ", windows.keySet()));
     }
-    String column = text(node, what, "column", false);
+    String column = SpecJson.text(node, what, "column", false);
     String lower = aggregate.name().toLowerCase(Locale.ROOT);
     if (column == null
         && (aggregate.takes == Takes.NUMBER || aggregate.takes == Takes.NUMBER_OR_STRING)) {
@@ -155,7 +143,7 @@ final class SpecParser {
     if (aggregate != Aggregate.DISTINCT && node.has("k")) {
       throw new SpecException(what + ": only distinct takes k");
     }
-    long k = node.has("k") ? whole(node, what, "k") : Spec.DEFAULT_K;
+    long k = node.has("k") ? SpecJson.whole(node, what, "k") : Spec.DEFAULT_K;
     if (k < Spec.MIN_K || k > Spec.MAX_K) {
       throw new SpecException(what + ": k is " + Spec.MIN_K + " to " + Spec.MAX_K + ", not " + k);
     }
@@ -173,10 +161,10 @@ final class SpecParser {
       throw new SpecException(what + ": " + key + " is a list of comparisons");
     }
     for (JsonNode node : list) {
-      keys(node, what + ", " + key, "column", "op", "value");
-      String column = text(node, what + ", " + key, "column", true);
+      SpecJson.keys(node, what + ", " + key, "column", "op", "value");
+      String column = SpecJson.text(node, what + ", " + key, "column", true);
       String where = what + ", comparison on '" + column + "'";
-      Op op = constant(Op.values(), text(node, where, "op", true), where, "op");
+      Op op = constant(Op.values(), SpecJson.text(node, where, "op", true), where, "op");
       comparisons.add(new Comparison(column, op, value(node, op, where)));
     }
     return comparisons;
@@ -229,39 +217,5 @@ final class SpecParser {
             .map(e -> e.name().toLowerCase(Locale.ROOT))
             .collect(Collectors.joining(", "));
     throw new SpecException(what + ": unknown " + kind + " '" + name + "', know " + known);
-  }
-
-  private static void keys(JsonNode node, String what, String... known) {
-    if (node == null || !node.isObject()) {
-      throw new SpecException(what + ": is an object with " + String.join(", ", known));
-    }
-    for (Iterator<String> it = node.fieldNames(); it.hasNext(); ) {
-      String key = it.next();
-      if (!Arrays.asList(known).contains(key)) {
-        throw new SpecException(
-            what + ": unknown key '" + key + "', know " + String.join(", ", known));
-      }
-    }
-  }
-
-  private static String text(JsonNode node, String what, String key, boolean required) {
-    JsonNode value = node.get(key);
-    if (value == null && !required) {
-      return null;
-    }
-    if (value == null || !value.isTextual() || value.textValue().isEmpty()) {
-      throw new SpecException(
-          what + ": " + key + " is a string" + (value == null ? "" : ", not " + value));
-    }
-    return value.textValue();
-  }
-
-  private static long whole(JsonNode node, String what, String key) {
-    JsonNode value = node.get(key);
-    if (value == null || !value.isIntegralNumber() || !value.canConvertToLong()) {
-      throw new SpecException(
-          what + ": " + key + " is a whole number" + (value == null ? "" : ", not " + value));
-    }
-    return value.longValue();
   }
 }

@@ -12,7 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
-import millrace.kernel.rolling.SpecException;
+import millrace.kernel.spec.SpecException;
 import org.junit.jupiter.api.Test;
 
 /** Rows in, numbers out: two chained sets, what goes on from one to the next, what breaks off. */

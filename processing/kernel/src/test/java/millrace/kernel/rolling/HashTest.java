@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 
 import java.nio.charset.StandardCharsets;
 import java.util.stream.IntStream;
+import millrace.kernel.state.Hash;
 import org.junit.jupiter.api.Test;
 
 /** Vectors made by the reference, domain/features/aggregates.py. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.HashMap;
 import java.util.Map;
+import millrace.kernel.spec.SpecException;
 import org.junit.jupiter.api.Test;
 
 /** How a lane is found again in state that was written under another spec. */

@@ -2,6 +2,7 @@ package millrace.kernel.rolling;
 
 import java.util.HashMap;
 import java.util.Map;
+import millrace.kernel.state.StateStore;
 
 /** State of many keys on the heap, for tests. */
 final class Keys {

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import millrace.kernel.state.Bytes;
 import org.junit.jupiter.api.Test;
 
 /** What is written is read again, to the bit. */

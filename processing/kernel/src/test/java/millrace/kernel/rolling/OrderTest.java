@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
 import java.util.Map;
+import millrace.kernel.state.StateStore;
 import org.junit.jupiter.api.Test;
 
 /** Rows out of order, late, twice, and those that only update. */

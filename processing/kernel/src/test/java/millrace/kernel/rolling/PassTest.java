@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.HashMap;
 import java.util.Map;
+import millrace.kernel.state.StateStore;
 import org.junit.jupiter.api.Test;
 
 /** Rows that pass through. */

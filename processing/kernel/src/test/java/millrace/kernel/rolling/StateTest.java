@@ -12,6 +12,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.HexFormat;
 import java.util.Map;
+import millrace.kernel.state.StateStore;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -146,13 +147,13 @@ class StateTest {
       sum += x;
       assertEquals(sum, play.row(i * 10L, x).get("sum"));
     }
-    assertTrue(play.store.entries.containsKey(StateStore.ring(10)));
+    assertTrue(play.store.entries.containsKey(Entries.ring(10)));
     int head = play.store.get(StateStore.HEAD).length;
     assertTrue(head < 150, "the head stays small: " + head);
-    byte[] tiles = play.store.get(StateStore.ring(10));
+    byte[] tiles = play.store.get(Entries.ring(10));
     assertEquals(sum + 1.0, play.row(3991L, 1.0).get("sum"));
     assertEquals(
-        tiles, play.store.get(StateStore.ring(10)), "a row in the current tile leaves them alone");
+        tiles, play.store.get(Entries.ring(10)), "a row in the current tile leaves them alone");
     assertEquals(1.0 + 2.0, (Double) play.row(7980L, 2.0).get("sum") - (1.0 + 399 / 7.0), 1e-9);
     assertEquals(1, play.store.entries.size());
   }

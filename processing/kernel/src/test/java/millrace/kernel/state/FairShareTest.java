@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;

@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 import java.util.List;
 import org.apache.flink.table.data.RowData;
@@ -10,7 +10,7 @@ import org.apache.flink.table.types.logical.LogicalTypeRoot;
  * The key of a row as bytes, from the columns that its table is partitioned by. Two rows have equal
  * bytes if and only if Flink gives them the same state.
  */
-final class RowKey {
+public final class RowKey {
   private static final int NULL = 0;
   private static final int SET = 1;
 
@@ -23,7 +23,7 @@ final class RowKey {
   }
 
   /** Null if a column is of a type that is seldom a key: its rows are not kept. */
-  static RowKey over(DataType input, int[] partition) {
+  public static RowKey over(DataType input, int[] partition) {
     List<LogicalType> types = input.getLogicalType().getChildren();
     LogicalTypeRoot[] roots = new LogicalTypeRoot[partition.length];
     for (int i = 0; i < roots.length; i++) {
@@ -39,7 +39,7 @@ final class RowKey {
   }
 
   /** Appends the key of {@code row}. */
-  void write(RowData row, Bytes out) {
+  public void write(RowData row, Bytes out) {
     for (int i = 0; i < columns.length; i++) {
       int column = columns[i];
       if (row.isNullAt(column)) {

@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 import java.lang.ref.WeakReference;
 import java.util.Set;
@@ -14,7 +14,7 @@ import java.util.concurrent.locks.ReentrantLock;
  * <p>Two fifths of the heap, or as many bytes as the JVM's property {@code millrace.heads.bytes}
  * says. With {@code -Dmillrace.heads.bytes=0} no head is kept and each is read from RocksDB.
  */
-final class HeapBudget {
+public final class HeapBudget {
   static final String PROPERTY = "millrace.heads.bytes";
 
   /** The rest of the heap is for Flink, the other operators and the collector's room to work in. */
@@ -27,7 +27,7 @@ final class HeapBudget {
   private final Set<Lease> leases = ConcurrentHashMap.newKeySet();
   private volatile long share;
 
-  HeapBudget(long size) {
+  public HeapBudget(long size) {
     this.size = size;
     this.share = size;
     left = new AtomicLong(size);
@@ -39,7 +39,7 @@ final class HeapBudget {
    *
    * @throws IllegalArgumentException if {@value #PROPERTY} is set and is no size
    */
-  static synchronized HeapBudget shared() {
+  public static synchronized HeapBudget shared() {
     if (shared == null) {
       shared = new HeapBudget(size(System.getProperty(PROPERTY), Runtime.getRuntime().maxMemory()));
     }

@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -9,16 +9,16 @@ import java.util.Arrays;
  * A growing byte buffer, written and read with one position: variable-length and 4- and 8-byte
  * whole numbers. Little-endian. Reused between rows.
  */
-final class Bytes {
+public final class Bytes {
   private static final VarHandle LONG =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
   private static final VarHandle INT =
       MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
 
-  byte[] data;
-  int at;
+  public byte[] data;
+  public int at;
 
-  Bytes(int capacity) {
+  public Bytes(int capacity) {
     data = new byte[capacity];
   }
 
@@ -27,56 +27,56 @@ final class Bytes {
   }
 
   /** A reader of {@code data}. */
-  static Bytes over(byte[] data) {
+  public static Bytes over(byte[] data) {
     return new Bytes(data);
   }
 
   /** What was written so far. */
-  byte[] copy() {
+  public byte[] copy() {
     return Arrays.copyOf(data, at);
   }
 
-  void need(int more) {
+  public void need(int more) {
     if (data.length - at < more) {
       data = Arrays.copyOf(data, Math.max(data.length * 2, at + more));
     }
   }
 
-  void putByte(int value) {
+  public void putByte(int value) {
     need(1);
     data[at++] = (byte) value;
   }
 
-  int getByte() {
+  public int getByte() {
     return data[at++] & 0xff;
   }
 
-  void putInt(int value) {
+  public void putInt(int value) {
     need(4);
     INT.set(data, at, value);
     at += 4;
   }
 
-  int getInt() {
+  public int getInt() {
     int value = (int) INT.get(data, at);
     at += 4;
     return value;
   }
 
-  void putLong(long value) {
+  public void putLong(long value) {
     need(8);
     LONG.set(data, at, value);
     at += 8;
   }
 
-  long getLong() {
+  public long getLong() {
     long value = (long) LONG.get(data, at);
     at += 8;
     return value;
   }
 
   /** An unsigned number in 1 to 10 bytes. */
-  void putVar(long value) {
+  public void putVar(long value) {
     need(10);
     long rest = value;
     while ((rest & ~0x7fL) != 0) {
@@ -86,7 +86,7 @@ final class Bytes {
     data[at++] = (byte) rest;
   }
 
-  long getVar() {
+  public long getVar() {
     byte one = data[at++];
     if (one >= 0) {
       return one;
@@ -102,22 +102,22 @@ final class Bytes {
   }
 
   /** A signed number, short when near zero. */
-  void putSigned(long value) {
+  public void putSigned(long value) {
     putVar((value << 1) ^ (value >> 63));
   }
 
-  long getSigned() {
+  public long getSigned() {
     long value = getVar();
     return (value >>> 1) ^ -(value & 1);
   }
 
-  void put(byte[] source, int from, int length) {
+  public void put(byte[] source, int from, int length) {
     need(length);
     System.arraycopy(source, from, data, at, length);
     at += length;
   }
 
-  byte[] get(int length) {
+  public byte[] get(int length) {
     byte[] value = Arrays.copyOfRange(data, at, at + length);
     at += length;
     return value;

@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 import java.util.Arrays;
 
@@ -13,7 +13,7 @@ import java.util.Arrays;
  * was, so that a stream of cold keys makes no garbage. It doubles when half of its slots have a
  * buffer.
  */
-final class HotHeads implements HeapBudget.Kept {
+public final class HotHeads implements HeapBudget.Kept {
   private static final int STEP = 64;
   private static final int FEWEST_SETS = 1 << 8;
   private static final int MOST_SETS = 1 << 22;
@@ -36,7 +36,7 @@ final class HotHeads implements HeapBudget.Kept {
   private int hand;
   private int tries;
 
-  HotHeads(HeapBudget budget) {
+  public HotHeads(HeapBudget budget) {
     room = budget.lease(this);
   }
 

@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 import java.util.function.LongSupplier;
 import org.apache.flink.table.api.dataview.MapView;
@@ -7,7 +7,7 @@ import org.apache.flink.table.data.RowData;
 /**
  * The state of the current key, behind the engine's interface: heads by way of {@link HotHeads}.
  */
-final class MapStore implements StateStore {
+public final class MapStore implements StateStore {
   private final RowKey keys;
   private final HotHeads hot;
   private final Bytes key = new Bytes(64);
@@ -21,7 +21,7 @@ final class MapStore implements StateStore {
    * @param clock wall time in ms, the one that {@code state} of {@link #set} expires by
    * @param keepIdleMs how long after it was put an entry of the state expires
    */
-  MapStore(RowKey keys, HotHeads hot, LongSupplier clock, long keepIdleMs) {
+  public MapStore(RowKey keys, HotHeads hot, LongSupplier clock, long keepIdleMs) {
     this.keys = keys;
     this.hot = hot;
     this.clock = clock;
@@ -29,7 +29,7 @@ final class MapStore implements StateStore {
   }
 
   /** What follows is about the key of {@code row}, which is the one that {@code state} is at. */
-  void set(MapView<Long, byte[]> state, RowData row) {
+  public void set(MapView<Long, byte[]> state, RowData row) {
     view = state;
     if (keys != null) {
       // Read before the state's own clock is: a kept head never outlives the one in the state.
@@ -48,7 +48,7 @@ final class MapStore implements StateStore {
     try {
       return view.get(entry);
     } catch (Exception e) {
-      throw new IllegalStateException("rolling: cannot read state", e);
+      throw new IllegalStateException("cannot read state", e);
     }
   }
 
@@ -62,7 +62,7 @@ final class MapStore implements StateStore {
     try {
       view.put(entry, value);
     } catch (Exception e) {
-      throw new IllegalStateException("rolling: cannot write state", e);
+      throw new IllegalStateException("cannot write state", e);
     }
     if (entry == HEAD && keys != null) {
       hot.put(key, value, now);
@@ -72,12 +72,12 @@ final class MapStore implements StateStore {
   @Override
   public void remove(long entry) {
     if (entry == HEAD) {
-      throw new IllegalArgumentException("rolling: a head is replaced, never removed");
+      throw new IllegalArgumentException("a head is replaced, never removed");
     }
     try {
       view.remove(entry);
     } catch (Exception e) {
-      throw new IllegalStateException("rolling: cannot remove state", e);
+      throw new IllegalStateException("cannot remove state", e);
     }
   }
 }

@@ -1,4 +1,4 @@
-package millrace.kernel.rolling;
+package millrace.kernel.spec;
 
 /** A spec that cannot be computed; the message names the part at fault. */
 public final class SpecException extends IllegalArgumentException {

@@ -1,28 +1,28 @@
-package millrace.kernel.rolling;
+package millrace.kernel.state;
 
 /** The hash of docs/rolling.md: FNV-1a, then the finaliser of MurmurHash3. */
-final class Hash {
+public final class Hash {
   private static final long OFFSET = 0xcbf29ce484222325L;
   private static final long PRIME = 0x100000001b3L;
 
   private Hash() {}
 
-  static long of(byte[] bytes) {
+  public static long of(byte[] bytes) {
     return finish(update(OFFSET, bytes));
   }
 
   /** Of a number's 8 big-endian bytes as a double. */
-  static long of(double value) {
+  public static long of(double value) {
     return finish(update(OFFSET, Double.doubleToLongBits(value)));
   }
 
   /** Of an id's bytes followed by a time's 8 big-endian bytes. */
-  static long of(byte[] id, long time) {
+  public static long of(byte[] id, long time) {
     return finish(update(update(OFFSET, id), time));
   }
 
   /** The 32-bit hash. */
-  static int high(long hash) {
+  public static int high(long hash) {
     return (int) (hash >>> 32);
   }
 
