@@ -303,7 +303,7 @@ class TestGroups:
     def test_a_group_that_is_off_takes_its_processes_and_jobs_along(self) -> None:
         chosen = _groups("core,shop")
         assert "consumer-fraud" not in processes(chosen)
-        assert declared.running_jobs(chosen) == ("business_metrics",)
+        assert declared.running_jobs(chosen) == ("business_metrics", "recommendations")
 
     def test_only_takes_processes_and_groups(self) -> None:
         chosen = selected(_groups(""), ("shop", "redis"))
