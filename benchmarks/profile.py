@@ -34,7 +34,7 @@ EVENTS = {"jdk.ExecutionSample": 10, "jdk.NativeMethodSample": 20}
 AREAS = (
     ("decode", r"^millrace\.kernel\.avro\.(Avro)?(Decod|Deserial|Reader|RecordReader|Input|Utf8)"),
     ("encode", r"^millrace\.kernel\.avro\."),
-    ("rolling", r"^millrace\.kernel\.rolling\.(?!MapStore)"),
+    ("rolling", r"^millrace\.kernel\.(rolling|sessionize|state)\.(?!MapStore)"),
     ("RocksDB", r"^org\.(forst)?rocksdb\.|^org\.rocksdb\."),
     ("state access", r"MapStore|state\.rocksdb|runtime\.state"),
     ("Kafka producer", r"kafka\.clients\.producer|KafkaWriter|kafka\.sink"),

@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import millrace.kernel.spec.SpecException;
-import millrace.kernel.state.StateStore;
 
 /**
  * The operator without Flink: one spec, with the state of all its keys on the heap. Belongs to one

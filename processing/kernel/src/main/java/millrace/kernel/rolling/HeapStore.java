@@ -2,6 +2,7 @@ package millrace.kernel.rolling;
 
 import java.util.HashMap;
 import java.util.Map;
+import millrace.kernel.state.StateStore;
 
 /** The state of one key, on the heap. */
 final class HeapStore implements StateStore {
