@@ -52,7 +52,8 @@ class RetailRocket:
         times = table.column(0).cast(pa.string()).cast(pa.int64()).to_numpy()
         order = np.argsort(times, kind="stable")
         self._times, self._order, self._numbers = times, order, numbers
-        self._table = table
+        # Of many pieces, picking rows would look for each row's piece.
+        self._table = table.combine_chunks()
 
     def count(self) -> int:
         """Return the number of rows, rejected ones included."""

@@ -268,7 +268,8 @@ WITH_JSON = {
     *("millrace model list", "millrace model promote", "millrace model rollback"),
     *("millrace jobs list", "millrace jobs stop", "millrace jobs submit"),
     *("millrace quarantine list", "millrace quarantine replay", "millrace quarantine show"),
-    *("millrace replay retail-rocket", "millrace replay transactions"),
+    *("millrace replay instacart", "millrace replay olist", "millrace replay online-retail"),
+    *("millrace replay retail-rocket", "millrace replay transactions", "millrace simulate shop"),
     *("millrace topics apply", "millrace topics check", "millrace topics list"),
 }
 
@@ -276,7 +277,7 @@ WITH_JSON = {
 def _commands(command: Any, path: str = "millrace") -> Iterator[tuple[str, Any]]:
     for name, one in getattr(command, "commands", {}).items():
         yield from _commands(one, f"{path} {name}")
-    if not hasattr(command, "commands"):
+    if not hasattr(command, "commands") or command.invoke_without_command:
         yield path, command
 
 
