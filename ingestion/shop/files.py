@@ -44,10 +44,10 @@ def check_columns(path: Path, needed: Collection[str], what: str) -> tuple[str, 
 
 
 def options(
-    names: tuple[str, ...], kind: pa.DataType
+    names: tuple[str, ...], kind: pa.DataType, *, header: bool = True
 ) -> tuple[pa_csv.ReadOptions, pa_csv.ConvertOptions]:
     """Return how to read a file with these columns, all of one type, and nothing as NULL."""
-    read = pa_csv.ReadOptions(use_threads=False, skip_rows=1, column_names=list(names))
+    read = pa_csv.ReadOptions(use_threads=False, skip_rows=int(header), column_names=list(names))
     convert = pa_csv.ConvertOptions(
         column_types=dict.fromkeys(names, kind), strings_can_be_null=False
     )

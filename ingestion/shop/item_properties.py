@@ -24,6 +24,7 @@ TREE_HEADER = ("categoryid", "parentid")
 PRICE, CATEGORY, AVAILABLE = "790", "categoryid", "available"
 
 _FAR = 10**13
+_BLOCK = 32 << 20
 _SCHEMA = pa.schema(
     {"time": pa.int64(), "item": pa.string(), "property": pa.string(), "value": pa.string()}
 )
@@ -34,7 +35,7 @@ class Properties:
 
     def __init__(self, files: Sequence[Path] = ()) -> None:
         found = [block for file in files for block in _blocks(file)]
-        self.table = pa.Table.from_batches(found, _SCHEMA) if found else _SCHEMA.empty_table()
+        self.table = pa.concat_tables(found) if found else _SCHEMA.empty_table()
 
     def of(self, name: str) -> pa.Table:
         """Return the rows of one property, as `time` (ms), `item`, `value`."""
@@ -138,14 +139,18 @@ def _table(states: pd.DataFrame, items: pa.Array, names: pa.Array, tree: Tree) -
     )
 
 
-def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
+def _blocks(path: Path) -> Iterator[pa.Table]:
     """Yield the rows of the three properties that are read, as `_SCHEMA`; wrong rows are none."""
     check_header(path, PROPERTIES_HEADER, "one of Retail Rocket's item_properties files")
-    read, convert = options(PROPERTIES_HEADER, pa.binary())
+    read, convert = options(PROPERTIES_HEADER, pa.binary(), header=False)
     parse = pa_csv.ParseOptions(invalid_row_handler=lambda row: "skip")
     wanted = pa.array([name.encode() for name in (PRICE, CATEGORY, AVAILABLE)], pa.binary())
-    with pa_csv.open_csv(path, read, parse, convert) as reader:
-        for block in reader:
+    # Arrow's own reader of blocks has a thread that may abort a process which ends soon after.
+    with path.open("rb") as file:
+        file.readline()
+        while piece := file.read(_BLOCK):
+            lines = pa.py_buffer(piece + file.readline())
+            block = pa_csv.read_csv(pa.BufferReader(lines), read, parse, convert)
             chosen = block.filter(pc.is_in(block.column("property"), wanted))
             right = pc.and_(
                 pc.match_substring_regex(chosen.column("timestamp"), "^[0-9]{13}$"),
@@ -154,4 +159,4 @@ def _blocks(path: Path) -> Iterator[pa.RecordBatch]:
             right = pc.and_(right, pc.match_substring_regex(chosen.column("value"), "^[!-~]+$"))
             chosen = chosen.filter(right)
             text = [column.cast(pa.string()) for column in chosen.columns]
-            yield pa.record_batch([text[0].cast(pa.int64()), *text[1:]], schema=_SCHEMA)
+            yield pa.table([text[0].cast(pa.int64()), *text[1:]], schema=_SCHEMA)
