@@ -263,7 +263,7 @@ WITH_JSON = {
         "millrace simulate",
         "millrace train fraud",
     ),
-    *("millrace new product", "millrace produce"),
+    *("millrace evaluate recommendations", "millrace new product", "millrace produce"),
     *("millrace features list", "millrace features show"),
     *("millrace model list", "millrace model promote", "millrace model rollback"),
     *("millrace jobs list", "millrace jobs stop", "millrace jobs submit"),
