@@ -1,1 +1,1 @@
-"""Settings, constants, topics and products: what a deployment may change."""
+"""Define what a deployment may change: settings, topics, products."""

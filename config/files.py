@@ -47,7 +47,7 @@ def sync(folder: Path) -> None:
 
 
 def mapping(file: Path) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds. Raise UserError, naming the file, if none."""
+    """Return the mapping in a YAML file. Raise UserError, naming the file, if there is none."""
     try:
         declared = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -145,7 +145,7 @@ def running(loaded: Settings | None = None) -> tuple[Product, ...]:
 def known_groups(loaded: Settings | None = None) -> dict[str, bool]:
     """Return every group, and whether it is enabled by default.
 
-    The group of a product outside is enabled: whoever names the folder wants the product.
+    The group of a product outside is enabled: naming its folder asks for it.
     """
     own = _own(FILE)[0]
     return own | {one.group: True for one in products(loaded) if one.group not in own}

@@ -178,13 +178,13 @@ class Settings(BaseSettings):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def kafka_bootstrap(self) -> str:
-        """Broker list."""
+        """Return the addresses of the brokers, comma-separated."""
         return self.kafka_bootstrap_override or f"{self.host}:{self.port('kafka')}"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def registry_url(self) -> str:
-        """Confluent-compatible schema registry URL (Apicurio's ccompat path locally)."""
+        """Return the URL of the schema registry's Confluent-compatible API."""
         return (
             self.registry_url_override
             or f"http://{self.host}:{self.port('registry')}/apis/ccompat/v7"
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_url(self) -> str:
-        """Redis URL; may hold a password, so it is not a computed field and never dumped."""
+        """Return the URL of Redis. It may hold a password, so no dump includes it."""
         if self.redis_url_override is not None:
             return self.redis_url_override.get_secret_value()
         return f"redis://{self.host}:{self.port('redis')}/0"
@@ -200,7 +200,7 @@ class Settings(BaseSettings):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def flink_rest(self) -> str:
-        """JobManager REST URL."""
+        """Return the URL of the JobManager's REST interface."""
         return self.flink_rest_override or f"http://{self.host}:{self.port('flink_rest')}"
 
 

@@ -128,7 +128,7 @@ def partitions(text: str, known: Collection[str]) -> dict[str, dict[str, int]]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         topic, _, number = (piece.strip() for piece in part.partition("="))
         if topic not in known:
-            raise UserError(f"{PREFIX}PARTITIONS: no topic is called {topic!r}")
+            raise UserError(f"{PREFIX}PARTITIONS: no topic is named {topic!r}")
         if not number.isdecimal() or int(number) < 1:
             raise UserError(f"{PREFIX}PARTITIONS: {part!r} is not TOPIC=NUMBER")
         wanted[topic] = {"partitions": int(number)}

@@ -1,4 +1,4 @@
-"""Errors in words."""
+"""Put errors into words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def told(error: Exception) -> str:
-    """An error's words for a person; a failed file operation says on which path, and why."""
+    """Return the message for a person; that of a failed file operation names the path."""
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes) and error.strerror:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return str(error)

@@ -1,4 +1,4 @@
-"""How far a long command is: bars on a terminal, a line of the log every few seconds elsewhere."""
+"""Report the progress of a long command: bars on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ log = structlog.get_logger(__name__)
 EVERY_S = 3.0
 
 Report = Callable[[int], None]
-"""Is told how much of a stage is done."""
+"""Takes how much of a stage is done."""
 Stages = Callable[[str, int | None], Report]
-"""Begins a stage, by its name and how much there is to do (None: nobody knows)."""
+"""Begins a stage, given its name and its size (None if unknown)."""
 
 
 @contextmanager
 def stages(what: str) -> Iterator[Stages]:
-    """Report the stages of `what` on standard error, so that standard output stays the result's."""
+    """Report the stages of `what` on standard error; standard output is for the result."""
     if not sys.stderr.isatty():
         yield logged(what)
         return
@@ -44,7 +44,7 @@ def stages(what: str) -> Iterator[Stages]:
 
 
 def logged(what: str, clock: Callable[[], float] = time.monotonic) -> Stages:
-    """Return stages that write a line at their first report, at most every `EVERY_S` after it."""
+    """Return stages that log their first report, and then at most one every `EVERY_S` seconds."""
 
     def begin(name: str, total: int | None) -> Report:
         known = {} if total is None else {"total": total}

@@ -1,7 +1,4 @@
-"""What the commands share that read or write streams.
-
-The sink, progress on the terminal, the summary.
-"""
+"""Share what commands that read or write streams need: sink, progress bar, summary."""
 
 from __future__ import annotations
 
@@ -35,18 +32,18 @@ INTERRUPTED = 130
 
 
 def duration_ms(text: str) -> int:
-    """Milliseconds of 7d, 12h, 30m, 45s or 250ms. Raises UserError."""
+    """Return 7d, 12h, 30m, 45s or 250ms in milliseconds. Raise UserError for other text."""
     match = re.fullmatch(r"(\d+)(ms|s|m|h|d)", text)
     if match is None:
-        raise UserError(f"{text!r} is no duration: a number and ms, s, m, h or d")
+        raise UserError(f"{text!r} is not a duration: give a number and ms, s, m, h or d")
     return int(match[1]) * _UNITS[match[2]]
 
 
 @contextmanager
 def kafka(client_id: str, *, paced: bool) -> Iterator[tuple[KafkaSink, Codec]]:
-    """A sink into the configured Kafka and a codec on the configured registry.
+    """Yield a sink into the configured Kafka and a codec on the configured registry.
 
-    `paced`: records go out within a millisecond, not when a batch is full.
+    With `paced`, a record is sent within a millisecond instead of when a batch is full.
     """
     current = settings()
     overrides: dict[str, Any] = {"linger.ms": 1} if paced else {}
@@ -59,7 +56,7 @@ def kafka(client_id: str, *, paced: bool) -> Iterator[tuple[KafkaSink, Codec]]:
 
 @contextmanager
 def bar(what: str, total: int | None, *, quiet: bool) -> Iterator[Report]:
-    """A progress bar on standard error, so that standard output stays the result's."""
+    """Show a progress bar on standard error; standard output is for the result."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -85,7 +82,7 @@ def bar(what: str, total: int | None, *, quiet: bool) -> Iterator[Report]:
 
 
 def counted(what: str, values: Iterable[T], *, quiet: bool) -> Iterator[T]:
-    """The values; on a terminal standard error shows meanwhile how many went by, until they end."""
+    """Yield the values; show their number on standard error if that is a terminal."""
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),
@@ -99,7 +96,7 @@ def counted(what: str, values: Iterable[T], *, quiet: bool) -> Iterator[T]:
 
 
 def show(summary: Summary, seconds: float, *, as_json: bool) -> None:
-    """The summary, as JSON on one line or as plain text."""
+    """Print the summary, as JSON on one line or as plain text."""
     sent = sum(summary.produced.values())
     rate = sent / seconds if seconds else 0.0
     if as_json:
@@ -117,13 +114,13 @@ def show(summary: Summary, seconds: float, *, as_json: bool) -> None:
         typer.echo(f"{topic}: {count:,}")
     typer.echo(f"{sent:,} events in {seconds:.1f} s, {rate:,.0f}/s")
     if summary.resumed_at:
-        typer.echo(f"went on after row {summary.resumed_at:,}, where the last run was interrupted")
+        typer.echo(f"resumed after row {summary.resumed_at:,}, where the last run was interrupted")
     if summary.rejected:
         typer.echo(f"{summary.rejected:,} rows rejected: {summary.rejected_file}")
 
 
 def interruptible(run: Callable[[], Summary], hint: str) -> Summary:
-    """Run; Ctrl-C ends with one line and exit code 130."""
+    """Run; on Ctrl-C print one line and exit with code 130."""
     try:
         return run()
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
-"""The SQL of a graph of feature sets (domain/features/graph.py), for a job's views.
+"""Write the SQL of a graph of feature sets (domain/features/graph.py), for a job's views.
 
-A job writes its topology with these: rows of its records, a `rolling` for each stage, what goes on
-from one stage to the next, and the feature record at the end.
+A job builds its topology from these: the rows of its records, a `rolling` for each stage, what
+passes from one stage to the next, and the feature record at the end.
 """
 
 from __future__ import annotations

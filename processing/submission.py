@@ -99,7 +99,7 @@ def main(requests: Iterable[str], answers: Path) -> None:
         for line in requests:
             job = json.loads(line)
             if "options" not in job:
-                # A job that cannot be compiled is told of when it is to be submitted.
+                # A job that cannot be compiled is reported when it is submitted.
                 with suppress(Exception):
                     client.compile(job)
                 continue

@@ -81,7 +81,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def read(name: str, text: str) -> Schema:
-    """Parse a schema. Raise ValueError with the reason if it is none."""
+    """Parse a schema. Raise ValueError with the reason if it is invalid."""
     try:
         return parse(text, validate_names=True)
     except (AvroException, ValueError, KeyError, TypeError) as error:

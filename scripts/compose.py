@@ -31,7 +31,7 @@ MEMORY = {"jobmanager": "flink_jobmanager_memory", "taskmanager": "flink_taskman
 
 
 def defaults() -> Settings:
-    """Return the settings without any environment: the file must not depend on who renders it."""
+    """Return the settings without any environment: the file must be the same everywhere."""
     values = {name: field.default for name, field in Settings.model_fields.items()}
     return Settings(_env_file=None, **values)  # type: ignore[call-arg]
 
@@ -108,7 +108,7 @@ def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
         "MILLRACE_FLINK_REST_OVERRIDE": f"http://jobmanager:{port('flink_rest')}",
         # The keeper and the API belong to every group: they serve those whose containers run.
         "MILLRACE_GROUPS": "${MILLRACE_GROUPS:-${COMPOSE_PROFILES:-}}",
-        # No value: that of whoever calls compose, else that of .env, else none.
+        # No value: that of the shell that calls compose, else that of .env, else none.
         "MILLRACE_API_KEYS": None,
         **{_variable(name): str(getattr(settings, name)) for name in ("port_offset", *ports)},
     }

@@ -43,13 +43,13 @@ _PYTHON = {
 
 
 def modules() -> list[ModuleType]:
-    """Every module of this repository that declares features; a product outside has its own."""
+    """Return the modules of this repository that declare features."""
     ours = (product for product in products() if not product.outside)
     return [product.load(product.features) for product in ours if product.features]
 
 
 def tables() -> tuple[FeatureTable, ...]:
-    """Every feature table of this repository."""
+    """Return every feature table of this repository."""
     return tables_of(modules())
 
 
@@ -169,7 +169,7 @@ def features_text() -> str:
 
 
 def outputs() -> dict[Path, str]:
-    """Every generated file with its content, schemas first: events.py follows from them."""
+    """Return every generated file with its content, schemas first: events.py needs them."""
     generated = {table.record: feature_schema(table) for table in tables()}
     relays = [relay for table in tables() for relay in table.relays]
     generated |= {relay.record: relay_schema(relay) for relay in relays}

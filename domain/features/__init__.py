@@ -1,1 +1,1 @@
-"""Feature declarations: data, written once, read by everything that needs them."""
+"""Declare features as data, and compute them in plain Python."""

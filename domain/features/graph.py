@@ -1,7 +1,7 @@
-"""A job's graph of feature sets, declared once: how records become rows, and rows a feature record.
+"""Declare a job's graph of feature sets: how records become rows, and rows a feature record.
 
-The Flink job reads the SQL of it (processing/graph.py), the plain-Python twin the functions beside
-(domain/features/twin.py).
+The Flink job is made from its SQL (processing/graph.py), the plain-Python twin from the functions
+beside it (domain/features/twin.py).
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Graph:
     """Records of each source through the feature sets of `table`, in order, to its feature record.
 
     A row that a set marks as a duplicate, or does not emit, goes no further. `columns` are computed
-    for records of every source. Raises DeclarationError for parts that do not fit.
+    for records of every source. Raise DeclarationError for parts that do not fit.
     """
 
     sources: tuple[Source, ...]
@@ -162,16 +162,16 @@ class Graph:
 
     @property
     def name(self) -> str:
-        """The name of its table."""
+        """Return the name of its table."""
         return self.table.name
 
     @property
     def stages(self) -> tuple[FeatureSet, ...]:
-        """The feature sets that rows go through, in order."""
+        """Return the feature sets that rows go through, in order."""
         return self.table.sets
 
     def source(self, record: str) -> Source:
-        """Return the source of records of that type. Raises KeyError for an unknown one."""
+        """Return the source of records of that type. Raise KeyError for an unknown one."""
         for source in self.sources:
             if source.record == record:
                 return source
@@ -181,7 +181,7 @@ class Graph:
         """Return the row of a record without its row features, which are None.
 
         `fields` are the record's by name, times in ms; they may be columns as well as values.
-        Raises KeyError for a type of record that is no source and for a missing field.
+        Raise KeyError for a type of record without a source and for a missing field.
         """
         source, known = self.source(record), {**fields, **place.values()}
         return {

@@ -78,7 +78,7 @@ class FeatureTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The fields of the feature record: those carried, then what the model reads besides."""
+        """Return the fields of the feature record: those carried, then the model's others."""
         carried = (str(one["name"]) for one in self.carried)
         return tuple(dict.fromkeys([*carried, *self.model]))
 

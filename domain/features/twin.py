@@ -1,4 +1,4 @@
-"""A graph of feature sets in plain Python, row by row: what a Flink job of it must give."""
+"""Run a graph of feature sets in plain Python, row by row, as its Flink job must."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.features.reference import Rolling
 
 
 class Stage:
-    """One feature set of a graph; keeps every key it has seen in memory."""
+    """Apply one feature set of a graph; every key seen stays in memory."""
 
     def __init__(self, declared: FeatureSet) -> None:
         self._declared, self._rolling = declared, Rolling(declared)
@@ -23,9 +23,9 @@ class Stage:
 
 
 class Twin:
-    """The stages of a graph one after the other, and the feature record that follows.
+    """Run the stages of a graph one after the other, and make the feature record.
 
-    With `after`, only the stages behind that one: what reads a log between two stages.
+    With `after`, run only the stages behind that one, as a job does that reads the log between.
     """
 
     def __init__(self, graph: Graph, after: FeatureSet | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Derive versions from declarations, so that nobody can forget to raise one."""
+"""Derive versions from declarations, so that none has to be raised by hand."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Card fraud: features, decision policy and the job's plain-Python twin."""
+"""Define card fraud: its features, its decision policy and the job's plain-Python twin."""

@@ -1,4 +1,4 @@
-"""The fraud job's graph: payments and verdicts through the customer's and the terminal's features.
+"""Declare how payments and verdicts pass the customer's and then the terminal's features.
 
 The job (processing/jobs/fraud_features.py), the twin (pipeline.py) and training read it.
 """

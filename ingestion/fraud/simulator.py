@@ -99,7 +99,7 @@ class Population:
         """Draw the handbook's distributions: mean amounts of 5 to 100, 0 to 4 payments a day."""
         if customers < 1 or terminals < 1 or radius <= 0:
             raise ValueError(
-                f"nobody to simulate: {customers} customers, {terminals} terminals, "
+                f"nothing to simulate: {customers} customers, {terminals} terminals, "
                 f"radius {radius:g}"
             )
         homes = rng.uniform(0, 100, (customers, 2))

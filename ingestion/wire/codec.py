@@ -208,7 +208,7 @@ def _read(body: bytes, writer: Any, reader: Any) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         detail = f"invalid UTF-8 at byte {error.start} of {len(error.object)}"
         raise UnreadableError("malformed", detail) from error
-    # fastavro raises whatever the bytes provoke, and its error does not tell short from wrong.
+    # fastavro raises whatever the bytes provoke; its error does not distinguish short from wrong.
     except Exception as error:
         step_over(bytes(HEADER.size) + body, HEADER.size, writer)
         raise UnreadableError("malformed", f"{type(error).__name__}: {error}") from error

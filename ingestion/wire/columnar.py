@@ -49,7 +49,7 @@ class ColumnEncoder:
     def encode(self, table: pa.Table) -> pa.BinaryArray:
         """Return each row's bytes, NULL for a row that the schema refuses (see `refusal`).
 
-        Raise ValueError for a column that is no field.
+        Raise ValueError for a column that is not a field.
         """
         if unknown := set(table.column_names) - self._fields.keys():
             raise ValueError(f"{self._rows.name} has no field {', '.join(sorted(unknown))}")

@@ -19,7 +19,7 @@ from typing import Any
 Writer = Callable[[Any], bytes]
 
 # The years 1 to 9999 in UTC: all that ISO 8601, SQL and Python's datetime can express. A time
-# outside is no event but a producer that counts in another unit.
+# outside comes from a producer that counts in another unit.
 EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
 MILLIS = "timestamp-millis"
 

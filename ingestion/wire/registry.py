@@ -1,4 +1,4 @@
-"""A client for the Confluent-compatible registry API (v7), as Apicurio and Confluent serve it.
+"""Call the Confluent-compatible registry API (v7), as Apicurio and Confluent serve it.
 
 confluent-kafka's own client needs five more packages and hides the error codes that distinguish
 "away" from "refused". API:

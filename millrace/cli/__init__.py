@@ -1,1 +1,1 @@
-"""The `millrace` command."""
+"""Define the `millrace` command."""

@@ -1,4 +1,4 @@
-"""`millrace demo`."""
+"""Run the demo: `millrace demo`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="leave the stack up afterwards")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """From nothing to scored transactions.
+    """Start the stack, train a first model, stream payments and show their scores.
 
-    Start the stack, train, stream simulated payments, show what happens; with --json, then the
-    figures.
+    With --json, print the figures at the end.
     """
     from millrace.demo.show import demo as run
     from millrace.demo.signals import interruptible

@@ -108,7 +108,7 @@ def show(
     """Show all that is declared of one feature."""
     found = [feature for feature in declared() if feature["name"] == name]
     if not found:
-        raise UserError(f"unknown feature {name!r}: millrace features list names them all")
+        raise UserError(f"no feature named {name!r}: `millrace features list` names them all")
     if as_json:
         typer.echo(json.dumps(found[0], indent=2, ensure_ascii=False))
         return
@@ -125,5 +125,5 @@ def spec(name: Annotated[str, typer.Argument(help="a feature set, e.g. customer"
     """Print the argument that `rolling` gets for a feature set (docs/rolling.md)."""
     sets = feature_sets(feature_modules())
     if name not in sets:
-        raise UserError(f"unknown feature set {name!r}: know {', '.join(sorted(sets))}")
+        raise UserError(f"no feature set named {name!r}; there are: {', '.join(sorted(sets))}")
     typer.echo(json.dumps(sets[name].spec(), indent=2, ensure_ascii=False))

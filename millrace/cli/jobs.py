@@ -1,4 +1,4 @@
-"""`millrace jobs submit | stop | list`."""
+"""Submit, stop and list Flink jobs: `millrace jobs`."""
 
 from __future__ import annotations
 

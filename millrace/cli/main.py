@@ -26,7 +26,7 @@ app = typer.Typer(
 
 @app.callback()
 def _millrace() -> None:  # with a callback, even a single command remains part of a group
-    """Stateful stream processing: events in, decisions out."""
+    """Process streams of events with state, and decide."""
     for_command(settings())
 
 

@@ -1,4 +1,4 @@
-"""`millrace model`: which models there are, and which of them is in use."""
+"""List, promote and roll back models: `millrace model`."""
 
 from __future__ import annotations
 

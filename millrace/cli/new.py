@@ -1,4 +1,4 @@
-"""`millrace new`: skeletons."""
+"""Write skeletons: `millrace new`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`millrace produce`: records typed by a person, or made by another program."""
+"""Produce records that a person typed or a program wrote: `millrace produce`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def produce(
 
 
 def records(topic: Topic, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The records of lines of JSON, times as milliseconds. Raise UserError naming a bad line."""
+    """Yield the records in lines of JSON, times in ms. Raise UserError naming a bad line."""
     times = {
         field["name"]
         for field in contracts.load(topic.schema)["fields"]
@@ -66,7 +66,7 @@ def records(topic: Topic, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
         except (ValueError, AttributeError) as error:
             raise UserError(f"line {number}: {error}") from None
         if topic.key not in record:
-            raise UserError(f"line {number}: no {topic.key}, which keys {topic.name}")
+            raise UserError(f"line {number}: no {topic.key}, which is the key of {topic.name}")
         yield record
 
 

@@ -37,7 +37,7 @@ app = typer.Typer(
 
 Speed = Annotated[str, typer.Option(help="max, or x1, x10 …: times as fast as it happened")]
 Events = Annotated[int | None, typer.Option(min=1, help="only the first N rows")]
-Restart = Annotated[bool, typer.Option("--restart", help="begin anew, also after an interruption")]
+Restart = Annotated[bool, typer.Option("--restart", help="begin at the first row again")]
 AsJson = Annotated[bool, typer.Option("--json", help="the summary as JSON")]
 
 
@@ -222,7 +222,7 @@ def _shop(
 def _check_files(files: list[Path]) -> None:
     for file in files:
         if not file.is_file():
-            raise UserError(f"{file} is no file")
+            raise UserError(f"{file} is not a file")
 
 
 def _progress(path: Path, files: list[Path], restart: bool, *parameters: str) -> Progress:

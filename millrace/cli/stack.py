@@ -1,4 +1,4 @@
-"""`millrace up | down | restart | status | logs | doctor | reset`."""
+"""Run the local stack: `millrace up`, `down`, `restart`, `status`, `logs`, `doctor`, `reset`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def up(
     timeout: Annotated[float, typer.Option(help="seconds until everything must be ready")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
-    """Start the stack and wait until it is ready; with --json, then what `status --json` says.
+    """Start the stack and wait until it is ready; with --json, print what `status --json` does.
 
     --only and --with may be repeated, or hold several names separated by commas.
     """
@@ -68,7 +68,7 @@ def _listed(given: list[str] | None) -> tuple[str, ...]:
 
 
 def down(as_json: AsJson = False) -> None:
-    """Stop the stack; its state stays. With --json, then what `status --json` says."""
+    """Stop the stack and keep its state; with --json, print what `status --json` does."""
     lifecycle.down(settings(), partial(typer.echo, err=as_json))
     if as_json:
         typer.echo(json.dumps(read_status(settings()), indent=2))
@@ -79,9 +79,9 @@ def restart(
     timeout: Annotated[float, typer.Option(help="seconds until they must be ready")] = 120.0,
     as_json: AsJson = False,
 ) -> None:
-    """Stop processes and start them again, with the code and the settings of now.
+    """Stop processes and start them again, with the present code and settings.
 
-    Nothing is lost meanwhile. With --json, then what `status --json` says.
+    No record is lost. With --json, print what `status --json` does.
     """
     say = partial(typer.echo, err=as_json)
     lifecycle.restart(settings(), say, tuple(names), timeout)

@@ -51,7 +51,7 @@ def apply(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: millrace topics check")
 def check(as_json: AsJson = False) -> None:
-    """Say what `apply` would change; exit code 1 if anything."""
+    """Show what `apply` would change; exit with code 1 if anything."""
     with _admin() as topics_admin:
         changes = topics_admin.differences(topics())
     _show(changes, as_json, "differs", "as declared")

@@ -119,7 +119,7 @@ def _targets(block_precision: float, review_rate: float, review_precision: float
 
 
 def _kernel(layout: Layout) -> Kernel | None:
-    """The kernel, or None, which the log explains: the reference engine takes its time."""
+    """Return the kernel; without one, log why the slow reference engine runs and return None."""
     from orchestration.training.kernel import Kernel
 
     try:

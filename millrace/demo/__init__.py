@@ -1,1 +1,1 @@
-"""`millrace demo`: from nothing to scored transactions, live."""
+"""Show the stack at work: start it, train, stream payments, watch the scores."""

@@ -1,4 +1,4 @@
-"""Run the demo: set up, train and load a past while the cluster starts, stream, sum up."""
+"""Run the demo: train a model and load a past while the stack starts, then stream."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def demo(
 
     Raise UserError if something does not start or no score arrives.
     """
-    # Its lines ("coordinator load in progress") are of parts that are just starting, and would tear
-    # the page apart; what it gives up is raised.
+    # The client's lines ("coordinator load in progress") are about parts that are still starting,
+    # and would tear the page apart. What it gives up is raised.
     client_log.setLevel(logging.CRITICAL)
     story = Story(settings.state_dir / "demo.json")
     sender = Sender(settings, story, rate)
@@ -63,7 +63,7 @@ def demo(
 
 @contextmanager
 def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) -> Iterator[None]:
-    """The stack, up, with a past. It goes down afterwards unless it is to stay, or ran before."""
+    """Start the stack and load a past; stop it afterwards unless it is kept or ran before."""
     say = _sayer(console)
     was_running = any(info.pid for info in Supervisor(Layout.of(settings)).info().values())
     complete = False
@@ -83,7 +83,7 @@ def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) 
 
 
 def _start(settings: Settings, console: Console, sender: Sender) -> None:
-    """Bring everything up; the first model is trained, and the payments' past loaded, meanwhile."""
+    """Start everything; train a first model and load the payments' past while it starts."""
     say = _sayer(console)
     layout = Layout.of(settings)
     began = time.monotonic()
@@ -126,16 +126,16 @@ def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
 
 
 class _Training:
-    """`millrace train fraud --simulate --promote` beside the starting stack, for a first model.
+    """Run `millrace train fraud --simulate --promote` beside the starting stack if needed.
 
-    Payments wait in Kafka until then; the consumer takes the model up by itself.
+    Payments wait in Kafka until there is a model; the consumer takes it up by itself.
     """
 
     def __init__(self, layout: Layout, say: lifecycle.Say) -> None:
         self._current, self._say = layout.current_model("fraud"), say
         self._process: subprocess.Popen[bytes] | None = None
         if not self._current.exists():
-            say("training a first model on simulated payments, while the stack starts")
+            say("training a first model on simulated payments while the stack starts")
             self._log = layout.logs / "train.log"
             self._log.parent.mkdir(parents=True, exist_ok=True)
             line = (
@@ -154,7 +154,7 @@ class _Training:
                 )
 
     def look(self) -> None:
-        """Say when it is done. Raise UserError when it failed."""
+        """Report the end of the training. Raise UserError if it failed."""
         if self._process is None or self._process.poll() is None:
             return
         code, self._process = self._process.returncode, None
@@ -163,7 +163,7 @@ class _Training:
         self._say(f"model {self._current.read_text().strip()} trained")
 
     def finish(self) -> None:
-        """Wait until it is done, and say so. Raise UserError when it failed or takes too long."""
+        """Wait for the training and report it. Raise UserError if it failed or takes too long."""
         if self._process is not None:
             try:
                 self._process.wait(STARTUP_S)
@@ -172,7 +172,7 @@ class _Training:
         self.look()
 
     def stop(self) -> None:
-        """End it when it still runs."""
+        """End the training if it still runs."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
@@ -223,7 +223,7 @@ def _url(settings: Settings, transaction_id: str) -> str:
 
 
 def _show_look_up(settings: Settings, console: Console, transaction_id: str | None) -> None:
-    """Ask the API what was just streamed, as a person would."""
+    """Ask the API for a decision that was just made, as a person would."""
     if transaction_id is None:
         return
     try:
@@ -231,7 +231,7 @@ def _show_look_up(settings: Settings, console: Console, transaction_id: str | No
     except (URLError, OSError, ValueError) as error:
         raise UserError(f"the API does not answer for {transaction_id}: {error}") from error
     if found is None:
-        raise UserError(f"the API knows nothing of {transaction_id}")
+        raise UserError(f"the API knows no decision on {transaction_id}")
     console.print(look_up(settings, transaction_id), highlight=False, soft_wrap=True)
     console.print(json.dumps(found), highlight=False, soft_wrap=True)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Ctrl-C, `kill`, a terminal that is closed.
+# Ctrl-C, `kill`, and a closed terminal.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Handler = Callable[[int, FrameType | None], None]
 
@@ -19,7 +19,7 @@ def interruptible() -> None:
 
 @contextmanager
 def undisturbed(answer: Callable[[], None]) -> Iterator[None]:
-    """Let no signal end what runs meanwhile; call `answer` at the first one."""
+    """Keep signals from ending the body; call `answer` at the first one."""
     answered = False
 
     def wait(_signal: int, _frame: FrameType | None) -> None:

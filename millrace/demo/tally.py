@@ -34,7 +34,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The figures of a moment.
+    """The figures at one moment.
 
     Rates are per second over the last five seconds, latencies in ms, None while there are none.
     """
@@ -58,7 +58,7 @@ class Figures:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile, or None of nothing."""
+    """Return the nearest-rank percentile, or None without values."""
     if not values:
         return None
     ordered = sorted(values)
@@ -128,7 +128,7 @@ class Tally:
 
     @property
     def outstanding(self) -> int:
-        """Sent and not scored yet."""
+        """Return how many payments were sent and are not scored yet."""
         with self._lock:
             return self._sent - self._scored
 

@@ -40,16 +40,15 @@ SCORES = "fraud-scores"
 CUSTOMERS = 200
 LEAD_IN_DAYS = 30  # the longest window of a feature
 SEED = 11
-PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo is about latency, not about the fullest batches
+PROMPT: dict[str, Any] = {"linger.ms": 1}  # a demo shows latency, so batches need not be full
 
 
 class Story:
     """The simulated world over several demos.
 
-    Each goes on a day after the last ended, with ids of its own.
-
-    A stack keeps its state between demos, and to it a payment from before the last one would be
-    late. Raises `UserError` when the file that remembers it cannot be understood.
+    Each demo begins a day after the last one ended and has ids of its own: the stack keeps its
+    state, so payments from before the last demo would be late. Raise UserError if the file that
+    records the last demo cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,8 +66,8 @@ class Story:
             return int(last["run"]), int(last["until_ms"])
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{self._path} does not tell how far the last demo came ({error}), "
-                "and payments from before that would be late: `millrace reset` begins anew"
+                f"{self._path} does not say when the last demo ended ({error}), and payments "
+                "from before its end would be late: `millrace reset` starts from nothing"
             ) from error
 
     def payments(self) -> Iterator[Payment]:
@@ -87,16 +86,15 @@ class Story:
         return iter(simulator)
 
     def reached(self, until_ms: int) -> None:
-        """Remember how far this run's time has come."""
+        """Record how far this run's time has come."""
         write(self._path, json.dumps({"run": self.run, "until_ms": until_ms}))
 
 
 class Sender(threading.Thread):
     """Send a story's payments, and each one's verdict once simulated time has reached it.
 
-    The first `LEAD_IN_DAYS` go as fast as they can, so that customers and terminals have a past and
-    the JVMs have compiled what a payment runs; then it waits for `go`, and from there sends at the
-    rate it was told.
+    Send the first `LEAD_IN_DAYS` at full speed, so that customers and terminals have a past and the
+    JVMs have compiled the code. Then wait for `go`, and send at the given rate.
     """
 
     def __init__(self, settings: Settings, story: Story, rate: float) -> None:
@@ -113,11 +111,11 @@ class Sender(threading.Thread):
 
     @property
     def loaded(self) -> bool:
-        """Whether the lead-in is in Kafka; `lead_in` holds its ids then."""
+        """Return whether the lead-in is in Kafka; `lead_in` then holds its ids."""
         return self._loaded.is_set()
 
     def go(self, tally: Tally) -> None:
-        """Start the clock: send at the rate, and tell `tally`."""
+        """Start sending at the rate, and count in `tally`."""
         self._tally = tally
         self._live.set()
 
@@ -163,7 +161,7 @@ class Sender(threading.Thread):
                 sink.send(TRANSACTIONS, known.customer_id, label.object(known))
             sink.send(TRANSACTIONS, one.customer_id, transaction.object(one))
             verdicts.add(payment.label(WEEK_MS))
-            # Record each day, so that a demo that is killed has told at least that.
+            # Record each day, in case the demo is killed.
             if one.event_time // DAY_MS > until // DAY_MS:
                 self._story.reached(one.event_time)
             until = one.event_time
@@ -173,7 +171,7 @@ class Sender(threading.Thread):
 class Receiver(threading.Thread):
     """Read the decisions.
 
-    The consumer writes Redis first, then produces: so a record's time is when Redis had it.
+    The consumer writes to Redis before it produces, so the time of a record is when Redis had it.
     """
 
     def __init__(self, settings: Settings, tally: Tally, stop: threading.Event) -> None:
@@ -191,7 +189,9 @@ class Receiver(threading.Thread):
         )
         partitions = self._consumer.list_topics(SCORES, timeout=10).topics[SCORES].partitions
         self._consumer.assign([TopicPartition(SCORES, number, OFFSET_END) for number in partitions])
-        for number in partitions:  # assigned lazily otherwise: the first decisions would be missed
+        for number in (
+            partitions
+        ):  # without this the client assigns later, and the first decisions are missed
             self._consumer.get_watermark_offsets(TopicPartition(SCORES, number), timeout=10)
         self.error: Exception | None = None
 
@@ -210,7 +210,7 @@ class Receiver(threading.Thread):
 
 
 def wait_until(condition: Callable[[], bool], timeout: float) -> bool:
-    """Poll for at most `timeout` seconds; return whether it came true."""
+    """Poll for at most `timeout` seconds; return whether the condition came true."""
     deadline = time.monotonic() + timeout
     for _ in itertools.count():
         if condition():

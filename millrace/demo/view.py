@@ -22,7 +22,7 @@ class View(Protocol):
     """A view that shows figures as they change."""
 
     def show(self, figures: Figures) -> None:
-        """Show them; a view may skip some."""
+        """Show the figures; a view may skip some."""
         ...
 
 
@@ -34,7 +34,7 @@ class PlainView:
         self._next = PLAIN_EVERY_S
 
     def show(self, figures: Figures) -> None:
-        """Print a line when its time has come."""
+        """Print a line every `PLAIN_EVERY_S` seconds."""
         if figures.elapsed_s < self._next:
             return
         self._next += PLAIN_EVERY_S

@@ -95,7 +95,7 @@ class Keeper:
         absent: Callable[[], list[str]] = list,
         ahead: Callable[[Settings], Client] | None = None,
     ) -> None:
-        """`absent` returns the topics that are still to be made; `ahead` starts a client."""
+        """Set up; `absent` returns the missing topics, `ahead` starts a client."""
         self._settings, self._absent, self._start_ahead = loaded, absent, ahead
         self._ahead: Client | None = None
         self._topics_exist = False

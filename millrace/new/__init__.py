@@ -1,1 +1,1 @@
-"""What `millrace new` writes."""
+"""Write the skeletons of `millrace new`."""

@@ -46,11 +46,11 @@ class Record:
 
     @classmethod
     def of(cls, text: str, key: str, time: str, id_: str) -> Record:
-        """Parse a schema. Raise UserError where it is none or a field is missing or unfit."""
+        """Parse a schema. Raise UserError if it is invalid or a field is missing or unfit."""
         try:
             schema = json.loads(text)
         except ValueError as error:
-            raise UserError(f"the record is no JSON: {error}") from None
+            raise UserError(f"the record is not JSON: {error}") from None
         if not isinstance(schema, dict) or schema.get("type") != "record":
             raise UserError('the record is no Avro record: {"type": "record", …}')
         record = cls(schema, text, key, time, id_)
@@ -67,11 +67,11 @@ class Record:
 
     @property
     def name(self) -> str:
-        """The record's name."""
+        """Return the record's name."""
         return str(self.schema["name"])
 
     def kinds(self) -> dict[str, str]:
-        """The types of the fields that features can be made of, in order."""
+        """Return the types of the fields that can be made into features, in order."""
         found = {}
         for field in self.schema["fields"]:
             avro = field["type"]
@@ -87,7 +87,7 @@ class Record:
 def new_product(name: str, folder: Path, record: Record | None, settings: Settings) -> list[Path]:
     """Write the product `name` into `folder`, which must not exist; return the files.
 
-    Raise UserError for a name that is no module's or is taken, and for a folder that exists.
+    Raise UserError for a name that is not a module's or is taken, and for a folder that exists.
     """
     _check_name(name)
     if folder.exists():
@@ -124,8 +124,8 @@ def new_product(name: str, folder: Path, record: Record | None, settings: Settin
 def _check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,29}", name) or keyword.iskeyword(name):
         raise UserError(
-            f"{name!r} is no name of a product: a Python name of small letters, digits and _, "
-            "at most 30 of them"
+            f"{name!r} cannot name a product: use a Python name of at most 30 lower-case letters, "
+            "digits and _"
         )
     if find_spec(name) is not None:
         raise UserError(f"{name} is taken: there is a Python module of that name")

@@ -26,8 +26,8 @@ from millrace.stack.supervisor import Info, Supervisor
 
 SETUP = "make setup"
 LEAST_FREE_DISK = 2 * 1024**3
-# The number of intervals without a checkpoint that make a finding: one that is slow, or failed and
-# was retried, is none yet.
+# So many intervals without a checkpoint are a fault; one checkpoint that is slow, or failed and was
+# retried, is not.
 LATE_INTERVALS = 20
 # The message of a waiting process has the command to type in backquotes.
 COMMAND = re.compile("`(millrace [^`]+)`")

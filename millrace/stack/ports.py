@@ -16,7 +16,7 @@ from millrace.stack.processes import Process
 class Taken:
     """A port that another process holds.
 
-    `holder` is "pid 12 (java …)", or "unknown" if the system does not tell.
+    `holder` is "pid 12 (java …)", or says that this user may not see it.
     """
 
     process: str

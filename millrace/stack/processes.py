@@ -174,7 +174,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             command=_python("millrace.flink.keeper"),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
-            # It gets a client ready meanwhile.
+            # It prepares a client while it waits.
             early=True,
             ready=Probe("http", health(settings, settings.port("jobs"))),
             memory=1024,

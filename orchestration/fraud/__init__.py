@@ -1,1 +1,1 @@
-"""Card fraud: where its training data come from, and how its model is trained."""
+"""Train card fraud's model on public or simulated data."""

@@ -67,8 +67,7 @@ class Plan:
     def asked(self) -> tuple[str, ...]:
         """Return what the kernel is asked for.
 
-        It is asked for every number that it computes if there are derived features, as nobody says
-        which of them their functions read.
+        With derived features that is every number it computes, as their functions may read any.
         """
         names = {one.name for one in self.derived}
         asked = [name for name in self.outputs if name not in names]

@@ -32,7 +32,7 @@ def context(configured: Settings) -> Context:
         configured.redis_url,
         socket_timeout=2,
         socket_connect_timeout=1,
-        # Retry once: a connection that died with an old Redis is no reason for a 503.
+        # Retry once: a connection that died with an old Redis does not deserve a 503.
         retry=Retry(NoBackoff(), 1),
         max_connections=256,
     )

@@ -92,7 +92,7 @@ _operations = APIRouter(tags=["operations"])
 
 @_operations.get("/healthz", summary="Is the process alive?")
 async def healthz() -> dict[str, bool]:
-    """Always 200 while the process answers."""
+    """Answer 200 as long as the process answers at all."""
     return {"alive": True}
 
 
@@ -102,7 +102,7 @@ async def healthz() -> dict[str, bool]:
     responses={HTTPStatus.SERVICE_UNAVAILABLE: {"description": "No: what is missing, by name"}},
 )
 async def readyz(request: Request) -> Response:
-    """200, or 503 with what is missing by name."""
+    """Answer 200, or 503 with what is missing by name."""
     context = of(request)
 
     async def store() -> str | None:

@@ -113,7 +113,7 @@ class Gateway:
         """
         loop = asyncio.get_running_loop()
         sent: asyncio.Future[None] = loop.create_future()
-        # mark as retrieved, also when nobody waits any more
+        # mark as retrieved, even if no request waits any more
         sent.add_done_callback(asyncio.Future.exception)
 
         def settle(error: KafkaError | None) -> None:
@@ -143,7 +143,7 @@ class Gateway:
 
         An exception becomes the part's trouble until the next success.
 
-        Catches everything: nobody would notice a thread that ended.
+        Catch everything, as a thread that ended would go unnoticed.
         """
         try:
             step()
@@ -224,7 +224,7 @@ class Gateway:
     def _follow(self, new: frozenset[int]) -> None:
         """Read further partitions.
 
-        Partitions added while we run are read from their beginning, as nobody has read them.
+        Partitions added while this process runs are read from their beginning.
 
         The first ones are read from their present end, resolved to a number: an end that is
         resolved later could skip an answer.

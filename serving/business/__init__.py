@@ -1,1 +1,1 @@
-"""Business metrics of the shop: keys, consumer, routes."""
+"""Serve the shop's business metrics: keys, consumer, routes."""

@@ -44,7 +44,7 @@ class Group:
         self._pending: list[Message] = []  # read while waiting, handled next
 
     def join(self) -> None:
-        """Subscribe."""
+        """Subscribe to the topics."""
         self.consumer.subscribe(
             self._topics,
             on_assign=self._assigned,

@@ -206,7 +206,7 @@ class Handler:
     def _outgoing(self, output: Output) -> Outgoing:
         topic, value = output.topic, output.value
         if topic not in self._rooms:
-            raise UserError(f"{self._product.name} produces to {topic}, no declared topic")
+            raise UserError(f"{self._product.name} produces to {topic}, which no file declares")
         if value is None:
             value = self._codec.encode(topic, output.record or {}, output.schema)
         key = output.key.encode() if isinstance(output.key, str) else output.key

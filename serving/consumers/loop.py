@@ -252,7 +252,7 @@ class Loop:
     # Waiting
 
     def _retry(self, step: Callable[[], T]) -> T:
-        """Repeat a step while a dependency is away, serving the group meanwhile."""
+        """Repeat a step while a dependency is away; keep serving the group."""
         return retry(step, self._backoff.pauses, self._away, RetryableError)
 
     def _away(self, pause: float, error: Exception) -> None:
@@ -273,7 +273,7 @@ class Loop:
         self._group.resume()
 
     def _rebuild(self) -> None:
-        """Read on in the topic that holds the product's state, serving the group meanwhile."""
+        """Read a step of the topic that holds the product's state; keep serving the group."""
         self._group.hold()
         self._report({"rebuild": self._rebuilding.told})
         try:

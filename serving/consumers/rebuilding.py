@@ -2,7 +2,7 @@
 
 A separate client, in no group, reads from the beginning (or from an age) to where the topic ended
 when it began. The loop advances it in small steps and serves its group between them, so a
-rebuilding may take as long as it takes; when partitions come or go meanwhile it begins again.
+rebuilding may take long; it begins again when partitions come or go.
 """
 
 from __future__ import annotations

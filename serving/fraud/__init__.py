@@ -1,1 +1,1 @@
-"""Card fraud: keys, consumer, routes."""
+"""Serve card fraud: keys, consumer, routes."""

@@ -92,9 +92,7 @@ class Fraud(Product):
                     f"; this process still declares {GRAPH.version}: "
                     "if that is out of date, restart it"
                 )
-            raise RetryableError(
-                f"rows carry feature set {version}, for which there is no model: {cure}"
-            )
+            raise RetryableError(f"rows carry feature set {version}, which has no model: {cure}")
         return model
 
     def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
@@ -105,7 +103,7 @@ class Fraud(Product):
         decisions = [model.thresholds.decide(score) for score in scores]
         flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
         told: list[list[str]] = [[] for _ in batch]
-        # Contributions cost ten times the score, and nobody asks why a payment passed.
+        # Contributions cost ten times the score, and an approved payment needs no reasons.
         if flagged:
             for place, contributions in zip(
                 flagged, model.predictor.contributions(rows[flagged]), strict=True

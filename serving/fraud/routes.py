@@ -172,7 +172,7 @@ async def transaction(
     request: Request,
     transaction_id: Annotated[str, Path(description="as it was sent", examples=["tx-42"])],
 ) -> Response:
-    """The first and only decision on this payment: rescoring or repeating it changes nothing."""
+    """Return the decision on this payment, which is final: repeating it changes nothing."""
     data = await of(request).values.get(keys.transaction(transaction_id))
     return Response(_known(data, f"transaction {transaction_id}"), media_type="application/json")
 
@@ -187,7 +187,7 @@ async def customer(
     request: Request,
     customer_id: Annotated[str, Path(description="as in the payments", examples=["c-7"])],
 ) -> Response:
-    """`latest` by event time, `recent`: the newest 50, newest first."""
+    """Return the latest decision by event time, and the newest 50, newest first."""
     values = of(request).values
     latest, recent = await asyncio.gather(
         values.get(keys.latest(customer_id)),
@@ -233,9 +233,9 @@ async def decide(
         ),
     ] = None,
 ) -> Response:
-    """Send the payment the way of every event and wait for its score.
+    """Send the payment through the pipeline and wait for its score.
 
-    The answer is its score, or 202 and a link when the deadline is over.
+    The answer is the score, or 202 and a link once the deadline has passed.
 
     503 means that the payment was not taken, or that it is not known whether it was: repeat the
     request. With `event_time` that is always safe, since the same payment at the same time counts

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 def _addressable(name: str) -> str:
     if name in {".", ".."}:
         raise PydanticCustomError(
-            "unaddressable", "'.' and '..' are no ids: clients take them out of a look-up's path"
+            "unaddressable", "'.' and '..' cannot be ids: clients remove them from a look-up's path"
         )
     return name
 

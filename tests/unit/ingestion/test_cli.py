@@ -215,10 +215,10 @@ def test_a_file_without_one_good_row_is_an_error(commands: Commands, tmp_path: P
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (("replay", "retail-rocket", "none.csv"), "none.csv is no file"),
+        (("replay", "retail-rocket", "none.csv"), "none.csv is not a file"),
         (("replay", "transactions", "none.parquet"), "none.parquet does not exist"),
         ((*SMALL, "--rate", "0"), "above 0"),
-        ((*SMALL, "--label-delay", "a week"), "is no duration"),
+        ((*SMALL, "--label-delay", "a week"), "is not a duration"),
     ],
 )
 def test_what_can_not_be_done_is_told(
@@ -326,7 +326,7 @@ def test_what_is_read_is_counted_on_a_terminal_alone(
 def test_a_resumed_summary_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     streaming.show(Summary({"t": 1}, rows=5, resumed_at=4), 0.0, as_json=False)
 
-    assert "went on after row 4, where the last run was interrupted" in capsys.readouterr().out
+    assert "resumed after row 4, where the last run was interrupted" in capsys.readouterr().out
 
 
 def test_a_summary_for_people_is_short(capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,5 +230,5 @@ def test_customers_without_a_terminal_in_reach_pay_nothing() -> None:
     ("customers", "terminals", "radius"), [(0, 1, 5.0), (1, 0, 5.0), (1, 1, 0.0)]
 )
 def test_nobody_is_refused(customers: int, terminals: int, radius: float) -> None:
-    with pytest.raises(ValueError, match="nobody to simulate"):
+    with pytest.raises(ValueError, match="nothing to simulate"):
         Population.draw(np.random.default_rng(1), customers, terminals, radius)

@@ -100,7 +100,7 @@ def test_each_demo_goes_on_after_the_last_with_ids_of_its_own(tmp_path: Path) ->
 )
 def test_a_story_that_was_cut_off_is_told_not_begun_anew(tmp_path: Path, text: str) -> None:
     (tmp_path / "demo.json").write_text(text)
-    with pytest.raises(UserError, match=r"demo\.json does not tell .*`millrace reset`"):
+    with pytest.raises(UserError, match=r"demo\.json does not say .*`millrace reset`"):
         Story(tmp_path / "demo.json")
 
 

@@ -118,9 +118,9 @@ def test_the_port_is_one_that_nobody_declares(product: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("Parcels", "is no name of a product"),
-        ("class", "is no name of a product"),
-        ("../x", "is no name of a product"),
+        ("Parcels", "cannot name a product"),
+        ("class", "cannot name a product"),
+        ("../x", "cannot name a product"),
         ("json", "there is a Python module of that name"),
         ("serving", "there is a Python module of that name"),
         ("fraud", "product fraud is taken"),
@@ -142,7 +142,7 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key", "words"),
     [
-        ("{", "depot_id", "the record is no JSON"),
+        ("{", "depot_id", "the record is not JSON"),
         ('"string"', "depot_id", "the record is no Avro record"),
         (json.dumps(PARCEL), "depot", "--key depot: no field of Parcel that is a string"),
         (json.dumps(PARCEL), "hands", "--key hands: no field of Parcel that is a string"),

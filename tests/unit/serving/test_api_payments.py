@@ -205,8 +205,8 @@ async def test_registry_away(client: httpx.AsyncClient, gateway: FakeGateway) ->
     ("change", "detail"),
     [
         ({"transaction_id": ""}, "body.transaction_id"),
-        ({"transaction_id": "."}, "body.transaction_id: '.' and '..' are no ids"),
-        ({"customer_id": ".."}, "body.customer_id: '.' and '..' are no ids"),
+        ({"transaction_id": "."}, "body.transaction_id: '.' and '..' cannot be ids"),
+        ({"customer_id": ".."}, "body.customer_id: '.' and '..' cannot be ids"),
         (
             {"event_time": "0001-01-01T00:00:00+01:00"},
             "body.event_time: lies outside the years 1 to 9999",

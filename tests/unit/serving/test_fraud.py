@@ -139,7 +139,7 @@ def test_rows_of_two_versions_in_one_batch(
 
 def test_a_version_without_model_waits(fraud: Fraud) -> None:
     with pytest.raises(
-        RetryableError, match=r"feature set fraud-9, for which there is no model: .* restart it"
+        RetryableError, match=r"feature set fraud-9, which has no model: .* restart it"
     ):
         fraud.handle([row(feature_set_version="fraud-9")])
 
