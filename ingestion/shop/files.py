@@ -89,15 +89,16 @@ def read_text(path: Path, names: tuple[str, ...], rejected: list[Rejected]) -> p
     rows = read_bytes(path, given, rejected, quoted=True)
     wrong = np.array([row.row for row in rejected], np.int64)
     numbers = np.setdiff1d(np.arange(len(rows) + len(wrong)), wrong, assume_unique=True)
-    columns = {name: _text(rows.column(name)) for name in names}
+    columns = {name: text_column(rows.column(name)).to_pylist() for name in names}
     return pd.DataFrame(columns, index=numbers, dtype="str")
 
 
-def _text(column: pa.ChunkedArray) -> list[str]:
+def text_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of bytes as text: UTF-8, or Latin-1 if it is not."""
     try:
-        return list(column.cast(pa.string()).to_pylist())
+        return column.cast(pa.string())
     except pa.ArrowInvalid:
-        return [cell.decode("latin-1") for cell in column.to_pylist()]
+        return pa.chunked_array([[cell.decode("latin-1") for cell in column.to_pylist()]])
 
 
 def read_typed(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:

@@ -129,7 +129,7 @@ def _parsed(frame: pd.DataFrame) -> pd.DataFrame:
     for name in ("quantity", "price"):
         lines[name] = pd.to_numeric(lines[name], errors="coerce")
     if not pd.api.types.is_datetime64_any_dtype(lines["time"]):
-        lines["time"] = _times(lines["time"])
+        lines["time"] = parse_times(lines["time"])
     for name in ("invoice", "item", "customer"):
         text = lines[name].astype("string").fillna("").str.strip()
         # A customer's number that went through a column of floats.
@@ -137,7 +137,7 @@ def _parsed(frame: pd.DataFrame) -> pd.DataFrame:
     return lines
 
 
-def _times(text: pd.Series) -> pd.Series:
+def parse_times(text: pd.Series) -> pd.Series:
     """Return the times, by the one format that reads the most of them."""
     read = (pd.to_datetime(text, format=form, errors="coerce") for form in TIMES)
     return max(read, key=lambda times: int(times.notna().sum()))
