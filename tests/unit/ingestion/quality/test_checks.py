@@ -139,7 +139,7 @@ def test_notes_count_when_asked(path: Path, capsys: pytest.CaptureFixture[str]) 
     [
         (["nowhere.csv"], "can't be read"),
         (["events.csv", "--profile", "kaggle"], "no data set is called kaggle"),
-        (["events.csv", "--gap", "long"], "'long' is no duration"),
+        (["events.csv", "--gap", "long"], "'long' is"),
         (["other.csv"], "is none of the data sets known"),
     ],
 )
