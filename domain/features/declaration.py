@@ -273,11 +273,15 @@ class DerivedFeature:
     None (those of a late row are), and returns `type` or None. Neither refuses a DOUBLE that is not
     finite, so divide by NULLIF(…, 0).
 
-    >>> DerivedFeature(
-    ...     "busier", "DOUBLE", "count_1h / NULLIF(mean_1h, 0)", ...     lambda row: row["count_1h"]
-    / row["mean_1h"] if row["mean_1h"] else None, ...     "How much busier the last hour was than
-    the mean.", ... ).name
-    'busier'
+    >>> busier = DerivedFeature(
+    ...     "busier",
+    ...     "DOUBLE",
+    ...     "count_1h / NULLIF(mean_1h, 0)",
+    ...     lambda row: row["count_1h"] / row["mean_1h"] if row["mean_1h"] else None,
+    ...     "How much busier the last hour was than the mean.",
+    ... )
+    >>> busier.python({"count_1h": 6, "mean_1h": 4.0})
+    1.5
     """
 
     name: str

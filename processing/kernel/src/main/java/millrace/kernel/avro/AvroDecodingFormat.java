@@ -16,7 +16,7 @@ import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * {@code decode} as the planner sees it: append-only rows, with reason, detail, raw and record as
+ * Describe {@code decode} to the planner: append-only rows, with reason, detail, raw and record as
  * metadata.
  */
 final class AvroDecodingFormat implements DecodingFormat<DeserializationSchema<RowData>> {

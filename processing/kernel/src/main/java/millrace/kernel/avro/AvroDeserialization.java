@@ -13,14 +13,14 @@ import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.util.Collector;
 
-/** {@code decode} as Flink calls it: the columns, then the metadata asked for. */
+/** Run {@code decode} for Flink: the columns, then the metadata asked for. */
 final class AvroDeserialization implements DeserializationSchema<RowData> {
   private static final long serialVersionUID = 1L;
 
   /**
-   * What a table can read of a message beside its columns. REASON and DETAIL are NULL for a record
-   * that is fine, RECORD (the name of the contract it was read as) for one that is not. RAW is
-   * there for both: a job may refuse a record that can be read.
+   * The metadata that a table can read of a message. REASON and DETAIL are NULL for a record that
+   * is fine, RECORD (the name of the contract it was read as) for one that is not. RAW is there for
+   * both: a job may refuse a record that can be read.
    */
   enum Metadata {
     REASON,

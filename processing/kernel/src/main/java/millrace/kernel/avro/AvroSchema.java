@@ -9,7 +9,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessin
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 
-/** An Avro schema as far as reading and writing needs it. */
+/** The parts of an Avro schema that reading and writing need. */
 final class AvroSchema {
   enum Type {
     NULL,
@@ -28,7 +28,7 @@ final class AvroSchema {
     UNION
   }
 
-  /** A record's field; {@code fallback} is its default as JSON, null where it has none. */
+  /** A record's field; {@code fallback} is its default as JSON, null if it has none. */
   record Field(
       String name, AvroSchema schema, JsonNode fallback, List<String> aliases, int minLength) {}
 
@@ -39,7 +39,7 @@ final class AvroSchema {
   /** The full name of a record, enum or fixed, else the type's name. */
   final String name;
 
-  /** Empty where the schema names none. */
+  /** Empty if the schema names none. */
   String logicalType = "";
 
   List<String> aliases = List.of();
@@ -61,7 +61,7 @@ final class AvroSchema {
   /**
    * Parse a schema.
    *
-   * @throws IllegalArgumentException where the text is no Avro schema
+   * @throws IllegalArgumentException if the text is not an Avro schema
    */
   static AvroSchema parse(String text) {
     try {

@@ -6,8 +6,8 @@ import org.apache.flink.table.types.logical.RowType;
 
 /**
  * {@code encode}: rows in Confluent wire format, under the id that the schema has in the registry.
- * Throws IllegalArgumentException, naming the field, for NULL where the schema has none and for
- * text that is no symbol of an enum.
+ * Throws IllegalArgumentException, naming the field, for NULL in a field that cannot be null and
+ * for text that is not a symbol of an enum.
  */
 final class AvroSerialization implements SerializationSchema<RowData> {
   private static final long serialVersionUID = 1L;

@@ -8,14 +8,14 @@ import org.apache.flink.table.types.logical.MapType;
 import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 
-/** Which column types hold which Avro types; checked when a table is planned. */
+/** Check which column types hold which Avro types, when a table is planned. */
 final class Columns {
   private Columns() {}
 
   /**
    * Return the field of this name.
    *
-   * @throws ValidationException where the record has none
+   * @throws ValidationException if the record has none
    */
   static AvroSchema.Field field(AvroSchema record, String column) {
     AvroSchema.Field field = record.field(column);

@@ -27,8 +27,8 @@ final class Contracts {
   /**
    * Parse the text of each contract.
    *
-   * @throws IllegalArgumentException where one is no Avro schema, or where there are several and
-   *     one is no record or two answer to the same name
+   * @throws IllegalArgumentException if one is not an Avro schema, or if there are several and one
+   *     is not a record or two answer to the same name
    */
   static Contracts of(List<String> texts) {
     List<AvroSchema> records = texts.stream().map(AvroSchema::parse).toList();
@@ -41,7 +41,7 @@ final class Contracts {
   /**
    * Split a JSON array of schemas into their texts.
    *
-   * @throws IllegalArgumentException where {@code json} is no array with at least one item
+   * @throws IllegalArgumentException if {@code json} is not an array with at least one item
    */
   static List<String> split(String json) {
     JsonNode array;
@@ -84,7 +84,7 @@ final class Contracts {
    * Choose the contract that a writer's records are read as: the only one, else the one of the
    * writer's name (namespaces apart), which may be one of its aliases.
    *
-   * @throws Unreadable incompatible_schema where none has that name
+   * @throws Unreadable incompatible_schema if none has that name
    */
   AvroSchema choose(AvroSchema writer) {
     if (records.size() == 1) {

@@ -10,9 +10,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Confluent wire format (a zero byte, the schema's id in four bytes, Avro) to rows. One a subtask,
- * not thread-safe. What a record holds never makes it throw; what the registry's client throws is
- * not the record's fault and is passed on.
+ * Decode Confluent wire format (a zero byte, the schema's id in four bytes, Avro) to rows. Each
+ * subtask has one; not thread-safe. No content of a record makes it throw; it passes on what the
+ * registry's client throws, which is not the record's fault.
  */
 final class Decoder {
   /** Looks up a writer's schema. */
@@ -72,7 +72,7 @@ final class Decoder {
     this.clock = clock;
   }
 
-  /** Return the row, or null: then {@link #error} tells why. */
+  /** Return the row, or null if {@link #error} says why there is none. */
   GenericRowData decode(byte[] message) throws InterruptedException {
     error = null;
     try {
@@ -83,12 +83,12 @@ final class Decoder {
     }
   }
 
-  /** Why the last record gave no row. */
+  /** Return why the last record gave no row. */
   Unreadable error() {
     return error;
   }
 
-  /** The name of the contract that the last row was read as; not to be asked after an error. */
+  /** Return the contract that the last row was read as; do not call after an error. */
   StringData record() {
     return lastPlan.record;
   }

@@ -9,7 +9,7 @@ import org.apache.flink.table.data.binary.BinaryStringData;
 
 /**
  * A position in one record's bytes. Every read is checked and throws {@link Unreadable}. Strings
- * are views of the record's bytes, not copies: whoever keeps one keeps the record.
+ * are views of the record's bytes, not copies: keeping one keeps the record.
  */
 final class Input {
   /** What no single value of a Kafka record reaches: a longer one is nonsense, not a cut record. */
@@ -42,7 +42,7 @@ final class Input {
     return end - position;
   }
 
-  /** Notes that a well-formed value breaks a rule; the first one counts. */
+  /** Note that a well-formed value breaks a rule; the first note counts. */
   void refuse(String detail) {
     if (refusal == null) {
       refusal = detail;

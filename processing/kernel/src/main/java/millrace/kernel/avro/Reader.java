@@ -1,11 +1,10 @@
 package millrace.kernel.avro;
 
 /**
- * Reads one value as the writer wrote it into what the table's column holds (Flink's internal
- * types).
+ * Read one value as the writer wrote it, as the table's column holds it (Flink's internal types).
  */
 @FunctionalInterface
 interface Reader {
-  /** Read the value; throw {@link Unreadable} where the bytes are none. */
+  /** Read the value; throw {@link Unreadable} if the bytes are not one. */
   Object read(Input in);
 }

@@ -4,11 +4,11 @@ import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.StringData;
 
 /**
- * Reads a record: each of the writer's fields into its column or over it, then the defaults of what
+ * Read a record: each of the writer's fields into its column or over it, then the defaults of what
  * it lacks.
  */
 final class RecordReader implements Reader {
-  /** The name of the record that it is read as, without its namespace. */
+  /** Return the name of the record that it is read as, without its namespace. */
   final StringData record;
 
   private final int width;

@@ -21,8 +21,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The schema registry over its REST interface (Confluent's, which Apicurio speaks as "ccompat").
- * Waits with back-off for as long as it is away: an outage must neither fail the job nor send good
- * records to quarantine.
+ * Wait with back-off while it is away: an outage must neither fail the job nor send good records to
+ * quarantine.
  */
 final class Registry implements Decoder.Schemas {
   private static final Logger LOG = LoggerFactory.getLogger(Registry.class);
@@ -51,7 +51,7 @@ final class Registry implements Decoder.Schemas {
   private HttpClient client;
 
   /**
-   * @param registrationWait milliseconds that {@link #idOf} waits for a schema nobody has
+   * @param registrationWait milliseconds that {@link #idOf} waits for a schema that is not
    *     registered yet
    */
   Registry(String url, long registrationWait) {
@@ -90,9 +90,9 @@ final class Registry implements Decoder.Schemas {
   }
 
   /**
-   * The id of a schema registered under a subject; never registers it.
+   * Return the id of a schema registered under a subject; never register it.
    *
-   * @throws IllegalStateException where it is not registered, even after waiting
+   * @throws IllegalStateException if it is not registered, even after waiting
    */
   int idOf(String subject, String schema) throws InterruptedException {
     String body = JSON.createObjectNode().put("schema", schema).toString();
@@ -132,7 +132,7 @@ final class Registry implements Decoder.Schemas {
         .header("Content-Type", "application/vnd.schemaregistry.v1+json");
   }
 
-  /** The registry's answer, null where it could not be reached. */
+  /** Return the registry's answer, or null if it could not be reached. */
   private Answer ask(HttpRequest request, long wait) throws InterruptedException {
     if (client == null) {
       client =

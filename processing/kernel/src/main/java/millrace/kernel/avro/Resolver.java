@@ -15,9 +15,9 @@ import org.apache.flink.table.types.logical.MapType;
 import org.apache.flink.table.types.logical.RowType;
 
 /**
- * Compiles how values of a writer's schema are read as the reader's (Avro 1.12, "Schema
- * Resolution") into a table's columns. Throws {@link Unreadable} (incompatible_schema) where they
- * can't be; a union's branch that can't be fails only when met.
+ * Compile how values of a writer's schema are read as the reader's (Avro 1.12, "Schema Resolution")
+ * into a table's columns. Throw {@link Unreadable} (incompatible_schema) if they cannot be; a
+ * branch of a union that cannot be read fails only when it occurs.
  */
 final class Resolver {
   private Resolver() {}

@@ -1,6 +1,6 @@
 package millrace.kernel.avro;
 
-/** Steps over values that nobody asked for, checking their structure but not their content. */
+/** Skip values that no column asks for, checking their structure but not their content. */
 final class Skip {
   private Skip() {}
 

@@ -4,7 +4,9 @@ import java.util.HashSet;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/** The SQL type that holds an Avro type, nullability apart: what two records must agree on. */
+/**
+ * Name the SQL type that holds an Avro type, apart from nullability: two records must agree on it.
+ */
 final class SqlTypes {
   private SqlTypes() {}
 

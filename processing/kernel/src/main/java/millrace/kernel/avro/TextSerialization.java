@@ -7,7 +7,7 @@ import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 
-/** A row's only column as UTF-8 text; NULL as no bytes at all. */
+/** Write a row's only column as UTF-8 text, and NULL as no bytes. */
 final class TextSerialization implements SerializationSchema<RowData> {
   private static final long serialVersionUID = 1L;
 

@@ -11,7 +11,7 @@ final class Timestamps {
 
   private Timestamps() {}
 
-  /** Decimal digits of a second that a logical type keeps; 0 for what is no timestamp. */
+  /** Decimal digits of a second that a logical type keeps; 0 for other types. */
   static int digits(String logicalType) {
     return switch (logicalType) {
       case "timestamp-millis", "local-timestamp-millis" -> 3;

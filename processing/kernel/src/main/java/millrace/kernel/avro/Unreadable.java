@@ -1,8 +1,8 @@
 package millrace.kernel.avro;
 
 /**
- * A record that can't be read: a reason (one of Quarantined.avsc's codes) and what exactly, for a
- * person.
+ * Thrown for a record that cannot be read, with a reason (a code of Quarantined.avsc) and details
+ * for a person.
  */
 final class Unreadable extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -33,7 +33,7 @@ final class Unreadable extends RuntimeException {
     return new Unreadable(INCOMPATIBLE_SCHEMA, detail);
   }
 
-  /** The same, with the path of the field it happened in put before. */
+  /** Return the same with the path of the field in front. */
   Unreadable in(String field) {
     String detail = getMessage();
     String joint = detail.startsWith(".") || detail.startsWith("[") ? "" : ": ";

@@ -5,7 +5,7 @@ import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
 
 /**
- * Is this UTF-8? (Unicode 15, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF.)
+ * Check UTF-8 (Unicode 15, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF.)
  */
 final class Utf8 {
   private static final VarHandle LONGS =
@@ -14,7 +14,10 @@ final class Utf8 {
 
   private Utf8() {}
 
-  /** Offset of the first byte that is no UTF-8, or -1; eight bytes a step while all is ASCII. */
+  /**
+   * Return the offset of the first byte that is not UTF-8, or -1; eight bytes a step while all is
+   * ASCII.
+   */
   static int firstInvalid(byte[] bytes, int start, int length) {
     int end = start + length;
     int at = start;

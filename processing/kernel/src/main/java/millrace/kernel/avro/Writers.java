@@ -14,7 +14,7 @@ import org.apache.flink.table.types.logical.MapType;
 import org.apache.flink.table.types.logical.RowType;
 import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 
-/** Compiles how a table's columns are written as the fields of a schema. */
+/** Compile how a table's columns are written as the fields of a schema. */
 final class Writers {
   @FunctionalInterface
   private interface FromRow {
@@ -117,7 +117,7 @@ final class Writers {
         });
   }
 
-  /** A union of one type has an index all the same. */
+  /** A union of one type has an index, too. */
   private static Writer onlyBranch(Writer value) {
     return new Both(
         (row, i, out) -> {

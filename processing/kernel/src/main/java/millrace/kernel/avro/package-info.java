@@ -1,6 +1,6 @@
 /**
  * The Flink format {@code millrace-avro}: Confluent wire format to {@code RowData} and back,
- * without GenericRecord, and without ever failing on what a record holds. See
+ * without GenericRecord, and without failing on any content of a record. See
  * docs/decisions/0004-decode-as-a-format.md.
  */
 package millrace.kernel.avro;

@@ -13,7 +13,7 @@ import java.util.concurrent.Executors;
 import millrace.kernel.spec.SpecException;
 
 /**
- * Computes the features of a stream of rows: a {@link Plan} as the first line of standard input,
+ * Compute the features of a stream of rows: a {@link Plan} as the first line of standard input,
  * then chunks until its end (the number of rows in 4 bytes, then each column as {@link Vector#read}
  * says); to each an answer on standard output ({@link Chain#process}), in order. Numbers are
  * little-endian. Exit code 2, with a line on standard error, for a plan that does not hold or an

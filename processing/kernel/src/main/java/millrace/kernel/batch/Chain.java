@@ -16,7 +16,7 @@ import millrace.kernel.rolling.HeapRolling;
 import millrace.kernel.spec.SpecException;
 
 /**
- * Feature sets applied to rows one after the other, as a job chains them: a later set may read what
+ * Apply feature sets to rows one after the other, as a job chains them: a later set may read what
  * an earlier one computed, and a row that an earlier set does not emit, or knows as a duplicate,
  * does not reach the later ones. Chunks of rows come in the order of the stream.
  */
@@ -28,7 +28,7 @@ final class Chain {
   private final ExecutorService threads;
   private boolean[] alive = {};
 
-  /** Throws {@link SpecException} for a spec, key or output that does not fit the columns. */
+  /** Throw {@link SpecException} for a spec, key or output that does not fit the columns. */
   Chain(Plan plan, ExecutorService threads) {
     this.threads = threads;
     plan.columns().forEach(column -> inputs.add(new Vector(column)));
@@ -153,7 +153,9 @@ final class Chain {
       }
     }
 
-    /** Whether this worker has the key. Its hash is spread, for short keys have similar ones. */
+    /**
+     * Return whether this worker has the key. Its hash is spread, for short keys have similar ones.
+     */
     private boolean isOurs(ByteBuffer bytes) {
       int hash = bytes.hashCode() * 0x9E3779B9;
       return Math.floorMod(hash ^ (hash >>> 16), links.get(0).size()) == worker;

@@ -9,7 +9,7 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.json.JsonMapper;
 
 /**
- * What a run computes, as its first line says in JSON:
+ * The computation of a run, which its first line gives as JSON:
  *
  * <pre>
  * {"columns": [["customer_id", "STRING"], …], "workers": 2, "outputs": ["amount", "customer_count_1d", …],
@@ -27,7 +27,7 @@ record Plan(List<Column> columns, List<FeatureSet> sets, List<String> outputs, i
   /** A spec of {@code rolling} and the columns its rows are partitioned by. */
   record FeatureSet(String spec, List<String> key) {}
 
-  /** Read a plan. Throws {@link SpecException} saying what is missing. */
+  /** Read a plan. Throw {@link SpecException} saying what is missing. */
   static Plan parse(String json) {
     JsonNode root;
     try {

@@ -87,7 +87,7 @@ final class Vector {
     return nulls[row];
   }
 
-  /** The value as it came: a whole number, a DOUBLE's bits, 1 for true. */
+  /** Return the value as it came: a whole number, a DOUBLE's bits, 1 for true. */
   long bits(int row) {
     return bits[row];
   }
@@ -96,7 +96,7 @@ final class Vector {
     return texts[row];
   }
 
-  /** The value as a double: NaN for NULL, 1 for true. */
+  /** Return the value as a double: NaN for NULL, 1 for true. */
   double number(int row) {
     if (nulls[row]) {
       return Double.NaN;

@@ -1,5 +1,5 @@
 /**
- * The kernel without Flink: a process that is fed rows in chunks of columns and answers with the
- * features of those that are emitted. For training frames; the job computes the same bits.
+ * Run the kernel without Flink, for training frames: a process that reads rows in chunks of columns
+ * and answers with the features of those that are emitted. The job computes the same bits.
  */
 package millrace.kernel.batch;

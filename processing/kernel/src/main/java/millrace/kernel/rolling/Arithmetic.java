@@ -4,8 +4,8 @@ import millrace.kernel.rolling.Layout.FeaturePlan;
 import millrace.kernel.rolling.Layout.Ring;
 
 /**
- * The aggregates of docs/rolling.md over {@link Tiles}: apply a row to a lane, fold tiles, make a
- * value of a fold.
+ * Compute the aggregates of docs/rolling.md over {@link Tiles}: apply a row to a lane, fold tiles,
+ * make a value of a fold.
  */
 final class Arithmetic {
   private Arithmetic() {}

@@ -137,7 +137,7 @@ final class IdEntries {
     masks[position] |= todo;
   }
 
-  /** Forgets the tiles below {@code floor}. */
+  /** Forget the tiles below {@code floor}. */
   void drop(long floor, StateStore store) {
     int dropped = 0;
     while (dropped < size && tiles[dropped] < floor) {
@@ -150,7 +150,7 @@ final class IdEntries {
     }
   }
 
-  /** Forgets all. */
+  /** Forget all. */
   void clear(StateStore store) {
     for (int i = 0; i < size; i++) {
       remove(i, store);
@@ -181,7 +181,7 @@ final class IdEntries {
     void see(long tile, int bucket, long hash);
   }
 
-  /** Shows all ids, tile by tile. */
+  /** Show all ids, tile by tile. */
   void forEach(Visitor visitor, StateStore store) {
     for (int i = 0; i < size; i++) {
       forEach(i, visitor, store);

@@ -67,7 +67,7 @@ final class Ids {
   }
 
   /**
-   * Remembers an id.
+   * Remember an id.
    *
    * @param newest the tile of the newest emitting row
    */
@@ -100,7 +100,7 @@ final class Ids {
     entries.append(openTile, all, store);
   }
 
-  /** Forgets the tiles below {@code floor}. */
+  /** Forget the tiles below {@code floor}. */
   void drop(long floor, StateStore store) {
     if (open > 0 && openTile < floor) {
       open = 0;

@@ -14,7 +14,7 @@ final class Layout {
   final int timeColumn;
   final int idColumn;
 
-  /** Null where no row passes. */
+  /** Null if no row passes. */
   final Predicate pass;
 
   final Predicate emit;

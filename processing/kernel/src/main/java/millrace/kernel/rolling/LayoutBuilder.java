@@ -17,7 +17,7 @@ import millrace.kernel.spec.SpecException;
 import millrace.kernel.state.Hash;
 
 /**
- * Makes a {@link Layout} of a spec and the input's columns, and refuses what does not fit together.
+ * Make a {@link Layout} of a spec and the input's columns, and refuse what does not fit together.
  */
 final class LayoutBuilder {
   private final Spec spec;
@@ -163,7 +163,7 @@ final class LayoutBuilder {
     return filters.size() - 1;
   }
 
-  /** Collects the lanes and features of one ring. */
+  /** Collect the lanes and features of one ring. */
   private final class RingBuilder {
     final long tileMs;
     int tiles;

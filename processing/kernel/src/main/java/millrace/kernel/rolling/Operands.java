@@ -69,7 +69,7 @@ final class Operands {
     return hashes[operand];
   }
 
-  /** Collects the columns that are read. */
+  /** Collect the columns that are read. */
   static final class Builder {
     private final List<Integer> positions = new ArrayList<>();
 

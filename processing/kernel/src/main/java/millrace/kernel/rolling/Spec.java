@@ -4,8 +4,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What is asked of {@code rolling}, as docs/rolling.md writes it. {@link SpecParser} reads it;
- * {@link LayoutBuilder} checks it against the columns of the input.
+ * A request to {@code rolling}, as docs/rolling.md writes it. {@link SpecParser} reads it; {@link
+ * LayoutBuilder} checks it against the columns of the input.
  *
  * @param id the column that recognises duplicates, or null
  * @param pass rows that meet it pass through untouched; none does if it is empty

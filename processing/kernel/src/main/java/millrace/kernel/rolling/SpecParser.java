@@ -21,11 +21,11 @@ import millrace.kernel.spec.SpecException;
 import millrace.kernel.spec.SpecJson;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 
-/** Reads the JSON of a spec and refuses what makes no sense without knowing the input's columns. */
+/** Read the JSON of a spec, and refuse what is wrong whatever the input's columns are. */
 final class SpecParser {
   private SpecParser() {}
 
-  /** The spec in {@code json}. Throws {@link SpecException} naming what is wrong. */
+  /** Return the spec in {@code json}. Throw {@link SpecException} naming what is wrong. */
   static Spec parse(String json) {
     JsonNode root = SpecJson.parse(json);
     String what = "spec";

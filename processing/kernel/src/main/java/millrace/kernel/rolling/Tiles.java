@@ -79,7 +79,7 @@ final class Tiles {
     lanes.clear(this, position);
   }
 
-  /** Removes the tile at {@code position}. */
+  /** Remove the tile at {@code position}. */
   void remove(int position) {
     shift(position + 1, position, size - position - 1);
     size--;

@@ -1,7 +1,7 @@
 package millrace.kernel.state;
 
 /**
- * What is kept of the current key: values by number. A value handed in is never changed afterwards,
+ * The state of the current key: values by number. A value handed in is never changed afterwards,
  * one handed out is valid until its entry is put again. The head, which knows its own length, may
  * be handed out with more bytes behind it.
  *
