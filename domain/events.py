@@ -15,17 +15,17 @@ Severity = Literal["info", "warning", "critical"]
 """How urgent."""
 
 Decision = Literal["approve", "review", "block"]
-"""By the model's two thresholds."""
+"""The decision by the model's two thresholds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """Something a person should hear of. Key: entity."""
+    """Something that a person should know. Key: entity."""
 
     alert_id: str
     """Deterministic: the same cause gives the same id."""
     entity: str
-    """Customer, item, sensor, job: what it is about."""
+    """What it is about: a customer, an item, a sensor, a job."""
     event_time: int
     """When the cause happened, UTC."""
     kind: str
@@ -71,9 +71,9 @@ class FraudFeatures:
     event_time: int
     """When it was made, UTC."""
     customer_id: str
-    """Who pays."""
+    """The customer who pays."""
     terminal_id: str
-    """Where."""
+    """The terminal."""
     amount: float
     """In the account's currency; negative for a refund."""
     partition: int = -1
@@ -89,7 +89,7 @@ class FraudFeatures:
     late: bool
     """Older than every window of its customer or of its terminal: the features of that one are unknown."""
     feature_set_version: str
-    """Which declaration computed the features."""
+    """The version of the features' declaration."""
     is_night: int | None = None
     """1 from 00:00 to 06:59 UTC, else 0."""
     is_weekend: int | None = None
@@ -109,15 +109,15 @@ class FraudFeatures:
     customer_mean_30d: float | None = None
     """Mean amount of the customer within the last 30 days."""
     customer_sum_1d: float | None = None
-    """What the customer paid within the last day."""
+    """Sum of the customer's payments within the last day."""
     customer_max_30d: float | None = None
     """The customer's largest payment within the last 30 days."""
     customer_ratio_7d: float | None = None
-    """This amount over the customer's mean of 7 days."""
+    """This amount over the customer's mean of the last 7 days."""
     customer_ratio_30d: float | None = None
-    """This amount over the customer's mean of 30 days."""
+    """This amount over the customer's mean of the last 30 days."""
     customer_zscore_30d: float | None = None
-    """How many standard deviations this amount lies above the customer's mean of 30 days."""
+    """How many standard deviations this amount lies above the customer's mean of the last 30 days."""
     customer_terminals_7d: int | None = None
     """Distinct terminals the customer used within the last 7 days (exact below 64)."""
     customer_last_amount: float | None = None
@@ -125,7 +125,7 @@ class FraudFeatures:
     customer_seconds_since: float | None = None
     """Seconds since the customer's payment before this one, within 30 days."""
     customer_night_share_30d: float | None = None
-    """Share of the customer's payments of 30 days that were made at night."""
+    """Share of the customer's payments within the last 30 days made at night."""
     terminal_count_1h: int | None = None
     """Payments at the terminal within the last hour, this one included."""
     terminal_count_1d: int | None = None
@@ -137,7 +137,7 @@ class FraudFeatures:
     terminal_mean_30d: float | None = None
     """Mean amount at the terminal within the last 30 days."""
     terminal_ratio_30d: float | None = None
-    """This amount over the terminal's mean of 30 days."""
+    """This amount over the terminal's mean of the last 30 days."""
     terminal_customers_7d: int | None = None
     """Distinct customers at the terminal within the last 7 days (exact below 64)."""
     terminal_labels_1d: int | None = None
@@ -156,16 +156,16 @@ class FraudFeatures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FraudLabel:
-    """What became known of a transaction: fraud or not. Key: customer_id in transactions, terminal_id in transaction-labels."""
+    """The verdict on a transaction: fraud or not. Key: customer_id in transactions, terminal_id in transaction-labels."""
 
     transaction_id: str
     """The transaction judged."""
     event_time: int
     """When the verdict became known, UTC (not when the payment was made)."""
     customer_id: str
-    """Who paid."""
+    """The customer who paid."""
     terminal_id: str
-    """Where."""
+    """The terminal."""
     is_fraud: bool
     """The verdict."""
 
@@ -177,9 +177,9 @@ class FraudScore:
     transaction_id: str
     """The transaction judged."""
     customer_id: str
-    """Who pays."""
+    """The customer who pays."""
     terminal_id: str
-    """Where."""
+    """The terminal."""
     event_time: int
     """When the payment was made, UTC."""
     amount: float
@@ -187,13 +187,13 @@ class FraudScore:
     score: float
     """Probability of fraud by the model, 0 to 1."""
     decision: Decision
-    """By the model's two thresholds."""
+    """The decision by the model's two thresholds."""
     reasons: tuple[str, ...] = ()
     """Features that pushed the score up most, strongest first; empty for approve."""
     model_version: str
-    """Which model scored."""
+    """The model that scored."""
     feature_set_version: str
-    """Which declaration computed the features."""
+    """The version of the features' declaration."""
     late: bool
     """The event was older than every window of its customer or of its terminal: the features of that one are unknown."""
     sequence: int
@@ -251,15 +251,15 @@ class FraudTerminalLog:
     customer_mean_30d: float | None = None
     """Mean amount of the customer within the last 30 days."""
     customer_sum_1d: float | None = None
-    """What the customer paid within the last day."""
+    """Sum of the customer's payments within the last day."""
     customer_max_30d: float | None = None
     """The customer's largest payment within the last 30 days."""
     customer_ratio_7d: float | None = None
-    """This amount over the customer's mean of 7 days."""
+    """This amount over the customer's mean of the last 7 days."""
     customer_ratio_30d: float | None = None
-    """This amount over the customer's mean of 30 days."""
+    """This amount over the customer's mean of the last 30 days."""
     customer_zscore_30d: float | None = None
-    """How many standard deviations this amount lies above the customer's mean of 30 days."""
+    """How many standard deviations this amount lies above the customer's mean of the last 30 days."""
     customer_terminals_7d: int | None = None
     """Distinct terminals the customer used within the last 7 days (exact below 64)."""
     customer_last_amount: float | None = None
@@ -267,17 +267,17 @@ class FraudTerminalLog:
     customer_seconds_since: float | None = None
     """Seconds since the customer's payment before this one, within 30 days."""
     customer_night_share_30d: float | None = None
-    """Share of the customer's payments of 30 days that were made at night."""
+    """Share of the customer's payments within the last 30 days made at night."""
     customer_late: bool | None = None
     """As customer's `rolling` gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """A record that could not be read or was refused, whole, with its reason; or the mark that it was replayed. Key: source_topic."""
+    """A record that could not be read or was refused, whole, with the reason; or a mark that it was replayed. Key: source_topic."""
 
     source_topic: str
-    """Where it came from."""
+    """The topic it came from."""
     source_partition: int
     """Its partition."""
     source_offset: int
@@ -285,19 +285,19 @@ class Quarantined:
     source_time: int
     """Kafka's timestamp of it."""
     key: bytes | None = None
-    """Its key, as it was."""
+    """Its key, unchanged."""
     value: bytes | None = None
-    """Its value, as it was."""
+    """Its value, unchanged."""
     reason: str
     """A code: empty, short, bad_magic, unknown_schema, truncated, trailing_bytes, malformed, incompatible_schema, refused."""
     detail: str = ""
-    """What exactly, for a person."""
+    """Details for a person."""
     job: str = ""
-    """Who put it here."""
+    """The job or consumer that put it here."""
     quarantined_at: int
     """When, UTC."""
     replayed: bool = False
-    """True: this is no record but the mark that the one at this topic, partition and offset was produced again."""
+    """True: a mark that the record at this topic, partition and offset was produced again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,8 +391,8 @@ class Transaction:
     event_time: int
     """When the payment was made, UTC."""
     customer_id: str
-    """Who pays."""
+    """The customer who pays."""
     terminal_id: str
-    """Where."""
+    """The terminal."""
     amount: float
     """In the account's currency; negative for a refund; never NaN or infinite."""

@@ -111,7 +111,7 @@ def _customer() -> tuple[Feature, ...]:
             "sum",
             "1d",
             "amount",
-            description="What the customer paid within the last day.",
+            description="Sum of the customer's payments within the last day.",
         ),
         Feature(
             "customer_max_30d",
@@ -125,14 +125,14 @@ def _customer() -> tuple[Feature, ...]:
             "ratio",
             "7d",
             "amount",
-            description="This amount over the customer's mean of 7 days.",
+            description="This amount over the customer's mean of the last 7 days.",
         ),
         Feature(
             "customer_ratio_30d",
             "ratio",
             "30d",
             "amount",
-            description="This amount over the customer's mean of 30 days.",
+            description="This amount over the customer's mean of the last 30 days.",
         ),
         Feature(
             "customer_zscore_30d",
@@ -140,7 +140,7 @@ def _customer() -> tuple[Feature, ...]:
             "30d",
             "amount",
             description="How many standard deviations this amount lies "
-            "above the customer's mean of 30 days.",
+            "above the customer's mean of the last 30 days.",
         ),
         Feature(
             "customer_terminals_7d",
@@ -168,7 +168,7 @@ def _customer() -> tuple[Feature, ...]:
             "share",
             "30d",
             condition=(Comparison("is_night", "eq", 1),),
-            description="Share of the customer's payments of 30 days that were made at night.",
+            description="Share of the customer's payments within the last 30 days made at night.",
         ),
     )
 
@@ -223,7 +223,7 @@ def _terminal() -> tuple[Feature, ...]:
             "30d",
             "amount",
             filter=_TRANSACTION,
-            description="This amount over the terminal's mean of 30 days.",
+            description="This amount over the terminal's mean of the last 30 days.",
         ),
         Feature(
             "terminal_customers_7d",
@@ -284,8 +284,8 @@ FRAUD = FeatureTable(
     carried=(
         {"name": "transaction_id", "type": "string", "doc": "The payment.", "minLength": 1},
         {"name": "event_time", "type": _TIME, "doc": "When it was made, UTC."},
-        {"name": "customer_id", "type": "string", "doc": "Who pays.", "minLength": 1},
-        {"name": "terminal_id", "type": "string", "doc": "Where.", "minLength": 1},
+        {"name": "customer_id", "type": "string", "doc": "The customer who pays.", "minLength": 1},
+        {"name": "terminal_id", "type": "string", "doc": "The terminal.", "minLength": 1},
         {
             "name": "amount",
             "type": "double",
@@ -321,7 +321,7 @@ FRAUD = FeatureTable(
         {
             "name": "feature_set_version",
             "type": "string",
-            "doc": "Which declaration computed the features.",
+            "doc": "The version of the features' declaration.",
         },
     ),
     rows=ROWS,
