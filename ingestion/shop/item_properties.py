@@ -153,7 +153,7 @@ def _blocks(path: Path) -> Iterator[pa.Table]:
             block = pa_csv.read_csv(pa.BufferReader(lines), read, parse, convert)
             chosen = block.filter(pc.is_in(block.column("property"), wanted))
             right = pc.and_(
-                pc.match_substring_regex(chosen.column("timestamp"), "^[0-9]{13}$"),
+                pc.match_substring_regex(chosen.column("timestamp"), "^[0-9]{1,13}$"),
                 pc.match_substring_regex(chosen.column("itemid"), "^[!-~]+$"),
             )
             right = pc.and_(right, pc.match_substring_regex(chosen.column("value"), "^[!-~]+$"))

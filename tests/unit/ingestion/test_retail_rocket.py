@@ -164,7 +164,8 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
         tmp_path, f"{T + 100},9,790,n5.500", "1,9,790", name="item_properties_part2.csv"
     )
     third = properties(tmp_path, f"{T + 70},1,790,n3.000", f"{T + 70},900,790,n4.000", name="3.csv")
-    prices = Prices(Properties([second, first, third]))
+    old = properties(tmp_path, "1,77,790,n6.000", name="4.csv")
+    prices = Prices(Properties([second, first, third, old]))
 
     def at(item: str, moment: int) -> float | None:
         (price,) = prices.of(pa.chunked_array([[item]]), np.array([moment])).to_pylist()
@@ -175,6 +176,7 @@ def test_prices_are_those_of_the_time(tmp_path: Path) -> None:
     assert at("9", T - 1) == 277200.0, "before the first known price, that one"
     assert at("1", T - 1) == at("1", T) == at("1", T + 100) == 3.0
     assert at("900", T - 1) == at("900", T) == at("900", T + 100) == 4.0
+    assert at("77", T) == 6.0
     assert at("10", T) is None
     assert at("unheard of", T) is None
 
