@@ -51,11 +51,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A process that reads topics; `port` serves its health and metrics before any offset."""
+    """A process that reads topics; `port` serves its health and metrics before any offset.
+
+    `memory`: the most it should need, in MiB.
+    """
 
     name: str
     module: str
     port: int
+    memory: int = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class _Consumer(BaseModel):
 
     module: str = Field(pattern=_MODULE)
     port: int = Field(ge=1024, le=65535)
+    memory: int = Field(default=384, ge=64)
 
 
 class _Declared(BaseModel):
@@ -120,7 +125,8 @@ class _Declared(BaseModel):
             root=root,
             jobs=tuple(Job(module.rpartition(".")[2], module, root) for module in self.jobs),
             consumers=tuple(
-                Consumer(name, one.module, one.port) for name, one in self.consumers.items()
+                Consumer(name, one.module, one.port, one.memory)
+                for name, one in self.consumers.items()
             ),
             routes=tuple(self.routes),
             features=self.features,

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
         default=19089, description="health of the keeper that holds the Flink jobs running"
     )
     api_base_port: int = 19080
+    recommender_base_port: int = Field(
+        default=19104, description="where the recommender answers the API about its index"
+    )
 
     kafka_bootstrap_override: str | None = Field(
         default=None, description="brokers, where they are not the local stack's"
@@ -84,6 +87,10 @@ class Settings(BaseSettings):
     )
     flink_rest_override: str | None = Field(
         default=None, description="JobManager REST URL, where not the local one"
+    )
+
+    recommender_url_override: str | None = Field(
+        default=None, description="the recommender's URL, where it is not the local one"
     )
 
     partitions: str = Field(
@@ -146,6 +153,18 @@ class Settings(BaseSettings):
     decisions_kept_days: int = Field(
         default=90, ge=1, description="how long Redis keeps a decision on a payment"
     )
+    recommendations_sessions: int = Field(
+        default=200_000, ge=1000, description="most recent sessions that recommendations rest on"
+    )
+    recommendations_items: int = Field(
+        default=400_000, ge=1000, description="different items that recommendations know at most"
+    )
+    recommendations_visitors: int = Field(
+        default=100_000, ge=1, description="visitors whose lists are kept fresh between clicks"
+    )
+    recommendations_kept_days: int = Field(
+        default=7, ge=1, description="how long Redis keeps a visitor's list"
+    )
     log_level: LogLevel = Field(
         default="INFO",
         description="the least severe that is logged: DEBUG, INFO, WARNING, ERROR or CRITICAL",
@@ -202,6 +221,12 @@ class Settings(BaseSettings):
     def flink_rest(self) -> str:
         """Return the URL of the JobManager's REST interface."""
         return self.flink_rest_override or f"http://{self.host}:{self.port('flink_rest')}"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def recommender_url(self) -> str:
+        """URL of the server of the recommender's index."""
+        return self.recommender_url_override or f"http://{self.host}:{self.port('recommender')}"
 
 
 @lru_cache(maxsize=1)

@@ -211,7 +211,7 @@ def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Proce
         ports={"metrics": port},
         depends_on=("topics", "redis"),
         ready=Probe("http", health(settings, port)),
-        memory=384,
+        memory=consumer.memory,
     )
 
 

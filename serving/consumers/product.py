@@ -7,6 +7,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from prometheus_client import CollectorRegistry
+
 from serving.store import Write
 
 
@@ -79,7 +81,7 @@ class Product(ABC):
 
     - `batch_size`: most records handed on at once.
     - `tick_every`: seconds between two calls of `tick`; None: never.
-    - `rebuild`: what to read before the first record is handled.
+    - `rebuild`: what to read before the first record is handled; several topics in their order.
     - `fold`: of records with an equal key in a batch, only the newest is handled.
     """
 
@@ -87,7 +89,7 @@ class Product(ABC):
     topics: tuple[str, ...]
     batch_size: int = 500
     tick_every: float | None = None
-    rebuild: Rebuild | None = None
+    rebuild: Rebuild | tuple[Rebuild, ...] | None = None
 
     def missing(self) -> str | None:
         """Return what must be fixed before the product can work; None when it is ready.
@@ -145,6 +147,9 @@ class Product(ABC):
         Return None to produce the output of `handle` all the same.
         """
         return None
+
+    def register(self, registry: CollectorRegistry) -> None:  # noqa: B027 - as below
+        """Add metrics of the product's own to those that the process serves; called once."""
 
     def clear_state(self) -> None:  # noqa: B027 - most products have no such state
         """Forget the rebuilt state; called before each rebuilding."""

@@ -29,6 +29,14 @@ STEP = 500
 _ANSWER_S = 5.0
 
 
+def declared_by(product: Product) -> tuple[Rebuild, ...]:
+    """Return what a product is rebuilt from, in order."""
+    declared = product.rebuild
+    if isinstance(declared, Rebuild):
+        return (declared,)
+    return declared or ()
+
+
 class Rebuilding:
     """One product's rebuilding, in the loop's thread.
 
@@ -45,6 +53,8 @@ class Rebuilding:
         self._product, self._codec, self._new, self._now = product, codec, reader, now
         self._reader: Consumer | None = None
         self._ends: dict[int, int] = {}  # of the partitions not yet read to their end
+        self._all = declared_by(product)
+        self._at = 0  # which of them
         self._begun = False
         self._read = self._whole = 0
         self._unreadable = 0
@@ -52,13 +62,13 @@ class Rebuilding:
 
     def restart(self) -> None:
         """Begin again, because the assigned partitions changed."""
-        self.due = self._product.rebuild is not None
-        self._begun = False
+        self.due = bool(self._all)
+        self._at, self._begun = 0, False
 
     @property
     def told(self) -> str:
         """Return the progress in words."""
-        topic = "" if self._product.rebuild is None else self._product.rebuild.topic
+        topic = self._all[self._at].topic if self.due else ""
         if not self._begun:
             return f"state will be rebuilt from {topic}"
         share = self._read / self._whole if self._whole else 1.0
@@ -70,10 +80,9 @@ class Rebuilding:
 
         Raise RetryableError when Kafka does not answer; the next call then goes on.
         """
-        declared = self._product.rebuild
-        if declared is None:
-            self.due = False
+        if not self.due:
             return
+        declared = self._all[self._at]
         try:
             if not self._begun:
                 self._begin(declared, {number for _, number in owned})
@@ -109,7 +118,8 @@ class Rebuilding:
                 self._ends[place.partition] = high
                 self._whole += high - first
         reader.assign(starts)
-        self._product.clear_state()
+        if self._at == 0:
+            self._product.clear_state()
         self._begun, self._read, self._unreadable = True, 0, 0
         log.info("rebuilding", topic=declared.topic, partitions=chosen, records=self._whole)
 
@@ -157,7 +167,8 @@ class Rebuilding:
         self._product.restore_state(Incoming(decoded.record, *where, key, value))
 
     def _end(self, declared: Rebuild) -> None:
-        self.due = False
+        self._at, self._begun = self._at + 1, False
+        self.due = self._at < len(self._all)
         if self._reader is not None:
             self._reader.assign([])
         log.info("rebuilt", topic=declared.topic, records=self._read, unreadable=self._unreadable)

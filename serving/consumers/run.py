@@ -29,6 +29,7 @@ from serving.consumers.health import Health
 from serving.consumers.loop import Loop
 from serving.consumers.metrics import Metrics
 from serving.consumers.product import Product
+from serving.consumers.rebuilding import declared_by
 from serving.process import freeze
 from serving.store import RedisStore, Store, StoreRestartedError
 
@@ -78,7 +79,7 @@ def redis_store(settings: Settings) -> Store:
 
 def check_topics(product: Product) -> None:
     """Raise UserError if the product reads no topic or an undeclared one."""
-    named = [*product.topics, *([product.rebuild.topic] if product.rebuild else [])]
+    named = [*product.topics, *(one.topic for one in declared_by(product))]
     unknown = [topic for topic in named if topic not in topics()]
     if unknown or not product.topics:
         told = f"reads undeclared topics: {', '.join(unknown)}" if unknown else "reads no topic"
@@ -106,6 +107,7 @@ def run(
     check_topics(product)
     group = f"millrace-{name}"
     health, metrics = Health(time.monotonic), Metrics(product.name)
+    product.register(metrics.registry)
     port = metrics_port(settings, product.name)
     server = serve(settings.host, port, health, lambda: generate_latest(metrics.registry))
     kafka = Connection()

@@ -12,7 +12,7 @@ from serving.fraud import keys as fraud
 from serving.store import MemoryStore
 
 FOLDERS = ("benchmarks", "config", "ingestion", "millrace", "orchestration", "serving", "tests")
-PREFIXES = ("fraud", "business")
+PREFIXES = ("fraud", "business", "recommendations")
 
 
 def test_a_key_is_written_out_in_its_product_s_module_alone() -> None:

@@ -22,7 +22,7 @@ class Profiles(Product):
 
     name, topics = "echo", ("fraud-features",)
 
-    def __init__(self, declared: Rebuild) -> None:
+    def __init__(self, declared: Rebuild | tuple[Rebuild, ...]) -> None:
         self.rebuild = declared
         self.seen: list[str] = []
         self.cleared = 0
@@ -89,7 +89,7 @@ class FakeReader:
         self.closed = True
 
 
-def bench_of(reader: FakeReader, declared: Rebuild, **parts: Any) -> Bench:
+def bench_of(reader: FakeReader, declared: Rebuild | tuple[Rebuild, ...], **parts: Any) -> Bench:
     return Bench(
         parts.pop("messages", [message("new", 0)]),
         product=Profiles(declared),
@@ -191,6 +191,16 @@ def test_a_broker_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     bench.loop.run()
     assert "shop-events cannot be read" in told[0]
     assert profiles(bench).seen == ["0/a"]
+
+
+def test_several_topics_are_read_one_after_the_other_and_the_state_is_cleared_once() -> None:
+    reader = FakeReader([message("a", 0), message("b", 1)])
+    both = (Rebuild("shop-items", everything=True), Rebuild("shop-events", everything=True))
+    bench = bench_of(reader, both)
+    bench.loop.run()
+    assert profiles(bench).seen == ["0/a", "0/b", "0/a", "0/b"]
+    assert profiles(bench).cleared == 1
+    assert bench.health.missing == {}
 
 
 def test_a_loop_without_a_reader_says_so() -> None:

@@ -1,0 +1,1 @@
+"""Recommendations: keys, consumer, the server of its index, routes."""

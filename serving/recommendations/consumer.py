@@ -1,0 +1,229 @@
+"""Recommend: sessions in, each visitor's list into the store.
+
+A record carries a session as it stands, so only the newest of a session in a batch is computed. It
+enters the index, then its visitor's list is made; in quiet moments, lists made before others
+clicked are made anew, so that in the end every visitor's list is what the index as a whole says
+(docs/decisions/0016).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from config.settings import Settings
+from orchestration.recommendations.engine.index import Bounds
+from orchestration.recommendations.engine.item import Item, Wish
+from orchestration.recommendations.engine.recommender import Recommender
+from serving.consumers.product import Incoming, Product, Rebuild, Result
+from serving.consumers.run import run
+from serving.recommendations import keys
+from serving.recommendations.meter import Meter
+from serving.recommendations.server import serve
+from serving.recommendations.visitors import Visitors
+from serving.store import Write
+
+SESSIONS, ITEMS = "sessions", "shop-items"
+TICK_S = 0.25
+LIMIT = 10
+
+
+class Recommendations(Product):
+    """Sessions and what is known of items, in; lists, out.
+
+    `lock` guards the engine, which the server of its index reads in another thread.
+    """
+
+    name = "recommendations"
+    topics = (SESSIONS, ITEMS)
+    tick_every = TICK_S
+    rebuild = (Rebuild(ITEMS, everything=True), Rebuild(SESSIONS, everything=True))
+
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        *,
+        visitors: int = 100_000,
+        refresh: int = 100,
+        kept_ms: int = 7 * keys.DAY_MS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Make an empty recommender.
+
+        `visitors`: how many are remembered; `refresh`: lists made anew in a tick at most;
+        `kept_ms`: how long the store keeps a list.
+        """
+        self.lock = threading.Lock()
+        self._bounds, self._kept_ms, self._refresh, self._now = bounds, kept_ms, refresh, now
+        self._most = visitors
+        self.meter = Meter(int(now() * 1000))
+        self.engine = Recommender(self._bounds)
+        self._visitors = Visitors(visitors)
+        self._epoch = self._ticked = 0
+        self._busy = self._settled = False
+        self._last = 0
+        self._popular: tuple[str, ...] | None = None
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Add the hit rate and the size of the index to the metrics."""
+        self.meter.register(registry, lambda: self.engine.index.sessions)
+
+    def clear_state(self) -> None:
+        """Forget sessions, items and visitors."""
+        with self.lock:
+            self.engine = Recommender(self._bounds)
+        self._visitors = Visitors(self._most)
+        self._epoch, self._popular = 0, None
+
+    def restore_state(self, row: Incoming) -> None:
+        """Take a record in; lists are made when all is read."""
+        self._learn(row)
+
+    def fold(self, row: Incoming) -> Hashable:
+        """Of a session, and of an item, only the newest record counts."""
+        name = "session_id" if row.topic == SESSIONS else "item_id"
+        return row.topic, row.record[name]
+
+    def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        """Take all records in, then make the lists of their visitors."""
+        now_ms = self._moment(int(self._now() * 1000))
+        self._busy = len(batch) >= self.batch_size
+        concerned = [self._learn(row, judge=True) for row in batch]
+        results = []
+        for row, session in zip(batch, concerned, strict=True):
+            newest = session is not None and self._visitors.newest(session)
+            writes = (self._list(session, now_ms),) if session is not None and newest else ()
+            results.append(Result(writes, origin=_origin(row) if writes else None))
+        return results
+
+    def tick(self, now_ms: int) -> Sequence[Result]:
+        """Make lists anew that are older than the index, and tell hits and what is popular."""
+        if self._busy:  # a backlog comes first
+            self._busy = False
+            return ()
+        self._settle()
+        now_ms, writes = self._moment(now_ms), []
+        for visitor in self._visitors.due(self._epoch, self._refresh):
+            before, never = visitor.digest, visitor.epoch < 0
+            write = self._list(visitor.session, now_ms)
+            if never or visitor.digest != before:
+                writes.append(write)
+        with self.lock:
+            popular = self.engine.popular(LIMIT)
+        names = tuple(one.item for one in popular)
+        if names != self._popular:
+            self._popular = names
+            writes.append(keys.popular(popular, now_ms))
+        writes += self.meter.due()
+        return [Result((write,)) for write in writes]
+
+    def _moment(self, now_ms: int) -> int:
+        """Return a time after that of all lists before, so that the later of two lists stays."""
+        self._last = max(now_ms, self._last + 1)
+        return self._last
+
+    def _settle(self) -> None:
+        """Once nothing has come for a tick, list anew what is popular, and make all lists by it."""
+        if self._epoch != self._ticked:
+            self._settled = False
+        elif not self._settled:
+            self._settled = True
+            with self.lock:
+                self.engine.popularity.refresh()
+            self._epoch += 1
+        self._ticked = self._epoch
+
+    def probe(self) -> bool:
+        """Make a list for a session of one unknown item."""
+        with self.lock:
+            self.engine.recommend(["probe"])
+        return True
+
+    def recommend(
+        self, items: Sequence[str], actions: Sequence[str] | None, wish: Wish, category: str | None
+    ) -> list[Item]:
+        """Return a list for a session in hand; of no items what is popular. For any thread."""
+        with self.lock:
+            if not items:
+                return self.engine.popular(wish.limit, category)
+            return self.engine.recommend(items, actions, wish)
+
+    def _learn(self, row: Incoming, *, judge: bool = False) -> dict[str, Any] | None:
+        """Take a record in; return its session if its visitor's list depends on it."""
+        record = row.record
+        with self.lock:
+            if row.topic == ITEMS:
+                self._item(record)
+                return None
+            if record["late"]:
+                return None
+            session, clicks = record["session_id"], record["clicks"]
+            known = self.engine.version(session)
+            if clicks < known:
+                return None
+            if judge and clicks > known:
+                self._judge(record, known)
+            args = (session, record["started"], record["items"], record["actions"], clicks)
+            if self.engine.observe(*args):
+                self._epoch += 1
+        if not record["items"]:
+            self._visitors.leave(record["user_id"], session)
+            return None
+        return record if self._visitors.see(record) else None
+
+    def _item(self, record: dict[str, Any]) -> None:
+        name = record["item_id"]
+        self.engine.popularity.categorise(name, record["category"])
+        self.engine.index.available(name, yes=record["available"] is not False)
+        self.engine.popularity.refresh()
+        self._epoch += 1
+
+    def _judge(self, record: dict[str, Any], known: int) -> None:
+        """Count whether a click was in the list shown before it.
+
+        Not where clicks in between were folded away, for no list was shown between them.
+        """
+        visitor = self._visitors.known.get(record["user_id"])
+        if visitor is None or not visitor.shown or not record["items"]:
+            return
+        if record["clicks"] == known + 1:
+            self.meter.count(record["event_time"], hit=record["items"][-1] in visitor.shown)
+
+    def _list(self, session: dict[str, Any], now_ms: int) -> Write:
+        with self.lock:
+            found = self.engine.recommend(
+                session["items"], session["actions"], Wish(LIMIT), session["session_id"]
+            )
+        user = session["user_id"]
+        self._visitors.made(user, found, self._epoch)
+        return keys.visitor_list(user, session, found, now_ms, self._kept_ms)
+
+
+def _origin(row: Incoming) -> int:
+    return row.record["produced_at"] or row.timestamp
+
+
+def make(configured: Settings) -> Recommendations:
+    """Return the product, its index served on a port of its own."""
+    bounds = Bounds(
+        sessions=configured.recommendations_sessions, items=configured.recommendations_items
+    )
+    product = Recommendations(
+        bounds,
+        visitors=configured.recommendations_visitors,
+        kept_ms=configured.recommendations_kept_days * keys.DAY_MS,
+    )
+    # The server's thread must not wait 5 ms for each turn while a backlog is worked off.
+    sys.setswitchinterval(0.0005)
+    product.probe()  # compiles what has to be before records wait for it
+    serve(product, configured.host, configured.port("recommender"))
+    return product
+
+
+if __name__ == "__main__":
+    run(Recommendations.name, make)

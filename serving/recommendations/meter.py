@@ -1,0 +1,68 @@
+"""Meter the lists: the share of clicks that were in the list shown before, hour by hour.
+
+An hour is one of event time, counted by each life of the consumer for itself; a reader adds the
+lives up. A crash counts the clicks since its last commit again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from serving.recommendations import keys
+from serving.recommendations.visitors import Hour
+from serving.store import Write
+
+HOUR_MS = 60 * 60 * 1000
+HOURS_HELD = 48
+"""Hours remembered between two writes, the newest: a replay goes through many."""
+
+
+class Meter:
+    """Counts of one life, which began at `life` (ms)."""
+
+    def __init__(self, life: int) -> None:
+        self._life = life
+        self._hours: dict[int, Hour] = {}
+        self._changed: set[int] = set()
+        self._clicks: Counter | None = None
+        self._hits: Counter | None = None
+
+    def register(self, registry: CollectorRegistry, sessions: Callable[[], float]) -> None:
+        """Add the counts, and the sessions of the index, to the metrics."""
+        self._clicks = Counter(
+            "millrace_recommendations_clicks_total",
+            "Clicks of visitors who had a list.",
+            registry=registry,
+        )
+        self._hits = Counter(
+            "millrace_recommendations_hits_total",
+            "Clicks that were in the list shown before.",
+            registry=registry,
+        )
+        Gauge(
+            "millrace_recommendations_sessions", "Sessions in the index.", registry=registry
+        ).set_function(sessions)
+
+    def count(self, event_time: int, *, hit: bool) -> None:
+        """Count a click of a visitor who had a list."""
+        start = event_time - event_time % HOUR_MS
+        hour = self._hours.setdefault(start, Hour())
+        hour.clicks += 1
+        hour.hits += hit
+        self._changed.add(start)
+        if self._clicks is not None and self._hits is not None:
+            self._clicks.inc()
+            self._hits.inc(hit)
+
+    def due(self) -> list[Write]:
+        """Return the writes of the hours that have changed since it was asked last."""
+        writes = [
+            keys.hour_of_hits(start, self._life, self._hours[start].clicks, self._hours[start].hits)
+            for start in sorted(self._changed)
+        ]
+        self._changed = set()
+        for start in sorted(self._hours)[:-HOURS_HELD]:
+            del self._hours[start]
+        return writes
