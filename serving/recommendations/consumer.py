@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from config.settings import Settings
 from orchestration.recommendations.engine.index import Bounds
@@ -39,7 +39,7 @@ class Recommendations(Product):
     `lock` guards the engine, which the server of its index reads in another thread.
     """
 
-    name = "recommendations"
+    name = "recommender"
     topics = (SESSIONS, ITEMS)
     tick_every = TICK_S
     rebuild = (Rebuild(ITEMS, everything=True), Rebuild(SESSIONS, everything=True))
@@ -65,13 +65,22 @@ class Recommendations(Product):
         self.engine = Recommender(self._bounds)
         self._visitors = Visitors(visitors)
         self._epoch = self._ticked = 0
-        self._busy = self._settled = False
+        self._busy = self._settled = self._current = False
         self._last = 0
         self._popular: tuple[str, ...] | None = None
 
     def register(self, registry: CollectorRegistry) -> None:
-        """Add the hit rate and the size of the index to the metrics."""
-        self.meter.register(registry, lambda: self.engine.index.sessions)
+        """Add the hit rate and the state of the index to the metrics."""
+        self.meter.register(registry)
+        for name, told, text in (
+            ("sessions", lambda: self.engine.index.sessions, "Sessions in the index."),
+            ("items", lambda: len(self.engine.index), "Items in the index."),
+            ("refused", lambda: self.engine.index.refused, "Clicks on items that found no room."),
+            ("bytes", lambda: self.engine.index.bounds.most, "Memory that the index may take."),
+            ("settled", lambda: self._current, "1 when all lists are as new as the index."),
+        ):
+            gauge = Gauge(f"millrace_recommendations_{name}", text, registry=registry)
+            gauge.set_function(told)
 
     def clear_state(self) -> None:
         """Forget sessions, items and visitors."""
@@ -108,7 +117,9 @@ class Recommendations(Product):
             return ()
         self._settle()
         now_ms, writes = self._moment(now_ms), []
-        for visitor in self._visitors.due(self._epoch, self._refresh):
+        due = self._visitors.due(self._epoch, self._refresh)
+        self._current = self._settled and not due  # the lists of earlier ticks are stored by now
+        for visitor in due:
             before, never = visitor.digest, visitor.epoch < 0
             write = self._list(visitor.session, now_ms)
             if never or visitor.digest != before:
@@ -170,7 +181,7 @@ class Recommendations(Product):
                 self._judge(record, known)
             args = (session, record["started"], record["items"], record["actions"], clicks)
             if self.engine.observe(*args):
-                self._epoch += 1
+                self._changed()
         if not record["items"]:
             self._visitors.leave(record["user_id"], session)
             return None
@@ -181,7 +192,11 @@ class Recommendations(Product):
         self.engine.popularity.categorise(name, record["category"])
         self.engine.index.available(name, yes=record["available"] is not False)
         self.engine.popularity.refresh()
+        self._changed()
+
+    def _changed(self) -> None:
         self._epoch += 1
+        self._current = False
 
     def _judge(self, record: dict[str, Any], known: int) -> None:
         """Count whether a click was in the list shown before it.

@@ -6,9 +6,7 @@ lives up. A crash counts the clicks since its last commit again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 from serving.recommendations import keys
 from serving.recommendations.visitors import Hour
@@ -29,8 +27,8 @@ class Meter:
         self._clicks: Counter | None = None
         self._hits: Counter | None = None
 
-    def register(self, registry: CollectorRegistry, sessions: Callable[[], float]) -> None:
-        """Add the counts, and the sessions of the index, to the metrics."""
+    def register(self, registry: CollectorRegistry) -> None:
+        """Add the counts to the metrics."""
         self._clicks = Counter(
             "millrace_recommendations_clicks_total",
             "Clicks of visitors who had a list.",
@@ -41,9 +39,6 @@ class Meter:
             "Clicks that were in the list shown before.",
             registry=registry,
         )
-        Gauge(
-            "millrace_recommendations_sessions", "Sessions in the index.", registry=registry
-        ).set_function(sessions)
 
     def count(self, event_time: int, *, hit: bool) -> None:
         """Count a click of a visitor who had a list."""

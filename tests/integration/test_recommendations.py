@@ -20,7 +20,7 @@ from serving.consumers.run import metrics_port
 from serving.recommendations import keys
 from tests.integration.parts import plug, through, until
 
-CONSUMER, TOPIC = "recommendations", "sessions"
+CONSUMER, TOPIC = "recommender", "sessions"
 START = 1_700_000_000_000
 VISITORS, ITEMS = 40, 25
 

@@ -316,6 +316,7 @@ class TestGroups:
             "topics",
             "jobs",
             "consumer-business",
+            "consumer-recommender",
             "api",
         ]
 

@@ -204,6 +204,24 @@ def test_replays_late_duplicates_batches_and_restarts_end_in_the_same_lists(seed
     assert lists(after) == wanted
 
 
+def test_it_says_when_all_lists_are_as_new_as_the_index() -> None:
+    registry, shop = CollectorRegistry(), Shop()
+    shop.product.register(registry)
+
+    def settled() -> float | None:
+        return registry.get_sample_value("millrace_recommendations_settled")
+
+    shop.take(session("u", "tm"), session("v", "ts"))
+    shop.quiet(1)
+    assert settled() == 0
+    shop.quiet(5)
+    assert settled() == 1
+    shop.take(session("u", "tm"))  # a repetition
+    assert settled() == 1
+    shop.take(session("u", "tms"))
+    assert settled() == 0
+
+
 def test_a_store_that_forgot_gets_its_lists_again() -> None:
     rows = rounds(1)
     wanted = lists(of(rows))
