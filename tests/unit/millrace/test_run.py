@@ -228,7 +228,7 @@ def test_what_serves_a_group_starts_anew_when_the_group_comes(
     environ.keep_stack(layout, before)
     Growing.calls.clear()
     lifecycle.up(before, lambda _: None)
-    assert Growing.calls == ["+topics", "+consumer-business"]
+    assert Growing.calls == ["+topics", "+consumer-business", "+consumer-recommender"]
     Growing.calls.clear()
     said: list[str] = []
     lifecycle.up(before.model_copy(update={"groups": "core,fraud"}), said.append)
