@@ -102,6 +102,15 @@ def _training(result: Result) -> list[Row]:
     ]
 
 
+def _recommend(result: Result) -> list[Row]:
+    own, _ = result["servers"]
+    failed = f"{own['failed']:,} requests" if own["failed"] else ""
+    return [
+        _at_most("recommender, POST at 1,000/s, p90 ms", own["p90_ms"], 3, failed),
+        _at_most("recommender, POST at 1,000/s, p99 ms", own["p99_ms"], 8, failed),
+    ]
+
+
 JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "rolling": _rolling,
     "scaling": _scaling,
@@ -109,5 +118,6 @@ JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "lookup": _lookup,
     "post": _post,
     "producers": _producers,
+    "recommend": _recommend,
     "training": _training,
 }

@@ -59,6 +59,11 @@ PARTS = (
     Part("lookup", quick=("--rounds", "1"), only="kafka,registry,redis"),
     Part("latency", only=""),
     Part("post", quick=("--seconds", "5"), only=""),
+    Part(
+        "recommend",
+        quick=("--seconds", "5", "--sessions", "20000"),
+        only="consumer-recommender,api",
+    ),
     Part("training", only=None),
 )
 

@@ -39,6 +39,12 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "post": {"p99_ms": 60.0, "failed": 0, "pending": 0},
     "producers": {"events_per_second": 150_000},
+    "recommend": {
+        "servers": [
+            {"asked": "recommender", "p90_ms": 3.0, "p99_ms": 8.0, "failed": 0},
+            {"asked": "api", "p90_ms": 9.0, "p99_ms": 9.0, "failed": 0},
+        ]
+    },
     "training": {"rows": 1_200_000, "seconds": 60, "peak_mb": 1500},
 }
 ROWS = {
@@ -48,6 +54,7 @@ ROWS = {
     "lookup": 2,
     "post": 1,
     "producers": 1,
+    "recommend": 2,
     "training": 2,
 }
 
