@@ -21,6 +21,7 @@ from rich.console import Console
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from ingestion.kafka.producer import client_log
+from millrace.demo.shop import shop
 from millrace.demo.signals import undisturbed
 from millrace.demo.tally import Figures, Tally
 from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
@@ -46,8 +47,8 @@ def demo(
     story = Story(settings.state_dir / "demo.json")
     sender = Sender(settings, story, rate)
     with _stack(settings, console, sender, keep=keep):
-        figures, last = _stream(settings, console, seconds, sender)
-        for text in summary(figures):
+        figures, last, beside = _stream(settings, console, seconds, sender)
+        for text in (*summary(figures), *beside):
             console.print(text, highlight=False, soft_wrap=True)
         if not figures.scored:
             raise UserError(
@@ -180,31 +181,39 @@ class _Training:
 
 def _stream(
     settings: Settings, console: Console, seconds: float, sender: Sender
-) -> tuple[Figures, str | None]:
+) -> tuple[Figures, str | None, list[str]]:
     started = time.monotonic()
     tally = Tally(started, warm_up_s=min(15.0, seconds / 3))
     stop_reading = threading.Event()
     receiver = Receiver(settings, tally, stop_reading)
     receiver.start()
     sender.go(tally)
+    visitors = shop(settings)
+    beside: list[str] = []
+    if visitors is not None:
+        visitors.start()
     try:
         with view(console, seconds, look_up(settings, sender.lead_in[-1])) as shown:
             while (
                 time.monotonic() - started < seconds and sender.is_alive() and receiver.is_alive()
             ):
-                shown.show(tally.figures(time.monotonic()))
+                beside = visitors.lines() if visitors is not None else []
+                shown.show(tally.figures(time.monotonic()), beside)
                 time.sleep(0.25)
             sender.stop(DRAIN_S)
             streamed = time.monotonic()
             wait_until(lambda: tally.outstanding == 0 or not receiver.is_alive(), DRAIN_S)
     finally:
+        if visitors is not None:
+            visitors.stop()
         stop_reading.set()
         receiver.join(DRAIN_S)
     for error in (sender.error, receiver.error):
         if error is not None:
             raise error
     figures = tally.figures(streamed)
-    return figures, figures.latest[0].transaction_id if figures.latest else None
+    last = figures.latest[0].transaction_id if figures.latest else None
+    return figures, last, beside
 
 
 def look_up(settings: Settings, transaction_id: str) -> str:

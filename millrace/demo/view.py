@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,8 +21,8 @@ COLOURS = {"approve": "green", "review": "yellow", "block": "red"}
 class View(Protocol):
     """A view that shows figures as they change."""
 
-    def show(self, figures: Figures) -> None:
-        """Show the figures; a view may skip some."""
+    def show(self, figures: Figures, beside: Sequence[str] = ()) -> None:
+        """Show the figures and the lines beside them; a view may skip some."""
         ...
 
 
@@ -33,12 +33,13 @@ class PlainView:
         self._console = console
         self._next = PLAIN_EVERY_S
 
-    def show(self, figures: Figures) -> None:
+    def show(self, figures: Figures, beside: Sequence[str] = ()) -> None:
         """Print a line every `PLAIN_EVERY_S` seconds."""
         if figures.elapsed_s < self._next:
             return
         self._next += PLAIN_EVERY_S
-        self._console.print(line(figures), highlight=False, soft_wrap=True)
+        for text in (line(figures), *(f"         {one}" for one in beside)):
+            self._console.print(text, highlight=False, soft_wrap=True)
 
 
 class LiveView:
@@ -47,9 +48,9 @@ class LiveView:
     def __init__(self, live: Live, seconds: float, look_up: str) -> None:
         self._live, self._seconds, self._look_up = live, seconds, look_up
 
-    def show(self, figures: Figures) -> None:
+    def show(self, figures: Figures, beside: Sequence[str] = ()) -> None:
         """Draw the page."""
-        self._live.update(page(figures, self._seconds, self._look_up))
+        self._live.update(page(figures, self._seconds, self._look_up, beside))
 
 
 @contextmanager
@@ -75,7 +76,9 @@ def line(figures: Figures) -> str:
     )
 
 
-def page(figures: Figures, seconds: float, look_up: str) -> RenderableType:
+def page(
+    figures: Figures, seconds: float, look_up: str, beside: Sequence[str] = ()
+) -> RenderableType:
     """Render the live page."""
     rates = Table.grid(padding=(0, 4))
     rates.add_row(
@@ -101,7 +104,10 @@ def page(figures: Figures, seconds: float, look_up: str) -> RenderableType:
         f" · {figures.scored:,} of {figures.sent:,} scored"
     )
     return Group(
-        Panel(rates, title=title), _latest(figures), Text(look_up, style="cyan", overflow="fold")
+        Panel(rates, title=title),
+        _latest(figures),
+        *(Text(one, overflow="fold") for one in beside),
+        Text(look_up, style="cyan", overflow="fold"),
     )
 
 
