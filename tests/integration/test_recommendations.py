@@ -119,6 +119,15 @@ def test_sessions_through_kafka_make_the_lists_of_the_evaluation(
     assert answer.status_code == 200
     found = engine.recommend(asked["items"], wish=Wish(20, repeats=False))  # type: ignore[arg-type]
     assert _known(answer.json()) == _told(found)
-    hours = api.get("/v1/metrics/recommendations").json()["hours"]
-    (hour,) = [one for one in hours if one["hour"] == "2023-11-14T22:00:00.000Z"]
-    assert 0 < hour["hits"] <= hour["clicks"]
+
+    def metered() -> list[tuple[int, int]]:
+        hours = api.get("/v1/metrics/recommendations").json()["hours"]
+        mine = [one for one in hours if one["hour"] == "2023-11-14T22:00:00.000Z"]
+        return [(one["clicks"], one["hits"]) for one in mine]
+
+    user, items = next(iter(whole.items()))
+    before = sum(hits for _, hits in metered())
+    with plug(stack) as (sink, codec):
+        clicked = _record(user, [*items, wanted[user][0][0]], START)
+        sink.send(TOPIC, user, codec.encoder(TOPIC).object(clicked))
+    until("the click is metered as a hit", lambda: sum(hits for _, hits in metered()) > before)
