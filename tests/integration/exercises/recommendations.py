@@ -9,18 +9,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import count, pairwise
 from typing import Any
 
-import httpx
-import orjson
-
 from domain.events import ShopEvent
-from orchestration.recommendations.engine.recommender import Recommender
-from serving.consumers.run import metrics_port
-from serving.recommendations import keys
 from tests.integration.exercises import Exercise, Hands, Poison
 from tests.integration.exercises.poisons import of_the_wire, refused
-from tests.integration.parts import ends, read, through, until
+from tests.integration.parts import ends, read, through
 
-JOB, CONSUMER = "recommendations", "recommender"
+JOB = "recommendations"
 SOURCE, SINK = "shop-events", "sessions"
 MINUTE_MS, GAP_MS = 60_000, 30 * 60_000
 MOST_ITEMS = 50
@@ -64,7 +58,7 @@ class Visitors:
                 event_type=chance.choice(("view", "view", "addtocart", "transaction")),
                 event_time=now[visitor] - chance.randrange(UNORDERED_MS),
                 user_id=f"{self.hands.run}-u{visitor}",
-                item_id=f"{self.hands.run}-i{chance.randrange(ITEMS)}",
+                item_id=f"i{chance.randrange(ITEMS)}",
             )
             self._send(event)
             if place % 20 == 0:
@@ -98,15 +92,9 @@ class Visitors:
         ]
 
     def through(self) -> None:
-        """Wait until the clicks have become sessions, and these are in all lists."""
+        """Wait until the clicks have become sessions."""
         self.hands.sink.flush(120)
-        stack = self.hands.stack
-        through(stack, (JOB, SOURCE), (CONSUMER, SINK), timeout=300)
-        page = f"http://{stack.host}:{metrics_port(stack, CONSUMER)}/metrics"
-        until(
-            "every list is as new as the index",
-            lambda: "\nmillrace_recommendations_settled 1.0\n" in httpx.get(page).text,
-        )
+        through(self.hands.stack, (JOB, SOURCE), timeout=300)
 
     def verify(self) -> None:
         """Assert that a reader of the topic has the sessions of the clicks, no others."""
@@ -127,37 +115,6 @@ class Visitors:
             if sorted(found[user]) != sessions
         }
         assert not wrong, f"{len(wrong)} of {len(expected)} visitors: {list(wrong.items())[:2]}"
-        self._verify_lists()
-
-    def _verify_lists(self) -> None:
-        """Assert that each visitor's list is the engine's, given all sessions there are at once."""
-        engine, newest = Recommender(), dict[str, dict[str, Any]]()
-        for one in _newest(read(self.hands.stack, SINK, self.hands.codec)).values():
-            engine.observe(
-                one["session_id"], one["started"], one["items"], one["actions"], one["clicks"]
-            )
-            kept = newest.setdefault(one["user_id"], one)
-            if one["event_time"] > kept["event_time"]:
-                newest[one["user_id"]] = one
-        wrong = {}
-        lists = self._lists()
-        for user in {event.user_id for event in self.events}:
-            one = newest[user]
-            told = engine.recommend(one["items"], one["actions"], session=one["session_id"])
-            wanted = (one["session_id"], one["clicks"], keys.listed(told))
-            if lists.get(user) != wanted:
-                wrong[user] = (lists.get(user), wanted)
-        assert not wrong, f"{len(wrong)} lists: {list(wrong.items())[:2]}"
-
-    def _lists(self) -> dict[str, tuple[Any, ...]]:
-        """Return what the visitors' lists say, by visitor."""
-        users = sorted({event.user_id for event in self.events})
-        found = (self.hands.client.hget(keys.visitor(user), "d") for user in users)
-        documents = {user: orjson.loads(one) for user, one in zip(users, found, strict=True) if one}
-        return {
-            user: (one["session_id"], one["clicks"], one["items"])
-            for user, one in documents.items()
-        }
 
     def _told(self) -> list[dict[str, Any]]:
         mine = f"{self.hands.run}-u"
@@ -176,8 +133,8 @@ class Visitors:
         }
 
     def stored(self) -> Mapping[str, object]:
-        """Return the sessions that a reader of the topic has, and the visitors' lists."""
-        return {**_newest(self._told()), **self._lists()}
+        """Return the sessions that a reader of the topic has, by id."""
+        return _newest(self._told())
 
     def repeat(self) -> None:
         """Send the clicks again, and every told session, the newest version first."""
