@@ -160,7 +160,7 @@ class Rebuilding:
         try:
             decoded = self._codec.decoded(topic, value)
         except UnreadableError:
-            self._unreadable += 1  # whoever handled it first has put it aside
+            self._unreadable += 1  # it was put aside when it was handled
             return
         stamp, offset = message.timestamp()[1], message.offset()
         where = (stamp, offset, topic, message.partition(), decoded.name)
