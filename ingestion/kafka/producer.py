@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -47,6 +48,10 @@ class DeliveryFailure:
     error: str
 
 
+Sent = tuple[Any, ...]
+"""Topic, key and value of a record, and perhaps more."""
+
+
 class DeliveryError(RetryableError):
     """Raised when records were not delivered.
 
@@ -78,6 +83,10 @@ class Sink(Protocol):
 
         Raise DeliveryError if it is still full at the deadline.
         """
+        ...
+
+    def send_all(self, records: Iterable[Sent]) -> None:
+        """Enqueue records as `send` does, more cheaply; what follows the first three is ignored."""
         ...
 
     def flush(self, patience: float | None = None) -> None:
@@ -153,15 +162,20 @@ class KafkaSink:
         clock: Callable[[], float] = time.monotonic,
         **overrides: Any,
     ) -> None:
-        config = producer_config(bootstrap, client_id, **overrides)
+        # A call into Python for each acknowledgement would cost half of what sending does.
+        config = {
+            **producer_config(bootstrap, client_id, **overrides),
+            "delivery.report.only.error": True,
+        }
         self._producer = Producer(config, logger=client_log)
         self._queue_timeout, self._clock = queue_timeout, clock
         # After this many seconds the client has given up a record itself, with a reason (0: never).
         self._patience = config["delivery.timeout.ms"] / 1000 or math.inf
-        self._sent = self._delivered = self._failed = 0
+        # `_settled`: acknowledged when nothing was pending last.
+        self._sent = self._failed = self._settled = 0
         self._failed_since_flush = 0
         self._failures: list[DeliveryFailure] = []
-        self._counted: dict[str, int] = {}
+        self._counted: Tally[str] = Tally()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -183,7 +197,7 @@ class KafkaSink:
     @property
     def delivered(self) -> int:
         """Return the number of records acknowledged so far."""
-        return self._delivered
+        return self._sent - self._failed - self.pending
 
     @property
     def failed(self) -> int:
@@ -193,24 +207,37 @@ class KafkaSink:
     @property
     def pending(self) -> int:
         """Return the number of records sent that are neither acknowledged nor failed."""
-        return self._sent - self._delivered - self._failed
+        # The client's queue may hold events of its own besides.
+        return min(len(self._producer), self._sent - self._failed - self._settled)
 
     def send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
         """Enqueue a record; see `Sink.send`.
 
         Raise DeliveryError at once for a record that can never be sent (too large, unknown topic).
         """
+        self.send_all(((topic, key, value),))
+
+    def send_all(self, records: Iterable[Sent]) -> None:
+        """Enqueue records; see `Sink.send_all`. Raise as `send` does; those before it are sent."""
         if self._closed:
             raise RuntimeError("the sink is closed")
+        produce, on_failure, counted = self._producer.produce, self._on_failure, self._counted
+        sent = self._sent
         try:
-            self._producer.produce(topic, value, key, on_delivery=self._on_delivery)
-        except BufferError:
-            self._wait_and_send(topic, key, value)
-        except KafkaException as error:
-            raise self._refused(topic, key, error) from error
-        self._sent += 1
-        if not self._sent % _POLL_EVERY:
-            self._producer.poll(0)
+            for record in records:
+                topic, key, value = record[0], record[1], record[2]
+                try:
+                    produce(topic, value, key, on_delivery=on_failure)
+                except BufferError:
+                    self._wait_and_send(topic, key, value)
+                except KafkaException as error:
+                    raise self._refused(topic, key, error) from error
+                counted[topic] += 1
+                sent += 1
+                if not sent % _POLL_EVERY:
+                    self._producer.poll(0)
+        finally:
+            self._sent = sent
 
     def flush(self, patience: float | None = None) -> None:
         """Wait for all acknowledgements; see `Sink.flush`."""
@@ -238,7 +265,7 @@ class KafkaSink:
         while True:
             self._producer.poll(0.1)
             try:
-                self._producer.produce(topic, value, key, on_delivery=self._on_delivery)
+                self._producer.produce(topic, value, key, on_delivery=self._on_failure)
             except BufferError:
                 if self._clock() >= deadline:
                     message = (
@@ -258,26 +285,23 @@ class KafkaSink:
             (DeliveryFailure(topic, raw, error.args[0].str()),),
         )
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        topic = message.topic() or ""
+    def _on_failure(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self._delivered += 1
-            self._counted[topic] = self._counted.get(topic, 0) + 1
-            if not self._delivered % _POLL_EVERY:
-                self._publish()
             return
+        topic = message.topic() or ""
         self._failed += 1
         self._failed_since_flush += 1
+        self._counted[topic] -= 1
         FAILED.labels(topic, error.name()).inc()
         if len(self._failures) < _KEPT_ERRORS:
             self._failures.append(DeliveryFailure(topic, _bytes(message.key()), error.str()))
             log.warning("record not delivered", topic=topic, error=error.str())
 
     def _publish(self) -> None:
-        """Publish the counts to Prometheus in batches.
-
-        Incrementing a labelled counter costs as much as encoding the record.
-        """
+        """Publish the counts to Prometheus once nothing is pending."""
+        if self.pending:
+            return
+        self._settled = self._sent - self._failed
         for topic, count in self._counted.items():
             DELIVERED.labels(topic).inc(count)
         self._counted.clear()

@@ -11,7 +11,7 @@ from typing import Any
 
 from ingestion.kafka.producer import Sink
 from ingestion.replay.batches import Batch
-from ingestion.replay.pacing import Pacer
+from ingestion.replay.pacing import Pacer, Unpaced
 from ingestion.replay.progress import Done, Progress
 
 Report = Callable[[int, int], None]
@@ -79,6 +79,10 @@ def _report(report: Report, done: Done, count: int) -> None:
 def _send(
     batch: Batch, sink: Sink, pacer: Pacer, produced: Counter[str], report: Callable[[int], None]
 ) -> None:
+    if isinstance(pacer, Unpaced):
+        sink.send_all(batch.records)
+        produced.update(record.topic for record in batch.records)
+        return
     rows = 0
     for record in batch.records:
         pacer.wait(record.due, row=record.row)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from typing import Protocol
 
@@ -96,7 +97,8 @@ def _records(chunk: Chunk, encoder: ColumnEncoder) -> tuple[list[Record], list[R
     )
     if refused:
         return [Record(*row) for row in rows if row[2] is not None], refused
-    return list(map(Record._make, rows)), refused
+    # As Record._make does, without a call into Python a row.
+    return list(map(partial(tuple.__new__, Record), rows)), refused
 
 
 def _merged(aside: list[Record], records: list[Record]) -> list[Record]:

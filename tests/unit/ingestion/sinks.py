@@ -11,7 +11,7 @@ from typing import Protocol
 import pytest
 
 from config.topics import largest_message
-from ingestion.kafka.producer import DeliveryError, DeliveryFailure, Sink
+from ingestion.kafka.producer import DeliveryError, DeliveryFailure, Sent, Sink
 
 TOO_LARGE = largest_message()
 
@@ -47,6 +47,10 @@ class MemorySink:
         if len(value or b"") > TOO_LARGE:
             raise DeliveryError("too large", 1, (DeliveryFailure(topic, raw, "too large"),))
         self._waiting.append((topic, raw, value))
+
+    def send_all(self, records: Iterable[Sent]) -> None:
+        for topic, key, value, *_ in records:
+            self.send(topic, key, value)
 
     def flush(self, patience: float | None = None) -> None:
         failures = []
@@ -94,6 +98,16 @@ class SinkConformance:
         for key in range(7):
             of_key = [int(value or b"") for name, value in arrived if name == f"k{key}".encode()]
             assert of_key == list(range(key, 300, 7))
+
+    def test_many_at_once_arrive_like_one_by_one(self, bench: Bench) -> None:
+        records = [(bench.topic, f"k{number % 3}", str(number).encode()) for number in range(9)]
+        bench.sink.send_all((*record, "more") for record in records)
+        bench.sink.send(bench.topic, "k0", b"9")
+        bench.sink.flush()
+
+        of_key = [int(value or b"") for key, value in bench.arrived() if key == b"k0"]
+        assert of_key == [0, 3, 6, 9]
+        assert (bench.sink.delivered, bench.sink.pending) == (10, 0)
 
     def test_flush_leaves_nothing_pending(self, bench: Bench) -> None:
         for _ in range(10):
