@@ -93,6 +93,15 @@ def _producers(result: Result) -> list[Row]:
     return [_at_least("producers, events/s", result["events_per_second"], 150_000)]
 
 
+def _replay(result: Result) -> list[Row]:
+    events, found = result["events"], result["distinct_ids"]
+    failed = "" if found == events else f"{found:,} of {events:,} events arrived"
+    return [
+        _at_most("replay of the shop, CPU us an event", result["cpu_us_per_event"], 12, failed),
+        _at_most("replay of the shop, MB", result["peak_mb"], 1000, failed),
+    ]
+
+
 def _training(result: Result) -> list[Row]:
     rows = result["rows"]
     failed = "" if rows >= 1_200_000 else f"{rows:,} of 1,200,000 rows"
@@ -119,5 +128,6 @@ JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "post": _post,
     "producers": _producers,
     "recommend": _recommend,
+    "replay": _replay,
     "training": _training,
 }

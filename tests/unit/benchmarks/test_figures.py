@@ -45,6 +45,7 @@ GOOD: dict[str, dict[str, Any]] = {
             {"asked": "api", "p90_ms": 9.0, "p99_ms": 9.0, "failed": 0},
         ]
     },
+    "replay": {"events": 9, "distinct_ids": 9, "cpu_us_per_event": 12.0, "peak_mb": 1000},
     "training": {"rows": 1_200_000, "seconds": 60, "peak_mb": 1500},
 }
 ROWS = {
@@ -55,6 +56,7 @@ ROWS = {
     "post": 1,
     "producers": 1,
     "recommend": 2,
+    "replay": 2,
     "training": 2,
 }
 
@@ -96,6 +98,8 @@ def test_what_did_not_run_has_no_figures(name: str) -> None:
         ("post", ("p99_ms",), None),
         ("producers", ("events_per_second",), 149_999),
         ("producers", ("events_per_second",), None),
+        ("replay", ("cpu_us_per_event",), 12.1),
+        ("replay", ("peak_mb",), 1001),
         ("training", ("seconds",), 60.01),
         ("training", ("peak_mb",), 1501),
     ],
