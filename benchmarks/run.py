@@ -56,7 +56,7 @@ PARTS = (
     Part("profile", ("--rolling",), keeps="profile-rolling"),
     Part("scaling", ("--without-bloom",)),
     Part("producers", only="kafka,registry"),
-    Part("replay", only="kafka,registry"),
+    Part("replay", only="kafka,registry,topics"),
     Part("lookup", quick=("--rounds", "1"), only="kafka,registry,redis"),
     Part("latency", only=""),
     Part("post", quick=("--seconds", "5"), only=""),

@@ -229,6 +229,7 @@ class KafkaSink:
                 try:
                     produce(topic, value, key, on_delivery=on_failure)
                 except BufferError:
+                    self._sent = sent
                     self._wait_and_send(topic, key, value)
                 except KafkaException as error:
                     raise self._refused(topic, key, error) from error
