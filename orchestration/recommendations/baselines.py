@@ -7,11 +7,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
+import structlog
+
+from config.errors import UserError
 from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Wish
 from orchestration.recommendations.engine.recommender import Recommender
 from orchestration.recommendations.engine.weights import SKNN, STAN, TUNED, VMIS, VSTAN, Weights
 from orchestration.recommendations.sessions import Session
+
+log = structlog.get_logger(__name__)
 
 
 class Method(Protocol):
@@ -102,10 +107,35 @@ class Neighbours:
         return [one.item for one in self._engine.recommend(prefix, wish=Wish(limit))]
 
 
+class Reranked(Neighbours):
+    """The engine with trees learnt from the last tenth of what it was taught first."""
+
+    def __init__(self) -> None:
+        super().__init__(TUNED)
+        self._sessions: list[Session] | None = []
+
+    def learn(self, session: Session) -> None:
+        """Take the session in."""
+        super().learn(session)
+        if self._sessions is not None:
+            self._sessions.append(session)
+
+    def ready(self) -> None:
+        """Learn the order; without enough to learn from, the engine's own stays."""
+        from orchestration.recommendations.ranking import fit  # LightGBM takes long to load
+
+        sessions, self._sessions = self._sessions, None
+        try:
+            self._engine.trees = fit(sessions or [])
+        except UserError as error:
+            log.warning("not reranked", reason=str(error))
+
+
 def methods() -> dict[str, Method]:
     """Return every method by name, all of them empty; the first is the product's."""
     return {
         "millrace": Neighbours(TUNED),
+        "millrace, reranked": Reranked(),
         "popularity": Popular(),
         "co-occurrence": Together(),
         "first-order rules": Rules(),

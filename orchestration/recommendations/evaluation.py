@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestration.recommendations.baselines import Method
+from orchestration.recommendations.baselines import Method, Reranked
 from orchestration.recommendations.sessions import Log, items
 
 AT = 20
@@ -54,6 +54,8 @@ def measure(
     begun = clock()
     for session in train.sessions:
         method.learn(session)
+    if isinstance(method, Reranked):
+        method.ready()
     learn_s = (clock() - begun) / 1e9
     catalogue = items(train.sessions)
     seen: set[str] = set()

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from orchestration.recommendations.engine import scoring
-from orchestration.recommendations.engine.arrays import NONE, Ints
+from orchestration.recommendations.engine import reranking, scoring
+from orchestration.recommendations.engine.arrays import NONE, Bytes, Ints
 from orchestration.recommendations.engine.diversity import CANDIDATES, diversified
 from orchestration.recommendations.engine.index import ACTIONS, BOUGHT, Bounds, Index
 from orchestration.recommendations.engine.item import Item, Wish
@@ -27,10 +27,30 @@ class Version(NamedTuple):
     alone: tuple[str, ...]
 
 
+class Query(NamedTuple):
+    """A session's items, the newest first: each once, -1 where it comes again; all; weights."""
+
+    items: Ints
+    clicks: Ints
+    weights: Floats
+
+
 class Recommender:
     """An index of sessions with one method to score by. Not for several threads at once."""
 
-    def __init__(self, bounds: Bounds | None = None, weights: Weights = TUNED) -> None:
+    def __init__(
+        self,
+        bounds: Bounds | None = None,
+        weights: Weights = TUNED,
+        trees: reranking.Trees | None = None,
+    ) -> None:
+        """Make an empty recommender; with `trees` the best candidates are ordered by them."""
+        self.trees = trees
+        self._sights = (
+            weights.tables(),
+            reranking.NEAR_SIGHTED.tables(),
+            reranking.FAR_SIGHTED.tables(),
+        )
         self.index = Index(bounds or Bounds(), weights.postings)
         self.popularity = Popularity(self.index)
         self.weights = weights
@@ -88,10 +108,7 @@ class Recommender:
         What the session bought is never in the list. `session`: its own id, which is not its own
         neighbour.
         """
-        names = list(items[-self.weights.prefix :])[::-1]
-        kinds = [0] * len(names)
-        if actions is not None:
-            kinds = [ACTIONS.get(one, 0) for one in actions[-self.weights.prefix :]][::-1]
+        names, kinds = self._newest_first(items, actions)
         barred = {
             name
             for name, kind in zip(items, actions or (), strict=False)
@@ -99,17 +116,39 @@ class Recommender:
         }
         if not wish.repeats:
             barred |= set(items)
-        query, weights = self._query(names, kinds)
+        query = self._query(names, kinds)
         try:
-            return self._list(query, weights, names, wish, session, barred)
+            return self._list(query, names, wish, session, barred)
         finally:
-            for item in query[query >= 0].tolist():
-                self.index.release(item)
+            self._release(query)
+
+    def candidates(
+        self, items: Sequence[str], actions: Sequence[str] | None = None
+    ) -> tuple[list[str], Floats]:
+        """Return the best next items, not ordered by trees, and a row of features for each."""
+        names, kinds = self._newest_first(items, actions)
+        query = self._query(names, kinds)
+        try:
+            ranked, rows = self._candidates(query, NONE, self.index.hidden)
+            return [self.index.name(item) for item in ranked.items.tolist()], rows
+        finally:
+            self._release(query)
+
+    def _newest_first(
+        self, items: Sequence[str], actions: Sequence[str] | None
+    ) -> tuple[list[str], list[int]]:
+        names = list(items[-self.weights.prefix :])[::-1]
+        if actions is None:
+            return names, [0] * len(names)
+        return names, [ACTIONS.get(one, 0) for one in actions[-self.weights.prefix :]][::-1]
+
+    def _release(self, query: Query) -> None:
+        for item in query.items[query.items >= 0].tolist():
+            self.index.release(item)
 
     def _list(
         self,
-        query: Ints,
-        weights: Floats,
+        query: Query,
         names: list[str],
         wish: Wish,
         session: str,
@@ -117,7 +156,7 @@ class Recommender:
     ) -> list[Item]:
         limit = max(CANDIDATES, wish.limit) if wish.diversity > 0 else wish.limit
         own = self.index.slot(session)
-        found = self._neighbours(query, weights, own, barred, limit, names)
+        found = self._neighbours(query, own, barred, limit, names)
         if self.weights.hop and found and len(found) < limit:
             found += self._second_hop(found, own, barred, limit)
         if wish.diversity > 0:
@@ -132,28 +171,29 @@ class Recommender:
         """Return what is clicked most now, in a category first."""
         return self._popular([], set(), limit, 1.0, category)
 
-    def _query(self, names: Sequence[str], kinds: Sequence[int]) -> tuple[Ints, Floats]:
+    def _query(self, names: Sequence[str], kinds: Sequence[int]) -> Query:
         """Return the session's items, the newest first, and their weights; repeated ones once.
 
         Items that no other session has get a number, too: they may come again.
         """
         steps = self._tables.step[: len(names)] * self._tables.action[np.array(kinds, np.int64)]
-        numbers, seen = [], set()
-        for name in names:
-            numbers.append(NONE if name in seen else self.index.hold(name))
+        clicks = np.array([self.index.hold(name) for name in names], np.int32)
+        once, seen = clicks.copy(), set[str]()
+        for place, name in enumerate(names):
+            if name in seen:
+                once[place] = NONE
             seen.add(name)
-        return np.array(numbers, np.int32), steps
+        return Query(once, clicks, steps)
 
     def _neighbours(
         self,
-        query: Ints,
-        weights: Floats,
+        query: Query,
         own: int,
         barred: set[str],
         limit: int,
         names: Sequence[str],
     ) -> list[Item]:
-        ranked = self._rank(query, weights, own, barred, limit)
+        ranked = self._rank(query, own, barred, limit, self.trees)
         found, clicked = [], set(names)
         for place, item in enumerate(ranked.items.tolist()):
             name = self.index.name(item)
@@ -166,35 +206,58 @@ class Recommender:
         return found
 
     def _rank(
-        self, query: Ints, weights: Floats, own: int, barred: set[str], limit: int
+        self,
+        query: Query,
+        own: int,
+        barred: set[str],
+        limit: int,
+        trees: reranking.Trees | None = None,
     ) -> scoring.Ranked:
         numbers = [item for item in map(self.index.item, barred) if item >= 0]
         hidden = self.index.hidden
         before = hidden[numbers]
         hidden[numbers] = 1
-        ranked = scoring.rank(
+        try:
+            if trees is not None:
+                ranked, rows = self._candidates(query, own, hidden)
+                return reranking.reordered(ranked, reranking.predict(trees, rows), limit)
+            return scoring.rank(
+                self.index.arrays,
+                self._scratch,
+                self._tables,
+                query.items,
+                query.weights,
+                own,
+                max(1, self.index.sessions),
+                hidden,
+                limit,
+            )
+        finally:
+            hidden[numbers] = before
+
+    def _candidates(self, query: Query, own: int, hidden: Bytes) -> tuple[scoring.Ranked, Floats]:
+        return reranking.candidates(
             self.index.arrays,
             self._scratch,
-            self._tables,
-            query,
-            weights,
+            self._sights,
+            query.items,
+            query.clicks,
+            query.weights,
             own,
             max(1, self.index.sessions),
             hidden,
-            limit,
+            reranking.CANDIDATES,
         )
-        hidden[numbers] = before
-        return ranked
 
     def _second_hop(
         self, found: Sequence[Item], own: int, barred: set[str], limit: int
     ) -> list[Item]:
         """Return what is seen with the best items found, for a list that is too short."""
         best = found[: self.weights.hop]
-        query = np.array([self.index.item(one.item) for one in best], np.int32)
+        items = np.array([self.index.item(one.item) for one in best], np.int32)
         weights = np.array([one.score / (best[0].score or 1.0) for one in best])
         taken = barred.union(one.item for one in found)
-        ranked = self._rank(query, weights, own, taken, limit - len(found))
+        ranked = self._rank(Query(items, items, weights), own, taken, limit - len(found))
         floor, top = found[-1].score, float(ranked.scores[0] or 1.0) if len(ranked.items) else 1.0
         return [
             Item(
