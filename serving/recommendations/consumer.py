@@ -1,9 +1,9 @@
 """Recommend: sessions in, each visitor's list into the store.
 
 A record carries a session as it stands, so only the newest of a session in a batch is computed. It
-enters the index, then its visitor's list is made; in quiet moments, lists made before others
-clicked are made anew, so that in the end every visitor's list is what the index as a whole says
-(docs/decisions/0016).
+enters the index, then its visitor's list is made, at once or when a backlog is worked off. In quiet
+moments, lists made before others clicked are made anew, so that in the end every visitor's list is
+what the index as a whole says (docs/decisions/0016).
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from serving.store import Write
 SESSIONS, ITEMS = "sessions", "shop-items"
 TICK_S = 0.25
 LIMIT = 10
+WAITING = 1000
+"""Lists made in a tick at most for visitors whose clicks came in a backlog."""
 
 
 class Recommendations(Product):
@@ -99,13 +101,16 @@ class Recommendations(Product):
         return row.topic, row.record[name]
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Take all records in, then make the lists of their visitors."""
+        """Take all records in, then make the lists of their visitors.
+
+        In a backlog (a full batch) lists wait for its end, for the visitors may click on in it.
+        """
         now_ms = self._moment(int(self._now() * 1000))
         self._busy = len(batch) >= self.batch_size
         concerned = [self._learn(row, judge=True) for row in batch]
         results = []
         for row, session in zip(batch, concerned, strict=True):
-            newest = session is not None and self._visitors.newest(session)
+            newest = session is not None and not self._busy and self._visitors.newest(session)
             writes = (self._list(session, now_ms),) if session is not None and newest else ()
             results.append(Result(writes, origin=_origin(row) if writes else None))
         return results
@@ -117,7 +122,7 @@ class Recommendations(Product):
             return ()
         self._settle()
         now_ms, writes = self._moment(now_ms), []
-        due = self._visitors.due(self._epoch, self._refresh)
+        due = self._visitors.waiting(WAITING) or self._visitors.due(self._epoch, self._refresh)
         self._current = self._settled and not due  # the lists of earlier ticks are stored by now
         for visitor in due:
             before, never = visitor.digest, visitor.epoch < 0
@@ -205,6 +210,8 @@ class Recommendations(Product):
         """
         visitor = self._visitors.known.get(record["user_id"])
         if visitor is None or not visitor.shown or not record["items"]:
+            return
+        if record["user_id"] in self._visitors.pending:
             return
         if record["clicks"] == known + 1:
             self.meter.count(record["event_time"], hit=record["items"][-1] in visitor.shown)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from orchestration.recommendations.engine.item import Item
@@ -41,6 +42,8 @@ class Visitors:
 
     bound: int
     known: OrderedDict[str, Visitor] = field(default_factory=OrderedDict)
+    pending: dict[str, None] = field(default_factory=dict)
+    """Those who clicked and have no list since, the newest last."""
 
     def see(self, session: dict[str, Any]) -> bool:
         """Take in a session; return whether it is its visitor's newest."""
@@ -48,13 +51,17 @@ class Visitors:
         visitor = self.known.get(user)
         if visitor is None:
             self.known[user] = Visitor(session)
+            self.pending[user] = None
             if len(self.known) > self.bound:
-                self.known.popitem(last=False)
+                gone, _ = self.known.popitem(last=False)
+                self.pending.pop(gone, None)
             return True
         same = visitor.session["session_id"] == session["session_id"]
         if not same and session["event_time"] < visitor.session["event_time"]:
             return False
         visitor.session, visitor.epoch = session, -1
+        self.pending.pop(user, None)
+        self.pending[user] = None
         return True
 
     def newest(self, session: dict[str, Any]) -> bool:
@@ -67,15 +74,21 @@ class Visitors:
         visitor = self.known.get(user)
         if visitor is not None and visitor.session["session_id"] == session_id:
             del self.known[user]
+            self.pending.pop(user, None)
 
     def made(self, user: str, items: Sequence[Item], epoch: int) -> None:
         """Note the list that a visitor has now."""
+        self.pending.pop(user, None)
         visitor = self.known.get(user)
         if visitor is None:
             return
         visitor.shown, visitor.epoch = tuple(one.item for one in items), epoch
         visitor.digest = hash(tuple(items))
         self.known.move_to_end(user)
+
+    def waiting(self, most: int) -> list[Visitor]:
+        """Return up to `most` visitors who clicked and have no list since, the newest first."""
+        return [self.known[user] for user in islice(reversed(self.pending), most)]
 
     def due(self, epoch: int, most: int) -> list[Visitor]:
         """Return up to `most` visitors whose lists are older than the index, the oldest first."""

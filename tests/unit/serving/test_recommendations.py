@@ -240,12 +240,14 @@ def test_only_so_many_visitors_are_remembered() -> None:
     assert shop.list("u")
 
 
-def test_a_backlog_comes_before_old_lists() -> None:
+def test_in_a_backlog_lists_wait_for_its_end_the_newest_first() -> None:
     shop = Shop()
     shop.product.batch_size = 2
-    shop.take(session("u", "ab"), session("v", "bc"))
+    results = shop.take(session("u", "ab"), session("v", "bc"))
+    assert [result.writes for result in results] == [(), ()]
     assert shop.product.tick(1) == ()
-    assert shop.product.tick(2)
+    first, second, *_ = shop.product.tick(2)
+    assert [first.writes[0].key, second.writes[0].key] == [keys.visitor("v"), keys.visitor("u")]
 
 
 # The meter
