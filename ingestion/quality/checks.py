@@ -100,13 +100,14 @@ def _cells(column: Column, found: Cells) -> Iterator[Finding]:
     if column.allowed:
         wrong = found.values[~np.isin(found.values, column.allowed)]
         others = np.unique(wrong)[:_EXAMPLES].tolist()
-        yield Finding("range", name, *_or_ok(len(wrong)), _listed("not known", others))
+        told = _listed("not known", others)
+        yield Finding("range", name, *_or_ok(len(wrong), column.usable), told)
     if column.least is not None or column.most is not None:
         low = -np.inf if column.least is None else column.least
         high = np.inf if column.most is None else column.most
         outside = found.values[(found.values < low) | (found.values > high)]
         detail = f"outside {low:g} to {high:g}, as {outside[0]}" if len(outside) else ""
-        yield Finding("range", name, *_or_ok(len(outside)), detail)
+        yield Finding("range", name, *_or_ok(len(outside), column.usable), detail)
 
 
 def _time(times: NDArray[np.int64], longest_gap_ms: int) -> Iterator[Finding]:
@@ -137,8 +138,10 @@ def _duplicates(data: Data) -> Finding:
     return Finding("duplicates", "rows", "note" if repeated else "ok", repeated, told)
 
 
-def _or_ok(rows: int) -> tuple[Level, int]:
-    return ("error" if rows else "ok"), rows
+def _or_ok(rows: int, usable: bool = False) -> tuple[Level, int]:
+    if not rows:
+        return "ok", rows
+    return ("note" if usable else "error"), rows
 
 
 def _listed(what: str, names: list[Any]) -> str:

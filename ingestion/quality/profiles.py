@@ -19,7 +19,10 @@ _MS_2001, _MS_2100 = 1_000_000_000_000, 4_102_444_800_000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: what it holds, whether it may be empty, and which values are right."""
+    """One column: what it holds, whether it may be empty, and which values are right.
+
+    `usable`: rows with other values are usable all the same, so somebody should only know.
+    """
 
     name: str
     kind: Kind
@@ -27,6 +30,7 @@ class Column:
     least: float | None = None
     most: float | None = None
     allowed: tuple[str, ...] = ()
+    usable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ PROFILES = (
         (
             _millis("timestamp"),
             Column("visitorid", "id"),
-            Column("event", "label", allowed=("view", "addtocart", "transaction")),
+            Column("event", "label", allowed=("view", "addtocart", "transaction"), usable=True),
             Column("itemid", "id"),
             Column("transactionid", "id", optional=True),
         ),
@@ -72,7 +76,7 @@ PROFILES = (
             Column("Description", "text", optional=True),
             Column("Quantity", "integer", least=-(2**31), most=2**31 - 1),
             Column("InvoiceDate", "time"),
-            Column("UnitPrice", "number", least=0),
+            Column("UnitPrice", "number", least=0, usable=True),
             Column("CustomerID", "id", optional=True),
             Column("Country", "label"),
         ),
