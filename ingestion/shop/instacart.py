@@ -14,6 +14,7 @@ are there. Source: kaggle.com/c/instacart-market-basket-analysis.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -65,19 +66,23 @@ class Instacart:
         self._extra = {file.name: file for file in extra if file.is_file()}
         self.files += self._extra.values()
         self._anchor = anchor
-        orders = read_typed(self.files[0], _ORDER_TYPES)
-        # Orders by time; each has its lines from `starts` on.
-        self._times, self._orders, self._users = _timed(orders, anchor)
-        tables = [read_typed(file, _LINE_TYPES) for file in present]
-        lines = {
-            name: np.concatenate([table.column(name).to_numpy() for table in tables])
-            for name in _LINE_TYPES
-        }
-        self._products, self._places = lines["product_id"], lines["add_to_cart_order"]
-        self._lines, self._starts, self._sizes = _grouped(lines["order_id"], self._orders)
-        self._unknown = np.setdiff1d(np.unique(lines["order_id"]), self._orders)
-        self._lost = np.flatnonzero(np.isin(lines["order_id"], self._unknown))
-        self._lost_orders = lines["order_id"][self._lost]
+        # Orders by time; each has `sizes` lines, from `starts` on.
+        self._times, self._orders, self._users = _timed(
+            read_typed(self.files[0], _ORDER_TYPES), anchor
+        )
+        lines = pa.concat_tables(read_typed(file, _LINE_TYPES) for file in present)
+        groups = _grouped(lines.column("order_id").to_numpy())
+        # Column by column: both copies of all of them would be most of the memory.
+        lines = lines.drop_columns(["order_id"])
+        self._products = lines.column("product_id").to_numpy()
+        lines = lines.drop_columns(["product_id"])
+        self._places = lines.column("add_to_cart_order").to_numpy()
+        self._lines = groups.by
+        # An order without lines is not found, -1: the last place, which holds none.
+        found = pd.Index(groups.orders).get_indexer(self._orders)
+        self._starts = np.append(groups.starts, 0)[found]
+        self._sizes = np.append(groups.sizes, 0)[found]
+        self._lost = groups.lines_of(~np.isin(groups.orders, self._orders))
 
     def count(self) -> int:
         """Return the number of lines."""
@@ -110,8 +115,8 @@ class Instacart:
     def chunks(self, limit: int | None = None) -> Iterator[Chunk]:
         """Yield the first `limit` lines (all if None), whole hours at a time."""
         rejected = [
-            Rejected(int(row), f"order {order} is not in {ORDERS}", f"line of order {order}")
-            for row, order in zip(self._lost, self._lost_orders, strict=True)
+            Rejected(row, f"order {order} is not in {ORDERS}", f"line of order {order}")
+            for row, order in self._lost
         ]
         last = self.count() if limit is None else min(limit, self.count())
         rejected = rejected[:last]
@@ -206,24 +211,33 @@ def _timed(
     return times[order], frame["order_id"].to_numpy()[order], user[order]
 
 
-def _grouped(
-    of_line: NDArray[np.int32], orders: NDArray[np.int32]
-) -> tuple[NDArray[np.int64] | None, NDArray[np.int64], NDArray[np.int64]]:
-    """Return an order of the lines by which each order's are together, its start and its size.
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The lines of each order: where they start, and how many, in the order `by`.
 
-    The published files have them together already: None.
+    The published files have an order's lines together already: `by` is None.
     """
+
+    by: NDArray[np.int64] | None
+    orders: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    def lines_of(self, chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+        """Return the number of each line of the chosen orders, and its order."""
+        return sorted(
+            (place if self.by is None else int(self.by[place]), int(self.orders[group]))
+            for group in np.flatnonzero(chosen).tolist()
+            for place in range(self.starts[group], self.starts[group] + self.sizes[group])
+        )
+
+
+def _grouped(of_line: NDArray[np.int32]) -> _Groups:
     by = None
-    edges = np.flatnonzero(of_line[1:] != of_line[:-1]) + 1
-    starts = np.append(0, edges)[: len(of_line)].astype(np.int64)
-    if len(np.unique(of_line[starts])) != len(starts):
+    starts = np.append(0, np.flatnonzero(of_line[1:] != of_line[:-1]) + 1)[: len(of_line)]
+    orders = of_line[starts]
+    if len(np.unique(orders)) != len(orders):
         by = np.argsort(of_line, kind="stable")
-        _, starts = np.unique(of_line[by], return_index=True)
-    ids = of_line[starts] if by is None else of_line[by[starts]]
+        orders, starts = np.unique(of_line[by], return_index=True)
     sizes = np.diff(np.append(starts, len(of_line)))
-    found = pd.Index(ids).get_indexer(orders)
-    known = found >= 0
-    at = np.maximum(found, 0)
-    if not len(starts):
-        return by, np.zeros(len(orders), np.int64), np.zeros(len(orders), np.int64)
-    return by, np.where(known, starts[at], 0), np.where(known, sizes[at], 0)
+    return _Groups(by, orders, starts.astype(np.int64), sizes)

@@ -17,14 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from ingestion.shop.files import check_header, options
+from ingestion.shop.files import blocks, check_header, options
 
 PROPERTIES_HEADER = ("timestamp", "itemid", "property", "value")
 TREE_HEADER = ("categoryid", "parentid")
 PRICE, CATEGORY, AVAILABLE = "790", "categoryid", "available"
 
 _FAR = 10**13
-_BLOCK = 32 << 20
 _SCHEMA = pa.schema(
     {"time": pa.int64(), "item": pa.string(), "property": pa.string(), "value": pa.string()}
 )
@@ -145,18 +144,14 @@ def _blocks(path: Path) -> Iterator[pa.Table]:
     read, convert = options(PROPERTIES_HEADER, pa.binary(), header=False)
     parse = pa_csv.ParseOptions(invalid_row_handler=lambda row: "skip")
     wanted = pa.array([name.encode() for name in (PRICE, CATEGORY, AVAILABLE)], pa.binary())
-    # Arrow's own reader of blocks has a thread that may abort a process which ends soon after.
-    with path.open("rb") as file:
-        file.readline()
-        while piece := file.read(_BLOCK):
-            lines = pa.py_buffer(piece + file.readline())
-            block = pa_csv.read_csv(pa.BufferReader(lines), read, parse, convert)
-            chosen = block.filter(pc.is_in(block.column("property"), wanted))
-            right = pc.and_(
-                pc.match_substring_regex(chosen.column("timestamp"), "^[0-9]{1,13}$"),
-                pc.match_substring_regex(chosen.column("itemid"), "^[!-~]+$"),
-            )
-            right = pc.and_(right, pc.match_substring_regex(chosen.column("value"), "^[!-~]+$"))
-            chosen = chosen.filter(right)
-            text = [column.cast(pa.string()) for column in chosen.columns]
-            yield pa.table([text[0].cast(pa.int64()), *text[1:]], schema=_SCHEMA)
+    for lines in blocks(path):
+        block = pa_csv.read_csv(pa.BufferReader(lines), read, parse, convert)
+        chosen = block.filter(pc.is_in(block.column("property"), wanted))
+        right = pc.and_(
+            pc.match_substring_regex(chosen.column("timestamp"), "^[0-9]{1,13}$"),
+            pc.match_substring_regex(chosen.column("itemid"), "^[!-~]+$"),
+        )
+        right = pc.and_(right, pc.match_substring_regex(chosen.column("value"), "^[!-~]+$"))
+        chosen = chosen.filter(right)
+        text = [column.cast(pa.string()) for column in chosen.columns]
+        yield pa.table([text[0].cast(pa.int64()), *text[1:]], schema=_SCHEMA)
