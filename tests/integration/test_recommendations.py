@@ -18,10 +18,11 @@ from orchestration.recommendations.engine.item import Item, Wish
 from orchestration.recommendations.engine.recommender import Recommender
 from serving.consumers.run import metrics_port
 from serving.recommendations import keys
+from serving.times import iso
 from tests.integration.parts import plug, through, until
 
 CONSUMER, TOPIC = "recommender", "sessions"
-START = 1_700_000_000_000
+START = 1_718_000_000_000  # after all that the shop's exercises send: hours are listed newest first
 VISITORS, ITEMS = 40, 25
 
 
@@ -121,8 +122,8 @@ def test_sessions_through_kafka_make_the_lists_of_the_evaluation(
     assert _known(answer.json()) == _told(found)
 
     def metered() -> list[tuple[int, int]]:
-        hours = api.get("/v1/metrics/recommendations").json()["hours"]
-        mine = [one for one in hours if one["hour"] == "2023-11-14T22:00:00.000Z"]
+        hours = api.get(f"/v1/metrics/recommendations?limit={keys.KEEP_HOURS}").json()["hours"]
+        mine = [one for one in hours if one["hour"] == iso(START - START % 3_600_000)]
         return [(one["clicks"], one["hits"]) for one in mine]
 
     user, items = next(iter(whole.items()))
