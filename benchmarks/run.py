@@ -55,6 +55,7 @@ PARTS = (
     Part("rolling"),
     Part("profile", ("--rolling",), keeps="profile-rolling"),
     Part("scaling", ("--without-bloom",)),
+    Part("shop_jobs"),
     Part("producers", only="kafka,registry"),
     Part("replay", only="kafka,registry,topics"),
     Part("lookup", quick=("--rounds", "1"), only="kafka,registry,redis"),
