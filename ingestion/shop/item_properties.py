@@ -50,8 +50,10 @@ class Prices:
         fits = pc.match_substring_regex(rows.column("value"), r"^n-?[0-9]+(\.[0-9]+)?$")
         rows = rows.filter(fits)
         text = pc.utf8_slice_codeunits(rows.column("value"), 1)
-        self._items = rows.column("item").unique()
-        codes = pc.index_in(rows.column("item"), self._items).to_numpy().astype(np.int64)
+        items = rows.column("item").unique()
+        codes = pc.index_in(rows.column("item"), items).to_numpy().astype(np.int64)
+        # Arrow would hash all items again at each look-up.
+        self._items = pd.Index(items.to_numpy(zero_copy_only=False), dtype=object)
         times = rows.column("time").to_numpy()
         order = np.lexsort((times, codes))
         self._from = int(times.min(initial=_FAR))
@@ -66,9 +68,8 @@ class Prices:
         """Return the newest price of each item at its time (ms), else its first, else NULL."""
         if not len(self._line):
             return pa.nulls(len(items), pa.float64())
-        found = pc.index_in(items, self._items).combine_chunks()
-        known = found.is_valid().to_numpy(zero_copy_only=False)
-        codes = found.fill_null(0).to_numpy().astype(np.int64)
+        found = self._items.get_indexer(np.array(items.to_pylist(), object))
+        known, codes = found >= 0, np.maximum(found, 0).astype(np.int64)
         line = codes * self._span + np.clip(times, self._from, self._until) - self._from
         places = np.searchsorted(self._line, line, side="right") - 1
         # Before its first price, an item's place is the end of the item before it.
