@@ -30,6 +30,7 @@ VISITORS, ITEMS, NEAR = 80, 200, 4
 WATCHED_EVERY_S, PATIENCE_S, POLL_S = 2.0, 5.0, 0.005
 OPEN_MS = 30 * 60 * 1000
 SHOWN = 5
+WARM_UP_S = 15.0
 
 Get = Callable[[str], Any]
 
@@ -73,7 +74,8 @@ class Shop(threading.Thread):
         self._clicks = Clicks(self._run)
         self._stopping = threading.Event()
         self._sent, self._began = 0, time.monotonic()
-        self._delays: list[float] = []
+        self._delays: list[tuple[float, float]] = []
+        """Of each watched click: seconds since the first click, and milliseconds to its list."""
         self._history: list[str] = []
         self._list: list[str] = []
         self._hit_rate: float | None = None
@@ -124,7 +126,8 @@ class Shop(threading.Thread):
         while time.monotonic() - began < PATIENCE_S and not self._stopping.is_set():
             answer = self._get(f"recommendations/{quote(self.visitor)}")
             if answer["clicks"] >= len(self._history):
-                self._delays.append((time.monotonic() - began) * 1000)
+                ready = time.monotonic()
+                self._delays.append((began - self._began, (ready - began) * 1000))
                 self._list = [one["item"] for one in answer["items"]]
                 break
             time.sleep(POLL_S)
@@ -145,9 +148,10 @@ class Shop(threading.Thread):
         open_now = sum(now_ms - last < OPEN_MS for last in list(self._clicks.last.values()))
         rate = self._sent / max(1e-9, time.monotonic() - self._began)
         hits = "-" if self._hit_rate is None else f"{self._hit_rate:.0%}"
+        delays = self._warm()
         told = [
             f"shop: {rate:.0f} clicks/s, {open_now} sessions open, click to list "
-            f"p50 {_ms(percentile(self._delays, 0.5))} p99 {_ms(percentile(self._delays, 0.99))}, "
+            f"p50 {_ms(percentile(delays, 0.5))} p99 {_ms(percentile(delays, 0.99))}, "
             f"{hits} of clicks were in the list shown before"
         ]
         if self._list:
@@ -156,6 +160,11 @@ class Shop(threading.Thread):
                 f"for you now: {' '.join(self._list[:SHOWN])}"
             )
         return told
+
+    def _warm(self) -> list[float]:
+        """Return the delays after warming up, or all until there is one."""
+        warm = [delay for since, delay in self._delays if since >= WARM_UP_S]
+        return warm or [delay for _, delay in self._delays]
 
 
 def _ms(value: float | None) -> str:

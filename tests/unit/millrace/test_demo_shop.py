@@ -101,3 +101,11 @@ class Nothing:
 def test_there_is_no_shop_where_its_group_is_off() -> None:
     assert shop(Settings(groups="core,fraud")) is None
     assert shop(Settings(groups="core,shop")) is not None
+
+
+def test_the_first_clicks_warm_up_and_count_only_until_there_are_others() -> None:
+    made = Shop(Settings())
+    made._delays = [(1.0, 3000.0), (14.9, 900.0)]
+    assert "p50 900 ms p99 3000 ms" in made.lines()[0]
+    made._delays += [(15.0, 20.0), (17.0, 20.0)]
+    assert "p50 20 ms p99 20 ms" in made.lines()[0]
