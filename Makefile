@@ -21,8 +21,13 @@ demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, 
 
 test: setup ports lint ## everything: lint, Java tests, unit and integration tests with coverage
 	$(JDK) mvn -q -B -f processing/kernel verify
-	$(JDK) $(PY)/pytest tests/unit -q -n 2 --cov --cov-report=term
-	$(JDK) $(PY)/pytest tests/integration --durations=25
+	@echo "the unit tests run beside the integration tests, at the lowest priority; they are told of at the end"
+	@export $(JDK); \
+	nice -n 19 $(PY)/pytest tests/unit -q --cov --cov-report=term > .build/log/unit.log 2>&1 & unit=$$!; \
+	trap "kill $$unit; exit 1" INT TERM; \
+	$(PY)/pytest tests/integration --durations=25; integration=$$?; \
+	wait $$unit; unit=$$?; cat .build/log/unit.log; \
+	[ $$integration = 0 ] && [ $$unit = 0 ]
 
 # First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.
 ports:

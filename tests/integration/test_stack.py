@@ -56,10 +56,8 @@ def test_status_tells_every_process_and_job(harness: Stack) -> None:
     kafka = next(one for one in found["processes"] if one["name"] == "kafka")
     assert alive(psutil.Process(kafka["pid"]))
     assert kafka["ports"]["broker"] == harness.settings.port("kafka")
-    assert {job["name"]: job["state"] for job in found["jobs"]} == {
-        "fraud_features": "RUNNING",
-        JOB: "RUNNING",
-    }
+    names = ("fraud_features", JOB, "recommendations")
+    assert {job["name"]: job["state"] for job in found["jobs"]} == dict.fromkeys(names, "RUNNING")
 
 
 def test_doctor_finds_nothing_wrong_with_a_healthy_stack(harness: Stack) -> None:
@@ -69,7 +67,7 @@ def test_doctor_finds_nothing_wrong_with_a_healthy_stack(harness: Stack) -> None
     assert {name for name, check in checks.items() if check["detail"] == "ready"} == set(
         processes(harness.settings)
     )
-    for job in ("fraud_features", JOB):
+    for job in ("fraud_features", JOB, "recommendations"):
         assert checks[f"job {job}"]["detail"].startswith("running, ")
 
 
