@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 from config.errors import RetryableError, UserError
 from config.topics import Topic
 from ingestion import schema
+from ingestion.kafka.producer import client_log
 from ingestion.wire.registry import FULL_TRANSITIVE, Registry
 
 _TIMEOUT = 15.0
@@ -79,7 +80,8 @@ class Found:
 
 def admin(bootstrap: str) -> AdminClient:
     """Return an admin client that gives up after 15 s."""
-    return AdminClient({"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000})
+    config = {"bootstrap.servers": bootstrap, "socket.timeout.ms": 10_000}
+    return AdminClient(config, logger=client_log)
 
 
 def absent(client: AdminClient, declared: Iterable[str]) -> list[str]:

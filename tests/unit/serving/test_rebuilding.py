@@ -149,7 +149,7 @@ def test_readyz_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "consume", watched)
     bench.loop.run()
     assert told[0] == "state will be rebuilt from shop-events"
-    assert told[-1] == "state is being rebuilt from shop-events: 2 of 4 records, 50%"
+    assert told[-1] == "state is being rebuilt from shop-events: 50% of 4 records"
     assert bench.health.missing == {}
 
 
