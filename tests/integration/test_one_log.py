@@ -189,6 +189,8 @@ def _no_verdict_is_seen_before_its_time(
 
 SEVERAL = {
     **OFTEN,
+    # Alone: with the shop's jobs at this parallelism there would be no slot for the third subtask.
+    "MILLRACE_GROUPS": "core,fraud",
     "MILLRACE_PARTITIONS": "transactions=4,fraud-terminal-log=4,fraud-features=4",
     "MILLRACE_FLINK_PARALLELISM": "2",
     "MILLRACE_FLINK_TASK_SLOTS": "6",
