@@ -230,6 +230,22 @@ def _origin(row: Incoming) -> int:
     return row.record["produced_at"] or row.timestamp
 
 
+def rehearse() -> list[Item]:
+    """Learn and ask of an engine made for it, so that Numba compiles, and return what it answers.
+
+    The first visitors' lists would wait for it, and what runs beside it would, too.
+    """
+    engine = Recommender(Bounds(sessions=16, items=64, postings=256, clicks=64))
+    actions = ["view", "addtocart", "transaction"]
+    for number, items in enumerate((["a", "b", "c"], ["b", "c", "d"], ["c", "d", "e"])):
+        for clicks in range(1, len(items) + 1):
+            engine.observe(str(number), number, items[:clicks], actions[:clicks], clicks)
+    engine.index.available("e", yes=False)
+    engine.popularity.refresh()
+    engine.popular()
+    return engine.recommend(["a", "b"], actions[:2], Wish(LIMIT), "0")
+
+
 def make(configured: Settings) -> Recommendations:
     """Return the product, its index served on a port of its own."""
     bounds = Bounds(
@@ -242,7 +258,7 @@ def make(configured: Settings) -> Recommendations:
     )
     # The server's thread must not wait 5 ms for each turn while a backlog is worked off.
     sys.setswitchinterval(0.0005)
-    product.probe()  # compiles what has to be before records wait for it
+    rehearse()  # compiles what has to be before records wait for it
     serve(product, configured.host, configured.port("recommender"))
     return product
 

@@ -18,7 +18,7 @@ from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.product import Incoming, Result
 from serving.recommendations import keys, routes, server
-from serving.recommendations.consumer import ITEMS, SESSIONS, Recommendations
+from serving.recommendations.consumer import ITEMS, SESSIONS, Recommendations, rehearse
 from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
@@ -376,3 +376,9 @@ async def test_the_hit_rate_of_all_lives(api: httpx.AsyncClient, values: MemoryV
         (5, 1, 0.2),
         (20, 9, 0.45),
     ]
+
+
+def test_a_rehearsal_recommends_what_follows() -> None:
+    found = [one.item for one in rehearse()]
+    assert {"c", "d"} <= set(found)
+    assert "e" not in found, "it is not available"
