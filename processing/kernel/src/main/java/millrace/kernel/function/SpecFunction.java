@@ -9,6 +9,10 @@ import java.util.Optional;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import millrace.kernel.spec.SpecException;
+import millrace.kernel.state.HeapBudget;
+import millrace.kernel.state.HotHeads;
+import millrace.kernel.state.MapStore;
+import millrace.kernel.state.RowKey;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.api.dataview.MapView;
@@ -67,6 +71,15 @@ public abstract class SpecFunction extends ProcessTableFunction<RowData>
 
   /** How long an entry of the state is kept after it was put, by wall time. */
   protected abstract long keepIdleMs(String spec);
+
+  /** Open the state of the call, its heads on the heap where the TaskManager's budget allows. */
+  protected final MapStore store() {
+    return new MapStore(
+        RowKey.over(input, partition),
+        new HotHeads(HeapBudget.shared()),
+        System::currentTimeMillis,
+        keepIdleMs(spec));
+  }
 
   @Override
   public UserDefinedFunction specialize(SpecializedContext context) {

@@ -3,10 +3,7 @@ package millrace.kernel.rolling;
 import java.util.ArrayList;
 import java.util.List;
 import millrace.kernel.function.SpecFunction;
-import millrace.kernel.state.HeapBudget;
-import millrace.kernel.state.HotHeads;
 import millrace.kernel.state.MapStore;
-import millrace.kernel.state.RowKey;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.dataview.MapView;
@@ -58,12 +55,7 @@ public final class Rolling extends SpecFunction {
     engine = new Engine(layout);
     row = new InputRow(input);
     features = new FeatureRow(engine.output());
-    store =
-        new MapStore(
-            RowKey.over(input, partition),
-            new HotHeads(HeapBudget.shared()),
-            System::currentTimeMillis,
-            layout.spec.keepIdleMs());
+    store = store();
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }

@@ -41,9 +41,7 @@ final class SpecParser {
         "keep_idle_ms",
         "windows",
         "features");
-    if (SpecJson.whole(root, what, "version") != 1) {
-      throw new SpecException("spec: version is 1, not " + root.get("version"));
-    }
+    SpecJson.version(root);
     List<Comparison> pass = comparisons(root, "spec, pass", "pass");
     if (root.has("pass") && pass.isEmpty()) {
       throw new SpecException("spec, pass: pass is a list with at least one comparison");

@@ -2,10 +2,7 @@ package millrace.kernel.sessionize;
 
 import java.util.List;
 import millrace.kernel.function.SpecFunction;
-import millrace.kernel.state.HeapBudget;
-import millrace.kernel.state.HotHeads;
 import millrace.kernel.state.MapStore;
-import millrace.kernel.state.RowKey;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.dataview.MapView;
@@ -56,12 +53,7 @@ public final class Sessionize extends SpecFunction {
     engine = new Engine(declared);
     click = new Click(declared, input);
     answer = new Answer();
-    store =
-        new MapStore(
-            RowKey.over(input, partition),
-            new HotHeads(HeapBudget.shared()),
-            System::currentTimeMillis,
-            declared.keepIdleMs());
+    store = store();
     late = context.getMetricGroup().counter("late");
     duplicate = context.getMetricGroup().counter("duplicate");
   }

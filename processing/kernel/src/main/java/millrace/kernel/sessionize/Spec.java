@@ -6,7 +6,7 @@ import millrace.kernel.spec.SpecJson;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 
 /**
- * How clicks become sessions.
+ * Declare how clicks become sessions.
  *
  * @param columns the names of the input's columns: id, time, item, action
  * @param gapMs the longest time between two clicks of a session
@@ -37,9 +37,7 @@ record Spec(
         "items",
         "text_bytes",
         "keep_idle_ms");
-    if (SpecJson.whole(root, what, "version") != 1) {
-      throw new SpecException("spec: version is 1, not " + root.get("version"));
-    }
+    SpecJson.version(root);
     long gap = within(root, "gap_ms", 1, 1L << 50);
     long horizon = within(root, "horizon_ms", 1, 1L << 50);
     return new Spec(

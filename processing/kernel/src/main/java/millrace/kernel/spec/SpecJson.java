@@ -57,6 +57,13 @@ public final class SpecJson {
     return value.textValue();
   }
 
+  /** Refuse a spec of another version than 1. */
+  public static void version(JsonNode root) {
+    if (whole(root, "spec", "version") != 1) {
+      throw new SpecException("spec: version is 1, not " + root.get("version"));
+    }
+  }
+
   /** Return a whole number. */
   public static long whole(JsonNode node, String what, String key) {
     JsonNode value = node.get(key);
