@@ -21,12 +21,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from config.settings import Settings, settings
 from config.topics import Topic, largest_message, topics
 from ingestion import schema as contracts
 from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
+
+if TYPE_CHECKING:
+    from pyflink.table import TableEnvironment
 
 _PRIMITIVES = {
     "boolean": "BOOLEAN",
@@ -254,6 +257,15 @@ def _ahead(topic: Topic, config: Settings) -> str | None:
     if topic.time is None:
         return None
     return f"`{topic.time}` > {_SOURCE_TIME} + {_interval(config.event_ahead_ms)}"
+
+
+def create_views(environment: TableEnvironment, queries: Mapping[str, str]) -> None:
+    """Name each query's result, for the queries after it.
+
+    As tables, not as views of SQL: expanding one over a process table function does not parse.
+    """
+    for name, query in queries.items():
+        environment.create_temporary_view(name, environment.sql_query(query))
 
 
 def literal(text: str) -> str:

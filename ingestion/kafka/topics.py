@@ -16,6 +16,7 @@ from confluent_kafka.admin import (
     NewPartitions,
     NewTopic,
     ResourceType,
+    TopicMetadata,
 )
 
 from config.errors import RetryableError, UserError
@@ -86,11 +87,16 @@ def admin(bootstrap: str) -> AdminClient:
 
 def absent(client: AdminClient, declared: Iterable[str]) -> list[str]:
     """Return which of the declared topics do not exist. Raise RetryableError if Kafka is away."""
+    found = _existing(client, _LOOK)
+    return [name for name in declared if name not in found]
+
+
+def _existing(client: AdminClient, timeout: float) -> Mapping[str, TopicMetadata]:
     try:
-        found = client.list_topics(timeout=_LOOK).topics
+        found: Mapping[str, TopicMetadata] = client.list_topics(timeout=timeout).topics
     except KafkaException as error:
         raise RetryableError(f"Kafka does not answer: {error.args[0].str()}") from error
-    return [name for name in declared if name not in found]
+    return found
 
 
 class TopicsAdmin:
@@ -104,10 +110,7 @@ class TopicsAdmin:
 
         Raise RetryableError if Kafka is away, UserError if it refuses.
         """
-        try:
-            metadata = self._client.list_topics(timeout=_TIMEOUT).topics
-        except KafkaException as error:
-            raise RetryableError(f"Kafka does not answer: {error.args[0].str()}") from error
+        metadata = _existing(self._client, _TIMEOUT)
         existing = [topic for topic in declared if topic.name in metadata]
         configs = self._configs(existing)
         return {

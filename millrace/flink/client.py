@@ -84,9 +84,8 @@ class Client:
             printed = self._printed.read_text(encoding="utf-8", errors="replace")
         except subprocess.TimeoutExpired:
             printed = f"not within {timeout} s: see `millrace logs jobmanager`"
-        told = self._answers
-        answers = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
-        return {one["name"]: one for one in map(json.loads, answers)}, printed
+        told = self._answers.read_text(encoding="utf-8") if self._answers.exists() else ""
+        return {one["name"]: one for one in map(json.loads, told.splitlines())}, printed
 
     def _ask(self, requests: Sequence[Mapping[str, object]]) -> None:
         # If the process has died, the answers are missing; what it printed says why.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,9 @@ def submit_all(
     """
     outcomes: dict[str, str | UserError] = {}
     fit: list[Wanted] = []
-    with client or nullcontext():
+    with ExitStack() as opened:
+        if client is not None:
+            opened.enter_context(client)
         for one in wanted:
             try:
                 _check(settings, one)
@@ -61,8 +63,8 @@ def submit_all(
             except UserError as error:
                 outcomes[one.name] = error
         if fit:
-            with client or Client(settings) as opened:
-                outcomes |= _through(opened, settings, fit)
+            client = client or opened.enter_context(Client(settings))
+            outcomes |= _through(client, settings, fit)
     return outcomes
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processing.submission import run
-from processing.tables import columns, readable, sink_ddl, source_ddl, unreadable
+from processing.tables import columns, create_views, readable, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -86,12 +86,9 @@ def topology(environment: TableEnvironment) -> StatementSet:
     environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
     environment.execute_sql(sink_ddl(SINK, upsert=True))
     environment.execute_sql(sink_ddl("quarantine"))
-    for name, query in {
-        "readable": readable(SOURCE),
-        "events": _EVENTS,
-        "minutes": _MINUTES,
-    }.items():
-        environment.create_temporary_view(name, environment.sql_query(query))
+    create_views(
+        environment, {"readable": readable(SOURCE), "events": _EVENTS, "minutes": _MINUTES}
+    )
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO business_metrics {metrics()}")
     statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")

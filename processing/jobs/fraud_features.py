@@ -21,7 +21,7 @@ from domain.fraud.features import CUSTOMER, TERMINAL, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from processing.graph import events, features, logged, ordered, passed, rolling
 from processing.submission import run
-from processing.tables import readable, sink_ddl, source_ddl, unreadable
+from processing.tables import create_views, readable, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -58,9 +58,7 @@ def topology(environment: TableEnvironment) -> StatementSet:
         environment.execute_sql(source_ddl(topic, group=f"millrace-{JOB}"))
     for topic in SINKS:
         environment.execute_sql(sink_ddl(topic))
-    for name, query in views(several=several).items():
-        # Tables, not SQL views: expanding a view over a process table function does not parse.
-        environment.create_temporary_view(name, environment.sql_query(query))
+    create_views(environment, views(several=several))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO fraud_features {features(GRAPH, 'terminals')}")
     if several:

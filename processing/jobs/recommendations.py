@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 
 from domain.shop.sessions import SESSIONS
 from processing.submission import run
-from processing.tables import columns, literal, readable, sink_ddl, source_ddl, unreadable
+from processing.tables import (
+    columns,
+    create_views,
+    literal,
+    readable,
+    sink_ddl,
+    source_ddl,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -45,12 +53,9 @@ def topology(environment: TableEnvironment) -> StatementSet:
     environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
     for topic in SINKS:
         environment.execute_sql(sink_ddl(topic))
-    for name, query in {
-        "readable": readable(SOURCE),
-        "clicks": _CLICKS,
-        "visits": _SESSIONS,
-    }.items():
-        environment.create_temporary_view(name, environment.sql_query(query))
+    create_views(
+        environment, {"readable": readable(SOURCE), "clicks": _CLICKS, "visits": _SESSIONS}
+    )
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO sessions {told()}")
     statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")

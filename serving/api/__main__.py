@@ -18,6 +18,7 @@ from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from serving.api.app import create
 from serving.api.context import Context, RedisValues
+from serving.listener import listener
 from serving.process import freeze
 
 log = structlog.get_logger(__name__)
@@ -64,20 +65,8 @@ def main() -> int:
         log.critical("cannot start", error=str(error))
         sys.stderr.write(f"serving.api: {error}\n")
         return 2
-    config = uvicorn.Config(
-        app,
-        host=configured.host,
-        port=configured.port("api"),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-    Server(config).run()
+    host, port = configured.host, configured.port("api")
+    Server(listener(app, host, port, lifespan="on", timeout_graceful_shutdown=10)).run()
     return 0
 
 

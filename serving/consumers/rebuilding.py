@@ -73,7 +73,7 @@ class Rebuilding:
             return f"state will be rebuilt from {topic}"
         share = self._read / self._whole if self._whole else 1.0
         # In steps of a tenth: every other text is logged.
-        progress = f"{share * 10 // 1 * 10:.0f}% of {self._whole} records"
+        progress = f"{int(share * 10) * 10}% of {self._whole} records"
         return f"state is being rebuilt from {topic}: {progress}"
 
     def advance(self, owned: Iterable[Place], seconds: float) -> None:

@@ -11,7 +11,8 @@ from orchestration.recommendations.engine.item import Item
 from serving.store import Index, Rule, Write
 from serving.times import iso
 
-DAY_MS = 24 * 60 * 60 * 1000
+HOUR_MS = 60 * 60 * 1000
+DAY_MS = 24 * HOUR_MS
 HOURS = "recommendations:hours"
 """The index of the hours metered; a member is `hour/life`."""
 POPULAR = "recommendations:popular"
@@ -80,5 +81,5 @@ def hour_of_hits(start: int, life: int, clicks: int, hits: int) -> Write:
         data=orjson.dumps({"hour": iso(start), "clicks": clicks, "hits": hits}),
         rule=Rule.NEWEST,
         index=Index(HOURS, KEEP_HOURS, member=member, evict=_HOUR),
-        ttl_ms=8 * DAY_MS,
+        ttl_ms=KEEP_HOURS * HOUR_MS,
     )

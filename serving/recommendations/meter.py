@@ -12,7 +12,6 @@ from serving.recommendations import keys
 from serving.recommendations.visitors import Hour
 from serving.store import Write
 
-HOUR_MS = 60 * 60 * 1000
 HOURS_HELD = 48
 """Hours remembered between two writes, the newest: a replay goes through many."""
 
@@ -42,7 +41,7 @@ class Meter:
 
     def count(self, event_time: int, *, hit: bool) -> None:
         """Count a click of a visitor who had a list."""
-        start = event_time - event_time % HOUR_MS
+        start = event_time - event_time % keys.HOUR_MS
         hour = self._hours.setdefault(start, Hour())
         hour.clicks += 1
         hour.hits += hit

@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from orchestration.recommendations.engine.item import Item, Wish
 from serving.api import problems
+from serving.listener import listener
 from serving.recommendations import keys
 from serving.recommendations.types import Asked
 
@@ -81,20 +82,7 @@ class _Server(uvicorn.Server):
 
 def serve(source: Source, host: str, port: int) -> uvicorn.Server:
     """Serve from a thread of its own until the process ends."""
-    config = uvicorn.Config(
-        app(source),
-        host=host,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=3600,
-    )
-    server = _Server(config)
+    server = _Server(listener(app(source), host, port, lifespan="off", timeout_keep_alive=3600))
     threading.Thread(target=server.run, name="recommender", daemon=True).start()
     log.info("serving the index", url=f"http://{host}:{port}{PATH}")
     return server

@@ -18,6 +18,7 @@ from pathlib import Path
 from pyflink.table import TableDescriptor
 
 from processing.session import session
+from processing.tables import create_views
 from tests.integration.rolling_job import OPTIONS
 
 
@@ -32,8 +33,7 @@ def main(job_file: str) -> None:
         f"CREATE TEMPORARY TABLE records ({columns}) WITH ('connector' = 'filesystem', "
         f"'path' = 'file://{job['input']}', 'format' = 'json')"
     )
-    for name, query in job["views"].items():
-        environment.create_temporary_view(name, environment.sql_query(query))
+    create_views(environment, job["views"])
     statements = environment.create_statement_set()
     for folder, query in job["outputs"].items():
         sink = (

@@ -55,7 +55,7 @@ TOPOLOGY = '''
 import json
 
 from domain.features.declaration import DAY, Feature, FeatureSet, Window
-from processing.tables import sink_ddl, source_ddl, unreadable
+from processing.tables import create_views, sink_ddl, source_ddl, unreadable
 
 INPUTS = (("visit_id", "STRING"), ("at", "TIMESTAMP"), ("visitor", "STRING"), ("page", "STRING"))
 OPTIONS = {"parallelism.default": "2"}
@@ -79,8 +79,7 @@ def rolling(features, table):
 def topology(environment):
     for ddl in (source_ddl("visits", group="visits"), *map(sink_ddl, SINKS)):
         environment.execute_sql(ddl)
-    for name, query in VIEWS.items():
-        environment.create_temporary_view(name, environment.sql_query(query))
+    create_views(environment, VIEWS)
     statements = environment.create_statement_set()
     for insert in INSERTS:
         statements.add_insert_sql(insert)

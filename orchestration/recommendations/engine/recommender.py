@@ -46,15 +46,15 @@ class Recommender:
     ) -> None:
         """Make an empty recommender; with `trees` the best candidates are ordered by them."""
         self.trees = trees
+        self._tables = weights.tables()
         self._sights = (
-            weights.tables(),
+            self._tables,
             reranking.NEAR_SIGHTED.tables(),
             reranking.FAR_SIGHTED.tables(),
         )
         self.index = Index(bounds or Bounds(), weights.postings)
         self.popularity = Popularity(self.index)
         self.weights = weights
-        self._tables = weights.tables()
         self._scratch = scoring.scratch(self.index.bounds.sessions, self.index.bounds.items)
         self._versions: OrderedDict[str, Version] = OrderedDict()
 
