@@ -225,7 +225,7 @@ class Settings(BaseSettings):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def recommender_url(self) -> str:
-        """URL of the server of the recommender's index."""
+        """Return the URL of the server of the recommender's index."""
         return self.recommender_url_override or f"http://{self.host}:{self.port('recommender')}"
 
 

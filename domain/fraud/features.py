@@ -139,7 +139,7 @@ def _customer() -> tuple[Feature, ...]:
             "zscore",
             "30d",
             "amount",
-            description="How many standard deviations this amount lies "
+            description="Standard deviations by which this amount lies "
             "above the customer's mean of the last 30 days.",
         ),
         Feature(
@@ -268,8 +268,8 @@ _TIME = {"type": "long", "logicalType": "timestamp-millis"}
 
 TERMINAL_LOG = Relay(
     record="FraudTerminalLog",
-    description="A payment with what was known of its customer, or a verdict, in the order that "
-    "its terminal sees where transactions has several partitions. Key: terminal_id.",
+    description="A payment with its customer's features, or a verdict, in the order that terminals "
+    "see. Used where transactions has several partitions. Key: terminal_id.",
     key="terminal_id",
     after=CUSTOMER,
     omit=("order_partition", "order_sequence"),

@@ -32,7 +32,7 @@ MINUTE_MS, DAY_MS = 60_000, 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Sessionization:
-    """How clicks become sessions: the gap between two, and what is kept.
+    """Declare the gap that ends a session, and what is kept of sessions.
 
     `keep_idle_ms` is wall time: a visitor who has not clicked for so long leaves the state.
     """

@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(slots=True)
 class Tally:
-    """What was seen: records that match the filter, by schema, and those broken, by reason."""
+    """Count the records that match the filter: by schema, and broken ones by reason."""
 
     records: Counter[str] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)

@@ -189,9 +189,8 @@ class Receiver(threading.Thread):
         )
         partitions = self._consumer.list_topics(SCORES, timeout=10).topics[SCORES].partitions
         self._consumer.assign([TopicPartition(SCORES, number, OFFSET_END) for number in partitions])
-        for number in (
-            partitions
-        ):  # without this the client assigns later, and the first decisions are missed
+        # Without this the client assigns later, and the first decisions are missed.
+        for number in partitions:
             self._consumer.get_watermark_offsets(TopicPartition(SCORES, number), timeout=10)
         self.error: Exception | None = None
 
