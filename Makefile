@@ -21,9 +21,10 @@ demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, 
 
 test: setup ports lint ## everything: lint, Java tests, unit and integration tests with coverage
 	$(JDK) mvn -q -B -f processing/kernel verify
-	@echo "the unit tests run beside the integration tests, at the lowest priority; they are told of at the end"
+	@echo "unit tests run beside the integration tests, at low priority; their results come last"
 	@export $(JDK); \
-	nice -n 19 $(PY)/pytest tests/unit -q --cov --cov-report=term > .build/log/unit.log 2>&1 & unit=$$!; \
+	nice -n 19 $(PY)/pytest tests/unit -q --cov --cov-report=term > .build/log/unit.log 2>&1 & \
+	unit=$$!; \
 	trap "kill $$unit; exit 1" INT TERM; \
 	$(PY)/pytest tests/integration --durations=25; integration=$$?; \
 	wait $$unit; unit=$$?; cat .build/log/unit.log; \

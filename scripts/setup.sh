@@ -138,20 +138,25 @@ java_side() {
 environment() { UV_PROJECT_ENVIRONMENT=$1 UV_PYTHON_DOWNLOADS=never "$build/tools/bin/uv" sync --frozen --python "$python" "${@:2}"; }
 
 # Python compiles a module at its first import: once here, not in every process of a starting stack.
-compiled() { [[ ! -x $1/bin/python ]] || env -u PYTHONDONTWRITEBYTECODE "$1/bin/python" -c "import $2" || true; }
+compiled() {
+  local modules=${*:2}
+  [[ -x $1/bin/python ]] || return 0
+  env -u PYTHONDONTWRITEBYTECODE "$1/bin/python" -c "import ${modules// /, }" || true
+}
 
 app_environment() {
   local identity=$1 groups=(--group app --group dev)
   # Inexact: a demo after the tests must not take the test tools away.
   [[ $purpose == test ]] || groups=(--group app --no-group dev --inexact)
   step venv "syncing .venv (application) from uv.lock" environment .venv "${groups[@]}"
-  compiled .venv "millrace.cli.main, millrace.demo.show, millrace.flink.keeper, orchestration.fraud.train, serving.api.app, serving.fraud.consumer"
+  compiled .venv millrace.cli.main millrace.demo.show millrace.flink.keeper \
+    orchestration.fraud.train serving.api.app serving.fraud.consumer
   stamp "venv-$purpose" "$identity"
 }
 
 flink_environment() {
   step venv-flink "syncing .venv-flink (PyFlink) from uv.lock" environment .venv-flink --no-default-groups --group flink
-  compiled .venv-flink "processing.submission, pyflink.java_gateway, pyflink.table"
+  compiled .venv-flink processing.submission pyflink.java_gateway pyflink.table
   stamp venv-flink "$1"
 }
 
