@@ -53,4 +53,4 @@ bench: setup ## the figures of the README, in one run: fails when one is missed 
 
 clean: ## stop the stack, remove its state, the environments and what was built
 	-@$(PY)/millrace reset --yes
-	rm -rf .venv .venv-flink .venv-peers .build processing/kernel/target .coverage .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-flink .venv-airflow .venv-peers .build processing/kernel/target .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, two locked Python environments,
+# From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, locked Python environments,
 # jars and the Java kernel by Maven. Each step is skipped when what it depends on has not changed (stamps in .build/stamps),
 # so running it again costs nothing. Independent steps run side by side; apt alone is in the foreground, where sudo can ask.
 #   scripts/setup.sh [--for demo|test]     demo leaves out the tools of development
@@ -145,7 +145,7 @@ compiled() {
 }
 
 app_environment() {
-  local identity=$1 groups=(--group app --group dev)
+  local identity=$1 groups=(--group app --group dev --group lake)
   # Inexact: a demo after the tests must not take the test tools away.
   [[ $purpose == test ]] || groups=(--group app --no-group dev --inexact)
   step venv "syncing .venv (application) from uv.lock" environment .venv "${groups[@]}"
@@ -158,6 +158,11 @@ flink_environment() {
   step venv-flink "syncing .venv-flink (PyFlink) from uv.lock" environment .venv-flink --no-default-groups --group flink
   compiled .venv-flink processing.submission pyflink.java_gateway pyflink.table
   stamp venv-flink "$1"
+}
+
+airflow_environment() {
+  step venv-airflow "syncing .venv-airflow (Airflow) from uv.lock" environment .venv-airflow --no-default-groups --group airflow
+  stamp venv-airflow "$1"
 }
 
 tools() {
@@ -180,6 +185,9 @@ python_side() {
   fi
   if ! { fresh venv-flink "$identity" && [[ -x .venv-flink/bin/python ]]; }; then
     flink_environment "$identity" & jobs+=($!)
+  fi
+  if [[ $purpose == test ]] && ! { fresh venv-airflow "$identity" && [[ -x .venv-airflow/bin/python ]]; }; then
+    airflow_environment "$identity" & jobs+=($!)
   fi
   local job code=0
   for job in "${jobs[@]}"; do wait "$job" || code=$?; done

@@ -113,7 +113,7 @@ class SqlStore:
             .limit(count)
         )
         with self._engine.connect() as connection:
-            return [bytes(member) for member in connection.scalars(query)]
+            return [bytes(row[0]) for row in connection.execute(query)]
 
     def _prepare(self) -> None:
         if not self._ready:
@@ -184,7 +184,7 @@ class SqlStore:
             .offset(index.keep)
             .limit(1_000_000)  # SQLite has no OFFSET without LIMIT
         )
-        gone = [bytes(one) for one in connection.scalars(surplus)]
+        gone = [bytes(row[0]) for row in connection.execute(surplus)]
         if gone:
             connection.execute(
                 delete(_MEMBERS).where(_MEMBERS.c.index == index.key, _MEMBERS.c.member.in_(gone))
