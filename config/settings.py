@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     )
 
     recommender_url_override: str | None = Field(
-        default=None, description="the recommender's URL, where it is not the local one"
+        default=None, description="where the recommender answers, as tcp://HOST:PORT, if not here"
     )
 
     partitions: str = Field(
@@ -225,8 +225,8 @@ class Settings(BaseSettings):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def recommender_url(self) -> str:
-        """Return the URL of the server of the recommender's index."""
-        return self.recommender_url_override or f"http://{self.host}:{self.port('recommender')}"
+        """Return where the recommender answers questions about its index, as tcp://HOST:PORT."""
+        return self.recommender_url_override or f"tcp://{self.host}:{self.port('recommender')}"
 
 
 @lru_cache(maxsize=1)

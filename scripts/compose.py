@@ -106,7 +106,7 @@ def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
         "MILLRACE_REGISTRY_URL_OVERRIDE": f"http://registry:{port('registry')}/apis/ccompat/v7",
         "MILLRACE_REDIS_URL_OVERRIDE": f"redis://redis:{port('redis')}/0",
         "MILLRACE_FLINK_REST_OVERRIDE": f"http://jobmanager:{port('flink_rest')}",
-        "MILLRACE_RECOMMENDER_URL_OVERRIDE": (f"http://consumer-recommender:{port('recommender')}"),
+        "MILLRACE_RECOMMENDER_URL_OVERRIDE": (f"tcp://consumer-recommender:{port('recommender')}"),
         # The keeper and the API belong to every group: they serve those whose containers run.
         "MILLRACE_GROUPS": "${MILLRACE_GROUPS:-${COMPOSE_PROFILES:-}}",
         # No value: that of the shell that calls compose, else that of .env, else none.

@@ -9,7 +9,6 @@ what the index as a whole says (docs/decisions/0016).
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -19,12 +18,14 @@ from prometheus_client import CollectorRegistry, Gauge
 from config.settings import Settings
 from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Item, Wish
+from orchestration.recommendations.engine.popularity import Lists
 from orchestration.recommendations.engine.recommender import Recommender
 from serving.consumers.product import Incoming, Product, Rebuild, Result
 from serving.consumers.run import run
 from serving.recommendations import keys
 from serving.recommendations.meter import Meter
 from serving.recommendations.server import serve
+from serving.recommendations.turns import Turns
 from serving.recommendations.visitors import Visitors
 from serving.store import Write
 
@@ -38,7 +39,7 @@ WAITING = 1000
 class Recommendations(Product):
     """Sessions and what is known of items, in; lists, out.
 
-    `lock` guards the engine, which the server of its index reads in another thread.
+    `turns` guard the engine, which the server of its index reads in another thread.
     """
 
     name = "recommender"
@@ -60,11 +61,11 @@ class Recommendations(Product):
         `visitors`: how many are remembered; `refresh`: lists made anew in a tick at most;
         `kept_ms`: how long the store keeps a list.
         """
-        self.lock = threading.Lock()
+        self.turns = Turns()
         self._bounds, self._kept_ms, self._refresh, self._now = bounds, kept_ms, refresh, now
         self._most = visitors
         self.meter = Meter(int(now() * 1000))
-        self.engine = Recommender(self._bounds)
+        self.engine = self._empty()
         self._visitors = Visitors(visitors)
         self._epoch = self._ticked = 0
         self._busy = self._settled = self._current = False
@@ -86,8 +87,8 @@ class Recommendations(Product):
 
     def clear_state(self) -> None:
         """Forget sessions, items and visitors."""
-        with self.lock:
-            self.engine = Recommender(self._bounds)
+        with self.turns:
+            self.engine = self._empty()
         self._visitors = Visitors(self._most)
         self._epoch, self._popular = 0, None
 
@@ -121,6 +122,7 @@ class Recommendations(Product):
             self._busy = False
             return ()
         self._settle()
+        self._list_popular()
         now_ms, writes = self._moment(now_ms), []
         due = self._visitors.waiting(WAITING) or self._visitors.due(self._epoch, self._refresh)
         self._current = self._settled and not due  # the lists of earlier ticks are stored by now
@@ -129,7 +131,7 @@ class Recommendations(Product):
             write = self._list(visitor.session, now_ms)
             if never or visitor.digest != before:
                 writes.append(write)
-        with self.lock:
+        with self.turns:
             popular = self.engine.popular(LIMIT)
         names = tuple(one.item for one in popular)
         if names != self._popular:
@@ -149,14 +151,27 @@ class Recommendations(Product):
             self._settled = False
         elif not self._settled:
             self._settled = True
-            with self.lock:
-                self.engine.popularity.refresh()
+            self.engine.popularity.refresh()
             self._epoch += 1
         self._ticked = self._epoch
 
+    def _list_popular(self) -> None:
+        """List what is popular anew where that is out of date; questions go on meanwhile.
+
+        Only this thread changes what is counted.
+        """
+        popularity = self.engine.popularity
+        if popularity.stale:
+            lists = Lists.of(popularity.counts())
+            with self.turns:
+                popularity.take(lists)
+
+    def _empty(self) -> Recommender:
+        return Recommender(self._bounds, lists_popular=False)
+
     def probe(self) -> bool:
         """Make a list for a session of one unknown item."""
-        with self.lock:
+        with self.turns:
             self.engine.recommend(["probe"])
         return True
 
@@ -164,7 +179,7 @@ class Recommendations(Product):
         self, items: Sequence[str], actions: Sequence[str] | None, wish: Wish, category: str | None
     ) -> list[Item]:
         """Return a list for a session in hand; of no items what is popular. For any thread."""
-        with self.lock:
+        with self.turns.asking:
             if not items:
                 return self.engine.popular(wish.limit, category)
             return self.engine.recommend(items, actions, wish)
@@ -172,7 +187,7 @@ class Recommendations(Product):
     def _learn(self, row: Incoming, *, judge: bool = False) -> dict[str, Any] | None:
         """Take a record in; return its session if its visitor's list depends on it."""
         record = row.record
-        with self.lock:
+        with self.turns:
             if row.topic == ITEMS:
                 self._item(record)
                 return None
@@ -194,7 +209,7 @@ class Recommendations(Product):
 
     def _item(self, record: dict[str, Any]) -> None:
         name = record["item_id"]
-        self.engine.popularity.categorise(name, record["category"])
+        self.engine.index.categorise(name, record["category"])
         self.engine.index.available(name, yes=record["available"] is not False)
         self.engine.popularity.refresh()
         self._changed()
@@ -217,7 +232,7 @@ class Recommendations(Product):
             self.meter.count(record["event_time"], hit=record["items"][-1] in visitor.shown)
 
     def _list(self, session: dict[str, Any], now_ms: int) -> Write:
-        with self.lock:
+        with self.turns:
             found = self.engine.recommend(
                 session["items"], session["actions"], Wish(LIMIT), session["session_id"]
             )

@@ -7,17 +7,18 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Annotated, Any, cast
 
-import httpx
 import orjson
 from fastapi import APIRouter, Query
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving.api import problems
 from serving.api.context import Context, of
 from serving.api.lean import LeanRoute
-from serving.api.problems import MEDIA_TYPE, Problem, described
-from serving.recommendations import keys
-from serving.recommendations.server import PATH
+from serving.api.problems import Problem, described
+from serving.lines import Asker, AwayError
+from serving.recommendations import keys, server
 from serving.recommendations.types import Answer, Asked, HitRate, VisitorList
 
 PREFIX = "/v1/recommendations"
@@ -31,13 +32,11 @@ routers = (lookups, figures)
 
 @asynccontextmanager
 async def lifespan(context: Context) -> AsyncIterator[None]:
-    """Hold connections to the recommender."""
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=600)
-    async with httpx.AsyncClient(
-        base_url=context.settings.recommender_url, timeout=2.0, limits=limits
-    ) as client:
-        context.parts[PART] = client
-        yield
+    """Hold a connection to the recommender."""
+    asker = Asker(context.settings.recommender_url)
+    context.parts[PART] = asker
+    yield
+    asker.close()
 
 
 @lookups.get(
@@ -75,17 +74,23 @@ async def session(request: Request) -> Response:
 
     Items that the session bought are never among them. Without items: what is popular.
     """
-    client = cast("httpx.AsyncClient", of(request).parts[PART])
+    asker, path = cast("Asker", of(request).parts[PART]), request.url.path
     try:
-        answer = await client.post(PATH, content=await request.body())
-    except httpx.HTTPError:
+        asked = Asked.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [
+            {"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()
+        ]
+        return problems.response(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", path, errors=found
+        )
+    if asked.mistake is not None:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, asked.mistake)
+    try:
+        answer = await asker.ask(server.question(asked))
+    except AwayError:
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY) from None
-    content, kind = answer.content, answer.headers.get("content-type", "")
-    if answer.status_code != HTTPStatus.OK:
-        if kind != MEDIA_TYPE:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY)
-        content = orjson.dumps({**orjson.loads(content), "instance": request.url.path})
-    return Response(content, answer.status_code, media_type=kind)
+    return Response(answer, media_type="application/json")
 
 
 @figures.get(

@@ -1,34 +1,22 @@
 """Answer questions about the index, in the process that holds it.
 
 The API passes sessions on to here: an index that learns by the click cannot be in every process
-that answers, and fraud's look-ups must not wait for it. The server trusts its callers and listens
-where the stack's other inner parts do.
+that answers, and fraud's look-ups must not wait for it. The API has checked what is asked.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from http import HTTPStatus
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import orjson
 import structlog
-import uvicorn
-from pydantic import ValidationError
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from orchestration.recommendations.engine.item import Item, Wish
-from serving.api import problems
-from serving.listener import listener
+from serving.lines import Server
 from serving.recommendations import keys
 from serving.recommendations.types import Asked
 
-PATH = "/session"
 log = structlog.get_logger(__name__)
 
 
@@ -42,47 +30,25 @@ class Source(Protocol):
         ...
 
 
-def app(source: Source) -> Starlette:
-    """Return the server's application."""
-
-    async def session(request: Request) -> Response:
-        body = await request.body()
-        try:
-            asked = Asked.model_validate_json(body)
-        except ValidationError as error:
-            found = [
-                {"where": ".".join(map(str, one["loc"])), "what": one["msg"]}
-                for one in error.errors()
-            ]
-            return problems.response(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "the request is not valid",
-                request.url.path,
-                errors=found,
-            )
-        if asked.mistake is not None:
-            return problems.response(
-                HTTPStatus.UNPROCESSABLE_ENTITY, asked.mistake, request.url.path
-            )
-        items = source.recommend(asked.items, asked.actions, asked.wish, asked.category)
-        content = orjson.dumps({"items": keys.listed(items)})
-        return Response(content, media_type="application/json")
-
-    return Starlette(routes=[Route(PATH, session, methods=["POST"])])
+def question(asked: Asked) -> bytes:
+    """Return what is sent for a session in hand."""
+    wish = (asked.limit, asked.repeats, asked.diversity)
+    return orjson.dumps((asked.items, asked.actions, wish, asked.category))
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn in a thread: signals stay the process's own."""
+def answers(source: Source) -> Callable[[bytes], bytes]:
+    """Return what answers a question with the body of the API's answer."""
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: they are for the consumer's loop."""
-        yield
+    def answer(asked: bytes) -> bytes:
+        items, actions, wish, category = orjson.loads(asked)
+        found = source.recommend(items, actions, Wish(*wish), category)
+        return orjson.dumps({"items": keys.listed(found)})
+
+    return answer
 
 
-def serve(source: Source, host: str, port: int) -> uvicorn.Server:
-    """Serve from a thread of its own until the process ends."""
-    server = _Server(listener(app(source), host, port, lifespan="off", timeout_keep_alive=3600))
-    threading.Thread(target=server.run, name="recommender", daemon=True).start()
-    log.info("serving the index", url=f"http://{host}:{port}{PATH}")
+def serve(source: Source, host: str, port: int) -> Server:
+    """Serve from a thread of its own until the process ends. Raise OSError if the port is taken."""
+    server = Server(answers(source), host, port)
+    log.info("serving the index", host=host, port=server.port)
     return server

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from orchestration.recommendations.engine.index import Index
 from orchestration.recommendations.engine.item import Item
-from orchestration.recommendations.engine.popularity import Popularity
 
 CANDIDATES = 50
 """Best items that are chosen from."""
@@ -15,9 +14,7 @@ SAME_CATEGORY = 0.5
 """The least likeness of two items of one category."""
 
 
-def diversified(
-    index: Index, popularity: Popularity, found: Sequence[Item], diversity: float, limit: int
-) -> list[Item]:
+def diversified(index: Index, found: Sequence[Item], diversity: float, limit: int) -> list[Item]:
     """Return `limit` of the items found, the most relevant first.
 
     Each is chosen by (1 - diversity) times its score, as a share of the best one's, minus diversity
@@ -41,10 +38,10 @@ def diversified(
         )
         rest.remove(best)
         chosen.append(best)
-        category = popularity.category(best.item)
+        category = index.category_of(best.item)
         for one in rest:
             alike = _cosine(sessions[best.item], sessions[one.item])
-            if category is not None and category == popularity.category(one.item):
+            if category is not None and category == index.category_of(one.item):
                 alike = max(alike, SAME_CATEGORY)
             likeness[one.item] = max(likeness[one.item], alike)
     return chosen

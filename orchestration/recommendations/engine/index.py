@@ -41,7 +41,7 @@ class Bounds:
         """Return the bytes of all arrays, which are there from the beginning."""
         slots = self.sessions * (8 + 4 + 5 * self.length)  # key, length, items with actions
         slots += self.sessions * (8 + 1 + 4)  # the working memory of a query
-        items = self.items * (4 * 4 + 8 + 4 + 1) + self.items * (2 * 8 + 2 + 4)
+        items = self.items * (4 * 4 + 8 + 4 + 1 + 4) + self.items * (2 * 8 + 2 + 4)
         return slots + items + 4 * self.postings + 4 * self.clicks
 
     @property
@@ -68,6 +68,8 @@ class Index:
         """How often each item is among the newest clicks; `Popularity` counts."""
         self.hidden = np.zeros(bounds.items, np.int8)
         """1: never recommended (unavailable)."""
+        self.category = np.full(bounds.items, NONE, np.int32)
+        """The number of each item's category, -1 if it is not known."""
         self.refused = 0
         """Clicks on items for which there was no room."""
         self.sessions = 0
@@ -78,9 +80,16 @@ class Index:
         self._names: list[str] = []
         self._unused: list[int] = []
         self._unavailable: set[str] = set()
+        self._categories: dict[str, str] = {}
+        self._category_numbers: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def numbers(self) -> int:
+        """Return how many numbers items have had: all are below."""
+        return len(self._names)
 
     def item(self, name: str) -> int:
         """Return an item's number, -1 if it is in no session."""
@@ -115,6 +124,25 @@ class Index:
         (self._unavailable.discard if yes else self._unavailable.add)(name)
         if (item := self.item(name)) >= 0:
             self.hidden[item] = not yes
+
+    def categorise(self, name: str, category: str | None) -> None:
+        """Remember an item's category; None forgets it."""
+        if category is None:
+            self._categories.pop(name, None)
+        elif name in self._categories or len(self._categories) < self.bounds.items:
+            self._categories[name] = category
+            if len(self._category_numbers) < self.bounds.items:
+                self._category_numbers.setdefault(category, len(self._category_numbers))
+        if (item := self.item(name)) >= 0:
+            self.category[item] = self.number(self.category_of(name))
+
+    def category_of(self, name: str) -> str | None:
+        """Return an item's category, None if not known."""
+        return self._categories.get(name)
+
+    def number(self, category: str | None) -> int:
+        """Return a category's number, -1 for an unknown one."""
+        return NONE if category is None else self._category_numbers.get(category, NONE)
 
     def put(
         self, session: str, started: int, items: Sequence[str], actions: Sequence[str] | None = None
@@ -158,6 +186,7 @@ class Index:
         self._items[name] = item
         self.arrays.tie[item] = crc32(name.encode())
         self.hidden[item] = name in self._unavailable
+        self.category[item] = self.number(self._categories.get(name))
         return item
 
     def release(self, item: int) -> None:

@@ -43,8 +43,14 @@ class Recommender:
         bounds: Bounds | None = None,
         weights: Weights = TUNED,
         trees: reranking.Trees | None = None,
+        *,
+        lists_popular: bool = True,
     ) -> None:
-        """Make an empty recommender; with `trees` the best candidates are ordered by them."""
+        """Make an empty recommender; with `trees` the best candidates are ordered by them.
+
+        `lists_popular`: a question lists anew what is popular when that is out of date, which takes
+        milliseconds; else the owner does so (`popularity`).
+        """
         self.trees = trees
         self._tables = weights.tables()
         self._sights = (
@@ -53,7 +59,7 @@ class Recommender:
             reranking.FAR_SIGHTED.tables(),
         )
         self.index = Index(bounds or Bounds(), weights.postings)
-        self.popularity = Popularity(self.index)
+        self.popularity = Popularity(self.index, itself=lists_popular)
         self.weights = weights
         self._scratch = scoring.scratch(self.index.bounds.sessions, self.index.bounds.items)
         self._versions: OrderedDict[str, Version] = OrderedDict()
@@ -160,7 +166,7 @@ class Recommender:
         if self.weights.hop and found and len(found) < limit:
             found += self._second_hop(found, own, barred, limit)
         if wish.diversity > 0:
-            found = diversified(self.index, self.popularity, found, wish.diversity, wish.limit)
+            found = diversified(self.index, found, wish.diversity, wish.limit)
         if len(found) < wish.limit:
             taken = barred.union(one.item for one in found)
             floor = found[-1].score if found else 1.0
@@ -279,7 +285,7 @@ class Recommender:
     ) -> list[Item]:
         """Return what is popular: in the category of the newest item that has one, then overall."""
         if category is None:
-            known = map(self.popularity.category, names)
+            known = map(self.index.category_of, names)
             category = next((one for one in known if one is not None), None)
         found: list[Item] = []
         taken = set(taken)

@@ -42,10 +42,12 @@ class Tables(NamedTuple):
     action: Floats  # by action: view, addtocart, transaction
     repeat: Floats  # by steps back: share of the greatest score that the query's own items gain
     neighbours: int
-    length: float  # exponent of the neighbour's length that divides its similarity
+    length: Floats  # by the neighbour's length: what divides its similarity
     base: float
     rarity: float  # weight of log(sessions / sessions with the item)
     popularity: float  # exponent of the sessions with the item, negative
+    log: Floats  # by the sessions with the item, of the first few thousand: the logarithm,
+    power: Floats  # and that power of it
 
 
 def scratch(sessions: int, items: int) -> Scratch:
@@ -91,7 +93,7 @@ def _nearest(a: Arrays, s: Scratch, count: int, t: Tables) -> int:
     """
     for place in range(count):
         slot = s.near[place]
-        s.similarity[slot] /= float(a.length[slot]) ** t.length
+        s.similarity[slot] /= t.length[a.length[slot]]
     if count <= t.neighbours:
         return count
     values = np.empty(count)
@@ -161,12 +163,15 @@ def score(
     found = 0
     for place in range(kept):
         found = _add(a, s, s.near[place], query, t, found)
-    top = 0.0
+    top, whole = 0.0, np.log(float(sessions))
     for place in range(found):
         item = s.found[place]
         known = max(1, a.sessions[item])
-        rare = t.base + t.rarity * max(0.0, np.log(sessions / known))
-        s.score[item] *= rare * float(known) ** t.popularity
+        if known < len(t.log):
+            log, power = t.log[known], t.power[known]
+        else:
+            log, power = np.log(float(known)), float(known) ** t.popularity
+        s.score[item] *= (t.base + t.rarity * max(0.0, whole - log)) * power
         top = max(top, s.score[item])
     if top == 0.0:
         top = 1.0

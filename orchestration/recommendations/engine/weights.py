@@ -10,6 +10,7 @@ from orchestration.recommendations.engine.scoring import Floats, Tables
 
 FAR = 256
 """Items of a session at most, in queries and in the index."""
+_SESSIONS = np.maximum(1.0, np.arange(4096, dtype=np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,12 @@ class Weights:
             action=np.array(self.action),
             repeat=self.repeat.table(),
             neighbours=self.neighbours,
-            length=self.length,
+            length=np.maximum(1.0, np.arange(FAR + 1)) ** self.length,
             base=self.base,
             rarity=self.rarity,
             popularity=self.popularity,
+            log=np.log(_SESSIONS),
+            power=_SESSIONS**self.popularity,
         )
 
 

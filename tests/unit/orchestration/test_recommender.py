@@ -226,7 +226,7 @@ def test_items_of_one_category_are_alike() -> None:
     wish = Wish(limit=2, repeats=False)
     assert [one.item for one in made.recommend(["hat"], wish=wish)] == ["red", "blue"]
     for item in ("red", "blue"):
-        made.popularity.categorise(item, "shirts")
+        made.index.categorise(item, "shirts")
     found = made.recommend(["hat"], wish=replace(wish, diversity=0.6))
     assert [one.item for one in found] == ["red", "sock"]
 
@@ -234,7 +234,7 @@ def test_items_of_one_category_are_alike() -> None:
 def test_cold_visitors_get_what_is_popular_in_the_category_first() -> None:
     made = small_shop()
     for item, category in (("gas", "fuel"), ("oil", "fuel"), ("mat", "beds")):
-        made.popularity.categorise(item, category)
+        made.index.categorise(item, category)
     assert [one.item for one in made.popular(2)] == ["tent", "mat"]
     assert [(one.item, one.why, one.of) for one in made.popular(2, "fuel")] == [
         ("gas", "popular", "fuel"),

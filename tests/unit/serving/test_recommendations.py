@@ -17,6 +17,7 @@ from orchestration.recommendations.engine.index import Bounds
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.product import Incoming, Result
+from serving.lines import Asker, AwayError
 from serving.recommendations import keys, routes, server
 from serving.recommendations.consumer import ITEMS, SESSIONS, Recommendations, rehearse
 from serving.store import MemoryStore
@@ -293,14 +294,13 @@ async def api(values: MemoryValues, shop: Shop) -> AsyncIterator[httpx.AsyncClie
     """The API, with the recommender's server behind it."""
     configured = Settings(api_keys=SecretStr("key-one"))
     context = Context(configured, values, codec=None)  # type: ignore[arg-type]
-    inner = httpx.ASGITransport(server.app(shop.product))
+    inner = server.serve(shop.product, "127.0.0.1", 0)
+    context.parts[routes.PART] = asker = Asker(f"tcp://127.0.0.1:{inner.port}")
     outer = httpx.ASGITransport(create(context, [routes]), raise_app_exceptions=False)
-    async with (
-        httpx.AsyncClient(transport=inner, base_url="http://recommender") as behind,
-        httpx.AsyncClient(transport=outer, base_url="http://api", headers=KEY) as client,
-    ):
-        context.parts[routes.PART] = behind
+    async with httpx.AsyncClient(transport=outer, base_url="http://api", headers=KEY) as client:
         yield client
+    asker.close()
+    inner.close()
 
 
 @pytest.mark.anyio
@@ -354,10 +354,10 @@ async def test_bad_input(api: httpx.AsyncClient, body: bytes, status: int, said:
 
 @pytest.mark.anyio
 async def test_a_recommender_that_is_away(api: httpx.AsyncClient, monkeypatch: Any) -> None:
-    async def away(*_: Any, **__: Any) -> httpx.Response:
-        raise httpx.ConnectError("no")
+    async def away(*_: Any) -> bytes:
+        raise AwayError("no")
 
-    monkeypatch.setattr(httpx.AsyncClient, "post", away)
+    monkeypatch.setattr(Asker, "ask", away)
     answer = await api.request("POST", "/v1/recommendations/session", json={"items": ["t"]})
     assert_problem(answer, 503, "does not answer", "/v1/recommendations/session")
 
