@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import structlog
 import uvloop
 
+from config.errors import UserError
+
 Answer = Callable[[bytes], bytes]
 LONGEST = 1 << 20
 """Bytes of a question; a connection that sends more without a newline is closed."""
@@ -140,8 +142,13 @@ class Asker:
     """Ask one server. Connect with the first question, and again after the connection broke."""
 
     def __init__(self, url: str, seconds: float = 2.0) -> None:
-        """Take a URL such as tcp://127.0.0.1:19104; an answer may take `seconds`."""
+        """Take a URL such as tcp://127.0.0.1:19104; an answer may take `seconds`.
+
+        Raise UserError for another form.
+        """
         split = urlsplit(url)
+        if split.hostname is None or split.port is None:
+            raise UserError(f"{url} is not of the form tcp://HOST:PORT")
         self._host, self._port, self._seconds = split.hostname, split.port, seconds
         self._wire: _Wire | None = None
         self._connecting = asyncio.Lock()

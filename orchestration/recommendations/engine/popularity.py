@@ -51,7 +51,7 @@ class Lists(NamedTuple):
         return cls(
             counts.counted,
             found[:KEPT].tolist(),
-            found[grouped],
+            found[grouped].astype(np.int32),
             np.searchsorted(known, bounds).astype(np.int64),
         )
 
