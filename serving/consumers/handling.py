@@ -97,6 +97,7 @@ class Handler:
                 )
                 rows.append((message, row))
         if rows:
+            self._product.came = len(rows)
             self._make_all(rows, batch)
         return batch
 

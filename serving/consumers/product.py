@@ -59,16 +59,33 @@ class Result(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """What of a topic a rebuilding needs: of records with one `key` that of the greatest `version`.
+
+    Of equal versions the later. Both are fields at the head of the topic's record (`HeadReader`).
+    Of keys with a version above 1 the `most` read last stay, of the others `most_first`: as many as
+    the product's own memory holds.
+    """
+
+    key: str
+    version: str
+    most: int
+    most_first: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rebuild:
     """A topic from which a product's state in memory is rebuilt when partitions are assigned.
 
     It is read from its beginning, or from `age_ms` ago, to its end at that moment: the partitions
-    with the numbers of those assigned, or all with `everything`.
+    with the numbers of those assigned, or all with `everything`. With `newest`, the records that
+    count are handed over when all is read, and only these are decoded.
     """
 
     topic: str
     age_ms: int | None = None
     everything: bool = False
+    newest: Newest | None = None
 
 
 class Product(ABC):
@@ -83,6 +100,8 @@ class Product(ABC):
     - `tick_every`: seconds between two calls of `tick`; None: never.
     - `rebuild`: what to read before the first record is handled; several topics in their order.
     - `fold`: of records with an equal key in a batch, only the newest is handled.
+
+    The frame sets `came`, how many records the batch in hand had before it was folded.
     """
 
     name: str
@@ -90,6 +109,7 @@ class Product(ABC):
     batch_size: int = 500
     tick_every: float | None = None
     rebuild: Rebuild | tuple[Rebuild, ...] | None = None
+    came: int = 0
 
     def missing(self) -> str | None:
         """Return what must be fixed before the product can work; None when it is ready.

@@ -7,7 +7,7 @@ rebuilding may take long; it begins again when partitions come or go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from confluent_kafka import (
@@ -21,11 +21,14 @@ from confluent_kafka import (
 
 from config.errors import RetryableError, UserError
 from ingestion.wire.codec import Codec, UnreadableError
+from ingestion.wire.heads import HeadReader
 from serving.consumers.ledger import Place
 from serving.consumers.product import Incoming, Product, Rebuild
+from serving.consumers.sieve import Sieve
 
 log = structlog.get_logger(__name__)
-STEP = 500
+STEP = 5000
+"""Records of a step at most: the group is served after each."""
 _ANSWER_S = 5.0
 
 
@@ -56,8 +59,9 @@ class Rebuilding:
         self._all = declared_by(product)
         self._at = 0  # which of them
         self._begun = False
-        self._read = self._whole = 0
+        self._read = self._whole = self._taken = 0
         self._unreadable = 0
+        self._sieve: Sieve | None = None
         self.due = False
 
     def restart(self) -> None:
@@ -91,7 +95,9 @@ class Rebuilding:
                 self._step(declared.topic, seconds)
         except KafkaException as error:
             raise RetryableError(f"{declared.topic} cannot be read: {error}") from error
-        if not self._ends:
+        if not self._ends and self._sieve:
+            self._hand_over(self._sieve.take(STEP), declared.topic)
+        if not self._ends and not self._sieve:
             self._end(declared)
 
     def close(self) -> None:
@@ -121,8 +127,17 @@ class Rebuilding:
         reader.assign(starts)
         if self._at == 0:
             self._product.clear_state()
-        self._begun, self._read, self._unreadable = True, 0, 0
+        self._sieve = self._sieving(declared)
+        self._begun, self._read, self._taken, self._unreadable = True, 0, 0, 0
         log.info("rebuilding", topic=declared.topic, partitions=chosen, records=self._whole)
+
+    def _sieving(self, declared: Rebuild) -> Sieve | None:
+        newest, topic = declared.newest, declared.topic
+        if newest is None:
+            return None
+        encoder = self._codec.encoder(topic)
+        reader = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
+        return Sieve(newest, reader)
 
     def _starts(
         self, reader: Consumer, declared: Rebuild, chosen: list[int]
@@ -140,6 +155,7 @@ class Rebuilding:
             return
         messages = reader.consume(1, seconds)
         messages += reader.consume(STEP - 1, 0) if messages else []
+        good = []
         for message in messages:
             error, number = message.error(), message.partition()
             if error is not None:
@@ -151,10 +167,15 @@ class Rebuilding:
             if number not in self._ends or message.offset() >= self._ends[number]:
                 self._ends.pop(number, None)
                 continue
-            self._take(message, topic)
-            self._read += 1
+            good.append(message)
             if message.offset() + 1 >= self._ends[number]:
                 del self._ends[number]
+        self._read += len(good)
+        self._hand_over(self._sieve.add(good) if self._sieve is not None else good, topic)
+
+    def _hand_over(self, messages: Sequence[Message], topic: str) -> None:
+        for message in messages:
+            self._take(message, topic)
 
     def _take(self, message: Message, topic: str) -> None:
         key, value = message.key(), message.value()
@@ -165,6 +186,7 @@ class Rebuilding:
             return
         stamp, offset = message.timestamp()[1], message.offset()
         where = (stamp, offset, topic, message.partition(), decoded.name)
+        self._taken += 1
         self._product.restore_state(Incoming(decoded.record, *where, key, value))
 
     def _end(self, declared: Rebuild) -> None:
@@ -172,4 +194,10 @@ class Rebuilding:
         self.due = self._at < len(self._all)
         if self._reader is not None:
             self._reader.assign([])
-        log.info("rebuilt", topic=declared.topic, records=self._read, unreadable=self._unreadable)
+        log.info(
+            "rebuilt",
+            topic=declared.topic,
+            records=self._read,
+            taken=self._taken,
+            unreadable=self._unreadable,
+        )

@@ -20,7 +20,7 @@ from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Item, Wish
 from orchestration.recommendations.engine.popularity import Lists
 from orchestration.recommendations.engine.recommender import Recommender
-from serving.consumers.product import Incoming, Product, Rebuild, Result
+from serving.consumers.product import Incoming, Newest, Product, Rebuild, Result
 from serving.consumers.run import run
 from serving.recommendations import keys
 from serving.recommendations.meter import Meter
@@ -32,6 +32,8 @@ from serving.store import Write
 SESSIONS, ITEMS = "sessions", "shop-items"
 TICK_S = 0.25
 LIMIT = 10
+BACKLOG = 500
+"""Records at once that are taken for a backlog."""
 WAITING = 1000
 """Lists made in a tick at most for visitors whose clicks came in a backlog."""
 
@@ -44,8 +46,8 @@ class Recommendations(Product):
 
     name = "recommender"
     topics = (SESSIONS, ITEMS)
+    batch_size = 5000
     tick_every = TICK_S
-    rebuild = (Rebuild(ITEMS, everything=True), Rebuild(SESSIONS, everything=True))
 
     def __init__(
         self,
@@ -61,6 +63,12 @@ class Recommendations(Product):
         `visitors`: how many are remembered; `refresh`: lists made anew in a tick at most;
         `kept_ms`: how long the store keeps a list.
         """
+        held = (bounds or Bounds()).sessions
+        sessions = Newest("session_id", "clicks", most=held, most_first=visitors)
+        self.rebuild = (
+            Rebuild(ITEMS, everything=True),
+            Rebuild(SESSIONS, everything=True, newest=sessions),
+        )
         self.turns = Turns()
         self._bounds, self._kept_ms, self._refresh, self._now = bounds, kept_ms, refresh, now
         self._most = visitors
@@ -104,10 +112,10 @@ class Recommendations(Product):
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Take all records in, then make the lists of their visitors.
 
-        In a backlog (a full batch) lists wait for its end, for the visitors may click on in it.
+        In a backlog lists wait for its end, for the visitors may click on in it.
         """
         now_ms = self._moment(int(self._now() * 1000))
-        self._busy = len(batch) >= self.batch_size
+        self._busy = self.came >= BACKLOG
         concerned = [self._learn(row, judge=True) for row in batch]
         results = []
         for row, session in zip(batch, concerned, strict=True):

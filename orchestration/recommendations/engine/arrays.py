@@ -177,7 +177,6 @@ def put(a: Arrays, slot: int, key: int, items: Ints, actions: Bytes) -> None:
     a.length[slot] = len(items) - first
 
 
-@compiled
 def has_room(a: Arrays) -> bool:
     """Return whether the pool takes any session, whatever its items."""
     return bool(a.state[TOP] + a.items.shape[1] * a.state[MOST] <= len(a.pool))

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from orchestration.recommendations.engine import arrays
-from orchestration.recommendations.engine.arrays import NONE, Ints
+from orchestration.recommendations.engine.arrays import NONE
 
 ACTIONS = {"view": 0, "addtocart": 1, "transaction": 2}
 """What a click was; anything else counts as a view."""
@@ -217,11 +217,11 @@ class Index:
         a = self.arrays
         if not arrays.has_room(a):
             arrays.compact(a)
-        before: Ints = a.items[slot, : a.length[slot]].copy()
+        before: list[int] = a.items[slot, : a.length[slot]].tolist()
         items = np.array([item for item, _ in pairs], np.int32)
         actions = np.array([action for _, action in pairs], np.int8)
         # Sessions that started together have an order all the same, and always the same.
         key = (started << 20) | (crc32(session.encode()) & 0xFFFFF)
         arrays.put(a, slot, key, items, actions)
-        for item in set(before.tolist()) - set(items.tolist()):
+        for item in set(before).difference([item for item, _ in pairs]):
             self.release(item)

@@ -81,14 +81,11 @@ class Recommender:
         known = self._versions.get(session)
         if known is not None and version <= known.clicks:
             return False
-        before = self.index.held(session) or (known.alone if known else ())
-        counts = Counter(items)
-        counts.subtract(before)
-        for name, change in counts.items():
-            self.popularity.click(name, change)
+        before = self.index.held(session) or (list(known.alone) if known else [])
+        gone = self._count(before, items)
         self.index.put(session, started, items, actions)
-        for name, change in counts.items():
-            if change < 0 and (item := self.index.item(name)) >= 0:
+        for name in gone:
+            if (item := self.index.item(name)) >= 0:
                 self.index.release(item)
         alone = () if self.index.slot(session) >= 0 else tuple(items)
         self._versions[session] = Version(version, alone)
@@ -96,6 +93,21 @@ class Recommender:
         if len(self._versions) > self.index.bounds.sessions:
             self._versions.popitem(last=False)
         return True
+
+    def _count(self, before: list[str], items: Sequence[str]) -> list[str]:
+        """Count the clicks that a session has now and had not before; return what it has no more.
+
+        Nearly always it has grown at its end.
+        """
+        if before == list(items[: len(before)]):
+            for name in items[len(before) :]:
+                self.popularity.click(name)
+            return []
+        counts = Counter(items)
+        counts.subtract(before)
+        for name, change in counts.items():
+            self.popularity.click(name, change)
+        return [name for name, change in counts.items() if change < 0]
 
     def version(self, session: str) -> int:
         """Return the clicks of a session as it is known, 0 for an unknown one."""

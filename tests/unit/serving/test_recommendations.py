@@ -19,7 +19,7 @@ from serving.api.context import Context
 from serving.consumers.product import Incoming, Result
 from serving.lines import Asker, AwayError
 from serving.recommendations import keys, routes, server
-from serving.recommendations.consumer import ITEMS, SESSIONS, Recommendations, rehearse
+from serving.recommendations.consumer import BACKLOG, ITEMS, SESSIONS, Recommendations, rehearse
 from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
@@ -243,7 +243,7 @@ def test_only_so_many_visitors_are_remembered() -> None:
 
 def test_in_a_backlog_lists_wait_for_its_end_the_newest_first() -> None:
     shop = Shop()
-    shop.product.batch_size = 2
+    shop.product.came = BACKLOG
     results = shop.take(session("u", "ab"), session("v", "bc"))
     assert [result.writes for result in results] == [(), ()]
     assert shop.product.tick(1) == ()
