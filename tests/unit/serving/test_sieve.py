@@ -53,7 +53,7 @@ def test_of_each_key_the_greatest_version_in_the_order_of_reading(seed: int) -> 
     ]
     made = sieve()
     for first in range(0, 200, 17):
-        assert made.add(messages[first : first + 17]) == []  # type: ignore[arg-type]
+        assert made.add(messages[first : first + 17]) == []
     best: dict[str, tuple[int, FakeMessage]] = {}
     for one in messages:
         name, clicks = _head(one)
@@ -65,13 +65,13 @@ def test_of_each_key_the_greatest_version_in_the_order_of_reading(seed: int) -> 
 def test_as_many_as_there_is_room_for_those_read_last() -> None:
     made = sieve(most=2, most_first=1)
     names = [("a", 2), ("b", 1), ("c", 2), ("d", 1), ("e", 5), ("a", 1)]
-    made.add([message(place, *one) for place, one in enumerate(names)])  # type: ignore[arg-type]
+    made.add([message(place, *one) for place, one in enumerate(names)])
     assert [_head(one)[0] for one in drained(made)] == ["c", "e", "a"]
 
 
 def test_what_has_no_head_is_handed_back() -> None:
     made, broken = sieve(), FakeMessage(b"no", 1)
-    assert made.add([message(0, "a", 1), broken]) == [broken]  # type: ignore[arg-type, list-item]
+    assert made.add([message(0, "a", 1), broken]) == [broken]
     assert len(made) == 1
 
 
