@@ -154,6 +154,22 @@ app_environment() {
   stamp "venv-$purpose" "$identity"
 }
 
+# Numba compiles the recommender's engine for half a minute: here, beside downloads, and not while a stack starts.
+engine() { .venv/bin/python -c 'from serving.recommendations.consumer import rehearse; rehearse()'; }
+
+app_side() {
+  local identity=$1
+  # The environment for tests holds all that the demo needs.
+  if ! { [[ -x .venv/bin/python ]] && { fresh venv-test "$identity" || { [[ $purpose == demo ]] && fresh venv-demo "$identity"; }; }; }; then
+    app_environment "$identity"
+  fi
+  identity=$(hash_of uv.lock orchestration/recommendations/engine/*.py)
+  if ! { fresh engine "$identity" && [[ -d $build/numba ]]; }; then
+    step engine "compiling the recommender's engine" engine
+    stamp engine "$identity"
+  fi
+}
+
 flink_environment() {
   step venv-flink "syncing .venv-flink (PyFlink) from uv.lock" environment .venv-flink --no-default-groups --group flink
   compiled .venv-flink processing.submission pyflink.java_gateway pyflink.table
@@ -179,10 +195,7 @@ python_side() {
     stamp uv "$uv_version"
   fi
   identity=$(hash_of uv.lock pyproject.toml)
-  # The environment for tests holds all that the demo needs.
-  if ! { [[ -x .venv/bin/python ]] && { fresh venv-test "$identity" || { [[ $purpose == demo ]] && fresh venv-demo "$identity"; }; }; }; then
-    app_environment "$identity" & jobs+=($!)
-  fi
+  app_side "$identity" & jobs+=($!)
   if ! { fresh venv-flink "$identity" && [[ -x .venv-flink/bin/python ]]; }; then
     flink_environment "$identity" & jobs+=($!)
   fi

@@ -72,8 +72,13 @@ class Shelf(Generic[Model]):
             except (UnusableModelError, OSError) as error:
                 held = next((version for version, _ in self._models.values()), None)
                 instead = f"; {held} scores instead" if held else ""
-                self.trouble = f"model refused: {error}{instead}: type `{self._train}`"
-                log.error("model refused", error=str(error))  # noqa: TRY400 - the message says it all
+                trouble = f"model refused: {error}{instead}: type `{self._train}`"
+                if trouble != self.trouble:
+                    log.error("model refused", error=str(error))  # noqa: TRY400 - says it all
+                self.trouble = trouble
+                # A disk that did not answer may answer the next time, with the folder as it is.
+                if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
+                    self._seen = None
 
     def _look(self) -> None:
         # In this order, because a promotion writes the history before `current`.

@@ -103,6 +103,18 @@ def test_an_unchanged_folder_is_not_read_again(store: Store, shelf: Shelf[str]) 
     assert (shelf.model("toys-1"), shelf.trouble) == ("v1 says hello", "")
 
 
+def test_a_model_that_could_not_be_read_is_read_again(store: Store, shelf: Shelf[str]) -> None:
+    promote(store, "v1")
+    words = store.folder / "v1" / "words.txt"
+    words.rename(words.with_suffix(".away"))
+    shelf.refresh()
+    assert shelf.trouble.startswith("model refused: v1")
+    assert shelf.empty
+    words.with_suffix(".away").rename(words)
+    shelf.refresh()
+    assert (shelf.model("toys-1"), shelf.trouble) == ("v1 says hello", "")
+
+
 def test_a_withdrawn_model_scores_nothing_any_more(store: Store, shelf: Shelf[str]) -> None:
     promote(store, "v1")
     promote(store, "v2", rows="toys-2")
