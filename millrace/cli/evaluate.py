@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config.errors import UserError
+from millrace.cli.anomalies import anomalies
 from millrace.options import AsJson
 from millrace.stages import stages
 
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from orchestration.recommendations.evaluation import Figures
 
 app = typer.Typer(help="Measure products on data of your own.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `recommendations` a command of a group while it is the only one."""
+app.command(epilog="Example: millrace evaluate anomalies --format nab --data NAB")(anomalies)
 
 
 @app.command(

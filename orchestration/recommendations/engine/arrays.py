@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from orchestration.recommendations.engine.compiled import compiled
+from orchestration.compiled import compiled
 
 SMALLEST = 4
 """Postings in an item's first slab."""

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from orchestration.compiled import compiled
 from orchestration.recommendations.engine.arrays import Arrays, Bytes, Ints
-from orchestration.recommendations.engine.compiled import compiled
 from orchestration.recommendations.engine.scoring import (
     Floats,
     Ranked,

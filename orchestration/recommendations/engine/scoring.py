@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from orchestration.compiled import compiled
 from orchestration.recommendations.engine.arrays import Arrays, Bytes, Ints
-from orchestration.recommendations.engine.compiled import compiled
 
 Floats = npt.NDArray[np.float64]
 

@@ -1,0 +1,79 @@
+"""The default detector of one series: how new are the value and the shape of the last readings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from domain.sensors.detectors.alarms import ALARM, Alarms
+from domain.sensors.detectors.calibration import Calibration
+from domain.sensors.detectors.shape import ShapeNovelty
+from domain.sensors.detectors.value import ValueNovelty
+
+LEARNT = 100
+"""Readings that are only learnt: before, everything is new."""
+FURTHEST = 1e15
+"""Readings beyond are taken for this: their squares still fit in single precision."""
+
+FAR = 1000.0
+"""Spreads beyond which a reading's distance to the mean is learnt as that: one reading that is out
+of this world must not make all that follow look small."""
+
+
+class Judgement(NamedTuple):
+    """Of one reading: its score in [0, 1], and by how many units value and shape are new."""
+
+    score: float
+    value: float
+    shape: float
+
+    @property
+    def alarm(self) -> bool:
+        """Whether somebody should hear of it."""
+        return self.score >= ALARM
+
+
+NOTHING = Judgement(0.0, 0.0, 0.0)
+
+
+@dataclass(slots=True)
+class Novelty:
+    """The state of one key: 8 KB of readings, 1.5 KB of values, twelve numbers."""
+
+    values: ValueNovelty = field(default_factory=ValueNovelty)
+    shapes: ShapeNovelty = field(default_factory=ShapeNovelty)
+    of_value: Calibration = field(default_factory=Calibration)
+    of_shape: Calibration = field(default_factory=Calibration)
+    alarms: Alarms = field(default_factory=Alarms)
+    count: int = 0
+    first: float = 0.0
+    mean: float = 0.0
+    variance: float = 0.0
+
+    def judge(self, reading: float) -> Judgement:
+        """Judge a reading by those before it, then learn it; what is no number is passed over."""
+        if not math.isfinite(reading):
+            return NOTHING
+        reading = max(-FURTHEST, min(FURTHEST, reading))
+        if self.count == 0:
+            self.first = reading
+        value = self.values.of(reading)
+        shape = self.shapes.of(reading - self.first)
+        self._spread(reading)
+        if self.count <= LEARNT or shape is None:
+            return NOTHING
+        spread = math.sqrt(self.variance)
+        new_value = self.of_value.of(value, spread)
+        new_shape = self.of_shape.of(shape, spread)
+        return Judgement(self.alarms.score((new_value + new_shape) / 2.0), new_value, new_shape)
+
+    def _spread(self, reading: float) -> None:
+        self.count += 1
+        apart = reading - self.mean
+        if self.count > LEARNT and self.variance > 0.0:
+            most = FAR * math.sqrt(self.variance)
+            apart = max(-most, min(most, apart))
+        weight = 1.0 / self.count
+        self.mean += weight * apart
+        self.variance = (1.0 - weight) * (self.variance + weight * apart * apart)

@@ -1,0 +1,1 @@
+"""Anomaly detection: the detectors compiled, what they are compared with, public benchmarks."""
