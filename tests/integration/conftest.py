@@ -13,10 +13,18 @@ import pytest
 from config.settings import Settings
 from millrace.stack.environ import api_keys
 from millrace.stack.harness import Stack, shifted
+from tests.integration.flink_home import close
 from tests.integration.parts import until
 
 # What is killed must have checkpoints to come back to.
 OFTEN = {"MILLRACE_FLINK_CHECKPOINT_INTERVAL_MS": "5000"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_jvm_is_left() -> Iterator[None]:
+    """End the JVMs in which scripts ran."""
+    yield
+    close()
 
 
 @pytest.fixture(scope="session")

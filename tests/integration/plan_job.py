@@ -7,7 +7,14 @@ import sys
 
 from processing.session import session
 
-for name in sys.argv[1:]:
-    job = importlib.import_module(f"processing.jobs.{name}")
-    environment = session(job.JOB, getattr(job, "OPTIONS", None))
-    sys.stdout.write(f"=== {name}\n{job.topology(environment).explain()}\n")
+
+def main(*names: str) -> None:
+    """Print the plan of each job."""
+    for name in names:
+        job = importlib.import_module(f"processing.jobs.{name}")
+        environment = session(job.JOB, getattr(job, "OPTIONS", None))
+        sys.stdout.write(f"=== {name}\n{job.topology(environment).explain()}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

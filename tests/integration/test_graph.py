@@ -181,7 +181,7 @@ def test_the_views_give_what_the_twin_gives(tmp_path: Path, several: bool) -> No
         "outputs": {str(tmp_path / name): query for name, query in outputs.items()},
     }
     (tmp_path / "job.json").write_text(json.dumps(job))
-    run_script("graph_job.py", tmp_path, tmp_path / "job.json")
+    run_script("graph_job.py", tmp_path / "job.json")
 
     def where(offset: int) -> str:
         return f"MILLRACE_SEED={SEED}: {records[offset][0]}"

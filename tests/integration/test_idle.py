@@ -37,7 +37,7 @@ def test_a_busy_key_keeps_everything_and_an_idle_one_begins_anew(tmp_path: Path)
         "rows_per_second": 10,
     }
     (tmp_path / "job.json").write_text(json.dumps(job))
-    run_script("idle_job.py", tmp_path, tmp_path / "job.json")
+    run_script("idle_job.py", tmp_path / "job.json")
     rows = [
         json.loads(line)
         for part in (tmp_path / "out").rglob("*")
@@ -79,7 +79,7 @@ def test_state_that_was_kept_for_ever_is_read_and_expires_when_it_shall(tmp_path
         "runs": [kept_job, expired_job],
     }
     (tmp_path / "jobs.json").write_text(json.dumps({"jobs": [job]}))
-    run_script("rolling_job.py", tmp_path, tmp_path / "jobs.json")
+    run_script("rolling_job.py", tmp_path / "jobs.json")
     for run, again in ((kept, 2), (expired, 1)):
         got = outputs(tmp_path, run)
         assert {n: row["rows"] for n, row in got.items()} == {

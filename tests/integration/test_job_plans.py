@@ -6,7 +6,6 @@ Nothing runs and no broker is needed.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ JOBS = ("fraud_features", "business_metrics", "recommendations")
 
 
 @pytest.fixture(scope="module")
-def plans(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def plans() -> dict[str, str]:
     """The optimized execution plan of each job."""
-    printed = run_script("plan_job.py", tmp_path_factory.mktemp("plans"), *JOBS)
+    printed = run_script("plan_job.py", *JOBS)
     parts = re.split(r"^=== (\w+)\n", printed, flags=re.M)[1:]
     return {
         name: text.split("== Optimized Execution Plan ==")[1]
@@ -65,11 +64,9 @@ def test_payments_pass_customer_then_terminal(plans: dict[str, str]) -> None:
     assert len(order) == 4
 
 
-def test_several_partitions_put_a_log_between_customers_and_terminals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MILLRACE_PARTITIONS", "transactions=4")
-    plan = run_script("plan_job.py", tmp_path, "fraud_features")
+def test_several_partitions_put_a_log_between_customers_and_terminals() -> None:
+    several = {"MILLRACE_PARTITIONS": "transactions=4"}
+    plan = run_script("plan_job.py", "fraud_features", environ=several)
     plan = plan.split("== Optimized Execution Plan ==")[1]
     assert sorted(
         re.findall(r"TableSourceScan\(table=\[\[default_catalog, default_database, (\w+)", plan)

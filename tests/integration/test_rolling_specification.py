@@ -69,10 +69,10 @@ def _job(
     return {"parallelism": 1, "resumed": 2, "savepoints": str(folder / "savepoints"), "runs": there}
 
 
-def _flink(jobs: Sequence[dict[str, Any]], folder: Path, *java: str) -> None:
-    """Run the jobs in one JVM with the options `java`."""
+def _flink(jobs: Sequence[dict[str, Any]], folder: Path, heads: int | None = None) -> None:
+    """Run the jobs, with so many bytes for heads on the heap."""
     (folder / "jobs.json").write_text(json.dumps({"jobs": jobs}))
-    run_script("rolling_job.py", folder, folder / "jobs.json", heap="1g", java=java, timeout=500)
+    run_script("rolling_job.py", folder / "jobs.json", heads=heads, timeout=500)
 
 
 def _agree(runs: Sequence[Run], folder: Path) -> None:
@@ -106,7 +106,7 @@ def test_heads_that_are_always_read_from_rocksdb_are_the_same(
 ) -> None:
     folder = tmp_path_factory.mktemp("cold")
     cold = [many(SEEDS[-1]), *_of(runs, COLD)]
-    _flink([_job(folder / "all", cold)], folder, "-Dmillrace.heads.bytes=0")
+    _flink([_job(folder / "all", cold)], folder, heads=0)
     _agree(cold, folder / "all")
 
 

@@ -182,8 +182,7 @@ def folder(runs: Sequence[Run], tmp_path_factory: pytest.TempPathFactory) -> Pat
     whole = {"parallelism": 1, "runs": [run.job(folder / "whole") for run in runs]}
     (folder / "jobs.json").write_text(json.dumps({"jobs": [halves, whole]}))
     # Heads of few visitors fit on the heap, so that others are read from RocksDB.
-    java = ("-Dmillrace.heads.bytes=20000",)
-    run_script("rolling_job.py", folder, folder / "jobs.json", heap="1g", java=java)
+    run_script("rolling_job.py", folder / "jobs.json", heads=20_000)
     return folder
 
 

@@ -124,7 +124,7 @@ def _job(folder: Path, rows: list[streams.Row]) -> Run:
         "runs": [run],
     }
     (folder / "jobs.json").write_text(json.dumps({"jobs": [job]}))
-    run_script("rolling_job.py", folder, folder / "jobs.json")
+    run_script("rolling_job.py", folder / "jobs.json")
     return before
 
 
