@@ -37,11 +37,16 @@ _MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A topology for `flink run`: `module` lies below `root`, which goes on Python's path."""
+    """A topology for `flink run`: `module` lies below `root`, which goes on Python's path.
+
+    With `start`, the job does not resume from Flink's state. `options(settings)` of that module
+    returns at each submission the Flink options by which the job knows where to go on.
+    """
 
     name: str
     module: str
     root: Path
+    start: str | None = None
 
     @property
     def file(self) -> Path:
@@ -79,6 +84,7 @@ class Product:
     consumers: tuple[Consumer, ...] = ()
     routes: tuple[str, ...] = ()
     features: str | None = None
+    setup: str | None = None
 
     @property
     def outside(self) -> bool:
@@ -105,6 +111,13 @@ class _Consumer(BaseModel):
     memory: int = Field(default=384, ge=64)
 
 
+class _Job(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    module: str = Field(pattern=_MODULE)
+    start: str | None = Field(default=None, pattern=_MODULE)
+
+
 class _Declared(BaseModel):
     """A product as written in its file."""
 
@@ -113,7 +126,8 @@ class _Declared(BaseModel):
     name: str = Field(pattern=_NAME)
     group: str = Field(pattern=_NAME)
     features: str | None = Field(default=None, pattern=_MODULE)
-    jobs: list[str] = []
+    setup: str | None = Field(default=None, pattern=_NAME)
+    jobs: list[str | _Job] = []
     consumers: dict[str, _Consumer] = {}
     routes: list[str] = []
 
@@ -123,14 +137,22 @@ class _Declared(BaseModel):
             group=self.group,
             folder=folder,
             root=root,
-            jobs=tuple(Job(module.rpartition(".")[2], module, root) for module in self.jobs),
+            jobs=tuple(_job(one, root) for one in self.jobs),
             consumers=tuple(
                 Consumer(name, one.module, one.port, one.memory)
                 for name, one in self.consumers.items()
             ),
             routes=tuple(self.routes),
             features=self.features,
+            setup=self.setup,
         )
+
+
+def _job(declared: str | _Job, root: Path) -> Job:
+    module, start = (
+        (declared, None) if isinstance(declared, str) else (declared.module, declared.start)
+    )
+    return Job(module.rpartition(".")[2], module, root, start)
 
 
 def products(loaded: Settings | None = None) -> tuple[Product, ...]:
@@ -187,6 +209,12 @@ def jobs(loaded: Settings | None = None) -> dict[str, Job]:
 def running_jobs(loaded: Settings | None = None) -> tuple[str, ...]:
     """Return the names of the jobs that should run: those of the enabled groups."""
     return tuple(job.name for product in running(loaded) for job in product.jobs)
+
+
+def setups(loaded: Settings | None = None) -> tuple[str, ...]:
+    """Return what the running products need of `scripts/setup.sh --with`."""
+    named = (product.setup for product in running(loaded))
+    return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def consumers(loaded: Settings | None = None) -> dict[str, Consumer]:

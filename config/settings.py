@@ -137,6 +137,34 @@ class Settings(BaseSettings):
         default="256m", description="the registry's heap, as Java's -Xmx takes it"
     )
 
+    lake_catalog: Literal["jdbc", "rest"] = Field(
+        default="jdbc", description="kind of the lake's catalog: jdbc (SQLite, PostgreSQL) or rest"
+    )
+    lake_catalog_uri: SecretStr = Field(
+        default=SecretStr(""),
+        description="sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or a REST catalog's URL; "
+        "empty: SQLite in state_dir",
+    )
+    lake_catalog_credential: SecretStr = Field(
+        default=SecretStr(""), description="CLIENT:SECRET of a REST catalog that asks for one"
+    )
+    lake_warehouse: str = Field(
+        default="", description="where the lake's files lie: file:// or s3://; empty: in state_dir"
+    )
+    lake_commit_seconds: int = Field(
+        default=60, ge=1, description="from one commit of the lake's job to the next"
+    )
+    lake_s3_endpoint: str = Field(
+        default="", description="of S3-compatible storage that is not AWS"
+    )
+    lake_s3_region: str = Field(default="", description="of the lake's bucket")
+    lake_s3_access_key: SecretStr = Field(
+        default=SecretStr(""), description="id of the key to the lake's bucket"
+    )
+    lake_s3_secret_key: SecretStr = Field(
+        default=SecretStr(""), description="the key to the lake's bucket"
+    )
+
     api_keys: SecretStr = Field(
         default=SecretStr(""),
         description="comma-separated keys; empty: the stack makes one, in state_dir",
@@ -215,6 +243,18 @@ class Settings(BaseSettings):
         if self.redis_url_override is not None:
             return self.redis_url_override.get_secret_value()
         return f"redis://{self.host}:{self.port('redis')}/0"
+
+    @property
+    def lake_uri(self) -> str:
+        """Return the URI of the lake's catalog. It may hold a password, so no dump includes it."""
+        given = self.lake_catalog_uri.get_secret_value()
+        return given or f"sqlite:///{self.state_dir / 'lake' / 'catalog.db'}"
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def lake_files(self) -> str:
+        """Return the URI of the folder of the lake's files."""
+        return self.lake_warehouse or f"file://{self.state_dir / 'lake' / 'warehouse'}"
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -36,7 +36,7 @@ class Topic:
     `time` names the field of event time that must not lie ahead of the log; None: not checked.
     `max_message_bytes`: the largest message it takes, as Kafka counts; None: whatever the broker
     takes. `compact`: Kafka keeps the newest record of each key for ever, and deletes nothing by
-    age.
+    age. `lake` names the field by whose day its records are kept in the lake; None: they are not.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Topic:
     also: tuple[str, ...] = ()
     time: str | None = None
     compact: bool = False
+    lake: str | None = None
 
     @property
     def records(self) -> tuple[str, ...]:

@@ -41,7 +41,11 @@ class Client:
     def compile(self, job: Mapping[str, Any]) -> None:
         """Keep the plan of a job for its submission."""
         module = importlib.import_module(job["module"])
-        options = {**self._cluster, **getattr(module, "OPTIONS", {})}
+        options = {
+            **self._cluster,
+            **getattr(module, "OPTIONS", {}),
+            **job.get("options", {}),
+        }
         environment = session(job["name"], {**options, "execution.target": "remote"})
         self._compiled[job["name"]] = (environment, compiled(module.topology(environment)))
 

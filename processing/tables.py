@@ -145,11 +145,17 @@ def table_name(topic: str) -> str:
 
 
 def source_ddl(
-    topic: str, *, group: str, watermark: Watermark | None = None, config: Settings | None = None
+    topic: str,
+    *,
+    group: str,
+    watermark: Watermark | None = None,
+    offsets: Mapping[int, int] | None = None,
+    config: Settings | None = None,
 ) -> str:
     """Return the CREATE TABLE of a topic to read, under consumer group `group`.
 
-    Reading starts from the group's committed offsets, else from the beginning.
+    Reading starts from `offsets` by partition where given, else from the group's committed offsets,
+    else from the beginning.
 
     Raise KeyError for a topic that `topics.yaml` does not name.
     """
@@ -162,7 +168,7 @@ def source_ddl(
         **_connection(declared, config),
         **_contracts(declared),
         "properties.group.id": group,
-        "scan.startup.mode": "group-offsets",
+        **_startup(offsets),
         # The connector overrides the client's own property with this one.
         "scan.topic-partition-discovery.interval": "60 s",
         "key.format": "raw",
@@ -210,7 +216,7 @@ def sink_ddl(
 
 
 # A producer may give a record any time at all; the contract allows the years 1 to 9999.
-_SOURCE_TIME = (
+SOURCE_TIME = (
     f"GREATEST(LEAST(kafka_time, TO_TIMESTAMP_LTZ({LATEST_MS}, 3)), "
     f"TO_TIMESTAMP_LTZ({EARLIEST_MS}, 3))"
 )
@@ -246,7 +252,7 @@ def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:
     return f"""
         SELECT {literal(topic)} AS source_topic,
                kafka_partition AS source_partition, kafka_offset AS source_offset,
-               {_SOURCE_TIME} AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
+               {SOURCE_TIME} AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
                {reason} AS reason, {detail} AS detail, {literal(job)} AS job,
                CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)) AS quarantined_at, FALSE AS replayed
         FROM `{table_name(topic)}` WHERE {wrong}"""
@@ -256,7 +262,7 @@ def _ahead(topic: Topic, config: Settings) -> str | None:
     """Return the condition of a record dated too far ahead, or None if the topic has no time."""
     if topic.time is None:
         return None
-    return f"`{topic.time}` > {_SOURCE_TIME} + {_interval(config.event_ahead_ms)}"
+    return f"`{topic.time}` > {SOURCE_TIME} + {_interval(config.event_ahead_ms)}"
 
 
 def create_views(environment: TableEnvironment, queries: Mapping[str, str]) -> None:
@@ -280,6 +286,16 @@ def _connection(topic: Topic, config: Settings) -> dict[str, Any]:
         "properties.bootstrap.servers": config.kafka_bootstrap,
         "value.format": "millrace-avro",
         "value.millrace-avro.url": config.registry_url,
+    }
+
+
+def _startup(offsets: Mapping[int, int] | None) -> dict[str, str]:
+    if not offsets:
+        return {"scan.startup.mode": "group-offsets"}
+    listed = ";".join(f"partition:{one},offset:{first}" for one, first in sorted(offsets.items()))
+    return {
+        "scan.startup.mode": "specific-offsets",
+        "scan.startup.specific-offsets": listed,
     }
 
 

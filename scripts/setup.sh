@@ -2,7 +2,8 @@
 # From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, locked Python environments,
 # jars and the Java kernel by Maven. Each step is skipped when what it depends on has not changed (stamps in .build/stamps),
 # so running it again costs nothing. Independent steps run side by side; apt alone is in the foreground, where sudo can ask.
-#   scripts/setup.sh [--for demo|test]     demo leaves out the tools of development
+#   scripts/setup.sh [--for demo|test] [--with lake]
+# `demo` leaves out the tools of development, and what groups of products need that are off by default; --with brings it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +11,7 @@ uv_version=0.13.8
 policy=/usr/sbin/policy-rc.d
 mark="# for the length of Millrace's set-up, process"
 as_root=()
+lake=''
 
 say() { echo "setup: $*"; }
 refuse() { echo "setup: $*" >&2; exit 2; }
@@ -119,6 +121,16 @@ fetch_jars() {
   rm -rf "$build/fetch"
 }
 
+fetch_lake_jars() {
+  rm -rf "$build/fetch-lake"
+  mvn -q -B -f scripts/jars-lake.xml generate-resources "-Dbuild=$build/fetch-lake"
+  [[ -d $build/fetch-lake/lake/jars ]]
+  mkdir -p "$build/lake"
+  rm -rf "$build/lake/jars"
+  mv "$build/fetch-lake/lake/jars" "$build/lake/"
+  rm -rf "$build/fetch-lake"
+}
+
 java_side() {
   JAVA_HOME=$(scripts/java_home.sh) || refuse "no JDK of 17 or newer in /usr/lib/jvm: set JAVA_HOME"
   export JAVA_HOME
@@ -127,6 +139,11 @@ java_side() {
   if ! { fresh jars "$identity" && [[ -d $build/kafka && -d $build/registry && -d $build/flink/jars ]]; }; then
     step jars "fetching Kafka, the schema registry and Flink's connector by Maven" fetch_jars
     stamp jars "$identity"
+  fi
+  identity=$(hash_of scripts/jars-lake.xml)
+  if [[ $lake ]] && ! { fresh jars-lake "$identity" && [[ -d $build/lake/jars ]]; }; then
+    step jars-lake "fetching Iceberg by Maven" fetch_lake_jars
+    stamp jars-lake "$identity"
   fi
   identity=$(find processing/kernel/pom.xml processing/kernel/src -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16)
   if ! { fresh kernel "$identity" && [[ -f processing/kernel/target/millrace-kernel.jar ]]; }; then
@@ -147,11 +164,17 @@ compiled() {
 app_environment() {
   local identity=$1 groups=(--group app --group dev --group lake)
   # Inexact: a demo after the tests must not take the test tools away.
-  [[ $purpose == test ]] || groups=(--group app --no-group dev --inexact)
+  [[ $purpose == test ]] || groups=(--group app ${lake:+--group lake} --no-group dev --inexact)
   step venv "syncing .venv (application) from uv.lock" environment .venv "${groups[@]}"
   compiled .venv millrace.cli.main millrace.demo.show millrace.flink.keeper \
     orchestration.fraud.train serving.api.app serving.fraud.consumer
-  stamp "venv-$purpose" "$identity"
+  stamp "venv-$purpose${lake:+-lake}" "$identity"
+}
+
+# The environment for tests holds all that the demo and the lake need.
+has_app() {
+  fresh venv-test-lake "$1" && return
+  [[ $purpose == demo ]] && { fresh venv-demo-lake "$1" || { [[ ! $lake ]] && fresh venv-demo "$1"; }; }
 }
 
 # Numba compiles the recommender's engine for half a minute: here, beside downloads, and not while a stack starts.
@@ -159,8 +182,7 @@ engine() { .venv/bin/python -c 'from serving.recommendations.consumer import reh
 
 app_side() {
   local identity=$1
-  # The environment for tests holds all that the demo needs.
-  if ! { [[ -x .venv/bin/python ]] && { fresh venv-test "$identity" || { [[ $purpose == demo ]] && fresh venv-demo "$identity"; }; }; }; then
+  if ! { [[ -x .venv/bin/python ]] && has_app "$identity"; }; then
     app_environment "$identity"
   fi
   identity=$(hash_of uv.lock orchestration/recommendations/engine/*.py)
@@ -211,12 +233,17 @@ python_side() {
 
 choose() {
   purpose='test'
-  case "${1:-}" in
-    "") ;;
-    --for) purpose=${2:-} ;;
-    *) echo "usage: scripts/setup.sh [--for demo|test]" >&2; exit 2 ;;
-  esac
+  lake=''
+  while (($#)); do
+    case $1 in
+      --for) purpose=${2:-} ;;
+      --with) [[ ${2:-} == lake ]] || refuse "--with takes lake"; lake=yes ;;
+      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake]" >&2; exit 2 ;;
+    esac
+    shift $(($# > 1 ? 2 : 1))
+  done
   [[ $purpose == demo || $purpose == test ]] || refuse "--for takes demo or test"
+  [[ $purpose == demo ]] || lake=yes
 
   build=$(setting MILLRACE_BUILD_DIR)
   build=${build:-.build}

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from config.settings import Settings, settings
-from millrace.flink import jobs, lineage, submission
+from millrace.flink import jobs, submission
 from millrace.flink import rest as cluster
 from millrace.flink.submission import Wanted
 from millrace.options import AsJson
@@ -51,7 +51,7 @@ def submit(
 
 
 def _resume(loaded: Settings, name: str, wanted: str) -> Path | None:
-    return lineage.latest(loaded, name) if wanted == "latest" else Path(wanted).resolve()
+    return submission.resumable(loaded, name) if wanted == "latest" else Path(wanted).resolve()
 
 
 @app.command(epilog="Example: millrace jobs stop fraud_features")

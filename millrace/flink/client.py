@@ -67,10 +67,13 @@ class Client:
     def compile(self, names: Iterable[str]) -> None:
         """Ask for the jobs' plans, for which no cluster is needed; return without waiting.
 
-        Raise UserError for an unknown job.
+        A job with a start of its own is left out: its plan holds where it goes on. Raise UserError
+        for an unknown job.
         """
         declared = [jobs.declared(self._settings, name) for name in names]
-        self._ask([{"name": job.name, "module": job.module} for job in declared])
+        self._ask(
+            [{"name": job.name, "module": job.module} for job in declared if job.start is None]
+        )
 
     def submit(
         self, request: Sequence[Mapping[str, object]]

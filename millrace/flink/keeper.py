@@ -30,13 +30,13 @@ from prometheus_client import (
 from config.errors import RetryableError, UserError
 from config.health import serve
 from config.logging import configure
-from config.products import running_jobs
+from config.products import running_jobs, setups
 from config.retry import Backoff
 from config.settings import Settings, settings
 from config.topics import topics as declared_topics
 from ingestion.kafka import topics
 from millrace.errors import told
-from millrace.flink import jobs, lineage, submission
+from millrace.flink import jobs, submission
 from millrace.flink import rest as cluster
 from millrace.flink.client import Client
 from millrace.flink.submission import Wanted
@@ -198,7 +198,7 @@ class Keeper:
     def _submit(self, missing: dict[str, Kept]) -> None:
         # A person may have submitted or stopped one while this waited for the lock.
         wanted = [
-            Wanted(name, lineage.latest(self._settings, name))
+            Wanted(name, submission.resumable(self._settings, name))
             for name in missing
             if not jobs.stopped_on_purpose(self._settings, name)
             and jobs.living(self._settings, name) is None
@@ -264,7 +264,7 @@ def of_products(loaded: Settings) -> Keeper:
 def _ahead(loaded: Settings) -> Client:
     """Start a client while the cluster is away, with the jars that the next cluster will have."""
     layout = Layout.of(loaded)
-    flink.link_lib(layout, flink.assemble(layout))
+    flink.link_lib(layout, flink.assemble(layout, setups(loaded)))
     return Client(loaded)
 
 

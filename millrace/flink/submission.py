@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from config.errors import UserError
+from config import products
+from config.errors import RetryableError, UserError
 from config.settings import Settings
 from millrace.flink import jobs, lineage
 from millrace.flink.client import Client
@@ -28,6 +30,16 @@ class Wanted:
     name: str
     resume: Path | None = None
     drops_state: bool = False
+
+
+def resumable(settings: Settings, name: str) -> Path | None:
+    """Return the state that a job goes on from: None if it has none, or a start of its own."""
+    return None if _own_start(settings, name) else lineage.latest(settings, name)
+
+
+def _own_start(settings: Settings, name: str) -> str | None:
+    declared = products.jobs(settings).get(name)
+    return None if declared is None else declared.start
 
 
 def submit(settings: Settings, wanted: Wanted) -> str:
@@ -53,23 +65,27 @@ def submit_all(
     """
     outcomes: dict[str, str | UserError] = {}
     fit: list[Wanted] = []
+    starts: dict[str, dict[str, str]] = {}
     with ExitStack() as opened:
         if client is not None:
             opened.enter_context(client)
         for one in wanted:
             try:
                 _check(settings, one)
+                starts[one.name] = _start(settings, one.name)
                 fit.append(one)
             except UserError as error:
                 outcomes[one.name] = error
         if fit:
             client = client or opened.enter_context(Client(settings))
-            outcomes |= _through(client, settings, fit)
+            outcomes |= _through(client, settings, fit, starts)
     return outcomes
 
 
 def _check(settings: Settings, one: Wanted) -> None:
     jobs.declared(settings, one.name)
+    if one.resume is not None and _own_start(settings, one.name):
+        raise UserError(f"{one.name} goes on from what it has written, never from a savepoint")
     if (running := jobs.living(settings, one.name)) is not None:
         raise UserError(
             f"{one.name} is already running ({running}): type `millrace jobs stop {one.name}` first"
@@ -78,12 +94,30 @@ def _check(settings: Settings, one: Wanted) -> None:
         raise UserError(f"{one.resume} is not a checkpoint or savepoint: it has no _metadata")
 
 
+def _start(settings: Settings, name: str) -> dict[str, str]:
+    """Return the options of a job with a start of its own; none of one that resumes."""
+    module = _own_start(settings, name)
+    if module is None:
+        return {}
+    try:
+        found: dict[str, str] = import_module(module).options(settings)
+    except (UserError, RetryableError):
+        raise
+    except Exception as error:
+        # Whatever its store raises: the other jobs are submitted all the same.
+        raise UserError(f"{name} cannot tell where to go on: {error}") from error
+    return found
+
+
 def _through(
-    client: Client, settings: Settings, wanted: list[Wanted]
+    client: Client,
+    settings: Settings,
+    wanted: list[Wanted],
+    starts: dict[str, dict[str, str]],
 ) -> dict[str, str | UserError]:
     before = {one.name: lineage.current(settings, one.name) for one in wanted}
     lines = {one.name: lineage.begin(settings, one.name, one.resume) for one in wanted}
-    request = [job(settings, one, lines[one.name]) for one in wanted]
+    request = [job(settings, one, lines[one.name], starts[one.name]) for one in wanted]
     answers, printed = client.submit(request)
     outcomes: dict[str, str | UserError] = {}
     for one in wanted:
@@ -105,8 +139,10 @@ def _through(
     return outcomes
 
 
-def job(settings: Settings, wanted: Wanted, line: lineage.Line) -> dict[str, object]:
-    """Return a job as processing/submission.py takes it.
+def job(
+    settings: Settings, wanted: Wanted, line: lineage.Line, start: dict[str, str] | None = None
+) -> dict[str, object]:
+    """Return a job as processing/submission.py takes it; `start` are options of its own.
 
     Each job keeps its checkpoints and savepoints in folders of its own name. A retained checkpoint
     is claimed; a savepoint stays its maker's.
@@ -116,6 +152,7 @@ def job(settings: Settings, wanted: Wanted, line: lineage.Line) -> dict[str, obj
         "$internal.pipeline.job-id": line.job_id,
         "execution.checkpointing.dir": flink.uri(layout.checkpoints / wanted.name),
         "execution.checkpointing.savepoint-dir": flink.uri(layout.savepoints / wanted.name),
+        **(start or {}),
     }
     if wanted.resume is not None:
         ours = wanted.resume.is_relative_to(layout.checkpoints)

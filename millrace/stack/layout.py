@@ -117,6 +117,10 @@ class Layout:
         """Return the folder of connectors, fetched by Maven."""
         return self.build / "flink" / "jars"
 
+    def jars(self, setup: str) -> Path:
+        """Return the folder of the jars that `scripts/setup.sh --with <setup>` brings for Flink."""
+        return self.build / setup / "jars"
+
     @property
     def kernel_jar(self) -> Path:
         """Return the Java kernel, built from processing/kernel."""

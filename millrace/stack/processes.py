@@ -20,6 +20,7 @@ from config.products import (
     products,
     running,
     running_jobs,
+    setups,
 )
 from config.settings import Settings
 from millrace.stack.parts import flink, kafka, redis, registry
@@ -99,6 +100,7 @@ def _with_dependencies(every: dict[str, Process], wanted: set[str]) -> dict[str,
 def _infrastructure(settings: Settings) -> list[Process]:
     port = settings.port
     jvm_extra = 160  # metaspace, code cache and threads beside a small JVM's heap
+    jars = tuple(f"{setup}'s jars" for setup in setups(settings))
     return [
         Process(
             name="kafka",
@@ -136,6 +138,7 @@ def _infrastructure(settings: Settings) -> list[Process]:
                 "blob": port("flink_blob"),
                 "metrics": port("flink_jobmanager_metrics"),
             },
+            serves=jars,
             ready=Probe("http", f"{settings.flink_rest}/overview"),
             memory=flink.mebibytes(settings.flink_jobmanager_memory),
         ),
@@ -152,7 +155,7 @@ def _infrastructure(settings: Settings) -> list[Process]:
                 "metrics": port("flink_taskmanager_metrics"),
             },
             depends_on=("jobmanager",),
-            serves=(f"{flink.task_slots(settings)} slots",),
+            serves=(f"{flink.task_slots(settings)} slots", *jars),
             ready=Probe("taskmanager", settings.flink_rest),
             memory=flink.mebibytes(settings.flink_taskmanager_memory),
         ),

@@ -285,7 +285,7 @@ def _forget() -> None:
 
 class TestGroups:
     def test_all_that_products_yaml_has_on_run_when_nobody_says_anything(self) -> None:
-        assert declared.groups(_groups("")) == {"core", "fraud", "shop", "sensors", "lake"}
+        assert declared.groups(_groups("")) == {"core", "fraud", "shop", "sensors"}
 
     def test_what_the_setting_says_runs(self) -> None:
         assert declared.groups(_groups(" core , airflow")) == {"core", "airflow"}

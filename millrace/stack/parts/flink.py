@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -16,7 +17,7 @@ import yaml
 
 from config.errors import UserError
 from config.files import write
-from config.products import running_jobs
+from config.products import running_jobs, setups
 from config.settings import Settings
 from millrace.stack.layout import Layout
 from millrace.stack.parts import workers
@@ -270,11 +271,13 @@ def prepare(settings: Settings, name: str) -> None:
     for folder in (layout.checkpoints, layout.savepoints, layout.jobs, layout.logs):
         folder.mkdir(parents=True, exist_ok=True)
     if name == "jobmanager" or not layout.flink_lib.exists():
-        link_lib(layout, assemble(layout))
+        link_lib(layout, assemble(layout, setups(settings)))
 
 
-def assemble(layout: Layout) -> Path:
+def assemble(layout: Layout, setups: Iterable[str] = ()) -> Path:
     """Return the folder of jars for the current build, made when missing.
+
+    `setups` are those whose jars belong into it beside Flink's own and the connectors.
 
     Its name holds the hash of its content, and the kernel's jar is copied under a name with its
     hash: a jar that a running cluster has open is never overwritten, and a rebuilt kernel gets a
@@ -285,6 +288,13 @@ def assemble(layout: Layout) -> Path:
     if not shipped or not fetched:
         empty = layout.flink_jars if shipped else layout.flink_home / "lib"
         raise UserError(f"Flink's jars are missing in {empty}: type `make setup`")
+    for setup in setups:
+        more = sorted(layout.jars(setup).glob("*.jar"))
+        if not more:
+            raise UserError(
+                f"jars are missing in {layout.jars(setup)}: type `scripts/setup.sh --with {setup}`"
+            )
+        fetched += more
     kernel = layout.kernel_jar
     kernel_hash = hashlib.sha256(kernel.read_bytes()).hexdigest()[:12] if kernel.exists() else None
     identity = "\n".join([str(path) for path in (*shipped, *fetched)] + [kernel_hash or "none"])

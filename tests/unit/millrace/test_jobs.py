@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import types
 import urllib.request
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +310,53 @@ def test_one_client_submits_all_and_one_that_is_refused_hinders_none(
     assert list(Layout.of(local).jobs.glob(".client.*")) == []
 
 
+def _with_start(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Give jobs a start of their own, which is the option `go.on` of each."""
+    declared = {
+        name: products.Job(name, f"jobs.{name}", Path(), f"starts.{name}") for name in names
+    }
+    monkeypatch.setattr(products, "jobs", lambda _settings: declared)
+
+    def options(settings: Settings, name: str) -> dict[str, str]:
+        if name == "broken":
+            raise ValueError("no such table")
+        return {"go.on": name}
+
+    for name in names:
+        module = types.ModuleType(f"starts.{name}")
+        module.options = partial(options, name=name)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+def test_a_job_with_a_start_of_its_own_is_told_where_to_go_on_and_resumes_from_nothing(
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_start(monkeypatch, "a")
+    checkpoint = _complete(Layout.of(local).checkpoints / "a" / "one" / "chk-1", age=0)
+    assert submission.resumable(local, "a") is None
+    assert submission.resumable(local, "b") is None
+    client.answer(a={"id": "1" * 32}, b={"id": "2" * 32})
+    assert submission.submit(local, Wanted("a")) == "1" * 32
+    assert submission.submit(local, Wanted("b")) == "2" * 32
+    ours, others = (one["options"] for one in client.asked)
+    assert ours["go.on"] == "a"
+    assert "go.on" not in others
+    assert "execution.state-recovery.path" not in ours
+    with pytest.raises(UserError, match="a goes on from what it has written"):
+        submission.submit(local, Wanted("a", checkpoint))
+
+
+def test_a_start_that_fails_is_that_jobs_failure(
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_start(monkeypatch, "broken")
+    client.answer(other={"id": "1" * 32}, broken={"id": "2" * 32})
+    outcomes = submission.submit_all(local, [Wanted("broken"), Wanted("other")])
+    assert str(outcomes["broken"]) == "broken cannot tell where to go on: no such table"
+    assert outcomes["other"] == "1" * 32
+    assert [one["name"] for one in client.asked] == ["other"]
+
+
 def test_a_submission_that_takes_too_long_is_refused_in_one_line(
     local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -469,6 +518,19 @@ def test_a_rebuilt_kernel_is_another_folder_and_the_old_jar_stays(tmp_path: Path
     flink.link_lib(layout, first)
     flink.link_lib(layout, second)
     assert layout.flink_lib.resolve() == second
+
+
+def test_the_jars_of_a_set_up_are_there_for_those_who_need_it(tmp_path: Path) -> None:
+    layout = Layout(state=tmp_path / "state", build=tmp_path / "build", root=tmp_path)
+    for jar in (layout.flink_home / "lib" / "flink-dist.jar", layout.flink_jars / "connector.jar"):
+        write(jar, jar.name)
+    with pytest.raises(UserError, match=r"setup\.sh --with extra"):
+        flink.assemble(layout, ["extra"])
+    write(layout.jars("extra") / "driver.jar", "driver")
+    plain, wider = flink.assemble(layout), flink.assemble(layout, ["extra"])
+    assert {one.name for one in wider.iterdir()} - {one.name for one in plain.iterdir()} == {
+        "driver.jar"
+    }
 
 
 def test_missing_jars_are_said_with_what_to_type(tmp_path: Path) -> None:

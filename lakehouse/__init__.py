@@ -1,0 +1,1 @@
+"""Keep what streamed by: the lake's catalog, its tables, and how complete they are."""
