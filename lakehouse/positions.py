@@ -61,9 +61,9 @@ def _bounds(table: Table, task: FileScanTask) -> tuple[int, int, int]:
     offset = table.schema().find_field(OFFSET).field_id
     lower, upper = task.file.lower_bounds, task.file.upper_bounds
     return (
-        from_bytes(IntegerType(), lower[partition]),
-        from_bytes(IntegerType(), upper[partition]),
-        from_bytes(LongType(), upper[offset]),
+        int(from_bytes(IntegerType(), lower[partition])),
+        int(from_bytes(IntegerType(), upper[partition])),
+        int(from_bytes(LongType(), upper[offset])),
     )
 
 

@@ -47,7 +47,8 @@ def options(settings: Settings) -> dict[str, str]:
         log.info("lake", table=change.table, change=change.what)
     by_topic = {name: list(group) for name, group in groupby(declared, lambda one: one.topic)}
     kept = ranges(settings, list(by_topic))
-    offsets, held = {}, {}
+    offsets: dict[str, Offsets] = {}
+    held: dict[str, Offsets] = {}
     for topic, tables in by_topic.items():
         loaded = {table.name: lake.load_table(table.identifier) for table in tables}
         offsets[topic] = start(topic, next_offsets(loaded), kept[topic])

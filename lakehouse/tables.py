@@ -62,21 +62,21 @@ _PLACE: dict[str, PrimitiveType] = {
     OFFSET: LongType(),
     INGESTED: TimestamptzType(),
 }
-_PRIMITIVES: dict[str, type[PrimitiveType]] = {
-    "boolean": BooleanType,
-    "int": IntegerType,
-    "long": LongType,
-    "float": FloatType,
-    "double": DoubleType,
-    "string": StringType,
-    "bytes": BinaryType,
-    "enum": StringType,
-    "fixed": BinaryType,
+_PRIMITIVES: dict[str, PrimitiveType] = {
+    "boolean": BooleanType(),
+    "int": IntegerType(),
+    "long": LongType(),
+    "float": FloatType(),
+    "double": DoubleType(),
+    "string": StringType(),
+    "bytes": BinaryType(),
+    "enum": StringType(),
+    "fixed": BinaryType(),
 }
-_LOGICAL: dict[str, type[PrimitiveType]] = {
-    "timestamp-millis": TimestamptzType,
-    "timestamp-micros": TimestamptzType,
-    "date": DateType,
+_LOGICAL: dict[str, PrimitiveType] = {
+    "timestamp-millis": TimestamptzType(),
+    "timestamp-micros": TimestamptzType(),
+    "date": DateType(),
 }
 
 
@@ -116,7 +116,7 @@ def _type(avro: Any, ids: Any) -> IcebergType:
     )
     if known is None:
         raise ValueError(f"no type of Iceberg's for Avro's {avro!r}")
-    return known()
+    return known
 
 
 def schema(table: LakeTable) -> Schema:

@@ -85,10 +85,8 @@ class Lake:
         found = self._places()
         assert {place: times for place, times in found.items() if times > 1} == {}
         assert found == self._expected()
-        payments, verdicts = (
-            [event for event in self.events if isinstance(event, kind)]
-            for kind in (Transaction, FraudLabel)
-        )
+        payments = [event for event in self.events if isinstance(event, Transaction)]
+        verdicts = [event for event in self.events if isinstance(event, FraudLabel)]
         assert self.stored() == {
             event.transaction_id: (event.event_time, event.customer_id, event.amount)
             for event in payments

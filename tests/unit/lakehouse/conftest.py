@@ -41,7 +41,7 @@ def append(lake: Catalog) -> Append:
     """Write rows to a table as a commit of Flink's would, with its job and its checkpoint."""
 
     def write(
-        table: LakeTable, places: Sequence[Place], job: str | None = None, checkpoint: int = 0
+        table: LakeTable, places: Sequence[Place], job: str = "", checkpoint: int = 0
     ) -> Table:
         apply(lake, [table])
         found = lake.load_table(table.identifier)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.settings import Settings
-from lakehouse.check import Ahead, Range, _before, _joined, _within, places, spans
+from lakehouse.check import Ahead, _before, _joined, _within, places, spans
+from lakehouse.start import Range
 from tests.unit.lakehouse.conftest import TABLES, Append
 
 
