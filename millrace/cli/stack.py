@@ -15,7 +15,7 @@ from config.errors import UserError
 from config.products import with_groups
 from config.settings import settings
 from millrace.options import AsJson
-from millrace.stack import install, lifecycle
+from millrace.stack import lifecycle
 from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
 from millrace.stack.processes import declared
@@ -55,7 +55,6 @@ def up(
     # Standard output is reserved for the result.
     names = _listed(only)
     say = partial(typer.echo, err=as_json)
-    install.bring(loaded, say)
     lifecycle.up(loaded, say, names, timeout)
     _say_waiting(say, names)
     if as_json:

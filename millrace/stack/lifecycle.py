@@ -8,7 +8,7 @@ from collections.abc import Callable, Set
 from config.errors import UserError
 from config.products import CORE, known_groups
 from config.settings import Settings
-from millrace.stack import environ, orphans, ports, probes
+from millrace.stack import environ, install, orphans, ports, probes
 from millrace.stack.layout import Layout
 from millrace.stack.processes import Process, declared, selected
 from millrace.stack.supervisor import Info, Supervisor
@@ -42,6 +42,7 @@ def up(
     wanted = selected(settings, only)
     if unfit := layout.unfit():
         raise UserError(unfit)
+    install.bring(settings, say)
     supervisor = Supervisor(layout)
     known = supervisor.info()
     _stop_orphans(layout, {info.pid for info in known.values()}, say)

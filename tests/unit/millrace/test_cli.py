@@ -173,7 +173,7 @@ def test_only_and_with_may_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CliRunner().invoke(app, line).exit_code == 0
     ((on, names),) = given
     assert names == ("kafka", "redis", "shop")
-    assert on == groups(settings()) | {"airflow"}
+    assert on == groups(settings()) | {"airflow", "lake"}
     refused = CliRunner().invoke(app, ["up", "--with", "nothing"])
     assert "no group named nothing" in str(refused.exception)
 
@@ -266,6 +266,7 @@ WITH_JSON = {
     *("millrace evaluate recommendations", "millrace new product", "millrace produce"),
     *("millrace features list", "millrace features show"),
     *("millrace model list", "millrace model promote", "millrace model rollback"),
+    *("millrace lake apply", "millrace lake check", "millrace lake list"),
     *("millrace jobs list", "millrace jobs stop", "millrace jobs submit"),
     *("millrace quarantine list", "millrace quarantine replay", "millrace quarantine show"),
     *("millrace replay instacart", "millrace replay olist", "millrace replay online-retail"),
