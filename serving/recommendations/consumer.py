@@ -24,6 +24,7 @@ from serving.consumers.product import Incoming, Newest, Product, Rebuild, Result
 from serving.consumers.run import run
 from serving.recommendations import keys
 from serving.recommendations.meter import Meter
+from serving.recommendations.purchases import Purchases
 from serving.recommendations.server import serve
 from serving.recommendations.turns import Turns
 from serving.recommendations.visitors import Visitors
@@ -74,7 +75,7 @@ class Recommendations(Product):
         self._most = visitors
         self.meter = Meter(int(now() * 1000))
         self.engine = self._empty()
-        self._visitors = Visitors(visitors)
+        self._visitors, self._purchases = Visitors(visitors), Purchases(visitors)
         self._epoch = self._ticked = 0
         self._busy = self._settled = self._current = False
         self._last = 0
@@ -97,7 +98,7 @@ class Recommendations(Product):
         """Forget sessions, items and visitors."""
         with self.turns:
             self.engine = self._empty()
-        self._visitors = Visitors(self._most)
+        self._visitors, self._purchases = Visitors(self._most), Purchases(self._most)
         self._epoch, self._popular = 0, None
 
     def restore_state(self, row: Incoming) -> None:
@@ -210,6 +211,7 @@ class Recommendations(Product):
                 self._judge(record, known)
             args = (session, record["started"], record["items"], record["actions"], clicks)
             if self.engine.observe(*args):
+                self._purchases.see(record)
                 self._changed()
         if not record["items"]:
             self._visitors.leave(record["user_id"], session)
@@ -241,9 +243,10 @@ class Recommendations(Product):
             self.meter.count(record["event_time"], hit=record["items"][-1] in visitor.shown)
 
     def _list(self, session: dict[str, Any], now_ms: int) -> Write:
+        own, bought = session["session_id"], self._purchases.lately(session)
         with self.turns:
             found = self.engine.recommend(
-                session["items"], session["actions"], Wish(LIMIT), session["session_id"]
+                session["items"], session["actions"], Wish(LIMIT), own, bought
             )
         user = session["user_id"]
         self._visitors.made(user, found, self._epoch)

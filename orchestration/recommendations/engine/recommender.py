@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -120,11 +120,12 @@ class Recommender:
         actions: Sequence[str] | None = None,
         wish: Wish = BEST,
         session: str = "",
+        without: Iterable[str] = (),
     ) -> list[Item]:
         """Return the best next items after `items` (the newest last) for a session.
 
-        What the session bought is never in the list. `session`: its own id, which is not its own
-        neighbour.
+        What the session bought is never in the list, nor is `without`. `session`: its own id, which
+        is not its own neighbour.
         """
         names, kinds = self._newest_first(items, actions)
         barred = {
@@ -132,8 +133,9 @@ class Recommender:
             for name, kind in zip(items, actions or (), strict=False)
             if ACTIONS.get(kind) == BOUGHT
         }
+        barred.update(without)
         if not wish.repeats:
-            barred |= set(items)
+            barred.update(items)
         query = self._query(names, kinds)
         try:
             return self._list(query, names, wish, session, barred)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Iterable
+from itertools import permutations
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from serving.consumers.product import Incoming, Result
 from serving.lines import Asker, AwayError
 from serving.recommendations import keys, routes, server
 from serving.recommendations.consumer import BACKLOG, ITEMS, SESSIONS, Recommendations, rehearse
+from serving.recommendations.purchases import BOUGHT, MOST, Purchases
 from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
@@ -146,6 +148,47 @@ def test_what_was_bought_or_is_gone_is_not_recommended() -> None:
     shop.take(item("s", available=True))
     shop.quiet()
     assert "s" in shop.list("w")
+
+
+def test_what_was_bought_in_an_earlier_session_is_not_recommended_for_a_week() -> None:
+    shop = Shop()
+    shop.take(session("u", "tms"), session("v", "tm"))
+    shop.take(session("w", "tM", event_time=2000))
+    shop.take(session("w", "t", session_id="w-2", started=HOUR, event_time=HOUR))
+    assert "m" not in shop.list("w")
+    assert {"t", "s"} <= set(shop.list("w"))
+    week = 7 * keys.DAY_MS
+    shop.take(session("w", "t", session_id="w-3", started=week, event_time=week + 1999))
+    assert "m" not in shop.list("w")
+    shop.take(session("w", "t", session_id="w-4", started=week, event_time=week + 2000))
+    assert "m" in shop.list("w")
+
+
+def test_purchases_are_those_of_the_sessions_whatever_their_order() -> None:
+    rows = [
+        session("u", "aB", event_time=10),
+        session("u", "aBc", event_time=30),
+        session("u", "Bd", session_id="u-2", event_time=20),
+        session("u", "E", session_id="u-3", event_time=5),
+    ]
+    wanted = {"b": 30, "e": 5}
+    for order in permutations(rows):
+        found = Purchases(10)
+        for row in order:
+            found.see(row.record)
+        assert found.known["u"] == wanted
+
+
+def test_purchases_are_bounded() -> None:
+    found = Purchases(2)
+    row = session("u", "", event_time=1)
+    row.record["items"] = [f"i{place}" for place in range(MOST + 5)]
+    row.record["actions"] = [BOUGHT] * (MOST + 5)
+    found.see(row.record)
+    assert len(found.known["u"]) == MOST
+    for user in "vw":
+        found.see(session(user, "A").record)
+    assert list(found.known) == ["v", "w"]
 
 
 def rounds(seed: int, users: int = 12) -> list[Incoming]:
