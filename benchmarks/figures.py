@@ -102,6 +102,14 @@ def _replay(result: Result) -> list[Row]:
     ]
 
 
+def _shop_replay(result: Result) -> list[Row]:
+    rebuilt = result["rebuild"]["seconds"]
+    return [
+        _at_most("whole replay of the shop, first row to last list, s", result["seconds"], 70),
+        _at_most("recommender started anew after it, s", rebuilt, 30),
+    ]
+
+
 def _training(result: Result) -> list[Row]:
     rows = result["rows"]
     failed = "" if rows >= 1_200_000 else f"{rows:,} of 1,200,000 rows"
@@ -128,5 +136,6 @@ JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "producers": _producers,
     "recommend": _recommend,
     "replay": _replay,
+    "shop_replay": _shop_replay,
     "training": _training,
 }

@@ -107,9 +107,9 @@ class Clicks:
         )
 
 
-def measured(config: Settings, name: str) -> float:
-    """Return a sample of the recommender's metrics, summed over its labels."""
-    page = httpx.get(f"http://{config.host}:{metrics_port(config, CONSUMER)}/metrics").text
+def measured(config: Settings, name: str, consumer: str = CONSUMER) -> float:
+    """Return a sample of a consumer's metrics, summed over its labels."""
+    page = httpx.get(f"http://{config.host}:{metrics_port(config, consumer)}/metrics").text
     found = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", page, re.MULTILINE)
     return sum(map(float, found))
 

@@ -68,6 +68,7 @@ PARTS = (
         only="shop",
         groups="core,shop",
     ),
+    Part("shop_replay", only="shop", groups="core,shop"),
     Part("training", only=None),
 )
 

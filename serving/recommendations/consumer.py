@@ -89,6 +89,7 @@ class Recommendations(Product):
             ("items", lambda: len(self.engine.index), "Items in the index."),
             ("refused", lambda: self.engine.index.refused, "Clicks on items that found no room."),
             ("bytes", lambda: self.engine.index.bounds.most, "Memory that the index may take."),
+            ("waiting", lambda: len(self._visitors.pending), "Visitors whose list is to be made."),
             ("settled", lambda: self._current, "1 when all lists are as new as the index."),
         ):
             gauge = Gauge(f"millrace_recommendations_{name}", text, registry=registry)

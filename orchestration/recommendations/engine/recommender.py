@@ -81,6 +81,10 @@ class Recommender:
         known = self._versions.get(session)
         if known is not None and version <= known.clicks:
             return False
+        if known is None and len(items) == 1 and self.index.slot(session) < 0:
+            self.popularity.click(items[0])  # most sessions: it enters with its second item
+            self._remember(session, Version(version, (items[0],)))
+            return True
         before = self.index.held(session) or (list(known.alone) if known else [])
         gone = self._count(before, items)
         self.index.put(session, started, items, actions)
@@ -88,11 +92,14 @@ class Recommender:
             if (item := self.index.item(name)) >= 0:
                 self.index.release(item)
         alone = () if self.index.slot(session) >= 0 else tuple(items)
-        self._versions[session] = Version(version, alone)
+        self._remember(session, Version(version, alone))
+        return True
+
+    def _remember(self, session: str, version: Version) -> None:
+        self._versions[session] = version
         self._versions.move_to_end(session)
         if len(self._versions) > self.index.bounds.sessions:
             self._versions.popitem(last=False)
-        return True
 
     def _count(self, before: list[str], items: Sequence[str]) -> list[str]:
         """Count the clicks that a session has now and had not before; return what it has no more.

@@ -41,6 +41,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "producers": {"events_per_second": 150_000},
     "recommend": {"p90_ms": 3.0, "p99_ms": 8.0, "failed": 0},
     "replay": {"events": 9, "distinct_ids": 9, "cpu_us_per_event": 12.0, "peak_mb": 1000},
+    "shop_replay": {"seconds": 70.0, "rebuild": {"seconds": 30.0}},
     "training": {"rows": 1_200_000, "seconds": 60, "peak_mb": 1500},
 }
 ROWS = {
@@ -52,6 +53,7 @@ ROWS = {
     "producers": 1,
     "recommend": 2,
     "replay": 2,
+    "shop_replay": 2,
     "training": 2,
 }
 
