@@ -11,7 +11,10 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from config.errors import UserError
-from serving.consumers.product import Incoming, Product, Rebuild, Result
+from ingestion import schema
+from ingestion.wire.codec import Codec
+from serving.consumers.product import Incoming, Newest, Product, Rebuild, Result
+from serving.consumers.rebuilding import Rebuilding
 from serving.store import Rule, Write
 from tests.unit.serving.kafka_fake import FakeMessage
 from tests.unit.serving.loops import Bench, message
@@ -207,3 +210,49 @@ def test_a_loop_without_a_reader_says_so() -> None:
     bench = Bench([message("a", 0)], product=Profiles(Rebuild("shop-events")))
     with pytest.raises(UserError, match="echo has nothing to read shop-events with"):
         bench.loop.run()
+
+
+class Known:
+    """A registry with one schema."""
+
+    def register(self, subject: str, text: str) -> int:
+        return 7
+
+    def schema(self, _: int) -> str:
+        return schema.text("Session")
+
+
+class Sessions(Product):
+    """Remembers the versions of sessions that it is given."""
+
+    name, topics = "echo", ("sessions",)
+    rebuild = Rebuild("sessions", everything=True, newest=Newest("session_id", "clicks", 50, 50))
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+
+    def restore_state(self, row: Incoming) -> None:
+        self.seen.append((row.record["session_id"], row.record["clicks"]))
+
+    def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        return [Result() for _ in batch]
+
+
+def test_of_the_records_of_a_key_the_newest_alone_is_handed_over() -> None:
+    codec, times = Codec(cast("Any", Known())), {"event_time": 1, "started": 1}
+
+    def told(at: int, name: str, clicks: int, place: int = 0) -> FakeMessage:
+        ids = {"session_id": name, "user_id": "u", "event_id": f"e{at}"}
+        return FakeMessage(codec.encode("sessions", {**ids, **times, "clicks": clicks}), at, place)
+
+    first = [told(0, "a", 1), told(1, "b", 2), told(2, "a", 3), FakeMessage(b"no", 3)]
+    second = [told(0, "c", 1, 1), told(1, "d", 4, 1), told(2, "d", 2, 1)]
+    reader, product = FakeReader(first, second), Sessions()
+    made = Rebuilding(product, codec, lambda: cast("Consumer", reader), lambda: 0.0)
+    made.restart()
+    steps = 0
+    while made.due:
+        made.advance([("sessions", 0)], 0.0)
+        steps += 1
+    assert product.seen == [("b", 2), ("a", 3), ("c", 1), ("d", 4)]
+    assert steps < 5
