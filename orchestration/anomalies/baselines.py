@@ -6,6 +6,8 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
+from domain.sensors.detectors.mewma import Mewma
+
 WINDOW = 1000
 """Readings of the windowed Gaussian, as in NAB."""
 SLOW = 1 / 200
@@ -57,3 +59,8 @@ def z_score(readings: Sequence[float]) -> list[float]:
         mean += weight * apart
         variance = (1.0 - weight) * (variance + weight * apart * apart)
     return found
+
+
+def t_squared(training: int) -> Mewma:
+    """Return Hotelling's T-squared: rows by themselves, the limit at training's 99 % quantile."""
+    return Mewma(training=training, window=1, settling=0, factor=1.0, ridge=1e-6)

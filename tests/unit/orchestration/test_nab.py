@@ -89,7 +89,8 @@ class TestScore:
         scores = [0.0] * 20
         scores[10], scores[11], scores[12] = 0.9, 0.8, 0.8
         best = optimised(sweep([(series(20, (10, 14)), scores)]))
-        assert (best.threshold, best.score) == (0.9, pytest.approx(100.0))
+        assert best.threshold == 0.9
+        assert best.score == pytest.approx(100.0)
 
     @pytest.mark.parametrize("seed", range(20))
     def test_equals_the_literal_computation_at_every_threshold(self, seed: int) -> None:
