@@ -19,8 +19,15 @@ demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, 
 	@scripts/setup.sh --for demo
 	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep)
 
-test: setup ports lint ## everything: lint, Java tests, unit and integration tests with coverage
-	$(JDK) mvn -q -B -f processing/kernel verify
+test: setup ports ## everything: lint, Java tests, unit and integration tests with coverage
+	@echo "the kernel's build and tests run beside the checks; they speak up when they fail"
+	@export $(JDK); \
+	mvn -q -B -f processing/kernel verify > .build/log/kernel.log 2>&1 & \
+	kernel=$$!; \
+	trap "kill $$kernel; exit 1" INT TERM; \
+	$(MAKE) --no-print-directory lint; checks=$$?; \
+	wait $$kernel || { cat .build/log/kernel.log; exit 1; }; \
+	exit $$checks
 	@echo "unit tests run beside the integration tests, at low priority; their results come last"
 	@export $(JDK); \
 	nice -n 19 $(PY)/pytest tests/unit -q --cov --cov-report=term > .build/log/unit.log 2>&1 & \
