@@ -31,6 +31,7 @@ class Client:
     def __init__(self, settings: Settings) -> None:
         flink.prepare(settings, "client")
         self._settings, layout = settings, Layout.of(settings)
+        self._sent = 0
         self._folder = tempfile.TemporaryDirectory(dir=layout.jobs, prefix=".client.")
         self._answers = Path(self._folder.name) / "answers.jsonl"
         self._printed = Path(self._folder.name) / "printed"
@@ -75,13 +76,18 @@ class Client:
             [{"name": job.name, "module": job.module} for job in declared if job.start is None]
         )
 
+    def send(self, request: Sequence[Mapping[str, object]]) -> None:
+        """Ask for jobs to be submitted before those of `submit`; return without waiting."""
+        self._sent += len(request)
+        self._ask(request)
+
     def submit(
         self, request: Sequence[Mapping[str, object]]
     ) -> tuple[dict[str, Mapping[str, str]], str]:
-        """Submit jobs, and end; return the answers by job, and what the process printed."""
-        self._ask(request)
+        """Submit jobs, and end; return all answers by job, and what the process printed."""
+        self.send(request)
         self._end_of_requests()
-        timeout = CLIENT_TIMEOUT_S + JOB_TIMEOUT_S * len(request)
+        timeout = CLIENT_TIMEOUT_S + JOB_TIMEOUT_S * self._sent
         try:
             self._process.wait(timeout)
             printed = self._printed.read_text(encoding="utf-8", errors="replace")

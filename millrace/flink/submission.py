@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import import_module
@@ -65,20 +66,18 @@ def submit_all(
     """
     outcomes: dict[str, str | UserError] = {}
     fit: list[Wanted] = []
-    starts: dict[str, dict[str, str]] = {}
     with ExitStack() as opened:
         if client is not None:
             opened.enter_context(client)
         for one in wanted:
             try:
                 _check(settings, one)
-                starts[one.name] = _start(settings, one.name)
                 fit.append(one)
             except UserError as error:
                 outcomes[one.name] = error
         if fit:
             client = client or opened.enter_context(Client(settings))
-            outcomes |= _through(client, settings, fit, starts)
+            outcomes |= _through(client, settings, fit)
     return outcomes
 
 
@@ -94,31 +93,55 @@ def _check(settings: Settings, one: Wanted) -> None:
         raise UserError(f"{one.resume} is not a checkpoint or savepoint: it has no _metadata")
 
 
-def _start(settings: Settings, name: str) -> dict[str, str]:
-    """Return the options of a job with a start of its own; none of one that resumes."""
-    module = _own_start(settings, name)
-    if module is None:
-        return {}
+def _start(settings: Settings, module: str) -> dict[str, str] | UserError:
+    """Return the options of a job with a start of its own, or why there are none."""
     try:
         found: dict[str, str] = import_module(module).options(settings)
-    except (UserError, RetryableError):
-        raise
+    except UserError as error:
+        return error
+    except RetryableError as error:
+        return UserError(str(error))
     except Exception as error:
-        # Whatever its store raises: the other jobs are submitted all the same.
-        raise UserError(f"{name} cannot tell where to go on: {error}") from error
+        # Whatever its store raises: the other jobs run all the same.
+        return UserError(f"it cannot tell where to go on: {error}")
     return found
 
 
 def _through(
-    client: Client,
-    settings: Settings,
-    wanted: list[Wanted],
-    starts: dict[str, dict[str, str]],
+    client: Client, settings: Settings, wanted: list[Wanted]
 ) -> dict[str, str | UserError]:
     before = {one.name: lineage.current(settings, one.name) for one in wanted}
-    lines = {one.name: lineage.begin(settings, one.name, one.resume) for one in wanted}
-    request = [job(settings, one, lines[one.name], starts[one.name]) for one in wanted]
-    answers, printed = client.submit(request)
+    resumed = [one for one in wanted if not _own_start(settings, one.name)]
+    # These first: they need not wait until the others have looked where they go on.
+    client.send([_begin(settings, one, {}) for one in resumed])
+    outcomes: dict[str, str | UserError] = {}
+    last = []
+    for one in wanted:
+        if module := _own_start(settings, one.name):
+            start = _start(settings, module)
+            if isinstance(start, UserError):
+                outcomes[one.name] = start
+            else:
+                last.append(_begin(settings, one, start))
+    answers, printed = client.submit(last)
+    outcomes |= _outcomes(
+        settings, [one for one in wanted if one.name not in outcomes], answers, before, printed
+    )
+    return outcomes
+
+
+def _begin(settings: Settings, one: Wanted, start: dict[str, str]) -> dict[str, object]:
+    """Put a job on a new line and return its request."""
+    return job(settings, one, lineage.begin(settings, one.name, one.resume), start)
+
+
+def _outcomes(
+    settings: Settings,
+    wanted: list[Wanted],
+    answers: Mapping[str, Mapping[str, str]],
+    before: Mapping[str, lineage.Line | None],
+    printed: str,
+) -> dict[str, str | UserError]:
     outcomes: dict[str, str | UserError] = {}
     for one in wanted:
         answer = answers.get(one.name)

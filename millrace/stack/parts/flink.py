@@ -165,6 +165,8 @@ def config(settings: Settings) -> dict[str, object]:
         "classloader.check-leaked-classloader": False,
         "python.client.executable": str(Layout.of(settings).flink_python),
         "python.executable": str(Layout.of(settings).flink_python),
+        # Hadoop's own file system would put a file of checksums beside each.
+        "flink.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
         "env.java.opts.all": java_options(Layout.of(settings)),
     }
 

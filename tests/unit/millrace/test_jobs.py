@@ -338,7 +338,12 @@ def test_a_job_with_a_start_of_its_own_is_told_where_to_go_on_and_resumes_from_n
     client.answer(a={"id": "1" * 32}, b={"id": "2" * 32})
     assert submission.submit(local, Wanted("a")) == "1" * 32
     assert submission.submit(local, Wanted("b")) == "2" * 32
-    ours, others = (one["options"] for one in client.asked)
+    assert submission.submit_all(local, [Wanted("a"), Wanted("b")]) == {
+        "a": "1" * 32,
+        "b": "2" * 32,
+    }
+    assert [one["name"] for one in client.asked] == ["a", "b", "b", "a"], "others do not wait"
+    ours, others = (one["options"] for one in client.asked[:2])
     assert ours["go.on"] == "a"
     assert "go.on" not in others
     assert "execution.state-recovery.path" not in ours
@@ -352,7 +357,7 @@ def test_a_start_that_fails_is_that_jobs_failure(
     _with_start(monkeypatch, "broken")
     client.answer(other={"id": "1" * 32}, broken={"id": "2" * 32})
     outcomes = submission.submit_all(local, [Wanted("broken"), Wanted("other")])
-    assert str(outcomes["broken"]) == "broken cannot tell where to go on: no such table"
+    assert str(outcomes["broken"]) == "it cannot tell where to go on: no such table"
     assert outcomes["other"] == "1" * 32
     assert [one["name"] for one in client.asked] == ["other"]
 
