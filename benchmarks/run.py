@@ -70,6 +70,8 @@ PARTS = (
     ),
     Part("shop_replay", only="shop", groups="core,shop"),
     Part("training", only=None),
+    # Last: the group's jars make Flink start again.
+    Part("lake", only="lake"),
 )
 
 

@@ -1,0 +1,101 @@
+"""Measure how fast the lake's job writes a backlog of payments into Iceberg, and what comes of it.
+
+    python -m benchmarks.lake [--quick]
+
+Needs the stack of the settings with the group `lake`, whose topics may hold anything before. The
+job is stopped, the payments are sent, and the job is submitted again: it goes on where its tables
+end, and reads the backlog alone. It commits every 5 s. The start of the JVM's work is left out:
+rows count from the first commit after the submission to the last. Afterwards `millrace lake check`
+must find every record once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from benchmarks.cluster import Cluster
+from benchmarks.measure import cpu_seconds
+from benchmarks.report import keep, show
+from config.settings import ROOT, settings
+from lakehouse.catalog import catalog
+
+JOB, TABLE = "lakehouse", "bronze.transactions"
+EVENTS, QUICK = 2_000_000, 100_000
+COMMIT_S, TIMEOUT_S = 5, 900
+MILLRACE = ROOT / ".venv" / "bin" / "millrace"
+
+
+def millrace(*arguments: str) -> Any:
+    """Run `millrace …` and return its JSON. Raise CalledProcessError if it fails."""
+    line = [str(MILLRACE), *arguments, "--json"]
+    done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    return json.loads(done.stdout)
+
+
+def sizes() -> dict[str, int]:
+    """Return rows, files and bytes of the table as it is now."""
+    snapshot = catalog(settings()).load_table(TABLE).current_snapshot()
+    told = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+    names = {"rows": "total-records", "files": "total-data-files", "bytes": "total-files-size"}
+    return {name: int(told.get(key, 0)) for name, key in names.items()}
+
+
+def measure(events: int) -> dict[str, Any]:
+    """Write a backlog and return the figures. Raise TimeoutError if it takes too long."""
+    millrace("jobs", "stop", JOB)
+    before = sizes()
+    millrace("simulate", "--events", str(events))
+    pid = Cluster(settings()).taskmanager().pid
+    millrace("jobs", "submit", JOB)
+    submitted = time.monotonic()
+    first: tuple[float, float, int] | None = None
+    while True:
+        now, rows, cpu = time.monotonic(), sizes()["rows"] - before["rows"], cpu_seconds([pid])
+        if rows and first is None:
+            first = now, cpu, rows
+        if rows >= events and first is not None:
+            break
+        if now - submitted > TIMEOUT_S:
+            raise TimeoutError(f"{rows:,} of {events:,} rows after {TIMEOUT_S} s")
+        time.sleep(0.2)
+    after = sizes()
+    wall, spent, counted = now - first[0], cpu - first[1], rows - first[2]
+    files, written = after["files"] - before["files"], after["bytes"] - before["bytes"]
+    return {
+        "events": events,
+        "rows_per_second": round(counted / wall) if counted else None,
+        "rows_per_cpu_second": round(counted / spent) if counted else None,
+        "seconds_with_start": round(now - submitted, 1),
+        "files": files,
+        "kib_a_file": round(written / files / 1024, 1),
+        "bytes_a_row": round(written / events, 1),
+    }
+
+
+def main() -> None:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help=f"{QUICK:,} events: shows that it works, not how fast"
+    )
+    parser.add_argument("--events", type=int, default=EVENTS)
+    arguments = parser.parse_args()
+    os.environ["MILLRACE_LAKE_COMMIT_SECONDS"] = str(COMMIT_S)
+    found = measure(QUICK if arguments.quick else arguments.events)
+    checked = millrace("lake", "check")
+    found["complete"] = all(one["complete"] for one in checked)
+    show("the lake's job over a backlog of payments", [found])
+    keep("lake", found)
+    sys.exit(0 if found["complete"] else 1)
+
+
+if __name__ == "__main__":
+    main()
