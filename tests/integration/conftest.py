@@ -16,12 +16,8 @@ from millrace.stack.harness import Stack, shifted
 from tests.integration.flink_home import close
 from tests.integration.parts import until
 
-# What is killed must have checkpoints to come back to. The lake is off where nobody asks for it.
-OFTEN = {
-    "MILLRACE_FLINK_CHECKPOINT_INTERVAL_MS": "5000",
-    "MILLRACE_LAKE_COMMIT_SECONDS": "5",
-    "MILLRACE_GROUPS": "core,fraud,shop,sensors,lake",
-}
+# What is killed must have checkpoints to come back to.
+OFTEN = {"MILLRACE_FLINK_CHECKPOINT_INTERVAL_MS": "5000"}
 
 
 @pytest.fixture(scope="session", autouse=True)
