@@ -35,7 +35,7 @@ TICK_S = 0.25
 LIMIT = 10
 BACKLOG = 500
 """Records at once that are taken for a backlog."""
-WAITING = 1000
+WAITING = 2000
 """Lists made in a tick at most for visitors whose clicks came in a backlog."""
 
 
