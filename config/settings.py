@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         description="an event dated further than this after Kafka's timestamp goes to quarantine",
     )
 
+    sensors_file: Path = Field(
+        default=ROOT / "config" / "sensors.yaml",
+        description="limits and detectors of the sensors, by type",
+    )
+
     flink_parallelism: int = Field(
         default=1, ge=1, description="of each job; more needs more partitions"
     )
@@ -199,7 +204,7 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(default=True, description="log JSON lines; false: text for a person")
 
-    @field_validator("state_dir", "build_dir")
+    @field_validator("state_dir", "build_dir", "sensors_file")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value if value.is_absolute() else ROOT / value

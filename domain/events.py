@@ -13,20 +13,30 @@ from typing import Literal
 Severity = Literal["info", "warning", "critical"]
 """How urgent."""
 
+AlertState = Literal["open", "still_open", "cleared"]
+"""It opens, is told of again while it lasts, and clears."""
+
 Decision = Literal["approve", "review", "block"]
 """The decision by the model's two thresholds."""
+
+SensorStatus = Literal["OK", "WARN", "FAIL"]
+"""What the sensor says of itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """Something that a person should know. Key: entity."""
+    """Something that a person should know, as it stands.
+
+    Of two records of an alert_id the one with the later event_time is newer, and cleared is the
+    last word. Key: entity.
+    """
 
     alert_id: str
     """Deterministic: the same cause gives the same id."""
     entity: str
     """The customer, item, sensor or job that the alert is about."""
     event_time: int
-    """When the cause happened, UTC."""
+    """When what this record tells of happened, UTC."""
     kind: str
     """What kind of alert, e.g. fraud-block."""
     severity: Severity
@@ -35,6 +45,16 @@ class Alert:
     """One sentence for a person."""
     details: Mapping[str, str] = field(default_factory=dict)
     """Facts behind it."""
+    state: AlertState = "open"
+    """It opens, is told of again while it lasts, and clears."""
+    opened_at: int | None = None
+    """When it opened, UTC; null: at event_time."""
+    product: str = ""
+    """The product that it comes from."""
+    score: float | None = None
+    """How sure, from 0 to 1: the highest so far."""
+    location: str | None = None
+    """Where, if known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,19 +343,117 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SensorReading:
-    """One measurement. Key: sensor_id."""
+class RejectedReading:
+    """A reading that failed the quality gate, with every reason.
+
+    The same source_partition and source_offset are the same reading told twice. Key: sensor_id.
+    """
 
     sensor_id: str
     """Which sensor."""
-    event_time: int
+    timestamp: int
+    """When measured, as the reading says, UTC."""
+    reasons: tuple[str, ...] = ()
+    """The checks that it failed, with the field where one has several: missing:value,
+    range:temperature, stale, time, duplicate, late, stuck:value, unit:temperature.
+    """
+    detail: str = ""
+    """The same in words."""
+    value: float | None = None
+    """As the reading has it."""
+    temperature: float | None = None
+    """As the reading has it."""
+    humidity: float | None = None
+    """As the reading has it."""
+    pressure: float | None = None
+    """As the reading has it."""
+    location: str | None = None
+    """As the reading has it."""
+    asset_id: str | None = None
+    """As the reading has it."""
+    sensor_type: str = "default"
+    """As the reading has it."""
+    arrived: int
+    """When it was received, which freshness is measured by, UTC."""
+    source_partition: int = -1
+    """Where it stands in sensor-readings."""
+    source_offset: int = -1
+    """Where it stands in that partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorReading:
+    """What a sensor measured at a time, as it says itself.
+
+    What may be missing here may still be required of its type: the quality gate says so. Key:
+    sensor_id.
+    """
+
+    sensor_id: str
+    """Which sensor."""
+    timestamp: int
+    """When measured, UTC. A second reading of a sensor with the same timestamp is a duplicate."""
+    value: float | None = None
+    """What it measures, in the unit of its type."""
+    temperature: float | None = None
+    """In degrees Celsius."""
+    humidity: float | None = None
+    """Relative, in percent."""
+    pressure: float | None = None
+    """In hPa."""
+    location: str | None = None
+    """Where it is, e.g. hall-2."""
+    status: SensorStatus = "OK"
+    """What the sensor says of itself."""
+    asset_id: str | None = None
+    """The machine or room it watches: how critical that is raises the severity of alerts."""
+    sensor_type: str = "default"
+    """Which limits and detectors apply, a type of config/sensors.yaml; one that is not there has
+    those of `default`.
+    """
+    received_at: int | None = None
+    """When it was received, where that is not Kafka's timestamp: a replay of old readings says so.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorScore:
+    """A reading that passed the quality gate, with what the detectors say of it. Key: sensor_id."""
+
+    sensor_id: str
+    """Which sensor."""
+    timestamp: int
     """When measured, UTC."""
-    metric: str
-    """What was measured, e.g. temperature."""
-    value: float
-    """In `unit`."""
-    unit: str | None = None
-    """SI unit or its usual sign."""
+    value: float | None = None
+    """As the reading has it."""
+    temperature: float | None = None
+    """As the reading has it."""
+    humidity: float | None = None
+    """As the reading has it."""
+    pressure: float | None = None
+    """As the reading has it."""
+    location: str | None = None
+    """As the reading has it."""
+    status: str = "OK"
+    """As the reading has it."""
+    asset_id: str | None = None
+    """As the reading has it."""
+    sensor_type: str = "default"
+    """As the reading has it."""
+    score: float = 0.0
+    """All findings combined, from 0 to 1."""
+    findings: tuple[str, ...] = ()
+    """The kinds of what was found, e.g. HIGH_TEMP, the strongest first."""
+    alert_id: str | None = None
+    """The alert that is open after this reading."""
+    late: bool = False
+    """Older than a reading before it: judged by thresholds alone."""
+    arrived: int
+    """When it was received, UTC."""
+    source_partition: int = -1
+    """Where it stands in sensor-readings."""
+    source_offset: int = -1
+    """Where it stands in that partition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

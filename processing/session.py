@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from processing.streams import configure
+
 if TYPE_CHECKING:
     from pyflink.table import TableEnvironment
 
@@ -26,20 +28,39 @@ _FUNCTIONS = {
 }
 
 
-def session(job: str, options: Mapping[str, str] | None = None) -> TableEnvironment:
+def session(
+    job: str, options: Mapping[str, str] | None = None, *, python: bool = False
+) -> TableEnvironment:
     """Return a streaming TableEnvironment for the job named `job`, with the kernel's functions.
 
-    `options` are Flink's, and override those that every job has.
+    `options` are Flink's, and override those that every job has. With `python` it is a
+    StreamTableEnvironment, for streams that pass through functions in Python.
     """
     # Imported here because only the flink environment has pyflink, and a job's SQL can be read
     # without it.
     from pyflink.table import EnvironmentSettings, TableEnvironment
 
-    environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
-    for key, value in {"pipeline.name": job, **_OPTIONS, **(options or {})}.items():
-        environment.get_config().set(key, value)
+    given = {"pipeline.name": job, **_OPTIONS, **(options or {})}
+    if python:
+        environment = _with_streams(given)
+    else:
+        environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+        for key, value in given.items():
+            environment.get_config().set(key, value)
     for name, java in _FUNCTIONS.items():
         environment.execute_sql(
             f"CREATE TEMPORARY SYSTEM FUNCTION {name} AS '{java}' LANGUAGE JAVA"
         )
+    return environment
+
+
+def _with_streams(options: Mapping[str, str]) -> TableEnvironment:
+    from pyflink.datastream import StreamExecutionEnvironment
+    from pyflink.table import StreamTableEnvironment
+
+    streams = StreamExecutionEnvironment.get_execution_environment()
+    environment = StreamTableEnvironment.create(streams)
+    # Not at its making: an environment that is made in this process would then insist on running
+    # the job here as well.
+    configure(environment, options)
     return environment

@@ -9,8 +9,9 @@ or {"name", "error"}. Without, it is only compiled, which needs no cluster: a la
 the job is then quicker. A job that fails does not prevent the others from being submitted.
 
 `module` has the job's `topology` and may have `OPTIONS`, Flink settings of this job alone; those of
-the request come last. A client is a JVM that loads Flink's planner: that is most of the cost of a
-submission, and it is paid once.
+the request come last. With `PYTHON = True` its topology has streams, which pass through functions
+in Python (processing/streams.py). A client is a JVM that loads Flink's planner: that is most of the
+cost of a submission, and it is paid once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from processing.plan import named
 from processing.session import session
+from processing.streams import configure, start
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -36,24 +38,30 @@ class Client:
 
     def __init__(self, cluster: Mapping[str, str]) -> None:
         self._cluster = cluster
-        self._compiled: dict[str, tuple[TableEnvironment, str]] = {}
+        self._compiled: dict[str, tuple[TableEnvironment, str | StatementSet]] = {}
 
     def compile(self, job: Mapping[str, Any]) -> None:
-        """Keep the plan of a job for its submission."""
+        """Keep the plan of a job, or the topology of one with streams, for its submission."""
         module = importlib.import_module(job["module"])
+        python = bool(getattr(module, "PYTHON", False))
         options = {
             **self._cluster,
             **getattr(module, "OPTIONS", {}),
             **job.get("options", {}),
+            "execution.target": "remote",
         }
-        environment = session(job["name"], {**options, "execution.target": "remote"})
-        self._compiled[job["name"]] = (environment, compiled(module.topology(environment)))
+        environment = session(job["name"], options, python=python)
+        statements = module.topology(environment)
+        self._compiled[job["name"]] = (environment, statements if python else compiled(statements))
 
     def submit(self, job: Mapping[str, Any]) -> str:
         """Submit a job, compiled before or now; return its id."""
         if job["name"] not in self._compiled:
             self.compile(job)
         environment, plan = self._compiled.pop(job["name"])
+        if not isinstance(plan, str):
+            configure(environment, job["options"])
+            return start(environment, plan, job["name"])
         for key, value in job["options"].items():
             environment.get_config().set(key, value)
         return execute(environment, plan)
@@ -78,14 +86,19 @@ def run(
     job: str,
     topology: Callable[[TableEnvironment], StatementSet],
     options: Mapping[str, str] | None = None,
+    *,
+    python: bool = False,
 ) -> None:
     """Submit a job as `flink run -py FILE` starts it: cluster and savepoint are the command line's.
 
     Its operators have the names that they have when the stack submits it, so that a savepoint of
     the one starts the other.
     """
-    environment = session(job, options)
-    execute(environment, compiled(topology(environment)))
+    environment = session(job, options, python=python)
+    if python:
+        start(environment, topology(environment), job)
+    else:
+        execute(environment, compiled(topology(environment)))
 
 
 def _cluster() -> dict[str, str]:

@@ -10,6 +10,7 @@ neither). A shallow clone has less history, so less is compared; the last line s
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -23,6 +24,10 @@ from avro.schema import RecordSchema, Schema, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path("ingestion/schema")
+# Contracts that were replaced before any record was written with them: SHA-256 of their texts.
+REPLACED = {
+    "SensorReading": ("2a4b36f47e84b1c1d3ce912a329669a8f4b128c97561cfe321c8c618b61e5627",),
+}
 REFS = ("refs/heads/main", "refs/remotes/origin/main", "HEAD")
 
 
@@ -134,7 +139,7 @@ def problems(root: Path, history: History) -> Iterator[str]:
         for problem in undocumented(path.stem, schema):
             yield f"{relative}: {problem}"
         for version in history.versions(relative):
-            if json_equal(text, version.text):
+            if json_equal(text, version.text) or replaced(path.stem, version.text):
                 continue
             try:
                 old = read(path.stem, version.text)
@@ -142,6 +147,11 @@ def problems(root: Path, history: History) -> Iterator[str]:
                 continue  # what was no schema has no records
             for problem in incompatible(schema, old):
                 yield f"{relative}: {version.commit}: {problem}"
+
+
+def replaced(name: str, text: str) -> bool:
+    """Tell whether the text is one that no record was ever written with."""
+    return hashlib.sha256(text.encode()).hexdigest() in REPLACED.get(name, ())
 
 
 def json_equal(left: str, right: str) -> bool:

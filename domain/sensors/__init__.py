@@ -1,1 +1,1 @@
-"""Sensors: readings, detectors, alerts."""
+"""What readings of sensors mean: their quality, what is unusual of them, and their alerts."""

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     NewPartitions,
     NewTopic,
+    OffsetSpec,
     ResourceType,
     TopicMetadata,
 )
@@ -135,14 +136,15 @@ class TopicsAdmin:
         ]
         for topic in declared.values():
             for record in topic.records:
-                changes += self._subject_changes(topic, record)
+                changes += self._subject_changes(topic, record, found.get(topic.name))
         return changes
 
     def apply(self, declared: Mapping[str, Topic]) -> list[Change]:
         """Make the changes and return them; a second call makes none.
 
         Raise UserError, before anything is changed, for fewer partitions, another replication
-        factor or an incompatible schema; RetryableError if Kafka or the registry is away.
+        factor or an incompatible schema (but for a topic that never had a record, whose contract is
+        replaced); RetryableError if Kafka or the registry is away.
         """
         changes = self.differences(declared)
         for change in changes:
@@ -172,13 +174,15 @@ class TopicsAdmin:
             case "schema":
                 subject = topic.subject_of(change.after)
                 self._registry.register(subject, schema.text(change.after))
+            case "contract":
+                self._registry.delete(topic.subject_of(change.after))
             case "compatibility":
                 subject = topic.subject_of(change.record or topic.schema)
                 self._registry.set_compatibility(subject, change.after)
             case _:
                 raise NotImplementedError(change.what)
 
-    def _subject_changes(self, topic: Topic, record: str) -> list[Change]:
+    def _subject_changes(self, topic: Topic, record: str, found: Found | None) -> list[Change]:
         text, subject = schema.text(record), topic.subject_of(record)
         level = self._registry.compatibility(subject)
         compatibility = []
@@ -188,12 +192,23 @@ class TopicsAdmin:
         if self._registry.look_up(subject, text) is not None:
             return compatibility
         refusal = self._registry.check(subject, text) if level == FULL_TRANSITIVE else None
-        if refusal:
-            raise UserError(f"{record}.avsc does not fit what {subject} holds: {refusal}")
         before = str(len(versions)) if versions else None
         register = [Change(topic.name, "schema", before, record, record)]
+        if refusal and not self._virgin(topic, found):
+            raise UserError(f"{record}.avsc does not fit what {subject} holds: {refusal}")
+        if refusal:
+            again = Change(topic.name, "compatibility", None, FULL_TRANSITIVE, record)
+            return [Change(topic.name, "contract", before, record, record), *register, again]
         # Set the rule first, if there is an older schema to check the new one against.
         return compatibility + register if versions else register + compatibility
+
+    def _virgin(self, topic: Topic, found: Found | None) -> bool:
+        """Return whether the topic never had a record that a reader could still meet."""
+        if found is None:
+            return True
+        places = [TopicPartition(topic.name, number) for number in range(found.partitions)]
+        asked = self._client.list_offsets({place: OffsetSpec.latest() for place in places})
+        return all(_result(future).offset == 0 for future in asked.values())
 
     def _configs(self, existing: list[Topic]) -> dict[str, dict[str, Any]]:
         """Return the declared values of each topic."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -120,6 +121,11 @@ class Registry:
             return known
         path = f"/subjects/{subject}/versions"
         return int(self._part(self._call("POST", path, {"schema": schema}), "id", path))
+
+    def delete(self, subject: str) -> None:
+        """Delete the subject with all its versions; an unknown one is none already."""
+        with suppress(UnknownSchemaError):
+            self._call("DELETE", f"/subjects/{subject}")
 
     def compatibility(self, subject: str) -> str | None:
         """Return the subject's own compatibility level, or None."""

@@ -1,4 +1,4 @@
-"""Simulate card payments into Kafka, or a shop into files: `millrace simulate`."""
+"""Simulate payments or sensors into Kafka, a shop or sensors into files: `millrace simulate`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from config.errors import UserError
+from config.settings import settings
 from ingestion.fraud.batches import FraudEncoders, PaymentBatches
 from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, Strikes, simulation
 from ingestion.replay.pacing import RatePacer, pacer
 from ingestion.replay.run import Summary, run
+from ingestion.sensors import batches as readings
+from ingestion.sensors.simulator import Setting, Simulator
 from ingestion.shop.shop_files import EVENTS, write
 from ingestion.shop.shop_simulator import Shape
 from millrace import streaming
@@ -30,6 +34,7 @@ def register(app: typer.Typer) -> None:
     """Add `simulate`, which is a command and a group of one, to the application."""
     group = typer.Typer()
     group.command(epilog="Example: millrace simulate shop data --events 100000")(shop)
+    group.command(epilog="Example: millrace simulate sensors --sensors 1000 --rate 200")(sensors)
     example = "Example: millrace simulate --customers 500 --days 30"
     add = group.callback(invoke_without_command=True, epilog=example)
     add(simulate)
@@ -61,6 +66,71 @@ def shop(
     for name, number in rows.items():
         typer.echo(f"{folder / name}: {number:,} rows")
     typer.echo(f"millrace replay retail-rocket {folder / EVENTS} replays them")
+
+
+def sensors(
+    *,
+    count: Annotated[int, typer.Option("--sensors", min=1, help="how many there are")] = 100,
+    rate: Annotated[float, typer.Option(help="readings a second, of all together")] = 20.0,
+    events: Annotated[int | None, typer.Option(min=1, help="only the first N readings")] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="as fast as it goes, whatever the rate says")
+    ] = False,
+    payments: Annotated[
+        bool, typer.Option("--payments", help="amounts of payments instead, one in ten unusual")
+    ] = False,
+    files: Annotated[
+        Path | None, typer.Option(help="write readings and truth into this folder, as JSON lines")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="where to write what was done to which reading, without --files"),
+    ] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="the first day, UTC (now if not given)"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same readings")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+) -> None:
+    """Simulate readings of sensors, some wrong or unusual, and write down which.
+
+    Without --events it goes on until it is stopped.
+    """
+    begin = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else _now()
+    setting = Setting(count, rate, seed, begin, payments=payments)
+    pace = pacer("max") if fast else RatePacer(rate)
+    # A batch is waited for as a whole: a second of readings, or many of those as fast as it goes.
+    size = max(1, min(20_000, 20_000 if fast else round(rate)))
+    if files is not None:
+        if events is None:
+            raise UserError("--files needs --events: files have an end")
+        rows = readings.write(files, Simulator(setting).chunks(20_000, events))
+        told = [f"{files / name}: {number:,} rows" for name, number in rows.items()]
+        typer.echo(json.dumps({"folder": str(files), "rows": rows}) if as_json else "\n".join(told))
+        return
+    beside = truth or settings().state_dir / "truth" / f"sensors-{seed}-{begin}.jsonl"
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with (
+        beside.open("w") as file,
+        streaming.kafka("millrace-simulate", paced=not fast) as (sink, codec),
+        streaming.bar("readings", events, quiet=as_json) as report,
+    ):
+        chunks = Simulator(setting).chunks(size, events)
+        made = readings.batches(chunks, codec.encoder(readings.TOPIC), file, live=not fast)
+
+        def work() -> Summary:
+            return run(made, sink, pace, None, report)
+
+        summary = streaming.interruptible(work, f"what was done to the readings: {beside}")
+    streaming.show(summary, time.monotonic() - started, as_json=as_json)
+    if not as_json:
+        typer.echo(f"what was done to which reading: {beside}")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def simulate(
@@ -95,7 +165,7 @@ def simulate(
     """Simulate card payments and their verdicts as the Fraud Detection Handbook does.
 
     Without --days and --events it goes on until it is stopped. `millrace simulate shop` writes
-    files of a shop's clicks instead.
+    files of a shop's clicks instead, `millrace simulate sensors` sends readings of sensors.
     """
     if context.invoked_subcommand is not None:
         return

@@ -148,7 +148,11 @@ def _infrastructure(settings: Settings) -> list[Process]:
             prepare=partial(flink.prepare, name="taskmanager"),
             # With an arena for every thread, RocksDB's allocations would grow the process with each
             # job.
-            env={**flink.environment(settings), "MALLOC_ARENA_MAX": "1"},
+            env={
+                **flink.environment(settings),
+                "MALLOC_ARENA_MAX": "1",
+                "PYTHONPATH": flink.python_path(settings),
+            },
             ports={
                 "rpc": port("flink_taskmanager"),
                 "data": port("flink_data"),

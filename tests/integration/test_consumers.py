@@ -57,10 +57,10 @@ class Watch(Product):
         if row.topic == ALERTS:
             self.restore_state(row)
             return Write(record["alert_id"], record["event_time"], row.offset, b"")
-        if record["unit"] == "broken":
+        if record["location"] == "broken":
             raise ZeroDivisionError(record["sensor_id"])
         known = b"%d" % len(self.alerts)
-        return Write(record["sensor_id"], record["event_time"], row.offset, known)
+        return Write(record["sensor_id"], record["timestamp"], row.offset, known)
 
 
 class Life:
@@ -142,10 +142,10 @@ def test_topics_state_and_attempts_on_the_real_broker(stack: Settings) -> None:
             sink.send(ALERTS, run.encode(), value)
             sink.flush()
 
-        def readings(*names: str, unit: str | None = None, key: str | None = None) -> None:
+        def readings(*names: str, location: str | None = None, key: str | None = None) -> None:
             for name in names:
-                record = {"sensor_id": name, "event_time": 1, "metric": "m", "value": 1.0}
-                value = codec.encode(READINGS, {**record, "unit": unit})
+                record = {"sensor_id": name, "timestamp": 1, "location": location}
+                value = codec.encode(READINGS, record)
                 sink.send(READINGS, (key or name).encode(), value)
             sink.flush()
 
@@ -170,7 +170,7 @@ def test_topics_state_and_attempts_on_the_real_broker(stack: Settings) -> None:
         assert first.product.restored[0] == {"a1"}, "state is there before the first record"
 
         # What breaks every life holds it for three: Kafka counts them beside the offset.
-        readings(*(f"{run}-bad{n}" for n in range(3)), unit="broken", key=run)
+        readings(*(f"{run}-bad{n}" for n in range(3)), location="broken", key=run)
         ((place, begin),) = (
             ((READINGS, n), committed(stack, run)[READINGS, n][0])
             for n, end in ends(stack, READINGS).items()

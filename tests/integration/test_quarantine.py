@@ -22,13 +22,7 @@ from millrace.stack.harness import Stack
 from tests.integration.parts import ends
 
 TOPIC = "sensor-readings"
-READING = {
-    "sensor_id": "s",
-    "event_time": 1_700_000_000_000,
-    "metric": "temperature",
-    "value": 21.5,
-    "unit": None,
-}
+READING = {"sensor_id": "s", "timestamp": 1_700_000_000_000, "value": 21.5}
 
 
 def headers_since(settings: Settings, start: dict[int, int]) -> list[tuple[Any, bytes, bytes]]:

@@ -45,6 +45,7 @@ def _frame() -> list[Path]:
     ours = declared.products()
     own = {job.file for product in ours for job in product.jobs}
     for product in ours:
+        own |= set((ROOT / "processing" / product.name).rglob("*.py"))
         modules = (*product.routes, *(one.module for one in product.consumers))
         for module in modules:
             own |= set(ROOT.joinpath(*module.split(".")[:-1]).rglob("*.py"))
@@ -285,7 +286,7 @@ def _forget() -> None:
 
 class TestGroups:
     def test_all_that_products_yaml_has_on_run_when_nobody_says_anything(self) -> None:
-        assert declared.groups(_groups("")) == {"core", "fraud", "shop", "sensors"}
+        assert declared.groups(_groups("")) == {"core", "fraud", "shop"}
 
     def test_what_the_setting_says_runs(self) -> None:
         assert declared.groups(_groups(" core , airflow")) == {"core", "airflow"}

@@ -17,7 +17,7 @@ import yaml
 
 from config.errors import UserError
 from config.files import write
-from config.products import running_jobs, setups
+from config.products import products, running_jobs, setups
 from config.settings import Settings
 from millrace.stack.layout import Layout
 from millrace.stack.parts import workers
@@ -206,6 +206,15 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
+def python_path(settings: Settings) -> str:
+    """Return `PYTHONPATH` of a TaskManager, which runs functions in Python within itself."""
+    layout = Layout.of(settings)
+    folders = [one.root for one in products(settings) if one.outside and one.root == one.folder]
+    return os.pathsep.join(
+        map(str, dict.fromkeys([layout.root, *folders, layout.flink_home.parent]))
+    )
+
+
 def jobmanager(settings: Settings) -> tuple[str, ...]:
     """Return the JobManager's command line. Raise UserError below 512m."""
     heap = mebibytes(settings.flink_jobmanager_memory) - 256
@@ -286,6 +295,9 @@ def assemble(layout: Layout, setups: Iterable[str] = ()) -> Path:
     new folder. The oldest folders are removed. Raise UserError if jars are missing.
     """
     shipped = sorted((layout.flink_home / "lib").glob("*.jar"))
+    # Jobs with functions in Python need it, and it holds a native library, which only one class
+    # loader of a process may load: a job's own would be another after each restart of the job.
+    shipped += sorted((layout.flink_home / "opt").glob("flink-python-*.jar"))
     fetched = sorted(layout.flink_jars.glob("*.jar"))
     if not shipped or not fetched:
         empty = layout.flink_jars if shipped else layout.flink_home / "lib"

@@ -25,6 +25,7 @@ class FakeRegistry:
         self.schemas: list[str] = []
         self.subjects: dict[str, list[int]] = {}
         self.levels: dict[str, str] = {}
+        self.incompatible: set[str] = set()  # subjects that would take no other schema
         self.requests: list[tuple[str, str]] = []
         self.trouble: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
 
@@ -65,8 +66,16 @@ class FakeRegistry:
             )
         if path == "/subjects":
             return _found(list(self.subjects))
+        if match := re.fullmatch(r"/compatibility/subjects/([^/]+)/versions", path):
+            return _found({"is_compatible": match[1] not in self.incompatible})
+        return self._subject(request.method, path, body)
+
+    def _subject(self, method: str, path: str, body: Any) -> httpx.Response:
+        if match := re.fullmatch(r"/subjects/([^/]+)", path):
+            ids = self.subjects.pop(match[1], None)
+            return _found(list(range(1, len(ids) + 1))) if ids else _missing()
         if match := re.fullmatch(r"/subjects/([^/]+)/versions", path):
-            if request.method == "POST":
+            if method == "POST":
                 return _found({"id": self.add(match[1], body["schema"])})
             ids = self.subjects.get(match[1])
             return _found(list(range(1, len(ids) + 1))) if ids else _missing()

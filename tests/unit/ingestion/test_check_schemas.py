@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -185,3 +186,18 @@ def test_exit_codes(repository: Repository, capsys: pytest.CaptureFixture[str]) 
 
 def test_the_project_itself_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_schemas.main([]) == 0, capsys.readouterr().out
+
+
+def test_a_contract_that_no_record_was_written_with_may_be_replaced(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit([ID])
+    path = repository.root / check_schemas.FOLDER / "Thing.avsc"
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    repository.commit([{**ID, "name": "name"}])
+    assert len(repository.problems()) == 2
+
+    monkeypatch.setattr(check_schemas, "REPLACED", {"Thing": (old,)})
+    assert repository.problems() == []
+    repository.write([{**ID, "name": "third"}])
+    assert len(repository.problems()) == 2, "the one after it counts"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import ConfigResource, NewPartitions, NewTopic
 
 from config.errors import RetryableError, UserError
@@ -31,6 +31,7 @@ PLAIN = Topic("alerts", "entity", "Alert", 1, 1, 168)
 class Existing:
     partitions: int
     config: dict[str, str]
+    end: int = 0
 
 
 class FakeAdmin:
@@ -65,6 +66,12 @@ class FakeAdmin:
         for one in new:
             self.topics[one.topic].partitions = one.new_total_count
         return {one.topic: self.answer(None) for one in new}
+
+    def list_offsets(self, asked: dict[TopicPartition, Any]) -> dict[TopicPartition, Future[Any]]:
+        return {
+            place: self.answer(SimpleNamespace(offset=self.topics[place.topic].end))
+            for place in asked
+        }
 
     def describe_configs(self, asked: list[ConfigResource]) -> dict[ConfigResource, Future[Any]]:
         return {
@@ -156,6 +163,28 @@ def test_the_largest_of_any_input_fits_where_it_goes_from_there() -> None:
         assert declared[derived].room > 2 * declared["transactions"].room + 100_000
         assert declared["quarantine"].room > declared[derived].room + 100_000
     assert largest_message() == declared["quarantine"].max_message_bytes
+
+
+def test_the_contract_of_a_topic_that_never_had_a_record_may_be_another(
+    cluster: FakeAdmin,
+) -> None:
+    registry = FakeRegistry()
+    admin = TopicsAdmin(cluster, registry.client())
+    whats(admin, PLAIN)
+    other = replace(PLAIN, schema="Session")
+    registry.incompatible.add("alerts-value")
+
+    cluster.topics["alerts"].end = 1
+    with pytest.raises(UserError, match=r"Session\.avsc does not fit what alerts-value holds"):
+        admin.apply({"alerts": other})
+    cluster.topics["alerts"].end = 0
+    assert whats(admin, other) == [
+        ("contract", "1", "Session"),
+        ("schema", "1", "Session"),
+        ("compatibility", None, "FULL_TRANSITIVE"),
+    ]
+    assert len(registry.subjects["alerts-value"]) == 1, "the old one is gone"
+    assert whats(admin, other) == []
 
 
 @pytest.mark.parametrize(

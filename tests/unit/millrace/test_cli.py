@@ -273,6 +273,8 @@ WITH_JSON = {
     *("millrace replay retail-rocket", "millrace replay transactions", "millrace simulate shop"),
     *("millrace topics apply", "millrace topics check", "millrace topics list"),
     "millrace topics tail",
+    *("millrace alerts list", "millrace alerts show", "millrace alerts tail"),
+    "millrace simulate sensors",
 }
 
 

@@ -8,8 +8,8 @@ import re
 from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from domain.shop.sessions import SESSIONS
-from processing import graph, tables
-from processing.jobs import business_metrics, fraud_features, recommendations
+from processing import graph, streams, tables
+from processing.jobs import business_metrics, fraud_features, recommendations, sensor_anomalies
 
 
 def aliases(query: str) -> list[str]:
@@ -71,3 +71,16 @@ def test_sessions_fill_their_record() -> None:
     found = re.search(r"spec => '(.*)', uid => 'shop-sessions'", query)
     assert found is not None
     assert json.loads(found.group(1)) == SESSIONS.spec()
+
+
+def test_sensors_records_pass_through_python_with_times_in_milliseconds() -> None:
+    query = streams.incoming("SensorReading", "readable")
+    assert aliases(query) == ["timestamp", "received_at", "kafka_time"]
+    time = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
+    assert f"{time} AS `timestamp`" in query
+    for record in ("SensorScore", "RejectedReading", "Alert"):
+        back = streams.outgoing(record, "stream")
+        named = re.findall(r"`(\w+)`(?:, 3\) AS `\w+`)?(?=, | FROM)", back)
+        assert named == list(tables.columns(record))
+        assert "TO_TIMESTAMP_LTZ(" in back
+    assert sensor_anomalies.PYTHON

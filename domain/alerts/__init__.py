@@ -1,0 +1,1 @@
+"""The life of alerts, whatever they are about."""

@@ -1,0 +1,279 @@
+"""Declare what is required of a sensor type and what is unusual of it, as data.
+
+`parse` reads it from a mapping, as `config/sensors.yaml` holds it. A type has everything that
+`default` has, unless it says otherwise; a sensor of a type that is not declared has the default's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+DEFAULT = "default"
+FIELDS = ("value", "temperature", "humidity", "pressure")
+Criticality = Literal["low", "normal", "high"]
+CRITICALITIES: tuple[Criticality, ...] = ("low", "normal", "high")
+
+
+class LimitsError(ValueError):
+    """Raised for a declaration that cannot be used; the message names the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Both ends are inside."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A field that says the same `readings` times in a row, over `seconds` at least, is stuck."""
+
+    field: str = "value"
+    readings: int = 20
+    seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A field that jumps to about `factor` times its value plus `offset` has changed its unit.
+
+    What it was before is the median of the last good values, for `seconds` after the last of them.
+    `within` is how far off it may be; a value as near to what it was before has not changed.
+    """
+
+    name: str
+    field: str
+    factor: float
+    offset: float = 0.0
+    within: float = 2.0
+    seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A field above or below a bound, or `status` equal to a text."""
+
+    kind: str
+    field: str = "value"
+    above: float | None = None
+    below: float | None = None
+    equals: str | None = None
+    weight: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A field that moved by more than `by` within `seconds`, up or down; told of once."""
+
+    kind: str
+    field: str = "value"
+    by: float = 5.0
+    seconds: float = 60.0
+    weight: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """A field above its mean plus `sigmas` standard deviations over about `readings` readings.
+
+    `least` readings come first without a verdict.
+    """
+
+    kind: str
+    field: str = "value"
+    sigmas: float = 2.0
+    readings: int = 500
+    least: int = 30
+    weight: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Something was found in `times` readings in a row."""
+
+    kind: str
+    times: int = 3
+    weight: float = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Rising:
+    """A field that has risen for `seconds`: by `by` in all, never more than `dip` below its top."""
+
+    kind: str
+    field: str = "value"
+    seconds: float = 900.0
+    by: float = 1.0
+    dip: float = 0.0
+    readings: int = 5
+    weight: float = 0.5
+
+
+Rule = Threshold | Jump | Dynamic | Repeated | Rising
+RULES: dict[str, type[Rule]] = {
+    "thresholds": Threshold,
+    "jumps": Jump,
+    "dynamic": Dynamic,
+    "rising": Rising,
+    "repeated": Repeated,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SensorType:
+    """What the gate requires of a type's readings, and what its detectors look for.
+
+    A reading is fresh for `fresh_s` seconds, and its timestamp may be off by `off_s` at most, both
+    by the time it was received. An alert opens at `alert_at`; `clear_after` readings in a row below
+    that clear it; a day-long one is told of again every `remind_s`.
+    """
+
+    name: str = DEFAULT
+    required: tuple[str, ...] = ("value",)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    fresh_s: float = 300.0
+    off_s: float = 86_400.0
+    stuck: tuple[Stuck, ...] = ()
+    units: tuple[Unit, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    criticality: Criticality = "normal"
+    alert_at: float = 0.5
+    clear_after: int = 3
+    remind_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every type by name, and the criticality of assets that are not like their type."""
+
+    types: Mapping[str, SensorType]
+    assets: Mapping[str, Criticality] = field(default_factory=dict)
+
+    def of(self, sensor_type: str) -> SensorType:
+        """Return the type, or the default for one that is not declared."""
+        return self.types.get(sensor_type) or self.types[DEFAULT]
+
+    def criticality(self, kind: SensorType, asset_id: str | None) -> Criticality:
+        """Return how critical a sensor is: as its asset, else as its type."""
+        return self.assets.get(asset_id or "", kind.criticality)
+
+
+def parse(declared: Mapping[str, Any]) -> Limits:
+    """Return the limits of a mapping with `types`, and perhaps `assets`. Raise LimitsError."""
+    if unknown := set(declared) - {"types", "assets"}:
+        raise LimitsError(f"unknown: {', '.join(sorted(map(str, unknown)))}")
+    bodies = _mapping("types", declared.get("types", {}))
+    default = _type(SensorType(), DEFAULT, _mapping(DEFAULT, bodies.get(DEFAULT) or {}))
+    types = {DEFAULT: default}
+    for name, body in bodies.items():
+        if name != DEFAULT:
+            types[name] = _type(default, name, _mapping(name, body or {}))
+    assets = _mapping("assets", declared.get("assets", {}))
+    return Limits(types, {one: _criticality(f"assets.{one}", said) for one, said in assets.items()})
+
+
+def _type(base: SensorType, name: str, body: Mapping[str, Any]) -> SensorType:
+    given: dict[str, Any] = {"name": name}
+    rules = {section: _of(base, RULES[section]) for section in RULES}
+    for key, said in body.items():
+        where = f"types.{name}.{key}"
+        if key in RULES:
+            rules[key] = tuple(_build(RULES[key], where, one) for one in _list(where, said))
+        elif key == "ranges":
+            named = _mapping(where, said).items()
+            own = {one: _range(f"{where}.{one}", bounds) for one, bounds in named}
+            given[key] = {**base.ranges, **own}
+        elif key in ("stuck", "units"):
+            kind: type[Any] = Stuck if key == "stuck" else Unit
+            given[key] = tuple(_build(kind, where, one) for one in _list(where, said))
+        elif key == "required":
+            given[key] = tuple(_measured(where, one) for one in _list(where, said))
+        elif key == "criticality":
+            given[key] = _criticality(where, said)
+        elif key in _NUMBERS:
+            given[key] = _number(where, said)
+        else:
+            raise LimitsError(f"{where}: unknown")
+    made = replace(base, **given, rules=tuple(rule for rules_ in rules.values() for rule in rules_))
+    kinds = [rule.kind for rule in made.rules]
+    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        raise LimitsError(f"types.{name}: {', '.join(twice)} is declared twice")
+    return made
+
+
+_NUMBERS = {"fresh_s", "off_s", "alert_at", "clear_after", "remind_s"}
+
+
+def _of(base: SensorType, kind: type[Rule]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in base.rules if isinstance(rule, kind))
+
+
+def _build(kind: type[Any], where: str, said: Any) -> Any:
+    body = _mapping(where, said)
+    known = {one.name: one.type for one in fields(kind)}
+    if unknown := set(body) - set(known):
+        raise LimitsError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
+    for name, value in body.items():
+        if "str" not in str(known[name]):
+            _number(f"{where}.{name}", value)
+    if kind is not Threshold and "field" in body:
+        _measured(where, body["field"])
+    try:
+        made = kind(**body)
+    except TypeError as error:
+        raise LimitsError(f"{where}: {error}") from None
+    if isinstance(made, Threshold):
+        _check_threshold(where, made)
+    if not 0 < getattr(made, "weight", 1.0) <= 1:
+        raise LimitsError(f"{where}: a weight is above 0 and at most 1")
+    return made
+
+
+def _check_threshold(where: str, made: Threshold) -> None:
+    if made.equals is None:
+        _measured(where, made.field)
+    if (made.above, made.below, made.equals).count(None) != 2:
+        raise LimitsError(f"{where}: {made.kind} has one of above, below and equals")
+
+
+def _range(where: str, said: Any) -> Range:
+    _measured(where, where.rpartition(".")[2])
+    bounds = [_number(where, one) for one in _list(where, said)]
+    if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        raise LimitsError(f"{where}: two numbers, the lower one first")
+    return Range(*bounds)
+
+
+def _measured(where: str, name: Any) -> str:
+    if name not in FIELDS:
+        raise LimitsError(f"{where}: {name!r} is none of {', '.join(FIELDS)}")
+    return str(name)
+
+
+def _criticality(where: str, said: Any) -> Criticality:
+    if said not in CRITICALITIES:
+        raise LimitsError(f"{where}: {said!r} is none of {', '.join(CRITICALITIES)}")
+    return said  # type: ignore[no-any-return]
+
+
+def _number(where: str, said: Any) -> float:
+    if isinstance(said, bool) or not isinstance(said, int | float):
+        raise LimitsError(f"{where}: {said!r} is no number")
+    number: float = said
+    return number
+
+
+def _mapping(where: str, said: Any) -> Mapping[str, Any]:
+    if not isinstance(said, Mapping):
+        raise LimitsError(f"{where}: not a mapping")
+    return said
+
+
+def _list(where: str, said: Any) -> list[Any]:
+    if not isinstance(said, list):
+        raise LimitsError(f"{where}: not a list")
+    return said

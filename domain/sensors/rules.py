@@ -1,0 +1,166 @@
+"""Find what is unusual in a sensor's good readings, by the rules that its type declares.
+
+Pure logic on a bounded memory: some numbers for each rule. A reading older than the newest one is
+judged by what needs no memory, and changes none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from domain.events import SensorReading
+from domain.sensors.limits import Dynamic, Jump, Repeated, Rising, SensorType, Threshold
+
+CANDIDATES = 32
+"""Readings kept to find the lowest and the highest of a jump's window, at most, for each."""
+
+Numbers = list[float]
+Notes = dict[str, Numbers]
+"""What is remembered for each rule, by its kind."""
+
+
+class Finding(NamedTuple):
+    """Something unusual: its kind, how much it weighs (0 to 1), and it in words."""
+
+    kind: str
+    weight: float
+    detail: str
+
+
+def findings(
+    reading: SensorReading, kind: SensorType, notes: Notes, *, late: bool
+) -> list[Finding]:
+    """Return what is unusual of a good reading, the weightiest first; the notes take it up.
+
+    `late`: a newer reading came before.
+    """
+    found = list(_thresholds(reading, kind))
+    if not late:
+        found += _remembering(reading, kind, notes)
+        found += _repeated(kind, notes, bool(found))
+        declared = {rule.kind for rule in kind.rules}
+        for gone in notes.keys() - declared:  # the limits were changed
+            del notes[gone]
+    return sorted(found, key=lambda one: (-one.weight, one.kind))
+
+
+def score(found: list[Finding]) -> float:
+    """Return how unusual all of it is together, from 0 to 1."""
+    return 1.0 - math.prod(1.0 - one.weight for one in found)
+
+
+def _thresholds(reading: SensorReading, kind: SensorType) -> Iterator[Finding]:
+    for rule in kind.rules:
+        if not isinstance(rule, Threshold):
+            continue
+        said = getattr(reading, rule.field)
+        if said is None:
+            continue
+        if rule.equals is not None:
+            if said == rule.equals:
+                yield Finding(rule.kind, rule.weight, f"{rule.field} is {said}")
+        elif rule.above is not None and said > rule.above:
+            told = f"{rule.field} {said:g} is above {rule.above:g}"
+            yield Finding(rule.kind, rule.weight, told)
+        elif rule.below is not None and said < rule.below:
+            told = f"{rule.field} {said:g} is below {rule.below:g}"
+            yield Finding(rule.kind, rule.weight, told)
+
+
+def _remembering(reading: SensorReading, kind: SensorType, notes: Notes) -> Iterator[Finding]:
+    for rule in kind.rules:
+        if not isinstance(rule, Jump | Dynamic | Rising):
+            continue
+        said = getattr(reading, rule.field)
+        if said is None:
+            continue
+        numbers = notes.setdefault(rule.kind, [])
+        if isinstance(rule, Jump):
+            told = _jumped(rule, numbers, reading.timestamp, said)
+        elif isinstance(rule, Dynamic):
+            told = _above_usual(rule, numbers, said)
+        else:
+            told = _risen(rule, numbers, reading.timestamp, said)
+        if told:
+            yield Finding(rule.kind, rule.weight, told)
+
+
+def _repeated(kind: SensorType, notes: Notes, found: bool) -> Iterator[Finding]:
+    for rule in kind.rules:
+        if isinstance(rule, Repeated):
+            numbers = notes.setdefault(rule.kind, [0.0])
+            numbers[0] = min(numbers[0] + 1, rule.times) if found else 0.0
+            if numbers[0] >= rule.times:
+                yield Finding(rule.kind, rule.weight, f"{rule.times} readings in a row or more")
+
+
+def _jumped(rule: Jump, numbers: Numbers, now: int, said: float) -> str:
+    """Numbers: how many lows, then time and value of each low, and of each high.
+
+    Those of a window's readings that may still be its lowest or highest, in order of time: the
+    first is. A jump begins the window anew, so that each movement is told of once. If there are
+    more than CANDIDATES, the second is forgotten, so a slow and long trend
+    may be told of late, never wrongly.
+    """
+    count = int(numbers[0]) if numbers else 0
+    flat = numbers[1:]
+    pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    since = now - rule.seconds * 1000
+    lows, highs = (
+        [one for one in some if one[0] >= since] for some in (pairs[:count], pairs[count:])
+    )
+    told = ""
+    if lows and said - lows[0][1] > rule.by:
+        told = f"{rule.field} rose by {said - lows[0][1]:g} within {rule.seconds:g} s"
+    elif highs and highs[0][1] - said > rule.by:
+        told = f"{rule.field} fell by {highs[0][1] - said:g} within {rule.seconds:g} s"
+    if told:
+        lows, highs = [], []
+    while lows and lows[-1][1] >= said:
+        lows.pop()
+    while highs and highs[-1][1] <= said:
+        highs.pop()
+    for some in (lows, highs):
+        some.append((float(now), said))
+        if len(some) > CANDIDATES:
+            del some[1]
+    numbers[:] = [float(len(lows)), *(part for one in (*lows, *highs) for part in one)]
+    return told
+
+
+def _above_usual(rule: Dynamic, numbers: Numbers, said: float) -> str:
+    """Numbers: how many readings (up to `readings`), their mean, their variance.
+
+    The newest readings count most once there are more: each then weighs 1/`readings`.
+    """
+    count, mean, variance = numbers or (0.0, 0.0, 0.0)
+    bound = mean + rule.sigmas * math.sqrt(variance)
+    told = ""
+    if count >= rule.least and said > bound:
+        told = f"{rule.field} {said:g} is above {bound:.4g}, mean and {rule.sigmas:g} deviations"
+    count = min(count + 1, float(rule.readings))
+    off = said - mean
+    mean += off / count
+    variance = (1 - 1 / count) * (variance + off * off / count)
+    numbers[:] = [count, mean, variance]
+    return told
+
+
+def _risen(rule: Rising, numbers: Numbers, now: int, said: float) -> str:
+    """Numbers: when the rise began, from which value, its top, how many readings."""
+    if not numbers or said < numbers[2] - rule.dip or said < numbers[1]:
+        numbers[:] = [float(now), said, said, 1.0]
+        return ""
+    began, first, top, count = numbers
+    numbers[:] = [began, first, max(top, said), count + 1]
+    lasts = now - began >= rule.seconds * 1000 and count + 1 >= rule.readings
+    if not lasts or said - first < rule.by:
+        return ""
+    return f"{rule.field} has risen by {said - first:g} for {(now - began) / 1000:g} s"
+
+
+def sizes(notes: Mapping[str, Numbers]) -> int:
+    """Return how many numbers are remembered."""
+    return sum(map(len, notes.values()))

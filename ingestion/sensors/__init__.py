@@ -1,0 +1,1 @@
+"""Readings of sensors: their limits' file, a simulator, and files to replay."""

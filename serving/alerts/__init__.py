@@ -1,0 +1,1 @@
+"""Serve alerts, of every product: keys, consumer, routes."""

@@ -1,0 +1,41 @@
+"""Keep the alerts of all products: alerts in, Redis out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter
+
+from serving.alerts import keys
+from serving.consumers.product import Incoming, Product, Result
+from serving.consumers.run import run
+
+
+class Alerts(Product):
+    """Alerts as they stand; each state of one is a record, and the last one counts."""
+
+    name = "alerts"
+    topics = ("alerts",)
+
+    def __init__(self) -> None:
+        self._told = Counter(
+            "millrace_alerts_told",
+            "Alert records by product, severity and state (again after a restart).",
+            ["product", "severity", "state"],
+            registry=None,
+        )
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Add the count of alerts to the metrics."""
+        registry.register(self._told)
+
+    def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        """Return one write per record."""
+        for row in batch:
+            labels = (row.record["product"], row.record["severity"], row.record["state"])
+            self._told.labels(*labels).inc()
+        return [Result((keys.kept(row.record),), origin=row.timestamp) for row in batch]
+
+
+if __name__ == "__main__":
+    run(Alerts.name, lambda _: Alerts())

@@ -1,0 +1,117 @@
+"""Serve `/v1/alerts`: what a person should know, as it stands."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.events import AlertState, Severity
+from serving.alerts import keys
+from serving.api.context import of
+from serving.api.problems import Problem, described
+
+router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
+routers = (router,)
+
+ALERT: dict[str, Any] = {
+    "alert_id": "boiler-7/1764486000000",
+    "entity": "boiler-7",
+    "event_time": "2025-11-30T07:03:20.000Z",
+    "kind": "HIGH_TEMP",
+    "severity": "warning",
+    "message": "boiler-7 in hall-2: temperature 31.2 is above 30",
+    "details": {"kinds": "HIGH_TEMP REPEATED", "readings": "4"},
+    "state": "still_open",
+    "opened_at": "2025-11-30T07:00:00.000Z",
+    "product": "sensors",
+    "score": 0.76,
+    "location": "hall-2",
+}
+
+
+class Alert(BaseModel):
+    """Something that a person should know, as it stands."""
+
+    model_config = ConfigDict(json_schema_extra={"example": ALERT})
+
+    alert_id: str = Field(description="the same while it is open")
+    entity: str = Field(description="what it is about: a sensor, a customer, a job")
+    event_time: str = Field(description="when what was told last happened")
+    kind: str = Field(description="what was found first")
+    severity: Severity = Field(description="the gravest so far")
+    message: str = Field(description="one sentence for a person")
+    details: dict[str, str] = Field(description="facts behind it")
+    state: AlertState = Field(description="open, still_open or cleared")
+    opened_at: str = Field(description="when it opened")
+    product: str = Field(description="where it comes from")
+    score: float | None = Field(description="how sure, the highest so far")
+    location: str | None = Field(description="where, if known")
+
+
+class Alerts(BaseModel):
+    """Alerts, those told of last first."""
+
+    alerts: list[Alert]
+
+
+@router.get(
+    "",
+    summary="Alerts as they stand",
+    response_model=Alerts,
+    responses=described(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def alerts(
+    request: Request,
+    state: Annotated[
+        str | None, Query(pattern="^(open|cleared)$", description="open or cleared; all without")
+    ] = None,
+    severity: Annotated[Severity | None, Query(description="only this one")] = None,
+    entity: Annotated[str | None, Query(description="only of this one")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="how many")] = 100,
+) -> Response:
+    """Return the alerts told of last, newest first. An open one may have been told of again."""
+    values = of(request).values
+    members = await values.newest(keys.RECENT, keys.KEEP)
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(members), 500):
+        chosen = [keys.alert(member.decode()) for member in members[start : start + 500]]
+        for data in await values.get_many(chosen):
+            document = None if data is None else orjson.loads(data)
+            if document and _wanted(document, state, severity, entity):
+                found.append(document)
+        if len(found) >= limit:
+            break
+    return Response(orjson.dumps({"alerts": found[:limit]}), media_type="application/json")
+
+
+def _wanted(
+    document: dict[str, Any], state: str | None, severity: str | None, entity: str | None
+) -> bool:
+    cleared = document["state"] == "cleared"
+    return (
+        (state is None or (state == "cleared") == cleared)
+        and severity in (None, document["severity"])
+        and entity in (None, document["entity"])
+    )
+
+
+@router.get(
+    "/{alert_id:rest}",
+    summary="One alert",
+    response_model=Alert,
+    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def alert(
+    request: Request, alert_id: Annotated[str, Path(description="as listed")]
+) -> Response:
+    """Return the alert as it stands."""
+    data = await of(request).values.get(keys.alert(alert_id))
+    if data is None:
+        raise Problem(HTTPStatus.NOT_FOUND, f"no alert {alert_id} is known")
+    return Response(data, media_type="application/json")

@@ -1,0 +1,1 @@
+"""Serve sensors as they stand: keys, consumer, routes."""

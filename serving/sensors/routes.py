@@ -1,0 +1,130 @@
+"""Serve `/v1/sensors`: each sensor as it stands."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving.api.context import Values, of
+from serving.api.problems import Problem, described
+from serving.sensors import keys
+
+router = APIRouter(prefix="/v1/sensors", tags=["sensors"])
+routers = (router,)
+
+State = Literal["ok", "alert", "rejected"]
+_AT_ONCE = 500
+
+READING: dict[str, Any] = {
+    "sensor_id": "boiler-7",
+    "timestamp": "2025-11-30T07:03:20.000Z",
+    "value": 20.4,
+    "temperature": 31.2,
+    "humidity": 41.0,
+    "pressure": 1013.2,
+    "location": "hall-2",
+    "status": "OK",
+    "asset_id": "boiler",
+    "sensor_type": "default",
+    "score": 0.6,
+    "findings": ["HIGH_TEMP"],
+    "alert_id": "boiler-7/1764486000000",
+    "late": False,
+    "arrived": "2025-11-30T07:03:20.050Z",
+}
+SENSOR: dict[str, Any] = {
+    "sensor_id": "boiler-7",
+    "state": "alert",
+    "latest": READING,
+    "rejected": None,
+}
+
+
+class Sensor(BaseModel):
+    """A sensor as it stands."""
+
+    model_config = ConfigDict(json_schema_extra={"example": SENSOR})
+
+    sensor_id: str
+    state: State = Field(
+        description="alert: one is open; rejected: its last reading failed the quality gate"
+    )
+    latest: dict[str, Any] | None = Field(description="its newest good reading, scored")
+    rejected: dict[str, Any] | None = Field(
+        description="its last reading that failed the quality gate, with the reasons"
+    )
+
+
+class Sensors(BaseModel):
+    """Sensors, those heard of last first."""
+
+    sensors: list[Sensor]
+
+
+@router.get(
+    "",
+    summary="Sensors as they stand",
+    response_model=Sensors,
+    responses=described(HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def sensors(
+    request: Request,
+    state: Annotated[State | None, Query(description="only those in this state")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="how many")] = 100,
+) -> Response:
+    """Return the sensors heard of last, newest first."""
+    values = of(request).values
+    members = await values.newest(keys.SENSORS, keys.KEEP if state else limit)
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(members), _AT_ONCE):
+        names = [member.decode() for member in members[start : start + _AT_ONCE]]
+        known = await _look_up(values, names)
+        found += [one for one in known if state in (None, one["state"])]
+        if len(found) >= limit:
+            break
+    return Response(orjson.dumps({"sensors": found[:limit]}), media_type="application/json")
+
+
+@router.get(
+    "/{sensor_id:rest}",
+    summary="A sensor as it stands",
+    response_model=Sensor,
+    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def sensor(
+    request: Request,
+    sensor_id: Annotated[str, Path(description="as in its readings", examples=["boiler-7"])],
+) -> Response:
+    """Return the sensor's newest good reading and what was last rejected of it."""
+    found = await _look_up(of(request).values, [sensor_id])
+    if not found:
+        raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of sensor {sensor_id}")
+    return Response(orjson.dumps(found[0]), media_type="application/json")
+
+
+async def _look_up(values: Values, names: list[str]) -> list[dict[str, Any]]:
+    """Return the documents of those sensors of which anything is known."""
+    stored = await values.get_many(
+        [key for name in names for key in (keys.latest(name), keys.rejected(name))]
+    )
+    found = []
+    for name, good, bad in zip(names, stored[::2], stored[1::2], strict=True):
+        latest, rejected = (None if one is None else orjson.loads(one) for one in (good, bad))
+        if latest or rejected:
+            state = _state(latest, rejected)
+            found.append(
+                {"sensor_id": name, "state": state, "latest": latest, "rejected": rejected}
+            )
+    return found
+
+
+def _state(latest: dict[str, Any] | None, rejected: dict[str, Any] | None) -> State:
+    if latest is None or (rejected is not None and rejected["arrived"] > latest["arrived"]):
+        return "rejected"
+    return "alert" if latest["alert_id"] else "ok"

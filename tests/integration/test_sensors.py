@@ -1,0 +1,158 @@
+"""Readings with everything that can be wrong, through the real job: each ends in one place.
+
+The group is off by default, so the job is submitted here, and a consumer is started as a process.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import redis
+
+from config.settings import ROOT, Settings
+from domain.events import SensorReading
+from ingestion.wire.codec import Codec
+from millrace.stack.harness import Stack
+from serving.alerts import keys as alerts
+from tests.integration.parts import ends, plug, read, through, until
+
+JOB, SOURCE = "sensor_anomalies", "sensor-readings"
+OUTCOMES = ("sensor-scores", "rejected-readings", "quarantine", "alerts")
+START = 1_760_000_000_000
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def job(harness: Stack) -> Iterator[Stack]:
+    """The stack with the job, and the consumer of the alerts."""
+    harness.cli("jobs", "submit", JOB)
+    consumer = subprocess.Popen([sys.executable, "-m", "serving.alerts.consumer"], cwd=ROOT)
+    try:
+        url = f"http://{harness.settings.host}:{19106 + harness.settings.port_offset}/readyz"
+        until("the consumer is ready", lambda: _ready(url))
+        yield harness
+    finally:
+        consumer.terminate()
+        consumer.wait(30)
+        harness.cli("jobs", "stop", JOB)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _reading(sensor: str, second: float, **said: Any) -> SensorReading:
+    """Return a good reading, received when it was measured, unless it says otherwise."""
+    when = START + round(second * 1000)
+    whole = {"timestamp": when, "received_at": when, "value": second % 17, "temperature": 21.0}
+    return SensorReading(**{"sensor_id": sensor, **whole, **said})
+
+
+def _readings(run: str) -> list[SensorReading]:
+    """Return 400 readings of six sensors, one after the other."""
+    made = [_reading(f"{run}-good", second) for second in range(100)]
+    made += made[:20]  # again, to the bit
+    mixed = f"{run}-mixed"
+    for second in range(0, 160, 4):
+        made += [
+            _reading(mixed, second),
+            _reading(mixed, second + 1, value=None),
+            _reading(mixed, second + 2, value=9999.0, temperature=-21.0),
+            _reading(mixed, second + 3, timestamp=START + second * 1000 - 3 * DAY_MS),
+        ]
+    made += [_reading(f"{run}-stuck", second * 40, value=5.0) for second in range(30)]
+    made += [_reading(f"{run}-unit", second, temperature=21.0) for second in range(10)]
+    made += [_reading(f"{run}-unit", 10 + second, temperature=69.8) for second in range(20)]
+    hot = [35.0] * 30 + [21.0] * 10
+    made += [
+        _reading(f"{run}-hot", second, temperature=one, asset_id="cold-store")
+        for second, one in enumerate(hot)
+    ]
+    # Quiet for long, then late by a minute: scored, and judged by thresholds alone.
+    made += [_reading(f"{run}-late", second) for second in range(100, 110)]
+    made += [_reading(f"{run}-late", second, temperature=35.0) for second in range(10)]
+    return made
+
+
+# Worked out by hand. The stuck sensor's 20th reading is the first that has said the same for 600 s.
+REJECTED = {
+    ("good", "duplicate"): 20,
+    ("mixed", "missing:value"): 40,
+    ("mixed", "range:value range:temperature"): 40,
+    ("mixed", "stale time"): 40,
+    ("stuck", "stuck:value"): 11,
+    ("unit", "unit:temperature"): 20,
+}
+SCORED = {"good": 100, "mixed": 40, "stuck": 19, "unit": 10, "hot": 40, "late": 20}
+
+
+def test_each_reading_ends_in_exactly_one_place(job: Stack) -> None:
+    stack, run = job.settings, f"sensors-{uuid4().hex[:8]}"
+    before = {topic: ends(stack, topic) for topic in (SOURCE, *OUTCOMES)}
+    readings = _readings(run)
+    assert len(readings) == 400
+    with plug(stack) as (sink, codec):
+        encoder = codec.encoder(SOURCE)
+        for one in readings:
+            sink.send(SOURCE, one.sensor_id, encoder.object(one))
+        for number in range(15):
+            sink.send(SOURCE, run, b"\x00unreadable %d" % number)
+        sink.flush()
+        sent = _grown(before[SOURCE], ends(stack, SOURCE))
+        assert len(sent) == 415
+        through(stack, (JOB, SOURCE), ("alerts", "alerts"))
+        found = {topic: _of(stack, topic, codec, before[topic], run) for topic in OUTCOMES}
+
+    rejected = Counter(
+        (one["sensor_id"].rpartition("-")[2], " ".join(one["reasons"]))
+        for one in found["rejected-readings"]
+    )
+    assert rejected == REJECTED
+    scored = Counter(one["sensor_id"].rpartition("-")[2] for one in found["sensor-scores"])
+    assert scored == SCORED
+    assert len(found["quarantine"]) == 15
+    ended = [
+        (one["source_partition"], one["source_offset"])
+        for topic in ("sensor-scores", "rejected-readings", "quarantine")
+        for one in found[topic]
+    ]
+    assert sorted(ended) == sorted(sent), "each once, none twice, none nowhere"
+
+    late = [one for one in found["sensor-scores"] if one["late"]]
+    assert Counter(tuple(one["findings"]) for one in late) == {("HIGH_TEMP",): 10}
+    told = [(one["entity"], one["state"], one["severity"]) for one in found["alerts"]]
+    # The jump at its end belongs to it. Critical, for the asset is.
+    assert told == [(f"{run}-hot", "open", "critical"), (f"{run}-hot", "cleared", "critical")]
+    alert_id = found["alerts"][0]["alert_id"]
+    with redis.Redis.from_url(stack.redis_url) as client:
+        stored = client.hget(alerts.alert(alert_id), "d")
+    assert isinstance(stored, bytes)
+    listed = json.loads(job.cli("alerts", "show", alert_id, "--json"))
+    assert json.loads(stored) == listed["alert"]
+    assert [one["state"] for one in listed["told"]] == ["open", "cleared"]
+
+
+def _grown(before: dict[int, int], after: dict[int, int]) -> list[tuple[int, int]]:
+    return [(n, offset) for n, end in after.items() for offset in range(before[n], end)]
+
+
+def _of(
+    stack: Settings, topic: str, codec: Codec, start: dict[int, int], run: str
+) -> list[dict[str, Any]]:
+    """Return the records that came of this run's readings."""
+    every = read(stack, topic, codec, start)
+    if topic == "quarantine":
+        return [one for one in every if one["job"] == JOB]
+    name = "entity" if topic == "alerts" else "sensor_id"
+    return [one for one in every if one[name].startswith(run)]

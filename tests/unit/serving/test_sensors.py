@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from domain.events import RejectedReading, SensorScore
+from serving.api.app import create
+from serving.api.context import Context
+from serving.consumers.product import Incoming
+from serving.sensors import routes
+from serving.sensors.consumer import REJECTED, SCORES, Sensors
+from serving.store import MemoryStore
+from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
+
+SECOND = 1000
+
+
+def scored(sensor: str, second: int, **changes: Any) -> Incoming:
+    record = SensorScore(
+        **{
+            "sensor_id": sensor,
+            "timestamp": second * SECOND,
+            "arrived": second * SECOND + 100,
+            "source_offset": second,
+            **changes,
+        }
+    )
+    return Incoming(asdict(record), timestamp=123, offset=0, topic=SCORES)
+
+
+def rejected(sensor: str, second: int, arrived: int) -> Incoming:
+    record = RejectedReading(
+        sensor_id=sensor,
+        timestamp=second * SECOND,
+        arrived=arrived * SECOND,
+        reasons=("stale", "time"),
+        source_offset=arrived,
+    )
+    return Incoming(asdict(record), timestamp=123, offset=0, topic=REJECTED)
+
+
+def keep(store: MemoryStore, *rows: Incoming) -> None:
+    for result in Sensors().handle(rows):
+        store.apply(result.writes)
+
+
+def test_of_a_sensors_readings_in_a_batch_only_the_newest_counts_but_late_ones_hide_none() -> None:
+    sensors = Sensors()
+    rows = [scored("a", 1), scored("a", 3), scored("a", 2, late=True), rejected("a", 1, 4)]
+    assert [sensors.fold(row) for row in rows] == [
+        (SCORES, "a"),
+        (SCORES, "a"),
+        None,
+        (REJECTED, "a"),
+    ]
+
+
+@pytest.fixture
+def application(context: Context) -> FastAPI:
+    return create(context, [routes])
+
+
+@pytest.mark.anyio
+class TestRoutes:
+    async def state(self, client: httpx.AsyncClient, sensor: str) -> dict[str, Any]:
+        answer = await client.get(f"/v1/sensors/{sensor}", headers=KEY)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    async def test_the_newest_reading_stays_and_a_late_one_changes_nothing(
+        self, client: httpx.AsyncClient, values: MemoryValues
+    ) -> None:
+        keep(values.store, scored("a", 1), scored("a", 3, value=3.0), scored("a", 2, late=True))
+        found = await self.state(client, "a")
+        assert (found["state"], found["rejected"]) == ("ok", None)
+        assert found["latest"]["timestamp"] == "1970-01-01T00:00:03.000Z"
+        assert found["latest"]["value"] == 3.0
+        assert "source_offset" not in found["latest"]
+
+    async def test_a_sensor_is_as_what_came_last(
+        self, client: httpx.AsyncClient, values: MemoryValues
+    ) -> None:
+        keep(values.store, rejected("a", -5, 2))
+        assert (await self.state(client, "a"))["state"] == "rejected"
+        keep(values.store, scored("a", 3, alert_id="a/3"))
+        assert (await self.state(client, "a"))["state"] == "alert"
+        keep(values.store, rejected("a", -5, 4))
+        found = await self.state(client, "a")
+        assert found["state"] == "rejected"
+        assert found["rejected"]["reasons"] == ["stale", "time"]
+        assert found["latest"]["alert_id"] == "a/3"
+
+    async def test_sensors_are_listed_by_state(
+        self, client: httpx.AsyncClient, values: MemoryValues
+    ) -> None:
+        keep(values.store, scored("a", 1), scored("b", 2, alert_id="b/2"), rejected("c", 1, 3))
+
+        async def listed(**asked: Any) -> list[str]:
+            answer = await client.get("/v1/sensors", params=asked, headers=KEY)
+            return [one["sensor_id"] for one in answer.raise_for_status().json()["sensors"]]
+
+        assert await listed() == ["c", "b", "a"]
+        assert await listed(state="alert") == ["b"]
+        assert await listed(state="ok") == ["a"]
+        assert await listed(limit=2) == ["c", "b"]
+
+    async def test_an_unknown_sensor_is_a_problem(self, client: httpx.AsyncClient) -> None:
+        answer = await client.get("/v1/sensors/x", headers=KEY)
+        assert_problem(answer, 404, "nothing is known of sensor x", "/v1/sensors/x")
