@@ -34,7 +34,8 @@ def build(command: str | None = None) -> typer.Typer:
     """Build the whole application, or only what one command needs.
 
     The other groups' libraries take seconds to load. A module beside this one exports
-    `register(app)` (commands of its own) or `app` (a group named like the module).
+    `register(app)` (commands of its own) or `app` (a group named like the module); one with neither
+    is part of another.
     """
     names = sorted(
         module.name
@@ -59,7 +60,7 @@ def _load(name: str) -> None:
     module = importlib.import_module(f"millrace.cli.{name}")
     if hasattr(module, "register"):
         module.register(app)
-    else:
+    elif hasattr(module, "app"):
         app.add_typer(module.app, name=name)
 
 

@@ -20,6 +20,8 @@ from ingestion.replay.batches import Batch
 from ingestion.replay.pacing import pacer
 from ingestion.replay.progress import Progress, fingerprint
 from ingestion.replay.run import Summary, run
+from ingestion.sensors import files as readings
+from ingestion.sensors.files import ReadingsFile
 from ingestion.shop import chunks, items
 from ingestion.shop.chunks import Chunk
 from ingestion.shop.instacart import Instacart
@@ -176,6 +178,30 @@ def online_retail(
     source = OnlineRetail(path)
     given = Run(speed, events, restart, as_json)
     _shop(path, source, source.items(), source.files, given)
+
+
+@app.command(epilog="Example: millrace replay sensors readings.jsonl --speed x10")
+def sensors(
+    path: Annotated[Path, typer.Argument(help="JSON lines, or CSV with a header (.csv)")],
+    *,
+    speed: Speed = "max",
+    events: Events = None,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay readings into `sensor-readings`, in the order of the file.
+
+    Fields are those of a reading: sensor_id and timestamp, and any of value, temperature, humidity,
+    pressure, location, status, asset_id, sensor_type, received_at. One without received_at counts
+    as received with the newest before it, so old files are as fresh as they were.
+    """
+    source = ReadingsFile(path)
+
+    def batches(codec: Codec) -> Iterable[Batch]:
+        return source.batches(codec.encoder(readings.TOPIC), events)
+
+    progress = _progress(path, [path], restart, readings.TOPIC)
+    _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
 
 
 class Source(Protocol):

@@ -45,6 +45,8 @@ class AwayError(Exception):
 class Gateway:
     """Send events to the topic `requests` and match the records of `answers` to them by key.
 
+    Without `answers` it only sends.
+
     `trouble` says, by part, what keeps it from working now; it is empty when all is well.
     `give_up_ms` is how long an event may wait for its confirmation.
     """
@@ -52,11 +54,19 @@ class Gateway:
     PARTS = ("registry", "kafka", "confirmations", "answers")
 
     def __init__(
-        self, bootstrap: str, codec: Codec, requests: str, answers: str, *, give_up_ms: int = 10_000
+        self,
+        bootstrap: str,
+        codec: Codec,
+        requests: str,
+        answers: str | None = None,
+        *,
+        give_up_ms: int = 10_000,
     ) -> None:
         self._codec, self._requests, self._answers = codec, requests, answers
         self._bootstrap, self._give_up_ms = bootstrap, give_up_ms
-        self._producer, self._consumer = self._new_producer(), self._new_consumer()
+        self._producer = self._new_producer()
+        # Only `_listen` and what it calls use it.
+        self._consumer: Any = self._new_consumer() if answers else None
         self._fatal: KafkaError | None = None
         self._waiting: defaultdict[bytes, list[asyncio.Future[dict[str, Any]]]] = defaultdict(list)
         # partitions of the answers, as the brokers list them
@@ -70,11 +80,14 @@ class Gateway:
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self.trouble: dict[str, str] = dict.fromkeys(self.PARTS, "not asked yet")
+        if answers is None:
+            del self.trouble["answers"]
 
     def start(self) -> None:
         """Start the threads. Call inside the event loop that makes the requests."""
         self._loop = asyncio.get_running_loop()
-        for work in (self._serve, self._listen, self._watch):
+        listening = () if self._answers is None else (self._listen,)
+        for work in (self._serve, self._watch, *listening):
             thread = threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -199,10 +212,10 @@ class Gateway:
         """Check that a broker answers, and update the list of partitions."""
         # all of them, as asking for one could create it
         topics = self._producer.list_topics(timeout=2).topics
-        for name in (self._requests, self._answers):
+        for name in filter(None, (self._requests, self._answers)):
             if name not in topics or not topics[name].partitions:
                 raise AwayError(f"no topic {name}: run `millrace topics apply`")
-        self._partitions = frozenset(topics[self._answers].partitions)
+        self._partitions = frozenset(topics[self._answers].partitions if self._answers else ())
         self._listed.set()
 
     def _listen(self) -> None:
@@ -254,7 +267,7 @@ class Gateway:
         if key not in self._waiting:
             return
         try:
-            answer = self._codec.decode(self._answers, message.value())
+            answer = self._codec.decode(self._answers or "", message.value())
         except (UnreadableError, RetryableError) as trouble:
             # The request that waits for it gets a link at the deadline.
             log.warning("answer not read", error=str(trouble))

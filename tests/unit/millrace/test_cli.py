@@ -274,7 +274,7 @@ WITH_JSON = {
     *("millrace topics apply", "millrace topics check", "millrace topics list"),
     "millrace topics tail",
     *("millrace alerts list", "millrace alerts show", "millrace alerts tail"),
-    "millrace simulate sensors",
+    *("millrace simulate sensors", "millrace replay sensors"),
 }
 
 
