@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     lake_commit_seconds: int = Field(
         default=60, ge=1, description="from one commit of the lake's job to the next"
     )
+    lake_memory: str = Field(
+        default="1GB", description="of a query or a mart's build; beyond it spills to state_dir"
+    )
     lake_s3_endpoint: str = Field(
         default="", description="of S3-compatible storage that is not AWS"
     )

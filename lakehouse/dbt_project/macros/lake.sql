@@ -1,0 +1,49 @@
+{#- Models are dbt's plain incremental ones. On DuckDB they are stored in Iceberg by the plugin
+    `lake`: rows of `unique_key` replace those that the table has, as delete+insert does on Trino. -#}
+
+{% macro generate_schema_name(custom_schema_name, node) -%}
+  {{ custom_schema_name or target.schema }}
+{%- endmacro %}
+
+{#- The column by whose days a model's table is partitioned. -#}
+{% macro by_day(column) -%}
+  {{ return({'day': column, 'partitioning': "ARRAY['" ~ column ~ "']"}) }}
+{%- endmacro %}
+
+{#- On DuckDB a table of the lake is a view. -#}
+{% macro is_incremental() %}
+  {% if not execute %}{{ return(false) }}{% endif %}
+  {% set found = adapter.get_relation(this.database, this.schema, this.table) %}
+  {{ return(found is not none and model.config.materialized == 'incremental'
+            and not should_full_refresh()) }}
+{% endmacro %}
+
+{#- The number of this run. Without one given (dbt by hand) the time of its start in ms. -#}
+{% macro run_number() -%}
+  cast({{ var('run') or (run_started_at.timestamp() * 1000) | int }} as bigint)
+{%- endmacro %}
+
+{% materialization incremental, adapter='duckdb' %}
+  {%- set target_relation = this.incorporate(type='view') -%}
+  {%- set computed = this.incorporate(
+        path={'identifier': this.identifier ~ '__computed'}, type='table') -%}
+  {%- set known = adapter.get_relation(this.database, this.schema, this.table) -%}
+  {%- set key = config.get('unique_key') or [] -%}
+  {{ run_hooks(pre_hooks) }}
+  {% call statement('main') -%}
+    create or replace table {{ computed }} as (
+      {{ compiled_code }}
+    )
+  {%- endcall %}
+  {% do adapter.commit() %}
+  {% do adapter.store_relation('lake', computed, [], '', 'iceberg', {'lake': {
+      'table': this.schema ~ '.' ~ this.identifier,
+      'key': [key] if key is string else key,
+      'day': (config.get('meta') or {}).get('day'),
+      'run': var('run') or (run_started_at.timestamp() * 1000) | int,
+      'whole': known is none or should_full_refresh()}}) %}
+  {% call statement('drop_computed') -%} drop table {{ computed }} {%- endcall %}
+  {{ run_hooks(post_hooks) }}
+  {% do adapter.commit() %}
+  {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}

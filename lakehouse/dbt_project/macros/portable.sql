@@ -1,0 +1,43 @@
+{#- What DuckDB and Trino spell differently, and what several models say. -#}
+
+{#- A double as money: to the nearest cent. -#}
+{% macro money(value) -%} cast(round({{ value }}, 2) as decimal(18, 2)) {%- endmacro %}
+
+{#- Neither null, NaN nor infinite, and small enough for money. -#}
+{% macro is_money(value) -%} abs({{ value }}) < 1e15 {%- endmacro %}
+
+{% macro is_text(value) -%} length({{ value }}) > 0 {%- endmacro %}
+
+{% macro first_of(list) -%}
+  {% if target.type == 'duckdb' %}{{ list }}[1]{% else %}element_at({{ list }}, 1){% endif %}
+{%- endmacro %}
+
+{#- Rows of bronze that a silver table has not seen: those after its last offset in each partition.
+    A partition is committed in the order of its offsets. -#}
+{% macro arrived(table) -%}
+  select arrived.*, cast(event_time as date) as event_date
+  from {{ source('bronze', table) }} arrived
+  {% if is_incremental() -%}
+  left join (
+    select _topic, _partition, max(_offset) as _offset from {{ this }} group by _topic, _partition
+  ) seen on arrived._topic = seen._topic and arrived._partition = seen._partition
+  where seen._offset is null or arrived._offset > seen._offset
+  {%- endif %}
+{%- endmacro %}
+
+{#- Whether row `a` comes before row `b`: as ingested, within a partition by offset. -#}
+{% macro before(a, b) -%}
+  ({{ a }}._ingested_at < {{ b }}._ingested_at
+   or {{ a }}._ingested_at = {{ b }}._ingested_at and {{ a }}._partition < {{ b }}._partition
+   or {{ a }}._ingested_at = {{ b }}._ingested_at and {{ a }}._partition = {{ b }}._partition
+      and {{ a }}._offset < {{ b }}._offset)
+{%- endmacro %}
+
+{#- The run from which on rows of a ref are new to this model. -#}
+{% macro since_last_run() -%}
+  {% if is_incremental() -%}
+  where _run > (select coalesce(max(_run), 0) from {{ this }})
+  {%- endif %}
+{%- endmacro %}
+
+{% macro share(part, whole) -%} cast({{ part }} as double) / nullif({{ whole }}, 0) {%- endmacro %}

@@ -1,0 +1,20 @@
+{{ config(unique_key='transaction_id', meta=by_day('event_date')) }}
+with arrived as ({{ arrived('transactions') }}),
+ranked as (
+  select *, row_number() over (
+    partition by transaction_id order by _ingested_at, _partition, _offset) as place
+  from arrived
+  where {{ is_text('transaction_id') }} and {{ is_text('customer_id') }}
+    and {{ is_text('terminal_id') }} and event_time is not null and {{ is_money('amount') }}
+)
+select
+  transaction_id, event_time, event_date, customer_id, terminal_id,
+  {{ money('amount') }} as amount,
+  _topic, _partition, _offset, _ingested_at, {{ run_number() }} as _run
+from ranked
+where place = 1
+{% if is_incremental() %}
+  and not exists (
+    select 1 from {{ this }} known
+    where known.transaction_id = ranked.transaction_id and {{ before('known', 'ranked') }})
+{% endif %}

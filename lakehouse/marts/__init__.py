@@ -1,0 +1,1 @@
+"""Build silver and gold by dbt, and keep both in Iceberg."""
