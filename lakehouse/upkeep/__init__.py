@@ -1,0 +1,1 @@
+"""Look after the lake's tables while others write to them."""
