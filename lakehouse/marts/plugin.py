@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
@@ -17,6 +18,9 @@ from lakehouse.reading import NAMESPACES, quoted, show, tables
 
 class Plugin(BasePlugin):
     """Show each table as a view, at the snapshot it has when dbt connects or has stored it."""
+
+    # The number of this run, `_run` of each row that it writes: greater than those of all before.
+    run: ClassVar[int] = time.time_ns() // 1_000_000
 
     _catalog: Catalog
     _con: duckdb.DuckDBPyConnection
@@ -41,8 +45,9 @@ class Plugin(BasePlugin):
             show(conn, name, self._catalog.load_table(name))
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        """Keep to UTC in every cursor."""
+        """Keep to UTC, and tell the number of the run, in every cursor."""
         cursor.execute("set TimeZone = 'UTC'")
+        cursor.execute(f"set variable run = {self.run}")
 
     def load(self, source_config: SourceConfig) -> Any:
         """Raise NotImplementedError: sources are views already."""
@@ -51,9 +56,9 @@ class Plugin(BasePlugin):
     def store(self, target_config: TargetConfig) -> None:
         """Write a model's rows into its table, and show the table as it is now."""
         given = target_config.config.get("lake")
-        target = Target(given["table"], tuple(given["key"]), given["day"], int(given["run"]))
+        target = Target(given["table"], tuple(given["key"]), given["day"], self.run)
         with self._con.cursor() as cursor:
-            cursor.execute("set TimeZone = 'UTC'")
+            self.configure_cursor(cursor)
             source = f"{target_config.relation.schema}.{target_config.relation.identifier}"
             store(cursor, self._catalog, target, source, whole=bool(given["whole"]))
             show(cursor, target.name, self._catalog.load_table(target.name))

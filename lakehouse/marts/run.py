@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from config.errors import RetryableError, UserError
 from config.files import mapping
 from config.settings import Settings
 from lakehouse.catalog import catalog
+from lakehouse.marts.plugin import Plugin
 from lakehouse.marts.writing import RUN
 from lakehouse.reading import tables
 
@@ -66,9 +66,10 @@ def build(
     *,
     select: str | None = None,
     full_refresh: bool = False,
+    test: bool = True,
     report: Report = lambda _: None,
 ) -> Outcome:
-    """Bring silver and gold up to date with bronze, then test them.
+    """Bring silver and gold up to date with bronze, and test them unless `test` is false.
 
     Models whose source nobody has written yet are left out. `report` is told the name of each node
     that is done. Raise RetryableError while another build runs, UserError for a `select` that dbt
@@ -77,12 +78,13 @@ def build(
     with _alone(current):
         lake = catalog(current)
         run, missing = max(now_ms, _last_run(lake) + 1), _missing(lake)
-        line = ["build", *(["--full-refresh"] if full_refresh else [])]
+        Plugin.run = run
+        line = ["build" if test else "run", *(["--full-refresh"] if full_refresh else [])]
         if select is not None:
             line += ["--select", select]
         for one in missing:
             line += ["--exclude", f"source:{one}+"]
-        return Outcome(run, _nodes(_dbt(current, line, run, report)), missing)
+        return Outcome(run, _nodes(_dbt(current, line, report)), missing)
 
 
 def freshness(current: Settings, report: Report = lambda _: None) -> Outcome:
@@ -91,12 +93,12 @@ def freshness(current: Settings, report: Report = lambda _: None) -> Outcome:
     line = ["source", "freshness", "--output", str(_folder(current) / "sources.json")]
     for one in missing:
         line += ["--exclude", f"source:{one}"]
-    return Outcome(0, _nodes(_dbt(current, line, 0, report)), missing)
+    return Outcome(0, _nodes(_dbt(current, line, report)), missing)
 
 
 def docs(current: Settings, report: Report = lambda _: None) -> Path:
     """Write the project's documentation and return its one page. Raise as `build` does."""
-    _dbt(current, ["docs", "generate", "--static"], 0, report)
+    _dbt(current, ["docs", "generate", "--static"], report)
     return _folder(current) / "static_index.html"
 
 
@@ -133,7 +135,7 @@ def _missing(lake: Catalog) -> tuple[str, ...]:
     return tuple(sorted(wanted - set(tables(lake))))
 
 
-def _dbt(current: Settings, line: list[str], run: int, report: Report) -> Any:
+def _dbt(current: Settings, line: list[str], report: Report) -> Any:
     """Run dbt and return its result. Raise UserError for what it cannot even begin."""
     folder = str(_folder(current))
 
@@ -143,7 +145,7 @@ def _dbt(current: Settings, line: list[str], run: int, report: Report) -> Any:
 
     common = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     common += ["--target-path", folder, "--log-path", folder, "--log-level", "none"]
-    common += ["--log-level-file", "none", "--vars", json.dumps({"run": run})]
+    common += ["--log-level-file", "none"]
     try:
         ended = dbtRunner(callbacks=[heard]).invoke([*line, *common])
     finally:

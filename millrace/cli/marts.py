@@ -32,6 +32,7 @@ def build(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="rebuild from bronze, not only what is new")
     ] = False,
+    test: Annotated[bool, typer.Option(help="test what was built")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Bring silver and gold up to date with bronze and test them; exit with 1 if anything fails.
@@ -43,7 +44,8 @@ def build(
 
     with _progress("marts") as report:
         now_ms = time.time_ns() // 1_000_000
-        done = run(settings(), now_ms, select=select, full_refresh=full_refresh, report=report)
+        options = {"full_refresh": full_refresh, "test": test}
+        done = run(settings(), now_ms, select=select, report=report, **options)
     _show(done, as_json=as_json)
 
 

@@ -18,9 +18,11 @@
             and not should_full_refresh()) }}
 {% endmacro %}
 
-{#- The number of this run. Without one given (dbt by hand) the time of its start in ms. -#}
+{#- The number of this run. On DuckDB a variable of the connection, so that the text of models stays
+    the same and dbt need not parse them again; else the time of its start in ms. -#}
 {% macro run_number() -%}
-  cast({{ var('run') or (run_started_at.timestamp() * 1000) | int }} as bigint)
+  {% if target.type == 'duckdb' -%} cast(getvariable('run') as bigint)
+  {%- else -%} cast({{ (run_started_at.timestamp() * 1000) | int }} as bigint) {%- endif %}
 {%- endmacro %}
 
 {% materialization incremental, adapter='duckdb' %}
@@ -40,7 +42,6 @@
       'table': this.schema ~ '.' ~ this.identifier,
       'key': [key] if key is string else key,
       'day': (config.get('meta') or {}).get('day'),
-      'run': var('run') or (run_started_at.timestamp() * 1000) | int,
       'whole': known is none or should_full_refresh()}}) %}
   {% call statement('drop_computed') -%} drop table {{ computed }} {%- endcall %}
   {{ run_hooks(post_hooks) }}
