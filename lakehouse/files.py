@@ -6,6 +6,7 @@ of the past could meet the first. Its producer of snapshots makes one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
@@ -27,7 +28,10 @@ def live(table: Table, where: BooleanExpression | None = None) -> list[DataFile]
 
 def write(table: Table, rows: pa.Table) -> list[DataFile]:
     """Write rows into files of the table, by partition; no snapshot has them yet."""
-    return list(_dataframe_to_data_files(table.metadata, rows, table.io))
+    with warnings.catch_warnings():
+        # The size of row groups in bytes is for Flink; PyIceberg bounds their rows.
+        warnings.filterwarnings("ignore", "Parquet writer option")
+        return list(_dataframe_to_data_files(table.metadata, rows, table.io))
 
 
 def swap(

@@ -23,16 +23,12 @@ from pyiceberg.transforms import IdentityTransform
 
 from lakehouse.files import discard, live, swap, write
 from lakehouse.reading import quoted, show
+from lakehouse.tables import PROPERTIES
 
 RUN = "millrace.run"
 _CHUNK_ROWS = 1_000_000
 _TRIES = 20
 _PAUSE_S = 0.5
-_PROPERTIES = {
-    "write.parquet.compression-codec": "zstd",
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "50",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ def _table(catalog: Catalog, target: Target, arrow: pa.Schema) -> Table:
         return catalog.load_table(target.name)
     except NoSuchTableError:
         catalog.create_namespace_if_not_exists(target.name.partition(".")[0])
-        table = catalog.create_table(target.name, schema=arrow, properties=_PROPERTIES)
+        table = catalog.create_table(target.name, schema=arrow, properties=PROPERTIES)
         if target.day is not None:
             with table.update_spec() as update:
                 update.add_field(target.day, IdentityTransform(), target.day)

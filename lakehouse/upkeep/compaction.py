@@ -22,13 +22,14 @@ from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
+from config.lake import OFFSET, PARTITION
 from lakehouse.files import discard, live, swap, write
 
 log = structlog.get_logger(__name__)
 
 MIB = 1024 * 1024
 KIND = {"millrace.upkeep": "compaction"}
-_ORDER = ("_partition", "_offset")
+_ORDER = (PARTITION, OFFSET)
 _TRIES = 50
 _PAUSE_S = 0.2
 

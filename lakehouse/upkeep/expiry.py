@@ -15,7 +15,7 @@ from datetime import datetime
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-JOB = "flink.job-id"
+from lakehouse.positions import JOB_ID
 
 
 def expire(table: Table, before: datetime, keep: int = 1) -> list[int]:
@@ -34,7 +34,7 @@ def expired(table: Table, before: datetime, keep: int = 1) -> list[int]:
     """Return the ids of the snapshots that `expire` would expire, the oldest first."""
     limit = int(before.timestamp() * 1000)
     line = list(lineage(table))
-    newest = next((at for at, one in enumerate(line) if JOB in _told(one)), -1)
+    newest = next((at for at, one in enumerate(line) if JOB_ID in _told(one)), -1)
     needed = {one.snapshot_id for one in line[: max(keep, newest + 1)]}
     needed |= {ref.snapshot_id for ref in table.metadata.refs.values()}
     found = [

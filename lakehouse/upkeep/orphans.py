@@ -18,7 +18,7 @@ import pyarrow.fs as pafs
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
-from lakehouse.upkeep.expiry import JOB
+from lakehouse.positions import JOB_ID
 
 LEAST_AGE = timedelta(hours=1)
 _DATA_PATH = "write.data.path"
@@ -86,7 +86,7 @@ def _newest_flink(table: Table) -> datetime | None:
     times = [
         one.timestamp_ms
         for one in table.metadata.snapshots
-        if one.summary and JOB in one.summary.additional_properties
+        if one.summary and JOB_ID in one.summary.additional_properties
     ]
     return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
 

@@ -12,9 +12,15 @@ from rich.table import Table
 from config.lake import lake_tables
 from config.settings import settings
 from config.topics import topics
+from millrace import checks, upkeep
 from millrace.options import AsJson
 
-app = typer.Typer(help="The lake's tables: apply, list, check.", no_args_is_help=True)
+app = typer.Typer(
+    help="The lake's tables: apply, list, check; upkeep and checks of quality.",
+    no_args_is_help=True,
+)
+upkeep.register(app)
+checks.register(app)
 
 
 @app.command(epilog="Example: millrace lake apply --json")

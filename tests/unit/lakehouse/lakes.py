@@ -1,9 +1,8 @@
-"""Small lakes in a folder, bronze as the job writes it, by PyIceberg from the contracts."""
+"""Small lakes in a folder, with tables of bronze as the job finds them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,25 +11,11 @@ import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.table import Table
-from pyiceberg.transforms import DayTransform
 
-from ingestion import schema
+from config.lake import LakeTable
+from lakehouse.tables import apply
 
 EPOCH = datetime(2026, 3, 1, 12, tzinfo=UTC)
-_SIMPLE = {
-    "string": pa.string(),
-    "double": pa.float64(),
-    "long": pa.int64(),
-    "int": pa.int32(),
-    "boolean": pa.bool_(),
-    "bytes": pa.binary(),
-}
-_PLACE = [
-    pa.field("_topic", pa.string()),
-    pa.field("_partition", pa.int32()),
-    pa.field("_offset", pa.int64()),
-    pa.field("_ingested_at", pa.timestamp("us", tz="UTC")),
-]
 
 
 def lake(folder: Path) -> SqlCatalog:
@@ -46,14 +31,9 @@ def lake(folder: Path) -> SqlCatalog:
 
 def bronze(catalog: Catalog, name: str, record: str) -> Table:
     """The empty bronze table of a record."""
-    columns = [
-        pa.field(one["name"], _arrow(one["type"]), nullable=True)
-        for one in schema.load(record)["fields"]
-    ]
-    table = catalog.create_table(f"bronze.{name}", schema=pa.schema([*columns, *_PLACE]))
-    with table.update_spec() as update:
-        update.add_field("event_time", DayTransform(), "event_time_day")
-    return table
+    table = LakeTable(name, name.replace("_", "-"), record, "event_time")
+    apply(catalog, [table])
+    return catalog.load_table(table.identifier)
 
 
 def append(table: Table, topic: str, rows: Iterable[dict[str, Any]], partition: int = 0) -> None:
@@ -82,24 +62,3 @@ def payments(count: int, start: datetime = EPOCH, first: int = 0) -> list[dict[s
         }
         for at in range(count)
     ]
-
-
-def _arrow(of: Any) -> pa.DataType:
-    if isinstance(of, list):
-        return _arrow(next(one for one in of if one != "null"))
-    if isinstance(of, str):
-        return _SIMPLE[of]
-    if of.get("logicalType") == "timestamp-millis":
-        return pa.timestamp("us", tz="UTC")
-    if of["type"] == "array":
-        return pa.list_(_arrow(of["items"]))
-    if of["type"] == "map":
-        return pa.map_(pa.string(), _arrow(of["values"]))
-    if of["type"] == "enum":
-        return pa.string()
-    return _arrow(of["type"])
-
-
-def values(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows as text in an order of their own, for comparisons."""
-    return json.dumps(sorted(json.dumps(row, default=str, sort_keys=True) for row in rows))

@@ -26,6 +26,8 @@ from lakehouse.marts.writing import Target, store
 from millrace.cli.main import build as application
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
+pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
+
 DAY = timedelta(days=1)
 
 

@@ -20,6 +20,8 @@ from lakehouse.quality.run import Window, of_sample, of_table
 from lakehouse.query import ask, connect
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
+pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
+
 DAY = timedelta(days=1)
 NOW = EPOCH + timedelta(hours=2)
 

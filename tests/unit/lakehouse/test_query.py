@@ -20,6 +20,8 @@ from lakehouse.query import ask, connect
 from lakehouse.reading import Moment
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
+pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
+
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Catalog:

@@ -21,12 +21,14 @@ from config.errors import UserError
 from lakehouse import files
 from lakehouse.upkeep import compaction
 from lakehouse.upkeep.compaction import Limits, compact
-from lakehouse.upkeep.expiry import JOB, expire, lineage
+from lakehouse.upkeep.expiry import expire, lineage
 from lakehouse.upkeep.orphans import orphans, remove
 from lakehouse.upkeep.run import Plan, upkeep
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
-CHECKPOINT = "flink.max-committed-checkpoint-id"
+pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
+
+JOB, CHECKPOINT = "flink.job-id", "flink.max-committed-checkpoint-id"
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FEW = Limits(files=2)
 
