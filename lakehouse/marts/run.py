@@ -123,8 +123,9 @@ def _last_run(lake: Catalog) -> int:
     found = [0]
     for name in tables(lake):
         if not name.startswith("bronze."):
-            snapshots = lake.load_table(name).metadata.snapshots
-            found += [int((one.summary or {}).get(RUN) or 0) for one in snapshots if one.summary]
+            for one in lake.load_table(name).metadata.snapshots:
+                told = one.summary.additional_properties if one.summary else {}
+                found.append(int(told.get(RUN, 0)))
     return max(found)
 
 
@@ -150,7 +151,7 @@ def _dbt(current: Settings, line: list[str], report: Report) -> Any:
         ended = dbtRunner(callbacks=[heard]).invoke([*line, *common])
     finally:
         # Else the next run in this process would see the lake as it is now.
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if ended.exception is not None or ended.result is None:
         words = " ".join(str(ended.exception or "dbt did nothing").split())
         raise UserError(f"dbt: {words}")

@@ -20,9 +20,11 @@ from typer.testing import CliRunner
 
 from config.errors import RetryableError
 from config.settings import Settings, settings
+from lakehouse import files
 from lakehouse.catalog import catalog
 from lakehouse.marts import run, writing
 from lakehouse.marts.writing import Target, store
+from lakehouse.reading import tables
 from millrace.cli.main import build as application
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
@@ -135,7 +137,7 @@ def test_marts_grown_run_by_run_are_those_rebuilt_from_nothing(current: Settings
             append(table, topic, rows, partition)
         done = run.build(current, 1, test=False)
         assert [one for one in done.nodes if one.failed] == []
-    names = [name for name in run.tables(of) if not name.startswith("bronze")]
+    names = [name for name in tables(of) if not name.startswith("bronze")]
     grown = {name: _rows(of, name) for name in names}
     assert {name for name, rows in grown.items() if not rows} == set()
 
@@ -263,7 +265,7 @@ def test_a_store_whose_commit_is_overtaken_is_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = lake(tmp_path)
-    real, overtaken = writing.swap, 0
+    real, overtaken = files.swap, 0
 
     def swap(table: Any, old: Any, new: Any, summary: Any) -> None:
         nonlocal overtaken
@@ -280,8 +282,8 @@ def test_a_store_whose_commit_is_overtaken_is_done_again(
         assert store(con, of, target, "given", whole=False) == 1
     table = of.load_table("silver.x")
     assert table.scan().to_arrow().to_pylist() == [{"id": 1, "text": "a"}]
-    files = list((tmp_path / "warehouse").rglob("*.parquet"))
-    assert (len(slept), len(files)) == (2, 1)
+    written = list((tmp_path / "warehouse").rglob("*.parquet"))
+    assert (len(slept), len(written)) == (2, 1)
     summary = table.metadata.snapshots[-1].summary
     assert summary is not None
     assert summary[writing.RUN] == "3"

@@ -67,7 +67,7 @@ def test_every_column_reads_as_pyiceberg_reads_it(
     query = "select * from bronze.alerts order by alert_id"
 
     def arrow() -> list[Any]:
-        return con.sql(query).to_arrow_table().to_pylist()
+        return list(con.sql(query).to_arrow_table().to_pylist())
 
     list(ask(con, catalog, query).rows)
     wanted = table.scan().to_arrow().sort_by("alert_id").to_pylist()
@@ -81,7 +81,7 @@ def test_every_column_reads_as_pyiceberg_reads_it(
 
 def test_an_empty_table_has_its_columns(con: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
     found = ask(con, catalog, "select * from bronze.fraud_labels")
-    assert found.columns[:2] == ("transaction_id", "event_time")
+    assert {"transaction_id", "event_time", "_offset"} <= set(found.columns)
     assert list(found.rows) == []
 
 
