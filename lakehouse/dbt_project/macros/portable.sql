@@ -25,12 +25,13 @@
   {%- endif %}
 {%- endmacro %}
 
-{#- Whether row `a` comes before row `b`: as ingested, within a partition by offset. -#}
+{#- Rows of a business id in the order in which they came: an id is always in one partition. -#}
+{% macro by_place() -%} _partition, _offset {%- endmacro %}
+
+{#- Whether row `a` came before row `b`. -#}
 {% macro before(a, b) -%}
-  ({{ a }}._ingested_at < {{ b }}._ingested_at
-   or {{ a }}._ingested_at = {{ b }}._ingested_at and {{ a }}._partition < {{ b }}._partition
-   or {{ a }}._ingested_at = {{ b }}._ingested_at and {{ a }}._partition = {{ b }}._partition
-      and {{ a }}._offset < {{ b }}._offset)
+  ({{ a }}._partition < {{ b }}._partition
+   or {{ a }}._partition = {{ b }}._partition and {{ a }}._offset < {{ b }}._offset)
 {%- endmacro %}
 
 {#- The run from which on rows of a ref are new to this model. -#}

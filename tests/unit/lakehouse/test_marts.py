@@ -108,8 +108,10 @@ def test_marts_grown_run_by_run_are_those_rebuilt_from_nothing(current: Settings
     refund = {**first[5], "transaction_id": "refund", "amount": -12.345}
     repeated = [first[3], {**first[4], "amount": 9e9}]
     late = {**first[0], "transaction_id": "late", "event_time": EPOCH - 3 * DAY, "amount": 0.015}
-    # A customer's payment that another partition has had under this id before: the earlier stays.
-    elsewhere = {**second[0], "amount": 7.0, "_ingested_at": EPOCH - DAY}
+    # A producer's clock says that it is older than what came before it: places count, not clocks.
+    older = {**second[0], "amount": 7.0, "_ingested_at": EPOCH - DAY}
+    # As if from another partition, where an id has no business: the first place is the lower one.
+    elsewhere = {**second[1], "amount": 8.0, "_ingested_at": EPOCH - DAY}
     corrected = _labels(("t2", EPOCH + 2 * DAY, False), ("t1", EPOCH, False))
     steps = (
         [
@@ -127,6 +129,7 @@ def test_marts_grown_run_by_run_are_those_rebuilt_from_nothing(current: Settings
             (clicked, "shop-events", _clicks(60, EPOCH - DAY), 1),
         ],
         [
+            (paid, "transactions", [older], 0),
             (paid, "transactions", [elsewhere], 1),
             (judged, "transactions", corrected, 0),
             (judged, "transactions", _labels(("t301", EPOCH + 9 * DAY, True)), 0),
@@ -150,7 +153,7 @@ def test_marts_grown_run_by_run_are_those_rebuilt_from_nothing(current: Settings
     rebuilt = {name: _rows(of, name) for name in names}
     assert rebuilt == grown
 
-    valid = [*first, *second[1:], refund, late, {**second[0], "amount": 7.0}]
+    valid = [*first, *second, refund, late]
     assert _spent(valid) == {
         row["event_date"]: (row["payments"], row["spent"] - row["refunded"])
         for row in grown["gold.daily_payments"]

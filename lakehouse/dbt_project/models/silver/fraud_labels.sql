@@ -3,7 +3,7 @@ with arrived as ({{ arrived('fraud_labels') }}),
 ranked as (
   select *, row_number() over (
     partition by transaction_id
-    order by event_time desc, _ingested_at desc, _partition desc, _offset desc) as place
+    order by event_time desc, _partition desc, _offset desc) as place
   from arrived
   where {{ is_text('transaction_id') }} and event_time is not null and is_fraud is not null
 )

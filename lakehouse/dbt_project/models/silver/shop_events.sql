@@ -2,7 +2,7 @@
 with arrived as ({{ arrived('shop_events') }}),
 ranked as (
   select *, row_number() over (
-    partition by event_id order by _ingested_at, _partition, _offset) as place
+    partition by event_id order by {{ by_place() }}) as place
   from arrived
   where {{ is_text('event_id') }} and {{ is_text('event_type') }} and {{ is_text('user_id') }}
     and {{ is_text('item_id') }} and event_time is not null and quantity is not null

@@ -2,7 +2,7 @@
 with arrived as ({{ arrived('transactions') }}),
 ranked as (
   select *, row_number() over (
-    partition by transaction_id order by _ingested_at, _partition, _offset) as place
+    partition by transaction_id order by {{ by_place() }}) as place
   from arrived
   where {{ is_text('transaction_id') }} and {{ is_text('customer_id') }}
     and {{ is_text('terminal_id') }} and event_time is not null and {{ is_money('amount') }}

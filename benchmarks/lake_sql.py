@@ -1,0 +1,128 @@
+"""Measure `millrace sql` on ten million payments, each query a process of its own.
+
+    python -m benchmarks.lake_sql [--rows 10000000] [--files 100] [--rounds 5]
+
+Makes a lake in a temporary folder, needs nothing that runs. The time is the whole command's, start
+of Python and libraries included; `nothing` asks no table, so the difference is the query's.
+The answers of the first two are compared with what NumPy says of the same numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.report import keep, show
+from config.lake import LakeTable
+from config.settings import Settings
+from lakehouse.catalog import catalog
+from lakehouse.tables import apply
+
+DAYS = 30
+START = np.datetime64("2026-03-01", "us")
+QUERIES = {
+    "nothing": "select 1 as one",
+    "count": "select count(*) as n from bronze.transactions",
+    "sum": "select sum(amount) as total from bronze.transactions",
+    "by day": "select cast(event_time as date) as day, count(*), sum(amount) "
+    "from bronze.transactions group by day order by day",
+    "one day": "select count(*) as n from bronze.transactions "
+    "where event_time >= '2026-03-10' and event_time < '2026-03-11'",
+    "one customer": "select * from bronze.transactions where customer_id = 'c4711' limit 100",
+    "top customers": "select customer_id, sum(amount) as spent from bronze.transactions "
+    "group by customer_id order by spent desc limit 20",
+}
+
+
+def amounts(rows: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the amounts of all payments."""
+    return np.round(np.random.default_rng(7).gamma(2.0, 25.0, rows), 2)
+
+
+def batches(rows: int, files: int) -> Iterator[pa.Table]:
+    """Yield the payments, in order of time, in as many tables as commits."""
+    draw = np.random.default_rng(8)
+    values, size = amounts(rows), rows // files
+    for first in range(0, rows, size):
+        at = np.arange(first, min(first + size, rows))
+        times = START + (at * (DAYS * 86_400_000_000 // rows)).astype("timedelta64[us]")
+        customers = draw.integers(0, 50_000, len(at))
+        terminals = draw.integers(0, 10_000, len(at))
+        yield pa.table(
+            {
+                "_topic": pa.array(["transactions"] * len(at)),
+                "_partition": pa.array(np.zeros(len(at), np.int32)),
+                "_offset": pa.array(at),
+                "_ingested_at": pa.array(times, pa.timestamp("us", tz="UTC")),
+                "transaction_id": pa.array([f"t{one}" for one in at.tolist()]),
+                "event_time": pa.array(times, pa.timestamp("us", tz="UTC")),
+                "customer_id": pa.array([f"c{one}" for one in customers.tolist()]),
+                "terminal_id": pa.array([f"k{one}" for one in terminals.tolist()]),
+                "amount": pa.array(values[at]),
+            }
+        )
+
+
+def fill(state: Path, rows: int, files: int) -> dict[str, Any]:
+    """Make a lake of so many payments in so many commits, and return its size."""
+    lake = catalog(Settings.model_validate({"state_dir": state}))
+    declared = LakeTable("transactions", "transactions", "Transaction", "event_time")
+    apply(lake, [declared])
+    table = lake.load_table(declared.identifier)
+    warnings.filterwarnings("ignore", "Parquet writer option")
+    for batch in batches(rows, files):
+        table.append(batch)
+    found = list(table.inspect.files()["file_size_in_bytes"].to_pylist())
+    return {"rows": rows, "files": len(found), "mib": round(sum(found) / 2**20, 1)}
+
+
+def asked(state: Path, query: str) -> tuple[float, list[dict[str, Any]]]:
+    """Run the command and return its seconds and its rows."""
+    environment = {**os.environ, "MILLRACE_STATE_DIR": str(state)}
+    line = [sys.executable, "-m", "millrace.cli.main", "sql", query, "--json"]
+    began = time.perf_counter()
+    done = subprocess.run(line, env=environment, check=True, capture_output=True, text=True)
+    return time.perf_counter() - began, json.loads(done.stdout)
+
+
+def main() -> None:
+    """Fill a lake, ask it in turns, print and keep the medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--files", type=int, default=100, help="commits that the rows come in")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder)
+        size = fill(state, options.rows, options.files)
+        seconds: dict[str, list[float]] = {name: [] for name in QUERIES}
+        for _ in range(options.rounds):
+            for name, query in QUERIES.items():
+                took, rows = asked(state, query)
+                seconds[name].append(took)
+                if name == "count" and rows != [{"n": options.rows}]:
+                    raise SystemExit(f"counted {rows}")
+                if name == "sum" and abs(rows[0]["total"] / amounts(options.rows).sum() - 1) > 1e-9:
+                    raise SystemExit(f"added up to {rows}")
+    medians = {name: round(statistics.median(found), 2) for name, found in seconds.items()}
+    show("millrace sql, whole command", [{"query": k, "seconds": v} for k, v in medians.items()])
+    result = {**size, "rounds": options.rounds, "seconds": medians}
+    keep("lake_sql", {**result, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
+
+
+if __name__ == "__main__":
+    main()
