@@ -15,6 +15,8 @@ from config.logging import for_command
 from config.settings import settings
 from millrace.errors import told
 
+_OF_THE_LAKE = ("dbt", "duckdb", "pandera", "pyiceberg")
+
 app = typer.Typer(
     name="millrace",
     help="Stateful stream processing: events in, decisions out.",
@@ -79,6 +81,10 @@ def main() -> None:
         _end(_misuse(error), error.exit_code)
     except (UserError, RetryableError, OSError) as error:
         _end(told(error), 2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_THE_LAKE:
+            raise
+        _end("the lake's libraries are not installed: scripts/setup.sh --with lake", 2)
     sys.exit(code)
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -119,15 +119,33 @@ def _csv(answer: Answer, limit: int | None) -> None:
 def _table(answer: Answer, limit: int) -> None:
     shown = list(islice(answer.rows, limit))
     more = next(answer.rows, None) is not None
-    table = Table()
-    for at, name in enumerate(answer.columns):
-        number = any(isinstance(row[at], _NUMBERS) for row in shown)
-        table.add_column(Text(name), justify="right" if number else "left", overflow="fold")
-    for row in shown:
-        table.add_row(*(Text(cell(value)) for value in row))
-    Console().print(table)
+    console = Console()
+    text = [[cell(value) for value in row] for row in shown]
+    widths = [max(map(len, column)) for column in zip(answer.columns, *text, strict=True)]
+    if sum(widths) + 3 * len(widths) + 1 > console.width and shown:
+        _records(console, answer.columns, text)
+    else:
+        table = Table()
+        for at, name in enumerate(answer.columns):
+            number = any(isinstance(row[at], _NUMBERS) for row in shown)
+            table.add_column(Text(name), justify="right" if number else "left")
+        for row in text:
+            table.add_row(*map(Text, row))
+        console.print(table)
     if more:
         typer.echo(f"the first {limit} rows; --limit shows more", err=True)
+
+
+def _records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows that are too wide for the screen one below the other."""
+    for number, row in enumerate(rows, 1):
+        console.print(Text(f"row {number}", style="bold"))
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in zip(columns, row, strict=True):
+            grid.add_row(Text(name), Text(value))
+        console.print(grid)
 
 
 def plain(value: Any) -> Any:

@@ -108,7 +108,7 @@ def test_a_day_somebody_else_replaced_meanwhile_is_left(
 def test_no_row_is_lost_or_doubled_while_a_job_writes(tmp_path: Path, seed: int) -> None:
     of = lake(tmp_path)
     table = bronze(of, "transactions", "Transaction")
-    commits, rows = 25, 8
+    commits, rows = 15, 8
     ended = threading.Event()
     failed: list[BaseException] = []
 
