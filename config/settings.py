@@ -76,6 +76,8 @@ class Settings(BaseSettings):
         default=19104, description="where the recommender answers the API about its index"
     )
 
+    airflow_base_port: int = Field(default=19110, description="Airflow's page and API")
+
     kafka_bootstrap_override: str | None = Field(
         default=None, description="brokers, where they are not the local stack's"
     )
@@ -177,6 +179,10 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="comma-separated keys; empty: the stack makes one, in state_dir",
     )
+    airflow_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="of Airflow's user admin; empty: the stack makes one, in state_dir",
+    )
     api_requests_per_second: int = Field(
         default=2000, ge=1, description="that each key may make of an API process"
     )
@@ -200,6 +206,26 @@ class Settings(BaseSettings):
     )
     recommendations_kept_days: int = Field(
         default=7, ge=1, description="how long Redis keeps a visitor's list"
+    )
+    retrain_days: int = Field(
+        default=90, ge=1, description="of data that a retraining reads, up to its logical date"
+    )
+    retrain_rows: int = Field(
+        default=5000, ge=1, description="least rows held out for the gate; a quarter of the data"
+    )
+    retrain_frauds: int = Field(default=50, ge=1, description="least frauds among those rows")
+    retrain_worse_by: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="by how much a new model's metrics may lie below those of the one in use",
+    )
+    retrain_data: Path | None = Field(
+        default=None,
+        description="files with the Fraud Detection Handbook's columns, instead of the lake",
+    )
+    mlflow_tracking_uri: str = Field(
+        default="", description="MLflow's tracking store; empty: SQLite in state_dir"
     )
     log_level: LogLevel = Field(
         default="INFO",

@@ -39,7 +39,9 @@ def defaults() -> Settings:
 def document(settings: Settings) -> dict[str, Any]:
     """Return the compose file as data."""
     services = {
-        process.name: _service(process, settings) for process in declared(settings).values()
+        process.name: _service(process, settings)
+        for process in declared(settings).values()
+        if not process.local
     }
     return {"name": "millrace", "services": services, "volumes": {"state": {}}}
 

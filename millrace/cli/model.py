@@ -14,6 +14,7 @@ from rich.table import Table
 from config.errors import UserError
 from config.settings import settings
 from millrace.options import AsJson
+from millrace.retraining import follow
 from millrace.stack.layout import Layout
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def list_models(
 
     One is `current`; `promoted` ones before it score rows of older features; what is `withdrawn` or
     only `published` scores nothing. Where a consumer runs and does not take up the current model,
-    its reason follows.
+    its reason follows. `run` is MLflow's, of a model that a retraining made.
     """
     stores = [_store(product)] if product else list(_stores().values())
     found = []
@@ -43,6 +44,7 @@ def list_models(
         waiting = _waiting(store.product)
         for one in store.listed():
             shown = {"product": store.product, **asdict(one), "published": _time(one.published)}
+            shown["run"] = "" if one.trouble else _run(store, one.version)
             found.append({**shown, "waiting": waiting if one.state == "current" else ""})
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -67,6 +69,7 @@ def promote(
     """Make a model current: a running consumer takes it up within a second."""
     store = _store(product)
     now, before = store.promote(version)
+    follow(settings(), product)
     if as_json:
         typer.echo(json.dumps({"product": product, "version": now, "before": before}))
     elif now == before:
@@ -83,6 +86,7 @@ def rollback(product: ProductName, as_json: AsJson = False) -> None:
     """
     store = _store(product)
     now, withdrawn = store.rollback()
+    follow(settings(), product)
     if as_json:
         typer.echo(json.dumps({"product": product, "version": now, "withdrawn": withdrawn}))
         return
@@ -120,6 +124,11 @@ def _waiting(product: str) -> str:
     return "; ".join(why for port in ports for why in probes.reasons(health(loaded, port)))
 
 
+def _run(store: Store, version: str) -> str:
+    """Return the id of the run in MLflow that a model's card names."""
+    return str(store.card(version).details.get("retraining", {}).get("mlflow_run", ""))
+
+
 def _time(published: int | None) -> str | None:
     if published is None:
         return None
@@ -128,7 +137,7 @@ def _time(published: int | None) -> str | None:
 
 def _show(found: list[dict[str, Any]]) -> None:
     table = Table(box=None, header_style="bold")
-    for heading in ("product", "version", "state", "kind", "features", "published"):
+    for heading in ("product", "version", "state", "kind", "features", "published", "run"):
         table.add_column(heading, no_wrap=True)
     for one in found:
         table.add_row(
@@ -138,5 +147,6 @@ def _show(found: list[dict[str, Any]]) -> None:
             one["kind"],
             one["feature_set_version"],
             one["published"] or "",
+            one["run"],
         )
     Console().print(table)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -14,15 +13,10 @@ from rich.table import Table
 from config.errors import UserError
 from config.settings import settings
 from domain.fraud.policy import USUAL, Targets
-from millrace.stack import batch
+from millrace.retraining import kernel
 from millrace.stack.layout import Layout
 from millrace.stages import stages
 from orchestration.shelf.card import Card
-
-if TYPE_CHECKING:
-    from orchestration.training.kernel import Kernel
-
-log = structlog.get_logger(__name__)
 
 app = typer.Typer(help="Train models.", no_args_is_help=True)
 
@@ -100,7 +94,7 @@ def fraud(
             targets=targets,
             progress=stage("features", len(source.payments)),
             report=stage("trees", ROUNDS),
-            kernel=_kernel(layout),
+            kernel=kernel(layout),
         )
     if promote:
         Store(shelf).promote(trained.card.version)
@@ -116,17 +110,6 @@ def _targets(block_precision: float, review_rate: float, review_precision: float
         return Targets(block_precision, review_rate, review_precision)
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _kernel(layout: Layout) -> Kernel | None:
-    """Return the kernel; without one, log why the slow reference engine runs and return None."""
-    from orchestration.training.kernel import Kernel
-
-    try:
-        return Kernel(batch.command(layout))
-    except UserError as error:
-        log.warning("features are computed by the reference engine, slowly", reason=str(error))
-        return None
 
 
 def _show(card: Card, *, promoted: bool) -> None:

@@ -105,10 +105,11 @@ def api_keys(settings: Settings) -> str:
 
     They are those of the settings, else one that is made once, readable by its owner alone.
     """
-    given = settings.api_keys.get_secret_value()
-    if given:
-        return given
-    path = Layout.of(settings).api_key
+    return settings.api_keys.get_secret_value() or made_once(Layout.of(settings).api_key)
+
+
+def made_once(path: Path) -> str:
+    """Return the secret in a file; make it, readable by its owner alone, if there is none."""
     if not path.exists():
         write(path, secrets.token_urlsafe(24) + "\n", mode=0o600)
     return path.read_text().strip()

@@ -90,7 +90,21 @@ class Layout:
     @property
     def api_key(self) -> Path:
         """Return the file of the key that the stack makes when the settings hold none."""
-        return self.state / "secrets" / "api-key"
+        return self.secret("api-key")
+
+    def secret(self, name: str) -> Path:
+        """Return the file of a secret that the stack makes."""
+        return self.state / "secrets" / name
+
+    @property
+    def airflow(self) -> Path:
+        """Return `AIRFLOW_HOME`: metadata, logs of tasks."""
+        return self.state / "airflow"
+
+    @property
+    def airflow_passwords(self) -> Path:
+        """Return the file by which Airflow knows its users' passwords."""
+        return self.secret("airflow-passwords.json")
 
     @property
     def models(self) -> Path:
@@ -100,6 +114,16 @@ class Layout:
     def current_model(self, product: str) -> Path:
         """Return the file that names the product's model in use; absent until one was promoted."""
         return self.models / product / "current"
+
+    @property
+    def retraining(self) -> Path:
+        """Return the folder of what retrainings hand from step to step, one for each run."""
+        return self.state / "retraining"
+
+    @property
+    def mlflow(self) -> Path:
+        """Return the folder of MLflow's database and artefacts, where it has no server."""
+        return self.state / "mlflow"
 
     @property
     def kafka_jars(self) -> Path:
@@ -135,6 +159,11 @@ class Layout:
     def flink_python(self) -> Path:
         """Return the interpreter of the PyFlink environment."""
         return self.root / ".venv-flink" / "bin" / "python"
+
+    @property
+    def airflow_python(self) -> Path:
+        """Return the interpreter of Airflow's environment."""
+        return self.root / ".venv-airflow" / "bin" / "python"
 
     @property
     def flink_home(self) -> Path:

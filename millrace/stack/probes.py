@@ -70,6 +70,19 @@ def _http(process: Process, _settings: Settings) -> str | None:
         return f"{process.ready.target}: {getattr(error, 'reason', error)}"
 
 
+def _component(process: Process, _settings: Settings) -> str | None:
+    """Look at one of the components that a page of Airflow's lists: `URL#component`."""
+    page, _, name = process.ready.target.partition("#")
+    try:
+        with urlopen(page, timeout=TIMEOUT) as answer:  # noqa: S310  (the target is ours)
+            status = json.load(answer)[name]["status"]
+    except (URLError, OSError, HTTPException) as error:
+        return f"{page}: {getattr(error, 'reason', error)}"
+    except (ValueError, TypeError, KeyError) as error:
+        return f"{page} does not tell of it: {error!r}"
+    return None if status == "healthy" else f"its heartbeat is {status or 'not there yet'}"
+
+
 def _told(body: bytes) -> str:
     """Return a health page's `missing` (`{name: why}`) in words, else its text."""
     try:
@@ -123,6 +136,7 @@ def _exit(_process: Process, _settings: Settings) -> str | None:
 
 PROBES: dict[str, Callable[[Process, Settings], str | None]] = {
     "http": _http,
+    "component": _component,
     "redis": _redis,
     "kafka": _kafka,
     "taskmanager": _taskmanager,

@@ -23,11 +23,17 @@ from config.products import (
     setups,
 )
 from config.settings import Settings
-from millrace.stack.parts import flink, kafka, redis, registry
+from millrace.stack.parts import airflow, flink, kafka, redis, registry
+
+AIRFLOW = "airflow"
 
 
 def _nothing(_settings: Settings) -> None:
     return None
+
+
+def _no_secrets(_settings: Settings) -> dict[str, str]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Process:
     storage and then executes it. `ports` are by purpose. `memory` is the most it should need, in
     MiB. `oneshot` processes are ready when they have exited with 0. `early` ones wait for their
     dependencies themselves, so that `up` starts them at once. `serves` is what it does for
-    the enabled groups: when that grows, `up` restarts the process.
+    the enabled groups: when that grows, `up` restarts the process. `secrets` are added to its
+    environment as it starts. A `local` one has no container of ours.
     """
 
     name: str
@@ -64,6 +71,8 @@ class Process:
     early: bool = False
     group: str = CORE
     serves: tuple[str, ...] = ()
+    secrets: Callable[[Settings], dict[str, str]] = _no_secrets
+    local: bool = False
 
 
 def declared(settings: Settings) -> dict[str, Process]:
@@ -73,7 +82,11 @@ def declared(settings: Settings) -> dict[str, Process]:
     """
     every = {
         process.name: process
-        for process in (*_infrastructure(settings), *_ours(settings, products(settings)))
+        for process in (
+            *_infrastructure(settings),
+            *_ours(settings, products(settings)),
+            *_airflow(settings),
+        )
     }
     claimed: dict[int, str] = {}
     for process in every.values():
@@ -201,6 +214,47 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             memory=384,
             serves=tuple(route for product in running(settings) for route in product.routes),
         ),
+    ]
+
+
+def _airflow(settings: Settings) -> list[Process]:
+    page = f"{airflow.url(settings)}{airflow.HEALTH}"
+    tables, api = "airflow-tables", "airflow-api"
+    parts = (
+        (tables, ("db", "migrate"), (), Probe("exit"), 256),
+        (api, ("api-server",), (tables,), Probe("http", page), 512),
+        # It runs the tasks, too, and the API server reads their logs from the same folder.
+        (
+            "airflow-scheduler",
+            ("scheduler", "--skip-serve-logs"),
+            (api,),
+            Probe("component", f"{page}#scheduler"),
+            1024,
+        ),
+        (
+            "airflow-dags",
+            ("dag-processor",),
+            (api,),
+            Probe("component", f"{page}#dag_processor"),
+            512,
+        ),
+    )
+    return [
+        Process(
+            name=name,
+            command=airflow.command(settings, *arguments),
+            prepare=airflow.prepare,
+            env=airflow.environment(settings),
+            secrets=airflow.secrets,
+            ports={"http": settings.port("airflow")} if name == api else {},
+            depends_on=after,
+            ready=ready,
+            memory=memory,
+            oneshot=ready.kind == "exit",
+            group=AIRFLOW,
+            local=True,  # in containers Airflow runs from its own images
+        )
+        for name, arguments, after, ready, memory in parts
     ]
 
 

@@ -34,7 +34,8 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
     )
     parts = (str(ROOT), inherited.get("PYTHONPATH", ""), *outside)
     path = os.pathsep.join(part for part in parts if part)
-    return {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **process.env, **extra}
+    own = {**process.env, **process.secrets(loaded), **extra}
+    return {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **own}
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -29,6 +29,7 @@ from orchestration.training.kernel import Kernel, Plan
 from orchestration.training.metrics import measure
 from orchestration.training.split import Split, by_time
 
+LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
 ROUNDS = 300
 PATIENCE = 40
 # Small trees and strong regularisation, as frauds are few. One thread and `deterministic`: the same
@@ -70,6 +71,27 @@ class Trained:
 
     folder: Path
     card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A model that no shelf holds yet: its version, LightGBM's text, and the card's details."""
+
+    version: str
+    text: str
+    features: tuple[str, ...]
+    details: dict[str, Any]
+
+    def publish(self, folder: Path, **more: Any) -> Card:
+        """Put it on the shelf in `folder`, with `more` sections among its details."""
+        return Store(folder).publish(
+            self.version,
+            "lightgbm",
+            {"model.txt": self.text.encode()},
+            feature_set_version=GRAPH.version,
+            features=self.features,
+            details={**self.details, **more},
+        )
 
 
 def frame_of(
@@ -134,13 +156,35 @@ def train(
     do not allow it.
     """
     frame = frame_of(data, progress, kernel)
-    split = by_time(frame, data.delay_ms)
+    origin = {
+        "source": data.source,
+        "rows": len(frame),
+        "rejected": data.rejected,
+        "digest": frame.digest(),
+        "delay_ms": data.delay_ms,
+    }
+    learnt = learn(by_time(frame, data.delay_ms), origin, seed=seed, targets=targets, report=report)
+    card = learnt.publish(folder)
+    return Trained(folder / card.version, card)
+
+
+def learn(
+    split: Split,
+    origin: Mapping[str, Any],
+    *,
+    seed: int = 7,
+    targets: Targets = USUAL,
+    report: Callable[[int], None] = lambda _: None,
+) -> Learnt:
+    """Boost, choose the thresholds, and measure on the parts that were not trained on.
+
+    `origin` says where the data came from; the card carries it. Deterministic, as `train` is.
+    """
     booster = fit(split, seed, report)
     thresholds = choose(_scores(booster, split.validation), split.validation.y, targets)
     text = booster.model_to_string(num_iteration=booster.best_iteration)
     chosen = {"thresholds": asdict(thresholds), "targets": asdict(targets)}
     digest = hashlib.sha256(json.dumps([text, chosen]).encode()).hexdigest()
-    version = f"{GRAPH.version}-{digest[:12]}"
     details = {
         **chosen,
         "metrics": {
@@ -151,25 +195,11 @@ def train(
         "importance": _importance(booster),
         "parameters": PARAMETERS,
         "seed": seed,
-        "data": {
-            "source": data.source,
-            "rows": len(frame),
-            "rejected": data.rejected,
-            "digest": frame.digest(),
-            "delay_ms": data.delay_ms,
-        },
+        "data": dict(origin),
         "split": {name: _span(getattr(split, name)) for name in ("train", "validation", "test")},
-        "libraries": {name: installed(name) for name in ("lightgbm", "numpy", "scikit-learn")},
+        "libraries": {name: installed(name) for name in LIBRARIES},
     }
-    card = Store(folder).publish(
-        version,
-        "lightgbm",
-        {"model.txt": text.encode()},
-        feature_set_version=GRAPH.version,
-        features=frame.features,
-        details=details,
-    )
-    return Trained(folder / version, card)
+    return Learnt(f"{GRAPH.version}-{digest[:12]}", text, split.train.features, details)
 
 
 def _scores(booster: lightgbm.Booster, frame: Frame) -> Floats:

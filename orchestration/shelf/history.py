@@ -70,6 +70,10 @@ class History:
                 found[event.version] = event.at
         return found
 
+    def withdrawn(self, version: str) -> bool:
+        """Return whether a version was promoted once and has been withdrawn since."""
+        return version in self.ever_promoted() and version not in self.line()
+
     def ever_promoted(self) -> frozenset[str]:
         """Return every version that was ever promoted, also those withdrawn since."""
         return frozenset(event.version for event in self.events if event.what == "promoted")

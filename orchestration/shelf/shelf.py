@@ -53,6 +53,11 @@ class Shelf(Generic[Model]):
         return found[1] if found else None
 
     @property
+    def held(self) -> dict[str, str]:
+        """Return the version of the model for rows of each feature-set version."""
+        return {rows: version for rows, (version, _) in self._models.items()}
+
+    @property
     def empty(self) -> bool:
         """Return whether there is no model at all."""
         return not self._models

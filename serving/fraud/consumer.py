@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from prometheus_client import CollectorRegistry
 
 from config.errors import RetryableError
 from config.settings import Settings
@@ -17,6 +18,7 @@ from domain.fraud.graph import GRAPH
 from domain.fraud.policy import reasons
 from ingestion import schema
 from orchestration.shelf.shelf import Shelf
+from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud import keys
@@ -43,6 +45,10 @@ class Fraud(Product):
         kept_ms: int | None = None,
     ) -> None:
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Tell which models score."""
+        registry.register(ModelInfo(self.name, self._shelf))
 
     def waiting(self) -> str | None:
         """Return which model is missing: payments wait in Kafka until one is promoted."""

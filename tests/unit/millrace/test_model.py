@@ -70,6 +70,7 @@ def test_the_list(store: Store) -> None:
         "feature_set_version": "toys-1",
         "published": "2023-11-14T22:13:20+00:00",
         "trouble": "",
+        "run": "",
         "waiting": "",
     }
     assert second["trouble"].startswith("v2: model.json: ")

@@ -1,0 +1,142 @@
+"""Bring the parts of a retraining together: products, MLflow's record, and the running scorer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import structlog
+
+from config.errors import UserError
+from config.products import products as declared
+from config.settings import Settings
+from millrace.stack import batch
+from millrace.stack.layout import Layout
+
+if TYPE_CHECKING:
+    from orchestration.retraining.product import Retrained
+    from orchestration.retraining.record import Record
+    from orchestration.training.kernel import Kernel
+
+log = structlog.get_logger(__name__)
+Make = Callable[[Settings, Path | None], "Retrained"]
+METRIC = "millrace_model_info"
+_EVERY_S = 0.1
+
+
+def products() -> dict[str, Make]:
+    """Return how each product that is retrained is made, of settings and a file instead."""
+    return {"fraud": _fraud}
+
+
+def _fraud(loaded: Settings, data: Path | None) -> Retrained:
+    from orchestration.fraud.retrain import File, Fraud, Source
+
+    def source() -> Source:
+        path = data or loaded.retrain_data
+        if path is None:
+            raise UserError("say what to learn from: --data PATH")
+        return File(path, lambda: kernel(Layout.of(loaded)))
+
+    return Fraud(loaded, source)
+
+
+def kernel(layout: Layout) -> Kernel | None:
+    """Return the kernel; without one, log why the slow reference engine runs and return None."""
+    from orchestration.training.kernel import Kernel
+
+    try:
+        return Kernel(batch.command(layout))
+    except UserError as error:
+        log.warning("features are computed by the reference engine, slowly", reason=str(error))
+        return None
+
+
+def record(loaded: Settings, product: str) -> Record:
+    """Open MLflow's record of a product."""
+    from orchestration.retraining.record import Record
+
+    folder = Layout.of(loaded).mlflow
+    if loaded.mlflow_tracking_uri:
+        return Record(loaded.mlflow_tracking_uri, product)
+    return Record(f"sqlite:///{folder / 'mlflow.db'}", product, folder / "artefacts")
+
+
+def follow(loaded: Settings, product: str) -> None:
+    """Let MLflow's `champion` name the shelf's current model; nothing without a record.
+
+    The shelf decides what scores, so a record that cannot be reached is no reason to fail: it is
+    logged, and the next retraining puts it right.
+    """
+    from orchestration.shelf.store import Store
+
+    layout = Layout.of(loaded)
+    if not (loaded.mlflow_tracking_uri or (layout.mlflow / "mlflow.db").exists()):
+        return
+    try:
+        from mlflow.exceptions import MlflowException
+
+        record(loaded, product).follow(Store(layout.models / product).current())
+    except (UserError, ImportError) as error:
+        log.warning("MLflow's champion is not updated", reason=str(error))
+    except (MlflowException, OSError) as error:
+        log.warning("MLflow's champion is not updated", reason=str(error))
+
+
+def taken(
+    loaded: Settings,
+    product: str,
+    within: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Wait until a consumer of the product scores with the current model.
+
+    Raise UserError if none does `within` seconds, with what its metrics say instead.
+    """
+    from orchestration.shelf.store import Store
+
+    version = Store(Layout.of(loaded).models / product).current()
+    if version is None:
+        raise UserError(f"no model of {product} is current")
+    urls = [
+        f"http://{loaded.host}:{consumer.port + loaded.port_offset}/metrics"
+        for one in declared(loaded)
+        if one.name == product
+        for consumer in one.consumers
+    ]
+    began = clock()
+    while True:
+        told = {url: _loaded(url) for url in urls}
+        if any(version in (found or ()) for found in told.values()):
+            waited = round(clock() - began, 3)
+            return {"product": product, "version": version, "waited_s": waited}
+        if clock() - began >= within:
+            raise UserError(f"the scorer did not take up {version}: {_said(told)}")
+        sleep(_EVERY_S)
+
+
+def _loaded(url: str) -> list[str] | None:
+    """Return the model versions that a consumer scores with; None if it does not answer."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310  (ours)
+            text = answer.read().decode()
+    except (URLError, OSError):
+        return None
+    return [
+        sample.labels["model"]
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == METRIC and sample.value
+    ]
+
+
+def _said(told: dict[str, list[str] | None]) -> str:
+    answered = [f"{', '.join(found)} at {url}" for url, found in told.items() if found]
+    return "; ".join(answered) or "no consumer with a model answers"
