@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,6 @@ from ingestion.kafka.tail import BEGINNING, Start, Tail, reader
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from millrace.options import AsJson
-from serving.alerts.keys import document
 
 TOPIC = "alerts"
 STATES = ("open", "cleared", "all")
@@ -37,6 +37,21 @@ def _read(start: str, *, follow: bool) -> Iterable[dict[str, Any]]:
                     yield document(line.record)
     finally:
         consumer.close()
+
+
+def document(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an Alert with its times as the API tells them."""
+    opened = record["opened_at"]
+    return {
+        **record,
+        "event_time": _iso(record["event_time"]),
+        "opened_at": _iso(record["event_time"] if opened is None else opened),
+    }
+
+
+def _iso(milliseconds: int) -> str:
+    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def newest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

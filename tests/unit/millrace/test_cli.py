@@ -272,7 +272,7 @@ WITH_JSON = {
     *("millrace replay instacart", "millrace replay olist", "millrace replay online-retail"),
     *("millrace replay retail-rocket", "millrace replay transactions", "millrace simulate shop"),
     *("millrace topics apply", "millrace topics check", "millrace topics list"),
-    "millrace topics tail",
+    *("millrace topics tail", "millrace evaluate anomalies"),
     *("millrace alerts list", "millrace alerts show", "millrace alerts tail"),
     *("millrace simulate sensors", "millrace replay sensors"),
 }
