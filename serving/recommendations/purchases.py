@@ -14,7 +14,7 @@ from serving.recommendations import keys
 
 LATELY_MS = 7 * keys.DAY_MS
 """How long a purchase keeps an item out of its buyer's lists, in event time."""
-MOST = 50
+MOST = 200
 """Items of one visitor, those bought last."""
 BOUGHT = "transaction"
 

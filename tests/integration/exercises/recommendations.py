@@ -1,4 +1,8 @@
-"""Visitors' clicks; their sessions are put together again here, literally, from the events sent."""
+"""Visitors' clicks, their sessions and their lists.
+
+The sessions are put together again here, literally, from the events sent. The lists are those of an
+engine that nothing has disturbed: it learns each session once, as it stands in the end.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,23 @@ from dataclasses import asdict, dataclass, field
 from itertools import count, pairwise
 from typing import Any
 
+import httpx
+import orjson
+
 from domain.events import ShopEvent
+from orchestration.recommendations.engine.index import Bounds
+from orchestration.recommendations.engine.recommender import Recommender
+from serving.consumers.run import metrics_port
 from tests.integration.exercises import Exercise, Hands, Poison
 from tests.integration.exercises.poisons import of_the_wire, refused
-from tests.integration.parts import ends, read, through
+from tests.integration.parts import ends, read, through, until
 
-JOB = "recommendations"
+JOB, CONSUMER = "recommendations", "recommender"
 SOURCE, SINK = "shop-events", "sessions"
+LATELY_MS = 7 * 24 * 60 * 60_000
 MINUTE_MS, GAP_MS = 60_000, 30 * 60_000
-MOST_ITEMS = 50
+MOST_ITEMS, MOST_PURCHASES = 50, 200
+KEY = "recommendations:visitor:"
 # Before the days whose minutes the shop's other exercises count.
 START, AHEAD = 1_700_000_000_000, 4_000_000_000_000
 VISITORS, ITEMS, UNORDERED_MS = 150, 400, 20 * MINUTE_MS
@@ -92,12 +104,18 @@ class Visitors:
         ]
 
     def through(self) -> None:
-        """Wait until the clicks have become sessions."""
+        """Wait until the clicks have become sessions, and all lists are as new as the index."""
         self.hands.sink.flush(120)
-        through(self.hands.stack, (JOB, SOURCE), timeout=300)
+        through(self.hands.stack, (JOB, SOURCE), (CONSUMER, SINK), timeout=300)
+        until("all lists are as new as the index", self._settled, timeout=300)
+
+    def _settled(self) -> bool:
+        stack = self.hands.stack
+        page = httpx.get(f"http://{stack.host}:{metrics_port(stack, CONSUMER)}/metrics").text
+        return "\nmillrace_recommendations_settled 1.0\n" in page
 
     def verify(self) -> None:
-        """Assert that a reader of the topic has the sessions of the clicks, no others."""
+        """Assert that a reader has the sessions of the clicks, no others, and their lists."""
         told = self._told()
         assert not any(one["late"] for one in told)
         answered = {one["event_id"] for one in told}
@@ -115,6 +133,36 @@ class Visitors:
             if sorted(found[user]) != sessions
         }
         assert not wrong, f"{len(wrong)} of {len(expected)} visitors: {list(wrong.items())[:2]}"
+        self._verify_lists()
+
+    def _verify_lists(self) -> None:
+        every = _newest(read(self.hands.stack, SINK, self.hands.codec))
+        mine = defaultdict(list)
+        for one in every.values():
+            if one["user_id"].startswith(f"{self.hands.run}-u"):
+                mine[one["user_id"]].append(one)
+        engine = Recommender()
+        # By their ids, which is no order that they came in.
+        for name, one in sorted(every.items()):
+            engine.observe(name, one["started"], one["items"], one["actions"], one["clicks"])
+        # Beyond its bound what is popular depends on the order of the clicks, all products' here.
+        whole = sum(len(one["items"]) for one in every.values()) <= Bounds().clicks
+        expected = _trimmed(
+            {user: _listed(engine, sessions) for user, sessions in mine.items()}, whole=whole
+        )
+        found = _trimmed(self._lists(), whole=whole)
+        assert found.keys() == expected.keys()
+        wrong = {user: (found[user], one) for user, one in expected.items() if found[user] != one}
+        assert not wrong, f"{len(wrong)} of {len(expected)} lists: {list(wrong.items())[:2]}"
+
+    def _lists(self) -> dict[str, Any]:
+        """Return what Redis has of each visitor, without the time when the list was made."""
+        names = [name.decode() for name in self.hands.client.scan_iter(f"{KEY}{self.hands.run}-u*")]
+        found = {}
+        for name in names:
+            document = orjson.loads(self.hands.client.hget(name, "d") or b"{}")
+            found[name.removeprefix(KEY)] = (document["session_id"], document["items"])
+        return found
 
     def _told(self) -> list[dict[str, Any]]:
         mine = f"{self.hands.run}-u"
@@ -133,8 +181,8 @@ class Visitors:
         }
 
     def stored(self) -> Mapping[str, object]:
-        """Return the sessions that a reader of the topic has, by id."""
-        return _newest(self._told())
+        """Return the sessions that a reader of the topic has, by id, and the visitors' lists."""
+        return {**_newest(self._told()), **self._lists()}
 
     def repeat(self) -> None:
         """Send the clicks again, and every told session, the newest version first."""
@@ -144,6 +192,36 @@ class Visitors:
         for one in reversed(self._told()):
             value = self.hands.codec.encode(SINK, one)
             self.hands.sink.send(SINK, one["user_id"], value)
+
+
+def _trimmed(lists: dict[str, Any], *, whole: bool) -> dict[str, Any]:
+    """Return the lists without what is popular, unless `whole`."""
+    return {
+        user: (
+            session,
+            [one for one in items if whole or not one["reason"].startswith("popular")],
+        )
+        for user, (session, items) in lists.items()
+    }
+
+
+def _listed(engine: Recommender, sessions: Sequence[dict[str, Any]]) -> tuple[str, Any]:
+    """Return the list of a visitor with these sessions, as Redis has it."""
+    newest = max(sessions, key=lambda one: int(one["event_time"]))
+    times: dict[str, int] = {}
+    for one in sessions:
+        for item, action in zip(one["items"], one["actions"], strict=True):
+            if action == "transaction":
+                times[item] = max(one["event_time"], times.get(item, 0))
+    since = newest["event_time"] - LATELY_MS
+    last = sorted((time, item) for item, time in times.items())[-MOST_PURCHASES:]
+    bought = [item for time, item in last if time > since]
+    name = newest["session_id"]
+    found = engine.recommend(newest["items"], newest["actions"], session=name, without=bought)
+    return name, [
+        {"item": one.item, "score": round(one.score, 6), "reason": f"{one.why} {one.of}".strip()}
+        for one in found
+    ]
 
 
 def _newest(told: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
