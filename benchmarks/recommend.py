@@ -212,6 +212,8 @@ def main() -> None:
     ):
         codec = Codec(registry)
         filled = fill(config, sink, codec, shop, options.sessions)
+        while measured(config, "millrace_recommendations_waiting"):  # else lists are made beside
+            time.sleep(0.5)
         with clicking(sink, codec, shop, options.clicks):
             row = measure(config, shop, options)
         index = {
