@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from domain.sensors.detectors.alarms import ALARM
+from domain.sensors.detectors.half_space import Shape
 from domain.sensors.detectors.mewma import Mewma
-from orchestration.anomalies import baselines, nab, skab
+from domain.sensors.detectors.quantile import AdaptiveThreshold
+from orchestration.anomalies import baselines, half_space, nab, skab
 from orchestration.anomalies.novelty import Doubles, bytes_a_key, judge_all
 
 
@@ -29,10 +31,17 @@ def _novelty(readings: Sequence[float]) -> Sequence[float]:
     return [float(score) for score in scores]
 
 
+def _half_space(readings: Sequence[float]) -> Sequence[float]:
+    raw = half_space.score_all(half_space.usual(), half_space.scaled(readings))
+    threshold = AdaptiveThreshold()
+    return [threshold.score(float(score)) for score in raw]
+
+
 def methods() -> dict[str, Method]:
     """Return every detector of one series by name; the first is the product's default."""
     found = (
         Method("novelty", _novelty, ALARM, bytes_a_key()),
+        Method("half-space-trees", _half_space, ALARM, half_space.bytes_a_key(Shape())),
         Method("windowed-gaussian", baselines.windowed_gaussian, baselines.SURE),
         Method("z-score", baselines.z_score, ALARM),
         Method("null", baselines.null, nab.SURE),

@@ -72,3 +72,24 @@ class Quantile:
             curved = q[k] + step * (q[beside] - q[k]) / (n[beside] - n[k])
         q[k] = curved
         n[k] += step
+
+
+@dataclass(slots=True)
+class AdaptiveThreshold:
+    """Tells scores by a quantile of the key's own: what no more than one in 200 reaches."""
+
+    limit: Quantile = field(default_factory=lambda: Quantile(0.995))
+    warm: int = 500
+    count: int = 0
+
+    def score(self, raw: float) -> float:
+        """Return a score in [0, 1], a half at the quantile of the scores before, then learn it.
+
+        Raw scores are not negative. The first `warm` are only learnt.
+        """
+        limit = self.limit.value()
+        self.limit.learn(raw)
+        self.count += 1
+        if self.count <= self.warm or limit is None or raw <= 0.0:
+            return 0.0
+        return raw / (raw + limit)

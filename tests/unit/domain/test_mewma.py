@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from domain.sensors.detectors.mewma import Mewma, inverted
-from domain.sensors.detectors.quantile import Quantile, quantile
+from domain.sensors.detectors.quantile import AdaptiveThreshold, Quantile, quantile
 
 
 def rows(count: int, seed: int) -> list[list[float]]:
@@ -96,3 +96,12 @@ class TestQuantile:
             one.learn(value)
         exact = float(np.quantile(values, 0.995))
         assert one.value() == pytest.approx(exact, rel=0.05)
+
+
+def test_the_adaptive_threshold_is_reached_by_one_score_in_two_hundred() -> None:
+    rng = random.Random(5)
+    one = AdaptiveThreshold()
+    found = [one.score(rng.random()) for _ in range(10_500)]
+    assert found[:500] == [0.0] * 500
+    assert sum(score >= 0.5 for score in found) == pytest.approx(50, abs=15)
+    assert one.score(1.5) > 0.5 > one.score(0.5)
