@@ -34,12 +34,12 @@ class Shape:
     @property
     def inner(self) -> int:
         """Nodes of a tree that divide."""
-        return 2**self.height - 1
+        return (1 << self.height) - 1
 
     @property
     def nodes(self) -> int:
         """Nodes of a tree."""
-        return 2 ** (self.height + 1) - 1
+        return (2 << self.height) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def rows(shape: Shape, count: int) -> list[list[float]]:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_scores_are_rivers_to_the_bit(shape: Shape) -> None:
     names = [f"channel-{number}" for number in range(len(shape.limits))]
-    river = River(
+    river: Any = River(
         n_trees=shape.trees,
         height=shape.height,
         window_size=shape.window,
