@@ -274,7 +274,10 @@ WITH_JSON = {
     *("millrace topics apply", "millrace topics check", "millrace topics list"),
     *("millrace topics tail", "millrace evaluate anomalies"),
     *("millrace alerts list", "millrace alerts show", "millrace alerts tail"),
-    *("millrace simulate sensors", "millrace replay sensors"),
+    *("millrace simulate sensors", "millrace replay sensors", "millrace sql"),
+    *("millrace marts build", "millrace marts docs", "millrace marts freshness"),
+    *("millrace lake checks", "millrace lake compact", "millrace lake expire"),
+    *("millrace lake orphans", "millrace lake upkeep"),
 }
 
 
