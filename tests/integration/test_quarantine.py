@@ -22,7 +22,17 @@ from millrace.stack.harness import Stack
 from tests.integration.parts import ends
 
 TOPIC = "sensor-readings"
-READING = {"sensor_id": "s", "timestamp": 1_700_000_000_000, "value": 21.5}
+# All its fields: `show` tells those that have a default, too.
+READING = {
+    "sensor_id": "s",
+    "timestamp": 1_700_000_000_000,
+    "value": 21.5,
+    **dict.fromkeys(("temperature", "humidity", "pressure", "location")),
+    "status": "OK",
+    "asset_id": None,
+    "sensor_type": "default",
+    "received_at": None,
+}
 
 
 def headers_since(settings: Settings, start: dict[int, int]) -> list[tuple[Any, bytes, bytes]]:
