@@ -20,6 +20,7 @@ from domain.events import ShopEvent
 from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.recommender import Recommender
 from serving.consumers.run import metrics_port
+from serving.recommendations import keys
 from tests.integration.exercises import Exercise, Hands, Poison
 from tests.integration.exercises.poisons import of_the_wire, refused
 from tests.integration.parts import ends, read, through, until
@@ -29,7 +30,7 @@ SOURCE, SINK = "shop-events", "sessions"
 LATELY_MS = 7 * 24 * 60 * 60_000
 MINUTE_MS, GAP_MS = 60_000, 30 * 60_000
 MOST_ITEMS, MOST_PURCHASES = 50, 200
-KEY = "recommendations:visitor:"
+KEY = keys.visitor("")
 # Before the days whose minutes the shop's other exercises count.
 START, AHEAD = 1_700_000_000_000, 4_000_000_000_000
 VISITORS, ITEMS, UNORDERED_MS = 150, 400, 20 * MINUTE_MS
