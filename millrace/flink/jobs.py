@@ -88,9 +88,14 @@ def stop(settings: Settings, job: str, timeout: float = 120.0) -> Path:
 
 
 def _stop(settings: Settings, job_id: str, folder: Path, timeout: float) -> Path:
+    deadline = time.monotonic() + timeout
+    # A job that has just come back is RUNNING before its tasks are, and Flink refuses until then.
+    while not _whole(settings, job_id):
+        if time.monotonic() >= deadline:
+            raise UserError(f"no savepoint: not all tasks run after {timeout:.0f} s")
+        time.sleep(0.2)
     body = {"targetDirectory": flink.uri(folder), "drain": False}
     request = cluster.rest(settings, f"/jobs/{job_id}/stop", body=body)["request-id"]
-    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         answer = cluster.rest(settings, f"/jobs/{job_id}/savepoints/{request}")
         if answer["status"]["id"] == "COMPLETED":
@@ -102,6 +107,15 @@ def _stop(settings: Settings, job_id: str, folder: Path, timeout: float) -> Path
             return Path(operation["location"].removeprefix("file:"))
         time.sleep(0.2)
     raise UserError(f"no savepoint within {timeout:.0f} s; the job is still running")
+
+
+def _whole(settings: Settings, job_id: str) -> bool:
+    """Return whether every task of the job runs or has ended, or the job itself has."""
+    for one in cluster.overview(settings):
+        if one["jid"] == job_id and one["state"] in cluster.LIVING:
+            tasks = one["tasks"]
+            return bool(tasks["running"] + tasks.get("finished", 0) >= tasks["total"])
+    return True
 
 
 def reason(output: str) -> str:

@@ -127,11 +127,19 @@ class TestTopics:
             topics_of.apply({topic.name: replace(topic, partitions=2, replication=2)})
 
     def test_an_incompatible_schema_is_refused_before_anything_changes(
-        self, kafka: AdminClient, registry: Registry, topic: Topic, monkeypatch: pytest.MonkeyPatch
+        self,
+        kafka: AdminClient,
+        registry: Registry,
+        stack: Settings,
+        topic: Topic,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         topics_of = TopicsAdmin(kafka, registry)
         topics_of.apply({topic.name: topic})
         until("the topic is known", lambda: topic.name in topics_of.found([topic]))
+        # The contract of a topic without a record would be replaced.
+        with KafkaSink(stack.kafka_bootstrap, client_id="it") as sink:
+            sink.send(topic.name, b"k", b"v")
         changed = schema.load("Transaction")
         changed["fields"].append({"name": "color", "type": "string", "doc": "No default."})
         monkeypatch.setattr(schema, "text", lambda name: json.dumps(changed))

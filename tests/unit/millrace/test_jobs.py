@@ -124,6 +124,33 @@ def _overview(state: str, running: int = 2) -> list[dict[str, Any]]:
     ]
 
 
+def test_a_stop_waits_until_every_task_runs(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter([0, 0, 1, 2])  # the first is for the job's id
+    asked: list[str] = []
+    monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RUNNING", next(looks)))
+    monkeypatch.setattr("millrace.flink.jobs.time.sleep", lambda _seconds: asked.append("wait"))
+
+    def rest(_settings: Settings, path: str, body: object = None) -> dict[str, Any]:
+        asked.append(path.rpartition("/")[2])
+        done = {"status": {"id": "COMPLETED"}, "operation": {"location": "file:/there"}}
+        return {"request-id": "r"} if body else done
+
+    monkeypatch.setattr(cluster, "rest", rest)
+    assert jobs.stop(local, "j") == Path("/there")
+    assert asked == ["wait", "wait", "stop", "r"]
+
+
+def test_a_stop_whose_tasks_never_run_is_refused_and_the_job_stays_kept(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "overview", lambda _settings: _overview("RESTARTING", 1))
+    with pytest.raises(UserError, match="not all tasks run after 0 s"):
+        jobs.stop(local, "j", timeout=0)
+    assert not jobs.stopped_on_purpose(local, "j")
+
+
 def _keeper(
     local: Settings, monkeypatch: pytest.MonkeyPatch, found: list[dict[str, Any]]
 ) -> tuple[Keeper, list[Any]]:
