@@ -71,7 +71,9 @@ class Visitors:
                 event_type=chance.choice(("view", "view", "addtocart", "transaction")),
                 event_time=now[visitor] - chance.randrange(UNORDERED_MS),
                 user_id=f"{self.hands.run}-u{visitor}",
-                item_id=f"i{chance.randrange(ITEMS)}",
+                # Nobody else's: what many sessions hold reaches the bound of an item's postings,
+                # beyond which the order of learning counts (decision 16).
+                item_id=f"{self.hands.run}-i{chance.randrange(ITEMS)}",
             )
             self._send(event)
             if place % 20 == 0:
