@@ -183,7 +183,10 @@ class Receiver(threading.Thread):
                 "bootstrap.servers": settings.kafka_bootstrap,
                 "group.id": "millrace-demo",
                 "enable.auto.commit": False,
+                # What came is told by its own time, so it may come in tens: a fetch for each would
+                # take half a core of the two, from the client and the broker.
                 "fetch.wait.max.ms": 100,
+                "fetch.min.bytes": 1_000_000,
             },
             logger=client_log,
         )
