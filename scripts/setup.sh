@@ -109,41 +109,39 @@ packages() {
 
 # ---- the two sides --------------------------------------------------------------------------------------------------
 
-# Beside the old ones first: jars of another version must not stay among the new, and a failed fetch must break nothing.
+# fetch_jars NAME FOLDER…: the folders that scripts/NAME.xml brings. Beside the old ones first: jars of another version must
+# not stay among the new, and a failed fetch must break nothing.
 fetch_jars() {
-  rm -rf "$build/fetch"
-  mvn -q -B -f scripts/jars.xml generate-resources "-Dbuild=$build/fetch"
-  [[ -d $build/fetch/kafka && -d $build/fetch/registry && -d $build/fetch/flink/jars ]]
-  mkdir -p "$build/flink"
-  rm -rf "$build/kafka" "$build/registry" "$build/flink/jars"
-  mv "$build/fetch/kafka" "$build/fetch/registry" "$build/"
-  mv "$build/fetch/flink/jars" "$build/flink/"
-  rm -rf "$build/fetch"
+  local fetched=$build/fetch-$1 folder
+  rm -rf "$fetched"
+  mvn -q -B -f "scripts/$1.xml" generate-resources "-Dbuild=$fetched"
+  for folder in "${@:2}"; do [[ -d $fetched/$folder ]]; done
+  for folder in "${@:2}"; do
+    mkdir -p "$(dirname "$build/$folder")"
+    rm -rf "${build:?}/$folder"
+    mv "$fetched/$folder" "$build/$folder"
+  done
+  rm -rf "$fetched"
 }
 
-fetch_lake_jars() {
-  rm -rf "$build/fetch-lake"
-  mvn -q -B -f scripts/jars-lake.xml generate-resources "-Dbuild=$build/fetch-lake"
-  [[ -d $build/fetch-lake/lake/jars ]]
-  mkdir -p "$build/lake"
-  rm -rf "$build/lake/jars"
-  mv "$build/fetch-lake/lake/jars" "$build/lake/"
-  rm -rf "$build/fetch-lake"
+# jars NAME TEXT FOLDER…: fetch what scripts/NAME.xml brings unless it is there.
+jars() {
+  local identity folder there=yes
+  identity=$(hash_of "scripts/$1.xml")
+  for folder in "${@:3}"; do [[ -d $build/$folder ]] || there=''; done
+  if ! { fresh "$1" "$identity" && [[ $there ]]; }; then
+    step "$1" "$2" fetch_jars "$1" "${@:3}"
+    stamp "$1" "$identity"
+  fi
 }
 
 java_side() {
   JAVA_HOME=$(scripts/java_home.sh) || refuse "no JDK of 17 or newer in /usr/lib/jvm: set JAVA_HOME"
   export JAVA_HOME
   local identity
-  identity=$(hash_of scripts/jars.xml)
-  if ! { fresh jars "$identity" && [[ -d $build/kafka && -d $build/registry && -d $build/flink/jars ]]; }; then
-    step jars "fetching Kafka, the schema registry and Flink's connector by Maven" fetch_jars
-    stamp jars "$identity"
-  fi
-  identity=$(hash_of scripts/jars-lake.xml)
-  if [[ $lake ]] && ! { fresh jars-lake "$identity" && [[ -d $build/lake/jars ]]; }; then
-    step jars-lake "fetching Iceberg by Maven" fetch_lake_jars
-    stamp jars-lake "$identity"
+  jars jars "fetching Kafka, the schema registry and Flink's connector by Maven" kafka registry flink/jars
+  if [[ $lake ]]; then
+    jars jars-lake "fetching Iceberg by Maven" lake/jars
   fi
   identity=$(find processing/kernel/pom.xml processing/kernel/src -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16)
   if ! { fresh kernel "$identity" && [[ -f processing/kernel/target/millrace-kernel.jar ]]; }; then
@@ -185,7 +183,7 @@ app_side() {
   if ! { [[ -x .venv/bin/python ]] && has_app "$identity"; }; then
     app_environment "$identity"
   fi
-  identity=$(hash_of uv.lock orchestration/recommendations/engine/*.py)
+  identity=$(hash_of uv.lock orchestration/compiled.py orchestration/recommendations/engine/*.py)
   if ! { fresh engine "$identity" && [[ -d $build/numba ]]; }; then
     step engine "compiling the recommender's engine" engine
     stamp engine "$identity"

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from domain.events import AlertState, Severity
 from serving.alerts import keys
-from serving.api.context import of
+from serving.api.context import first, of
 from serving.api.problems import Problem, described
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
@@ -77,17 +77,14 @@ async def alerts(
 ) -> Response:
     """Return the alerts told of last, newest first. An open one may have been told of again."""
     values = of(request).values
-    members = await values.newest(keys.RECENT, keys.KEEP)
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(members), 500):
-        chosen = [keys.alert(member.decode()) for member in members[start : start + 500]]
-        for data in await values.get_many(chosen):
-            document = None if data is None else orjson.loads(data)
-            if document and _wanted(document, state, severity, entity):
-                found.append(document)
-        if len(found) >= limit:
-            break
-    return Response(orjson.dumps({"alerts": found[:limit]}), media_type="application/json")
+
+    async def look_up(names: list[str]) -> list[dict[str, Any]]:
+        stored = await values.get_many([keys.alert(name) for name in names])
+        known = [orjson.loads(data) for data in stored if data is not None]
+        return [one for one in known if _wanted(one, state, severity, entity)]
+
+    found = await first(look_up, await values.newest(keys.RECENT, keys.KEEP), limit)
+    return Response(orjson.dumps({"alerts": found}), media_type="application/json")
 
 
 def _wanted(

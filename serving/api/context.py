@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -12,6 +12,8 @@ from starlette.requests import Request
 from config.settings import Settings
 from ingestion.wire.codec import Codec
 
+AT_ONCE = 500
+"""Members of an index that are looked up in one round trip."""
 Check = Callable[[], Awaitable[str | None]]
 
 
@@ -36,6 +38,23 @@ class Values(Protocol):
     async def ping(self) -> None:
         """Return if the store answers."""
         ...
+
+
+async def first(
+    look_up: Callable[[list[str]], Awaitable[list[dict[str, Any]]]],
+    members: Sequence[bytes],
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return the first `limit` documents that `look_up` finds of an index's members, in order.
+
+    Members are looked up some hundred at a time, so that few are read where many are wanted.
+    """
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(members), AT_ONCE):
+        found += await look_up([member.decode() for member in members[start : start + AT_ONCE]])
+        if len(found) >= limit:
+            break
+    return found[:limit]
 
 
 class RedisValues:

@@ -11,7 +11,7 @@ import redis
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -102,12 +102,17 @@ async def _http(request: Request, error: Exception) -> Response:
     return response(error.status_code, str(error.detail), request.url.path, error.headers)
 
 
-async def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101
-    found = [
+def mistakes(error: RequestValidationError | ValidationError) -> list[dict[str, str]]:
+    """Return what is wrong with a request, and where."""
+    return [
         {"where": ".".join(str(part) for part in one["loc"]), "what": str(one["msg"])}
         for one in error.errors()
     ]
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    found = mistakes(error)
     detail = "; ".join(f"{one['where']}: {one['what']}" for one in found)
     return response(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request.url.path, errors=found)
 

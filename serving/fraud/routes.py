@@ -18,11 +18,11 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ingestion.wire.codec import RefusedError
 from serving.api.context import Context, of
-from serving.api.gateway import AwayError, Gateway
+from serving.api.gateway import Gateway
 from serving.api.lean import LeanRoute
 from serving.api.problems import Problem, described, exemplified
+from serving.api.refusals import refusals
 from serving.fraud import keys
 from serving.fraud.types import Customer, Pending, Score, Transaction
 from serving.times import document_of, iso, milliseconds
@@ -270,14 +270,8 @@ async def decide(
 
 
 def _taken(submissions: Submissions, payment: Transaction) -> asyncio.Future[None]:
-    try:
+    with refusals():
         return submissions.submit(payment, int(time.time() * 1000))
-    except AwayError as error:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"not taken now: {error}", {"Retry-After": "1"}
-        ) from error
-    except RefusedError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
 
 
 def _pending(transaction_id: str, sent: asyncio.Future[None]) -> Response:

@@ -17,7 +17,7 @@ from serving.api import problems
 from serving.api.context import Context, of
 from serving.api.lean import LeanRoute
 from serving.api.problems import Problem, described
-from serving.lines import Asker, AwayError
+from serving.lines import Asker, AwayError, FailedError
 from serving.recommendations import keys, server
 from serving.recommendations.types import Answer, Asked, HitRate, VisitorList
 
@@ -35,8 +35,10 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
     """Hold a connection to the recommender."""
     asker = Asker(context.settings.recommender_url)
     context.parts[PART] = asker
-    yield
-    asker.close()
+    try:
+        yield
+    finally:
+        asker.close()
 
 
 @lookups.get(
@@ -74,21 +76,21 @@ async def session(request: Request) -> Response:
 
     Items that the session bought are never among them. Without items: what is popular.
     """
-    asker, path = cast("Asker", of(request).parts[PART]), request.url.path
+    asker = cast("Asker", of(request).parts[PART])
     try:
         asked = Asked.model_validate_json(await request.body())
     except ValidationError as error:
-        found = [
-            {"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()
-        ]
         return problems.response(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", path, errors=found
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "the request is not valid",
+            request.url.path,
+            errors=problems.mistakes(error),
         )
     if asked.mistake is not None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, asked.mistake)
     try:
         answer = await asker.ask(server.question(asked))
-    except AwayError:
+    except (AwayError, FailedError):
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, AWAY) from None
     return Response(answer, media_type="application/json")
 

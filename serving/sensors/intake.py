@@ -15,10 +15,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ingestion.wire.codec import RefusedError
 from serving.api.context import Context, of
-from serving.api.gateway import AwayError, Gateway
-from serving.api.problems import Problem, described
+from serving.api.gateway import Gateway
+from serving.api.problems import described
+from serving.api.refusals import refusals
 from serving.times import milliseconds
 
 TOPIC, PART = "sensor-readings", "sensors"
@@ -106,16 +106,10 @@ async def take(
     gateway: Gateway = of(request).parts[PART]
     every = readings if isinstance(readings, list) else [readings]
     now = int(time.time() * 1000)
-    try:
+    with refusals():
         values = [(one.sensor_id, gateway.encode(_record(one, now))) for one in every]
         sent = [gateway.produce(key, value) for key, value in values]
         await asyncio.gather(*sent)
-    except AwayError as error:
-        raise Problem(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"not taken now: {error}", {"Retry-After": "1"}
-        ) from error
-    except RefusedError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
     return Response(
         orjson.dumps({"accepted": len(sent)}), HTTPStatus.ACCEPTED, media_type="application/json"
     )

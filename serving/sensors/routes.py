@@ -11,26 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving.api.context import Values, of
+from serving.api.context import Values, first, of
 from serving.api.problems import Problem, described
 from serving.sensors import keys
+from serving.sensors.intake import READING
 
 router = APIRouter(prefix="/v1/sensors", tags=["sensors"])
 routers = (router,)
 
 State = Literal["ok", "alert", "rejected"]
-_AT_ONCE = 500
 
-READING: dict[str, Any] = {
-    "sensor_id": "boiler-7",
-    "timestamp": "2025-11-30T07:03:20.000Z",
-    "value": 20.4,
-    "temperature": 31.2,
-    "humidity": 41.0,
-    "pressure": 1013.2,
-    "location": "hall-2",
-    "status": "OK",
-    "asset_id": "boiler",
+SCORED: dict[str, Any] = {
+    **READING,
     "sensor_type": "default",
     "score": 0.6,
     "findings": ["HIGH_TEMP"],
@@ -41,7 +33,7 @@ READING: dict[str, Any] = {
 SENSOR: dict[str, Any] = {
     "sensor_id": "boiler-7",
     "state": "alert",
-    "latest": READING,
+    "latest": SCORED,
     "rejected": None,
 }
 
@@ -80,15 +72,14 @@ async def sensors(
 ) -> Response:
     """Return the sensors heard of last, newest first."""
     values = of(request).values
-    members = await values.newest(keys.SENSORS, keys.KEEP if state else limit)
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(members), _AT_ONCE):
-        names = [member.decode() for member in members[start : start + _AT_ONCE]]
+
+    async def look_up(names: list[str]) -> list[dict[str, Any]]:
         known = await _look_up(values, names)
-        found += [one for one in known if state in (None, one["state"])]
-        if len(found) >= limit:
-            break
-    return Response(orjson.dumps({"sensors": found[:limit]}), media_type="application/json")
+        return [one for one in known if state in (None, one["state"])]
+
+    members = await values.newest(keys.SENSORS, keys.KEEP if state else limit)
+    found = await first(look_up, members, limit)
+    return Response(orjson.dumps({"sensors": found}), media_type="application/json")
 
 
 @router.get(

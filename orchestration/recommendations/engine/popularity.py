@@ -108,11 +108,10 @@ class Popularity:
 
     def top(self, category: str | None = None) -> list[int]:
         """Return up to `KEPT` items, the most clicked first; of one category, or of all."""
-        if self._lists is None or (self._itself and self.stale):
-            self.take(Lists.of(self.counts()))
         lists = self._lists
-        if lists is None:
-            return []
+        if lists is None or (self._itself and self.stale):
+            lists = Lists.of(self.counts())
+            self.take(lists)
         return lists.overall if category is None else lists.top(self._index.number(category))
 
     def count(self, item: int) -> int:

@@ -18,7 +18,7 @@ from orchestration.recommendations.engine.index import Bounds
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.product import Incoming, Result
-from serving.lines import Asker, AwayError
+from serving.lines import Asker, AwayError, FailedError
 from serving.recommendations import keys, routes, server
 from serving.recommendations.consumer import BACKLOG, ITEMS, SESSIONS, Recommendations, rehearse
 from serving.recommendations.purchases import BOUGHT, MOST, Purchases
@@ -396,9 +396,12 @@ async def test_bad_input(api: httpx.AsyncClient, body: bytes, status: int, said:
 
 
 @pytest.mark.anyio
-async def test_a_recommender_that_is_away(api: httpx.AsyncClient, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("error", [AwayError("no"), FailedError("IndexError")])
+async def test_a_recommender_that_is_away_or_fails(
+    api: httpx.AsyncClient, monkeypatch: Any, error: Exception
+) -> None:
     async def away(*_: Any) -> bytes:
-        raise AwayError("no")
+        raise error
 
     monkeypatch.setattr(Asker, "ask", away)
     answer = await api.request("POST", "/v1/recommendations/session", json={"items": ["t"]})
