@@ -14,13 +14,13 @@ Severity = Literal["info", "warning", "critical"]
 """How urgent."""
 
 AlertState = Literal["open", "still_open", "cleared"]
-"""It opens, is told of again while it lasts, and clears."""
+"""State of the alert: it opens, is still open when told of again, and clears."""
 
 Decision = Literal["approve", "review", "block"]
 """The decision by the model's two thresholds."""
 
 SensorStatus = Literal["OK", "WARN", "FAIL"]
-"""What the sensor says of itself."""
+"""The sensor's own state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +46,15 @@ class Alert:
     details: Mapping[str, str] = field(default_factory=dict)
     """Facts behind it."""
     state: AlertState = "open"
-    """It opens, is told of again while it lasts, and clears."""
+    """State of the alert: it opens, is still open when told of again, and clears."""
     opened_at: int | None = None
-    """When it opened, UTC; null: at event_time."""
+    """Time at which the alert opened, UTC; null: event_time."""
     product: str = ""
-    """The product that it comes from."""
+    """The product that raises the alert."""
     score: float | None = None
-    """How sure, from 0 to 1: the highest so far."""
+    """Confidence from 0 to 1, the highest so far."""
     location: str | None = None
-    """Where, if known."""
+    """The place, if known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,15 +350,15 @@ class RejectedReading:
     """
 
     sensor_id: str
-    """Which sensor."""
+    """The sensor's id."""
     timestamp: int
-    """When measured, as the reading says, UTC."""
+    """Time of the measurement as the reading gives it, UTC."""
     reasons: tuple[str, ...] = ()
     """The checks that it failed, with the field where one has several: missing:value,
     range:temperature, stale, time, duplicate, late, stuck:value, unit:temperature.
     """
     detail: str = ""
-    """The same in words."""
+    """The reasons in words."""
     value: float | None = None
     """As the reading has it."""
     temperature: float | None = None
@@ -374,56 +374,58 @@ class RejectedReading:
     sensor_type: str = "default"
     """As the reading has it."""
     arrived: int
-    """When it was received, which freshness is measured by, UTC."""
+    """Time of receipt, by which freshness is measured, UTC."""
     source_partition: int = -1
-    """Where it stands in sensor-readings."""
+    """The reading's partition of sensor-readings."""
     source_offset: int = -1
-    """Where it stands in that partition."""
+    """The reading's offset in that partition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorReading:
-    """What a sensor measured at a time, as it says itself.
+    """A measurement of a sensor, as the sensor reports it.
 
     What may be missing here may still be required of its type: the quality gate says so. Key:
     sensor_id.
     """
 
     sensor_id: str
-    """Which sensor."""
+    """The sensor's id."""
     timestamp: int
-    """When measured, UTC. A second reading of a sensor with the same timestamp is a duplicate."""
+    """Time of the measurement, UTC.
+
+    A second reading of a sensor with the same timestamp is a duplicate.
+    """
     value: float | None = None
-    """What it measures, in the unit of its type."""
+    """The measured value, in the unit of the sensor's type."""
     temperature: float | None = None
-    """In degrees Celsius."""
+    """Temperature in degrees Celsius."""
     humidity: float | None = None
-    """Relative, in percent."""
+    """Relative humidity in percent."""
     pressure: float | None = None
-    """In hPa."""
+    """Air pressure in hPa."""
     location: str | None = None
-    """Where it is, e.g. hall-2."""
+    """The sensor's place, e.g. hall-2."""
     status: SensorStatus = "OK"
-    """What the sensor says of itself."""
+    """The sensor's own state."""
     asset_id: str | None = None
     """The machine or room it watches: how critical that is raises the severity of alerts."""
     sensor_type: str = "default"
-    """Which limits and detectors apply, a type of config/sensors.yaml; one that is not there has
+    """A type of config/sensors.yaml, whose limits and detectors apply; one that is not there has
     those of `default`.
     """
     received_at: int | None = None
-    """When it was received, where that is not Kafka's timestamp: a replay of old readings says so.
-    """
+    """Time of receipt where that is not Kafka's timestamp: a replay of old readings gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorScore:
-    """A reading that passed the quality gate, with what the detectors say of it. Key: sensor_id."""
+    """A reading that passed the quality gate, with the detectors' findings. Key: sensor_id."""
 
     sensor_id: str
-    """Which sensor."""
+    """The sensor's id."""
     timestamp: int
-    """When measured, UTC."""
+    """Time of the measurement, UTC."""
     value: float | None = None
     """As the reading has it."""
     temperature: float | None = None
@@ -443,17 +445,17 @@ class SensorScore:
     score: float = 0.0
     """All findings combined, from 0 to 1."""
     findings: tuple[str, ...] = ()
-    """The kinds of what was found, e.g. HIGH_TEMP, the strongest first."""
+    """Kinds of the findings, e.g. HIGH_TEMP, the strongest first."""
     alert_id: str | None = None
     """The alert that is open after this reading."""
     late: bool = False
-    """Older than a reading before it: judged by thresholds alone."""
+    """True for a reading older than one before it, which is judged by thresholds alone."""
     arrived: int
-    """When it was received, UTC."""
+    """Time of receipt, UTC."""
     source_partition: int = -1
-    """Where it stands in sensor-readings."""
+    """The reading's partition of sensor-readings."""
     source_offset: int = -1
-    """Where it stands in that partition."""
+    """The reading's offset in that partition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
