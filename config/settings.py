@@ -150,7 +150,7 @@ class Settings(BaseSettings):
     lake_catalog_uri: SecretStr = Field(
         default=SecretStr(""),
         description="sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or a REST catalog's URL; "
-        "empty: SQLite in state_dir",
+        "empty: in state_dir",
     )
     lake_catalog_credential: SecretStr = Field(
         default=SecretStr(""), description="CLIENT:SECRET of a REST catalog that asks for one"

@@ -98,8 +98,9 @@ def _store(
         days = _days(con, target, source) | _days(con, target, _touched(target, source))
         rows = _merged(target, source, days)
         if target.day is not None:
+            chosen = sorted(one.isoformat() for one in days)
             # Pydantic's own signature hides the one that In has.
-            where = In(target.day, sorted(one.isoformat() for one in days))  # type: ignore[misc, call-arg, arg-type]
+            where = In(target.day, chosen)  # type: ignore[misc, call-arg, arg-type]
     ((count,),) = con.sql(f"select count(*) from {source}").fetchall()
     if not count and (empty or not whole):
         return 0

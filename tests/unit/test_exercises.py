@@ -12,7 +12,8 @@ from config.products import running
 from config.settings import Settings
 from tests.integration.exercises import module_of
 
-OURS = [one for one in running(Settings(_env_file=None, groups="")) if not one.outside]  # type: ignore[call-arg]
+DEFAULTS = Settings(_env_file=None, groups="")  # type: ignore[call-arg]
+OURS = [one for one in running(DEFAULTS) if not one.outside]
 
 
 def test_every_product_has_an_exercise() -> None:

@@ -1,5 +1,6 @@
 {#- Models are dbt's plain incremental ones. On DuckDB they are stored in Iceberg by the plugin
-    `lake`: rows of `unique_key` replace those that the table has, as delete+insert does on Trino. -#}
+    `lake`: rows of `unique_key` replace those that the table has, as delete+insert does on
+    Trino. -#}
 
 {% macro generate_schema_name(custom_schema_name, node) -%}
   {{ custom_schema_name or target.schema }}

@@ -13,7 +13,9 @@ customers as (
     count(*) as payments,
     cast(sum(case when paid.amount > 0 then paid.amount else 0 end) as decimal(28, 2)) as spent,
     cast(sum(case when paid.amount < 0 then -paid.amount else 0 end) as decimal(28, 2)) as refunded,
-    cast(sum(case when label.is_fraud then paid.amount else 0 end) as decimal(28, 2)) as fraud_amount,
+    cast(
+      sum(case when label.is_fraud then paid.amount else 0 end) as decimal(28, 2)
+    ) as fraud_amount,
     count(case when label.is_fraud then 1 end) as frauds,
     count(distinct paid.event_date) as active_days,
     min(paid.event_time) as first_payment,
