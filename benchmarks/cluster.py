@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ import psutil
 from config.settings import ROOT, Settings
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
+from millrace.stack.ports import listener
+
+
+def listening(ports: Mapping[str, int]) -> dict[str, int]:
+    """Return the process that listens on each port. Raise RuntimeError if there is none."""
+    found = {name: listener(port) for name, port in ports.items()}
+    if missing := [name for name, pid in found.items() if pid is None]:
+        raise RuntimeError(f"nobody listens: {', '.join(missing)}")
+    return {name: pid for name, pid in found.items() if pid is not None}
 
 
 class Cluster:

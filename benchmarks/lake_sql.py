@@ -19,7 +19,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +119,7 @@ def main() -> None:
                     raise SystemExit(f"added up to {rows}")
     medians = {name: round(statistics.median(found), 2) for name, found in seconds.items()}
     show("millrace sql, whole command", [{"query": k, "seconds": v} for k, v in medians.items()])
-    result = {**size, "rounds": options.rounds, "seconds": medians}
-    keep("lake_sql", {**result, "finished": datetime.now(UTC).isoformat(timespec="seconds")})
+    keep("lake_sql", {**size, "rounds": options.rounds, "seconds": medians})
 
 
 if __name__ == "__main__":

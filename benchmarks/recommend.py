@@ -27,6 +27,7 @@ import httpx
 import numpy as np
 import orjson
 
+from benchmarks.cluster import listening
 from benchmarks.load import Outcome, post, run
 from benchmarks.measure import cpu_seconds
 from benchmarks.report import keep, show
@@ -36,7 +37,6 @@ from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from millrace.stack.environ import api_keys
-from millrace.stack.ports import listener
 from serving.consumers.run import metrics_port
 
 CONSUMER, TOPIC, SOURCE = "recommender", "sessions", "shop-events"
@@ -166,10 +166,7 @@ def ask(config: Settings, shop: Shop, rate: float, seconds: float) -> Outcome:
 def processes(config: Settings) -> dict[str, int]:
     """Return the processes that a question concerns, by name. Raise RuntimeError if one is away."""
     ports = {"api": config.port("api"), "recommender": config.port("recommender")}
-    found = {name: listener(port) for name, port in ports.items()}
-    if missing := [name for name, pid in found.items() if pid is None]:
-        raise RuntimeError(f"nobody listens: {', '.join(missing)}")
-    return {"load": os.getpid(), **{name: pid for name, pid in found.items() if pid is not None}}
+    return {"load": os.getpid(), **listening(ports)}
 
 
 def measure(config: Settings, shop: Shop, options: argparse.Namespace) -> dict[str, Any]:

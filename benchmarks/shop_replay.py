@@ -20,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cluster import Cluster
+from benchmarks.cluster import Cluster, listening
 from benchmarks.kafka import Topics
 from benchmarks.measure import cpu_seconds
 from benchmarks.recommend import measured
@@ -29,7 +29,6 @@ from benchmarks.report import keep, show
 from config.settings import Settings, settings
 from ingestion.shop.shop_files import EVENTS, write
 from ingestion.shop.shop_simulator import Shape
-from millrace.stack.ports import listener
 from serving.consumers.run import metrics_port
 
 QUICK = 100_000
@@ -86,11 +85,7 @@ def processes(config: Settings) -> dict[str, int]:
         "business": metrics_port(config, "business"),
         "redis": config.port("redis"),
     }
-    found = {name: listener(port) for name, port in ports.items()}
-    if missing := [name for name, pid in found.items() if pid is None]:
-        raise RuntimeError(f"nobody listens: {', '.join(missing)}")
-    own = {name: pid for name, pid in found.items() if pid is not None}
-    return {**own, "jobs": Cluster(config).taskmanager().pid}
+    return {**listening(ports), "jobs": Cluster(config).taskmanager().pid}
 
 
 def measure(config: Settings, events: int) -> dict[str, Any]:

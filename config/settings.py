@@ -290,6 +290,11 @@ class Settings(BaseSettings):
         """Return the URI of the folder of the lake's files."""
         return self.lake_warehouse or f"file://{self.state_dir / 'lake' / 'warehouse'}"
 
+    @property
+    def lake_spill(self) -> Path:
+        """Return the folder into which a query spills beyond `lake_memory`."""
+        return self.state_dir / "lake" / "spill"
+
     @computed_field  # type: ignore[prop-decorator]
     @property
     def flink_rest(self) -> str:

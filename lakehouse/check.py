@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from numpy.typing import NDArray
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
 from config.errors import RetryableError
-from config.lake import OFFSET, PARTITION, LakeTable, lake_tables
+from config.lake import OFFSET, PARTITION
 from config.settings import Settings
 from config.topics import topics
-from ingestion.kafka.producer import client_log
+from ingestion.kafka.quarantine import is_end
+from ingestion.kafka.tail import reader
 from ingestion.wire.codec import Codec, UnreadableError
 from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
 from lakehouse.positions import next_offsets
-from lakehouse.start import Range, ranges
+from lakehouse.start import Range, by_topic, ranges
 
 _SILENCE_S = 30.0
 Span = tuple[int, int]
@@ -77,18 +77,17 @@ class Checker:
 
         Raise RetryableError if Kafka is away, UserError if a topic does not exist.
         """
-        declared = lake_tables(topics().values())
-        by_topic = {name: list(group) for name, group in groupby(declared, lambda one: one.topic)}
-        kept = ranges(self.settings, list(by_topic))
-        for topic, tables in by_topic.items():
+        # The tables before the topics' ends: what comes meanwhile then waits, and is not missed.
+        loaded = by_topic(self.lake)
+        kept = ranges(self.settings, list(loaded))
+        for topic, tables in loaded.items():
             yield from self._topic(topic, tables, kept[topic])
 
     def _topic(
-        self, topic: str, tables: Sequence[LakeTable], kept: Mapping[int, Range]
+        self, topic: str, tables: Mapping[str, Table], kept: Mapping[int, Range]
     ) -> Iterator[Found]:
-        loaded = {table.name: self.lake.load_table(table.identifier) for table in tables}
-        following = next_offsets(loaded)
-        held = places(loaded.values())
+        following = next_offsets(tables)
+        held = places(tables.values())
         for partition, have in kept.items():
             offsets, times = held.get(partition, (np.empty(0, np.int64), np.empty(0, np.int64)))
             begin = min([have.first, *offsets[:1].tolist()])
@@ -200,15 +199,7 @@ def _messages(
     """Yield offset, timestamp and value of the messages that Kafka has in the spans."""
     if not wanted:
         return
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka_bootstrap,
-            "group.id": "millrace-lake-look",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        },
-        logger=client_log,
-    )
+    consumer = reader(settings.kafka_bootstrap, tells_ends=True)
     try:
         for first, last in wanted:
             consumer.assign([TopicPartition(topic, partition, first)])
@@ -216,10 +207,12 @@ def _messages(
                 message = consumer.poll(_SILENCE_S)
                 if message is None:
                     raise RetryableError(f"Kafka tells nothing of {topic}/{partition}")
-                if message.error() is not None or message.offset() > last:
+                if is_end(message) or message.offset() > last:
                     break
                 yield message.offset(), message.timestamp()[1], message.value()
                 if message.offset() == last:
                     break
+    except KafkaException as error:
+        raise RetryableError(f"Kafka does not answer: {error.args[0].str()}") from error
     finally:
         consumer.close()

@@ -9,6 +9,8 @@ from typing import Any
 from pyiceberg.catalog import Catalog
 from pyiceberg.table import Table
 
+from lakehouse.positions import told
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -39,13 +41,13 @@ def listing(lake: Catalog) -> list[Size]:
 def size(table: Table) -> Size:
     """Return the size of a table as its newest snapshot tells it."""
     snapshot = table.current_snapshot()
-    told = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+    said = told(snapshot)
     newest = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC) if snapshot else None
     return Size(
         table=".".join(table.name()),
-        rows=int(told.get("total-records", 0)),
-        files=int(told.get("total-data-files", 0)),
-        bytes=int(told.get("total-files-size", 0)),
+        rows=int(said.get("total-records", 0)),
+        files=int(said.get("total-data-files", 0)),
+        bytes=int(said.get("total-files-size", 0)),
         snapshots=len(table.metadata.snapshots),
         newest=newest.isoformat(timespec="seconds") if newest else None,
     )

@@ -76,17 +76,30 @@ def _read(table: Table, task: FileScanTask) -> Offsets:
 
 def commits(table: Table) -> Iterator[Commit]:
     """Yield the checkpoints that led to the table's present state, the newest first."""
+    for one in lineage(table):
+        said = told(one)
+        if JOB_ID in said and CHECKPOINT in said:
+            yield Commit(said[JOB_ID], int(said[CHECKPOINT]), one.snapshot_id)
+
+
+def lineage(table: Table) -> Iterator[Snapshot]:
+    """Yield the current snapshot and those that led to it, as far as they are there."""
     by_id = {one.snapshot_id: one for one in table.metadata.snapshots}
-    snapshot: Snapshot | None = table.current_snapshot()
-    while snapshot is not None:
-        told = snapshot.summary.additional_properties if snapshot.summary else {}
-        if JOB_ID in told and CHECKPOINT in told:
-            yield Commit(told[JOB_ID], int(told[CHECKPOINT]), snapshot.snapshot_id)
-        snapshot = by_id.get(snapshot.parent_snapshot_id or -1)
+    found = table.current_snapshot()
+    while found is not None:
+        yield found
+        found = by_id.get(found.parent_snapshot_id or -1)
 
 
-def next_offsets(tables: Mapping[str, Table]) -> Offsets:
+def told(snapshot: Snapshot | None) -> Mapping[str, str]:
+    """Return what a snapshot's writer has said of it beyond its kind."""
+    return snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+
+
+def next_offsets(tables: Mapping[str, Table], held: Mapping[str, Offsets] | None = None) -> Offsets:
     """Return where to go on reading a topic, given the tables of its records.
+
+    `held` is what `written` says of each, where the caller has asked already.
 
     A partition is absent if nothing of it is known to be in the tables.
 
@@ -94,16 +107,17 @@ def next_offsets(tables: Mapping[str, Table]) -> Offsets:
     its newest checkpoint it has said that it holds all up to there, and what another table held at
     the same checkpoint, or an earlier one of the same job, shows how far that is.
     """
-    complete = [_complete(name, tables) for name in tables]
+    held = {name: written(table) for name, table in tables.items()} if held is None else held
+    complete = [_complete(name, tables, held[name]) for name in tables]
     partitions = set.intersection(*(set(one) for one in complete)) if complete else set()
     return {
         partition: min(one[partition] for one in complete) + 1 for partition in sorted(partitions)
     }
 
 
-def _complete(name: str, tables: Mapping[str, Table]) -> Offsets:
-    """Return the offsets up to which a table lacks nothing."""
-    found = written(tables[name])
+def _complete(name: str, tables: Mapping[str, Table], held: Offsets) -> Offsets:
+    """Return the offsets up to which a table lacks nothing, given the highest that it holds."""
+    found = dict(held)
     newest = next(commits(tables[name]), None)
     if newest is None:
         return found

@@ -13,7 +13,7 @@ import duckdb
 from pyiceberg.catalog import Catalog
 
 from config.errors import UserError
-from lakehouse.reading import NAMESPACES, NOW, Moment, show, tables
+from lakehouse.reading import NAMESPACES, NOW, Moment, settle, show, tables
 
 _READING = {
     duckdb.StatementType.SELECT,
@@ -37,15 +37,8 @@ def connect(memory: str, spill: Path) -> duckdb.DuckDBPyConnection:
 
     Beyond `memory` (as DuckDB writes it: 1GB) it spills to files in the folder.
     """
-    con = duckdb.connect(
-        config={
-            "memory_limit": memory,
-            "temp_directory": str(spill),
-            "autoinstall_known_extensions": False,
-            "preserve_insertion_order": False,
-        }
-    )
-    con.execute("set TimeZone = 'UTC'")
+    con = duckdb.connect()
+    settle(con, memory, spill)
     return con
 
 

@@ -9,8 +9,10 @@ whole by PyIceberg.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import urlparse
 
 import duckdb
@@ -96,13 +98,33 @@ def show(con: duckdb.DuckDBPyConnection, name: str, table: Table, moment: Moment
     paths = [task.file.file_path for task in tasks]
     if not tasks:
         con.execute(f"{view} {_nothing(schema)}")
-    elif not any(task.delete_files for task in tasks) and all(map(_is_local, paths)):
+        return
+    whole = any(task.delete_files for task in tasks)
+    if not whole and all(map(_is_local, paths)):
         con.execute(f"{view} {_parquet(schema, paths)}")
     else:
         source = f"{namespace}_{short}_arrow"
-        whole = any(task.delete_files for task in tasks)
         con.register(source, scan.to_arrow() if whole else _dataset(table, schema, paths))
         con.execute(f"{view} select * from {quoted(source)}")
+
+
+def chosen(names: Sequence[str], there: Sequence[str]) -> Sequence[str]:
+    """Return `names`, all of `there` if none. Raise UserError for one that is not there."""
+    if unknown := [name for name in names if name not in there]:
+        raise UserError(f"no table {unknown[0]!r}; there are: {', '.join(there) or 'none yet'}")
+    return names or there
+
+
+def settle(con: duckdb.DuckDBPyConnection, memory: str, spill: Path) -> None:
+    """Have a connection keep to UTC, fetch no extension, and spill to a folder beyond `memory`.
+
+    `memory` is as DuckDB writes it: 1GB.
+    """
+    con.execute("set autoinstall_known_extensions = false")
+    con.execute(f"set memory_limit = {literal(memory)}")
+    con.execute(f"set temp_directory = {literal(str(spill))}")
+    con.execute("set preserve_insertion_order = false")
+    con.execute("set TimeZone = 'UTC'")
 
 
 def quoted(name: str) -> str:

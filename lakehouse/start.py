@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
+from pyiceberg.catalog import Catalog
+from pyiceberg.table import Table
 
 from config.errors import RetryableError, UserError
 from config.lake import START, lake_tables
 from config.settings import Settings
 from config.topics import topics
-from ingestion.kafka.producer import client_log
+from ingestion.kafka.tail import reader
 from lakehouse.catalog import catalog
 from lakehouse.positions import Offsets, next_offsets, written
 from lakehouse.tables import apply
@@ -42,18 +43,26 @@ def options(settings: Settings) -> dict[str, str]:
     Raise UserError if a topic is not the one that its tables were filled from, RetryableError if
     Kafka is away.
     """
-    declared, lake = lake_tables(topics().values()), catalog(settings)
-    for change in apply(lake, declared):
+    lake = catalog(settings)
+    for change in apply(lake, lake_tables(topics().values())):
         log.info("lake", table=change.table, change=change.what)
-    by_topic = {name: list(group) for name, group in groupby(declared, lambda one: one.topic)}
-    kept = ranges(settings, list(by_topic))
+    loaded = by_topic(lake)
+    kept = ranges(settings, list(loaded))
     offsets: dict[str, Offsets] = {}
-    held: dict[str, Offsets] = {}
-    for topic, tables in by_topic.items():
-        loaded = {table.name: lake.load_table(table.identifier) for table in tables}
-        offsets[topic] = start(topic, next_offsets(loaded), kept[topic])
-        held |= {name: written(table) for name, table in loaded.items()}
-    return {START: json.dumps({"offsets": offsets, "written": held})}
+    every: dict[str, Offsets] = {}
+    for topic, tables in loaded.items():
+        held = {name: written(table) for name, table in tables.items()}
+        offsets[topic] = start(topic, next_offsets(tables, held), kept[topic])
+        every |= held
+    return {START: json.dumps({"offsets": offsets, "written": every})}
+
+
+def by_topic(lake: Catalog) -> dict[str, dict[str, Table]]:
+    """Return the tables of bronze as they are now, by topic and name."""
+    found: dict[str, dict[str, Table]] = {}
+    for one in lake_tables(topics().values()):
+        found.setdefault(one.topic, {})[one.name] = lake.load_table(one.identifier)
+    return found
 
 
 def start(topic: str, wanted: Mapping[int, int], kept: Mapping[int, Range]) -> Offsets:
@@ -87,10 +96,7 @@ def ranges(settings: Settings, names: Sequence[str]) -> dict[str, dict[int, Rang
 
     Raise RetryableError if Kafka is away, UserError if a topic does not exist.
     """
-    consumer = Consumer(
-        {"bootstrap.servers": settings.kafka_bootstrap, "group.id": "millrace-lake-look"},
-        logger=client_log,
-    )
+    consumer = reader(settings.kafka_bootstrap)
     try:
         known = consumer.list_topics(timeout=_TIMEOUT_S).topics
         if absent := [name for name in names if name not in known]:

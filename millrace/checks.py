@@ -20,6 +20,8 @@ from millrace.options import AsJson
 from millrace.stages import stages
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
     from lakehouse.quality.results import Result
 
 METRICS = "metrics/data_quality.prom"
@@ -55,35 +57,33 @@ def checks(
     from lakehouse.catalog import catalog
     from lakehouse.quality.results import export, keep
 
-    now = datetime.now(UTC)
+    now, lake = datetime.now(UTC), catalog(settings())
     if topic is not None:
         results = _sample(topic, sample, start)
     else:
-        results = _tables(names or [], None if days is None else timedelta(days=days), now)
-    keep(catalog(settings()), results, now)
+        results = _tables(lake, names or [], None if days is None else timedelta(days=days), now)
+    keep(lake, results, now)
     export(results, settings().state_dir / METRICS, now)
     _show(results, as_json=as_json)
     if any(one.stops for one in results):
         raise typer.Exit(1)
 
 
-def _tables(names: list[str], within: timedelta | None, now: datetime) -> list[Result]:
-    from lakehouse.catalog import catalog
+def _tables(
+    lake: Catalog, names: list[str], within: timedelta | None, now: datetime
+) -> list[Result]:
     from lakehouse.quality.run import Window, of_table
     from lakehouse.query import connect
-    from lakehouse.reading import tables
+    from lakehouse.reading import chosen, tables
 
-    current, lake = settings(), catalog(settings())
+    current = settings()
     known = {str(one): one.record for one in lake_tables(topics().values())}
-    there = [name for name in tables(lake) if name in known]
-    if unknown := [name for name in names if name not in there]:
-        raise UserError(f"no table {unknown[0]!r}; there are: {', '.join(there) or 'none yet'}")
+    wanted = chosen(names, [name for name in tables(lake) if name in known])
     results: list[Result] = []
-    wanted = names or there
     with stages("checks") as stage:
         report = stage("tables", len(wanted))
         for done, name in enumerate(wanted, 1):
-            with connect(current.lake_memory, current.state_dir / "lake" / "spill") as con:
+            with connect(current.lake_memory, current.lake_spill) as con:
                 results += of_table(con, lake, name, known[name], Window(now, within))
             report(done)
     return results

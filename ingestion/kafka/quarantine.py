@@ -177,7 +177,7 @@ def _until_end(consumer: Consumer) -> Iterator[bytes | None]:
                 f"nothing has arrived from {TOPIC} for {_QUIET_SECONDS:g} s: is Kafka up?"
             )
         for message in messages:
-            if _is_end(message):
+            if is_end(message):
                 waiting.discard(message.partition())
                 continue
             yield message.value()
@@ -185,7 +185,8 @@ def _until_end(consumer: Consumer) -> Iterator[bytes | None]:
                 waiting.discard(message.partition())
 
 
-def _is_end(message: Message) -> bool:
+def is_end(message: Message) -> bool:
+    """Return whether it tells the end of a partition. Raise KafkaException for another error."""
     error = message.error()
     if error is None:
         return False

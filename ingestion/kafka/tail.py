@@ -85,7 +85,7 @@ class Start:
         return cls("time", round(moment.timestamp() * 1000))
 
 
-def reader(bootstrap: str) -> Consumer:
+def reader(bootstrap: str, *, tells_ends: bool = False) -> Consumer:
     """Return a client that reads without a group and commits nothing."""
     config = {
         "bootstrap.servers": bootstrap,
@@ -94,6 +94,7 @@ def reader(bootstrap: str) -> Consumer:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
+        "enable.partition.eof": tells_ends,
     }
     return Consumer(config, logger=client_log)
 

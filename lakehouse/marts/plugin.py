@@ -13,7 +13,7 @@ from pyiceberg.catalog import Catalog
 from config.settings import settings
 from lakehouse.catalog import catalog
 from lakehouse.marts.writing import Target, store
-from lakehouse.reading import NAMESPACES, quoted, show, tables
+from lakehouse.reading import NAMESPACES, quoted, settle, show, tables
 
 
 class Plugin(BasePlugin):
@@ -32,13 +32,8 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Bound the memory, and make every table of the lake a view."""
-        current = settings()
         self._con = conn
-        conn.execute("set autoinstall_known_extensions = false")
-        conn.execute(f"set memory_limit = '{current.lake_memory}'")
-        conn.execute(f"set temp_directory = '{current.state_dir / 'lake' / 'spill'}'")
-        conn.execute("set preserve_insertion_order = false")
-        conn.execute("set TimeZone = 'UTC'")
+        settle(conn, settings().lake_memory, settings().lake_spill)
         for namespace in NAMESPACES:
             conn.execute(f"create schema if not exists {quoted(namespace)}")
         for name in tables(self._catalog):

@@ -19,6 +19,7 @@ from config.settings import Settings
 from lakehouse.catalog import catalog
 from lakehouse.marts.plugin import Plugin
 from lakehouse.marts.writing import RUN
+from lakehouse.positions import told
 from lakehouse.reading import tables
 
 PROJECT = Path(__file__).parent.parent / "dbt_project"
@@ -124,8 +125,7 @@ def _last_run(lake: Catalog) -> int:
     for name in tables(lake):
         if not name.startswith("bronze."):
             for one in lake.load_table(name).metadata.snapshots:
-                told = one.summary.additional_properties if one.summary else {}
-                found.append(int(told.get(RUN, 0)))
+                found.append(int(told(one).get(RUN, 0)))
     return max(found)
 
 

@@ -91,6 +91,9 @@ def _store(
     whole: bool,
 ) -> int:
     empty = table.current_snapshot() is None
+    ((count,),) = con.sql(f"select count(*) from {source}").fetchall()
+    if not count and (empty or not whole):
+        return 0
     rows = source
     where: BooleanExpression = AlwaysTrue()
     if not whole and not empty:
@@ -101,9 +104,6 @@ def _store(
             chosen = sorted(one.isoformat() for one in days)
             # Pydantic's own signature hides the one that In has.
             where = In(target.day, chosen)  # type: ignore[misc, call-arg, arg-type]
-    ((count,),) = con.sql(f"select count(*) from {source}").fetchall()
-    if not count and (empty or not whole):
-        return 0
     _add_columns(table, arrow)
     old, new = live(table, where), list[DataFile]()
     try:

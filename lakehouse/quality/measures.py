@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from statistics import median
 
 import duckdb
 
@@ -65,7 +64,7 @@ def volume(
     ).fetchall()
     if len(counted) < 3:
         return Measured(sum(one[1] for one in counted), 0, None, True, "too few days to compare")
-    (day, rows), before = counted[0], _median([one[1] for one in counted[1:]])
+    (day, rows), before = counted[0], float(median(one[1] for one in counted[1:]))
     ratio = rows / before
     told = f"{day}: {rows:,} rows, {ratio:.2f} of the median of {len(counted) - 1} days before"
     return Measured(rows, 0, ratio, bound.least <= ratio <= bound.most, told)
@@ -76,9 +75,3 @@ def _share(total: int, failed: int, bound: Bound, words: str) -> Measured:
     return Measured(
         total, failed, share, share <= bound.share, f"{failed:,} {words}" if failed else ""
     )
-
-
-def _median(numbers: Sequence[Any]) -> float:
-    ordered = sorted(numbers)
-    middle = len(ordered) // 2
-    return float(ordered[middle] if len(ordered) % 2 else sum(ordered[middle - 1 : middle + 1]) / 2)

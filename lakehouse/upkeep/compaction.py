@@ -75,15 +75,15 @@ def compact(
     for group in groups(table, limits):
         old = [task.file for task in group]
         new = _written(table, group)
-        tries = _exchanged(table, old, new, sleep)
-        done = Compacted(
-            done.groups + bool(tries),
-            done.files_before + (len(old) if tries else 0),
-            done.files_after + (len(new) if tries else 0),
-            done.bytes_before + (_size(old) if tries else 0),
-            done.bytes_after + (_size(new) if tries else 0),
-            done.tries + tries,
-        )
+        if tries := _exchanged(table, old, new, sleep):
+            done = Compacted(
+                done.groups + 1,
+                done.files_before + len(old),
+                done.files_after + len(new),
+                done.bytes_before + _size(old),
+                done.bytes_after + _size(new),
+                done.tries + tries,
+            )
     return done
 
 

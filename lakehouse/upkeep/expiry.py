@@ -9,13 +9,11 @@ Files that only expired snapshots had become orphans.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
 
-from lakehouse.positions import JOB_ID
+from lakehouse.positions import JOB_ID, lineage, told
 
 
 def expire(table: Table, before: datetime, keep: int = 1) -> list[int]:
@@ -34,7 +32,7 @@ def expired(table: Table, before: datetime, keep: int = 1) -> list[int]:
     """Return the ids of the snapshots that `expire` would expire, the oldest first."""
     limit = int(before.timestamp() * 1000)
     line = list(lineage(table))
-    newest = next((at for at, one in enumerate(line) if JOB_ID in _told(one)), -1)
+    newest = next((at for at, one in enumerate(line) if JOB_ID in told(one)), -1)
     needed = {one.snapshot_id for one in line[: max(keep, newest + 1)]}
     needed |= {ref.snapshot_id for ref in table.metadata.refs.values()}
     found = [
@@ -43,16 +41,3 @@ def expired(table: Table, before: datetime, keep: int = 1) -> list[int]:
         if one.timestamp_ms < limit and one.snapshot_id not in needed
     ]
     return [one.snapshot_id for one in sorted(found, key=lambda one: one.timestamp_ms)]
-
-
-def lineage(table: Table) -> Iterator[Snapshot]:
-    """Yield the current snapshot and those that led to it, as far as they are there."""
-    by_id = {one.snapshot_id: one for one in table.metadata.snapshots}
-    found = table.current_snapshot()
-    while found is not None:
-        yield found
-        found = by_id.get(found.parent_snapshot_id or -1)
-
-
-def _told(snapshot: Snapshot) -> dict[str, str]:
-    return dict(snapshot.summary.additional_properties) if snapshot.summary else {}

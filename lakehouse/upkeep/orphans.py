@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlparse
 
@@ -18,7 +18,7 @@ import pyarrow.fs as pafs
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
-from lakehouse.positions import JOB_ID
+from lakehouse.positions import JOB_ID, told
 
 LEAST_AGE = timedelta(hours=1)
 _DATA_PATH = "write.data.path"
@@ -31,13 +31,17 @@ class Orphan:
     path: str
     bytes: int
     age_s: float
+    files: pafs.FileSystem = field(compare=False, repr=False)
 
 
 def orphans(table: Table, age: timedelta, now: datetime) -> list[Orphan]:
     """Return the table's orphans, the oldest first."""
     # Listed before the table is read anew: what was committed meanwhile is found to be needed.
     listed = [
-        (path, info) for location in _locations(table) for path, info in _files(table, location)
+        (files, info)
+        for location in _locations(table)
+        for files in [_filesystem(table, location)]
+        for info in _files(files, location)
     ]
     table.refresh()
     before = now - age
@@ -45,9 +49,9 @@ def orphans(table: Table, age: timedelta, now: datetime) -> list[Orphan]:
         before = min(before, flink - age)
     needed = {_key(path) for path in referenced(table)}
     found = [
-        Orphan(path, info.size or 0, (now - info.mtime).total_seconds())
-        for path, info in listed
-        if info.mtime is not None and info.mtime < before and _key(path) not in needed
+        Orphan(info.path, info.size or 0, (now - info.mtime).total_seconds(), files)
+        for files, info in listed
+        if info.mtime is not None and info.mtime < before and _key(info.path) not in needed
     ]
     return sorted(found, key=lambda one: -one.age_s)
 
@@ -59,7 +63,7 @@ def remove(table: Table, age: timedelta, now: datetime) -> list[Orphan]:
     found = orphans(table, age, now)
     for one in found:
         with suppress(FileNotFoundError):
-            _filesystem(table, table.location()).delete_file(one.path)
+            one.files.delete_file(one.path)
     return found
 
 
@@ -83,11 +87,7 @@ def referenced(table: Table) -> Iterator[str]:
 
 
 def _newest_flink(table: Table) -> datetime | None:
-    times = [
-        one.timestamp_ms
-        for one in table.metadata.snapshots
-        if one.summary and JOB_ID in one.summary.additional_properties
-    ]
+    times = [one.timestamp_ms for one in table.metadata.snapshots if JOB_ID in told(one)]
     return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
 
 
@@ -96,12 +96,11 @@ def _locations(table: Table) -> list[str]:
     return [table.location(), *([elsewhere] if elsewhere else [])]
 
 
-def _files(table: Table, location: str) -> Iterator[tuple[str, pafs.FileInfo]]:
+def _files(files: pafs.FileSystem, location: str) -> Iterator[pafs.FileInfo]:
     _, _, path = PyArrowFileIO.parse_location(location)
-    selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-    for info in _filesystem(table, location).get_file_info(selector):
+    for info in files.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True)):
         if info.type == pafs.FileType.File:
-            yield info.path, info
+            yield info
 
 
 def _filesystem(table: Table, location: str) -> pafs.FileSystem:

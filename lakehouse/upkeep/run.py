@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from pyiceberg.catalog import Catalog
 
-from config.errors import UserError
-from lakehouse.reading import tables
+from lakehouse.reading import chosen, tables
 from lakehouse.upkeep.compaction import LIMITS, Compacted, Limits, compact
 from lakehouse.upkeep.expiry import expire
 from lakehouse.upkeep.orphans import remove
-
-Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,7 @@ def upkeep(lake: Catalog, names: Sequence[str], plan: Plan, now: datetime) -> It
     Compaction comes first: what it replaces expires later, and is removed later still. Raise
     UserError for a table that is not there.
     """
-    known = tables(lake)
-    if unknown := [name for name in names if name not in known]:
-        raise UserError(f"no table {unknown[0]!r}; there are: {', '.join(known) or 'none yet'}")
-    for name in names or known:
+    for name in chosen(names, tables(lake)):
         table = lake.load_table(name)
         compacted = Compacted() if plan.limits is None else compact(table, plan.limits)
         expired = [] if plan.keep is None else expire(table, now - plan.keep)

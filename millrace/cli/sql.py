@@ -86,7 +86,7 @@ def _asked(query: str | None, snapshot: int | None, at: str | None) -> Iterator[
         yield Answer(("table",), iter([(name,) for name in tables(lake)]))
         return
     text = sys.stdin.read() if query == "-" else query
-    with connect(current.lake_memory, current.state_dir / "lake" / "spill") as con:
+    with connect(current.lake_memory, current.lake_spill) as con:
         with Console(stderr=True).status("asking"):
             answer = ask(con, lake, text, moment)
         yield answer

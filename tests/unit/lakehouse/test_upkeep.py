@@ -19,9 +19,10 @@ from pyiceberg.table import Table
 
 from config.errors import UserError
 from lakehouse import files
+from lakehouse.positions import lineage
 from lakehouse.upkeep import compaction
 from lakehouse.upkeep.compaction import Limits, compact
-from lakehouse.upkeep.expiry import expire, lineage
+from lakehouse.upkeep.expiry import expire
 from lakehouse.upkeep.orphans import orphans, remove
 from lakehouse.upkeep.run import Plan, upkeep
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments

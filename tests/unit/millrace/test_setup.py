@@ -62,6 +62,9 @@ def _bash(sandbox: Path, script: str, **more: str) -> subprocess.CompletedProces
     )
 
 
+FETCH = "step jars 'fetching jars' fetch_jars jars kafka registry flink/jars"
+
+
 @pytest.mark.parametrize("mvn", ["exit 1", "mkdir -p ${@: -1}; exit 0"])
 def test_a_fetch_that_fails_or_brings_nothing_leaves_the_jars_and_is_not_stamped(
     sandbox: Path, mvn: str
@@ -69,7 +72,7 @@ def test_a_fetch_that_fails_or_brings_nothing_leaves_the_jars_and_is_not_stamped
     for name in ("kafka", "registry", "flink/jars"):
         (sandbox / ".build" / name).mkdir(parents=True)
     _tool(sandbox / "bin", "mvn", mvn)
-    done = _bash(sandbox, "step jars 'fetching jars' fetch_jars\nstamp jars new")
+    done = _bash(sandbox, f"{FETCH}\nstamp jars new")
     assert done.returncode != 0
     assert "failed: fetching jars" in done.stderr
     for name in ("kafka", "registry", "flink/jars"):
@@ -85,7 +88,7 @@ def test_a_fetch_that_succeeds_replaces_the_jars(sandbox: Path) -> None:
         "mvn",
         "d=${@: -1}; d=${d#-Dbuild=}; mkdir -p $d/kafka $d/registry $d/flink/jars",
     )
-    assert _bash(sandbox, "step jars 'fetching jars' fetch_jars").returncode == 0
+    assert _bash(sandbox, FETCH).returncode == 0
     assert not (sandbox / ".build" / "kafka" / "old.jar").exists()
     assert (sandbox / ".build" / "flink" / "jars").is_dir()
 
