@@ -100,10 +100,7 @@ def columns(table: LakeTable) -> dict[str, IcebergType]:
 
 
 def _type(avro: Any, ids: Any) -> IcebergType:
-    if isinstance(avro, list):
-        others = [branch for branch in avro if branch != "null"]
-        avro = others[0] if len(others) == 1 else avro
-    parts = avro if isinstance(avro, dict) else {"type": avro}
+    parts = contracts.parts(avro)
     kind = parts["type"]
     if kind == "array":
         element = _type(parts["items"], ids)

@@ -107,10 +107,7 @@ def sql_type(avro: Any) -> str:
 
     Raise ValueError for an unsupported type.
     """
-    if isinstance(avro, list):
-        others = [branch for branch in avro if branch != "null"]
-        avro = others[0] if len(others) == 1 else avro
-    parts = avro if isinstance(avro, dict) else {"type": avro}
+    parts = contracts.parts(avro)
     kind = parts["type"]
     if kind == "array":
         return f"ARRAY<{sql_type(parts['items'])}>"

@@ -38,6 +38,14 @@ def load(name: str) -> dict[str, Any]:
     return schema
 
 
+def parts(avro: Any) -> dict[str, Any]:
+    """Return an Avro type as a mapping; a union of null and one other as that other."""
+    if isinstance(avro, list):
+        others = [branch for branch in avro if branch != "null"]
+        avro = others[0] if len(others) == 1 else avro
+    return avro if isinstance(avro, dict) else {"type": avro}
+
+
 def _outside() -> tuple[Product, ...]:
     return tuple(product for product in products() if product.outside)
 

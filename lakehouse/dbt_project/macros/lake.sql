@@ -19,6 +19,16 @@
             and not should_full_refresh()) }}
 {% endmacro %}
 
+{#- Of `ranked`, the first row of each key, where the model's table has no earlier one. -#}
+{% macro first_of_key(key) -%}
+place = 1
+{% if is_incremental() %}
+  and not exists (
+    select 1 from {{ this }} known
+    where known.{{ key }} = ranked.{{ key }} and {{ before('known', 'ranked') }})
+{% endif %}
+{%- endmacro %}
+
 {#- The number of this run. On DuckDB a variable of the connection, so that the text of models stays
     the same and dbt need not parse them again; else the time of its start in ms. -#}
 {% macro run_number() -%}

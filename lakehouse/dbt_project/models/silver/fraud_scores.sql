@@ -13,9 +13,4 @@ select
   model_version, feature_set_version, late, scored_at,
   _topic, _partition, _offset, _ingested_at, {{ run_number() }} as _run
 from ranked
-where place = 1
-{% if is_incremental() %}
-  and not exists (
-    select 1 from {{ this }} known
-    where known.transaction_id = ranked.transaction_id and {{ before('known', 'ranked') }})
-{% endif %}
+where {{ first_of_key('transaction_id') }}

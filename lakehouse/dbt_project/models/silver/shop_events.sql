@@ -13,9 +13,4 @@ select
   quantity,
   _topic, _partition, _offset, _ingested_at, {{ run_number() }} as _run
 from ranked
-where place = 1
-{% if is_incremental() %}
-  and not exists (
-    select 1 from {{ this }} known
-    where known.event_id = ranked.event_id and {{ before('known', 'ranked') }})
-{% endif %}
+where {{ first_of_key('event_id') }}

@@ -12,9 +12,4 @@ select
   {{ money('amount') }} as amount,
   _topic, _partition, _offset, _ingested_at, {{ run_number() }} as _run
 from ranked
-where place = 1
-{% if is_incremental() %}
-  and not exists (
-    select 1 from {{ this }} known
-    where known.transaction_id = ranked.transaction_id and {{ before('known', 'ranked') }})
-{% endif %}
+where {{ first_of_key('transaction_id') }}
