@@ -25,7 +25,7 @@ test: setup ports ## everything: lint, Java tests, unit and integration tests wi
 	mvn -q -B -f processing/kernel verify > .build/log/kernel.log 2>&1 & \
 	kernel=$$!; \
 	trap "kill $$kernel; exit 1" INT TERM; \
-	$(MAKE) --no-print-directory lint; checks=$$?; \
+	make --no-print-directory lint; checks=$$?; \
 	wait $$kernel || { cat .build/log/kernel.log; exit 1; }; \
 	exit $$checks
 	@echo "unit tests run beside the integration tests, at low priority; their results come last"

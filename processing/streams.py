@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ingestion import schema as contracts
 from processing.tables import columns
 
 if TYPE_CHECKING:
@@ -82,11 +81,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return list(value)
     return dict(value) if isinstance(value, Mapping) else value
-
-
-def names(record: str) -> tuple[str, ...]:
-    """Return the fields of a record, in their order."""
-    return tuple(field["name"] for field in contracts.load(record)["fields"])
 
 
 def start(environment: StreamTableEnvironment, statements: StatementSet, job: str) -> str:

@@ -7,14 +7,26 @@ same alerts, however often they are read.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from domain.events import AlertState, Severity
+from domain.times import document_of
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+STATES: tuple[AlertState, ...] = get_args(AlertState)
+"""In their order: of two records with one time the later state is newer."""
+TIMES = ("event_time", "opened_at")
 Criticality = Literal["low", "normal", "high"]
 _SHIFT = {"low": -1, "normal": 0, "high": 1}
+
+
+def document(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an Alert as documents hold it; one without `opened_at` opened at its event_time."""
+    opened = record["opened_at"]
+    whole = {**record, "opened_at": record["event_time"] if opened is None else opened}
+    return document_of(whole, TIMES)
 
 
 @dataclass(frozen=True, slots=True)

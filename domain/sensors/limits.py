@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, get_args
+
+from domain.alerts.episodes import Criticality, Policy
 
 DEFAULT = "default"
 FIELDS = ("value", "temperature", "humidity", "pressure")
-Criticality = Literal["low", "normal", "high"]
-CRITICALITIES: tuple[Criticality, ...] = ("low", "normal", "high")
+TEXTS = ("status", "location", "asset_id", "sensor_type")
+CRITICALITIES: tuple[Criticality, ...] = get_args(Criticality)
 
 
 class LimitsError(ValueError):
@@ -55,7 +58,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A field above or below a bound, or `status` equal to a text."""
+    """A field above or below a bound, or one of `TEXTS` equal to a text."""
 
     kind: str
     field: str = "value"
@@ -113,7 +116,8 @@ class Rising:
     weight: float = 0.5
 
 
-Rule = Threshold | Jump | Dynamic | Repeated | Rising
+Remembering = Jump | Dynamic | Rising
+Rule = Threshold | Remembering | Repeated
 RULES: dict[str, type[Rule]] = {
     "thresholds": Threshold,
     "jumps": Jump,
@@ -144,6 +148,32 @@ class SensorType:
     alert_at: float = 0.5
     clear_after: int = 3
     remind_s: float = 3600.0
+
+    # What follows from the above, so that it is not worked out for each reading. Rules that
+    # remember come with the name of their memory.
+    thresholds: tuple[Threshold, ...] = field(init=False, repr=False, compare=False)
+    remembering: tuple[tuple[str, Remembering], ...] = field(init=False, repr=False, compare=False)
+    repeated: tuple[tuple[str, Repeated], ...] = field(init=False, repr=False, compare=False)
+    policy: Policy = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the rules by how they are asked."""
+        named = [(memory(rule), rule) for rule in self.rules]
+        for name, made in (
+            ("thresholds", tuple(rule for rule in self.rules if isinstance(rule, Threshold))),
+            ("remembering", tuple(one for one in named if isinstance(one[1], Remembering))),
+            ("repeated", tuple(one for one in named if isinstance(one[1], Repeated))),
+            ("policy", Policy(self.alert_at, self.clear_after, round(self.remind_s * 1000))),
+        ):
+            object.__setattr__(self, name, made)
+
+
+def memory(rule: Rule) -> str:
+    """Return the name of a rule's memory.
+
+    It belongs to what is measured and how: declared otherwise, a rule of the same kind begins anew.
+    """
+    return f"{type(rule).__name__} {rule.kind} {getattr(rule, 'field', '')}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +229,8 @@ def _type(base: SensorType, name: str, body: Mapping[str, Any]) -> SensorType:
         else:
             raise LimitsError(f"{where}: unknown")
     made = replace(base, **given, rules=tuple(rule for rules_ in rules.values() for rule in rules_))
+    if not made.alert_at > 0:
+        raise LimitsError(f"types.{name}.alert_at: above 0")
     kinds = [rule.kind for rule in made.rules]
     if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
         raise LimitsError(f"types.{name}: {', '.join(twice)} is declared twice")
@@ -218,8 +250,7 @@ def _build(kind: type[Any], where: str, said: Any) -> Any:
     if unknown := set(body) - set(known):
         raise LimitsError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
     for name, value in body.items():
-        if "str" not in str(known[name]):
-            _number(f"{where}.{name}", value)
+        _plain(f"{where}.{name}", str(known[name]), value)
     if kind is not Threshold and "field" in body:
         _measured(where, body["field"])
     try:
@@ -228,14 +259,26 @@ def _build(kind: type[Any], where: str, said: Any) -> Any:
         raise LimitsError(f"{where}: {error}") from None
     if isinstance(made, Threshold):
         _check_threshold(where, made)
+    if isinstance(made, Dynamic) and made.readings < 1:
+        raise LimitsError(f"{where}: readings is at least 1")
     if not 0 < getattr(made, "weight", 1.0) <= 1:
         raise LimitsError(f"{where}: a weight is above 0 and at most 1")
     return made
 
 
+def _plain(where: str, kind: str, value: Any) -> None:
+    """Raise LimitsError for a value that is not of the field's type, a number or a text."""
+    if "str" not in kind:
+        _number(where, value)
+    elif not isinstance(value, str) and not (value is None and "None" in kind):
+        raise LimitsError(f"{where}: {value!r} is no text")
+
+
 def _check_threshold(where: str, made: Threshold) -> None:
     if made.equals is None:
         _measured(where, made.field)
+    elif made.field not in TEXTS:
+        raise LimitsError(f"{where}: {made.field!r} is none of {', '.join(TEXTS)}")
     if (made.above, made.below, made.equals).count(None) != 2:
         raise LimitsError(f"{where}: {made.kind} has one of above, below and equals")
 
@@ -261,7 +304,7 @@ def _criticality(where: str, said: Any) -> Criticality:
 
 
 def _number(where: str, said: Any) -> float:
-    if isinstance(said, bool) or not isinstance(said, int | float):
+    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
         raise LimitsError(f"{where}: {said!r} is no number")
     number: float = said
     return number

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from domain.events import SensorReading
-from domain.sensors.limits import Dynamic, Jump, Repeated, Rising, SensorType, Threshold
+from domain.sensors.limits import Dynamic, Jump, Rising, SensorType
 
 CANDIDATES = 32
 """Readings kept to find the lowest and the highest of a jump's window, at most, for each."""
 
 Numbers = list[float]
 Notes = dict[str, Numbers]
-"""What is remembered for each rule, by its kind."""
+"""What is remembered for each rule, by the name of its memory."""
 
 
 class Finding(NamedTuple):
@@ -40,8 +40,8 @@ def findings(
     if not late:
         found += _remembering(reading, kind, notes)
         found += _repeated(kind, notes, bool(found))
-        declared = {rule.kind for rule in kind.rules}
-        for gone in notes.keys() - declared:  # the limits were changed
+        known = {name for name, _ in (*kind.remembering, *kind.repeated)}
+        for gone in notes.keys() - known:  # the limits were changed
             del notes[gone]
     return sorted(found, key=lambda one: (-one.weight, one.kind))
 
@@ -52,9 +52,7 @@ def score(found: list[Finding]) -> float:
 
 
 def _thresholds(reading: SensorReading, kind: SensorType) -> Iterator[Finding]:
-    for rule in kind.rules:
-        if not isinstance(rule, Threshold):
-            continue
+    for rule in kind.thresholds:
         said = getattr(reading, rule.field)
         if said is None:
             continue
@@ -70,13 +68,11 @@ def _thresholds(reading: SensorReading, kind: SensorType) -> Iterator[Finding]:
 
 
 def _remembering(reading: SensorReading, kind: SensorType, notes: Notes) -> Iterator[Finding]:
-    for rule in kind.rules:
-        if not isinstance(rule, Jump | Dynamic | Rising):
-            continue
+    for name, rule in kind.remembering:
         said = getattr(reading, rule.field)
         if said is None:
             continue
-        numbers = notes.setdefault(rule.kind, [])
+        numbers = notes.setdefault(name, [])
         if isinstance(rule, Jump):
             told = _jumped(rule, numbers, reading.timestamp, said)
         elif isinstance(rule, Dynamic):
@@ -88,12 +84,11 @@ def _remembering(reading: SensorReading, kind: SensorType, notes: Notes) -> Iter
 
 
 def _repeated(kind: SensorType, notes: Notes, found: bool) -> Iterator[Finding]:
-    for rule in kind.rules:
-        if isinstance(rule, Repeated):
-            numbers = notes.setdefault(rule.kind, [0.0])
-            numbers[0] = min(numbers[0] + 1, rule.times) if found else 0.0
-            if numbers[0] >= rule.times:
-                yield Finding(rule.kind, rule.weight, f"{rule.times} readings in a row or more")
+    for name, rule in kind.repeated:
+        numbers = notes.setdefault(name, [0.0])
+        numbers[0] = min(numbers[0] + 1, rule.times) if found else 0.0
+        if numbers[0] >= rule.times:
+            yield Finding(rule.kind, rule.weight, f"{rule.times} readings in a row or more")
 
 
 def _jumped(rule: Jump, numbers: Numbers, now: int, said: float) -> str:

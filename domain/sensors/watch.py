@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.alerts.episodes import Episode, Policy, step
+from domain.alerts.episodes import Episode, step
 from domain.events import Alert, RejectedReading, SensorReading, SensorScore
 from domain.sensors.gate import Memory, Reason, check
 from domain.sensors.limits import Limits, SensorType
@@ -140,9 +140,8 @@ def _alert(
     found: list[Finding],
     sensor: Sensor,
 ) -> Alert | None:
-    policy = Policy(kind.alert_at, kind.clear_after, round(kind.remind_s * 1000))
     sensor.episode, state, episode = step(
-        policy,
+        kind.policy,
         sensor.episode,
         reading.sensor_id,
         now=reading.timestamp,

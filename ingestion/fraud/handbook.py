@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 
 from config.errors import UserError
 from domain.events import Transaction
+from domain.times import moment
 from ingestion.fraud.columns import plain, table_of
 from ingestion.fraud.pickles import read_frame
 from ingestion.fraud.simulator import Payment
@@ -209,8 +209,7 @@ def _time(value: Any) -> int:
 def _moment(value: Any) -> int:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a time")
-    moment = datetime.fromisoformat(value)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return round(moment(value).timestamp() * 1000)
 
 
 def _amount(value: Any) -> float:

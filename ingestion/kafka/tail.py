@@ -6,12 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.errors import RetryableError, UserError
+from domain.times import moment
 from ingestion.kafka.producer import client_log
 from ingestion.wire.codec import Codec, UnreadableError
 
@@ -75,14 +75,13 @@ class Start:
         if text.isdecimal():
             return cls("offset", int(text))
         try:
-            moment = datetime.fromisoformat(text)
+            when = moment(text)
         except ValueError:
             raise UserError(
                 f"--from is {BEGINNING}, {END}, an offset or a time such as 2026-01-31T12:00, "
                 f"not {text!r}"
             ) from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return cls("time", round(moment.timestamp() * 1000))
+        return cls("time", round(when.timestamp() * 1000))
 
 
 def reader(bootstrap: str, *, tells_ends: bool = False) -> Consumer:

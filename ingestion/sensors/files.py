@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from config.errors import UserError
+from domain.times import moment
 from ingestion import schema
 from ingestion.replay.batches import Batch, Record, Rejected
 from ingestion.wire.encode import RecordEncoder, RefusedError
@@ -35,7 +35,7 @@ class ReadingsFile:
             raise UserError(f"{path} is not a file")
         self.path, self._csv = path, path.suffix.lower() == ".csv"
         if self._csv:
-            with path.open(newline="", encoding="utf-8") as file:
+            with self._open() as file:
                 header = next(csv.reader(file), [])
             if "sensor_id" not in header or "timestamp" not in header:
                 raise UserError(f"{path}: its header names no sensor_id or no timestamp")
@@ -43,6 +43,10 @@ class ReadingsFile:
                 raise UserError(
                     f"{path}: {', '.join(unknown)} is no field of a reading: {', '.join(_FIELDS)}"
                 )
+
+    def _open(self) -> TextIO:
+        # A byte that is no UTF-8 becomes a character that cannot be encoded: its row is rejected.
+        return self.path.open(newline="", encoding="utf-8-sig", errors="surrogateescape")
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -74,7 +78,7 @@ class ReadingsFile:
             yield batch
 
     def _rows(self) -> Iterator[Any]:
-        with self.path.open(newline="", encoding="utf-8") as file:
+        with self._open() as file:
             if self._csv:
                 yield from csv.DictReader(file)
                 return
@@ -90,7 +94,7 @@ def _reading(row: Any) -> dict[str, Any]:
     """Return a row as a record. Raise ValueError or TypeError, saying what is wrong."""
     if not isinstance(row, dict):
         raise TypeError("not a JSON object")
-    if unknown := [str(name) for name in row if name not in _FIELDS]:
+    if unknown := [_shown(name) for name in row if name not in _FIELDS]:
         raise ValueError(f"{', '.join(unknown)}: no field of a reading")
     record = {name: said for name, said in row.items() if said not in (None, "")}
     for name in ("sensor_id", "timestamp"):
@@ -105,6 +109,11 @@ def _reading(row: Any) -> dict[str, Any]:
     return record
 
 
+def _shown(name: Any) -> str:
+    """Return a name as it can be printed and logged."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 def _time(name: str, said: Any) -> int:
     if isinstance(said, int) and not isinstance(said, bool):
         return said
@@ -112,6 +121,4 @@ def _time(name: str, said: Any) -> int:
         raise TypeError(f"{name}: {said!r} is no time")
     if said.lstrip("-").isdecimal():
         return int(said)
-    moment = datetime.fromisoformat(said)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    return round(moment(said).timestamp() * 1000)

@@ -1,6 +1,7 @@
 """Simulate sensors by the column: their readings, what is wrong with some, and the truth of it.
 
-Sensors take turns, each a second or more apart, and each has its own level, daily swing and noise.
+Sensors take turns, and each has its own level, daily swing and noise. Each needs a millisecond of
+its own for a reading, so there are at most a thousand a second of each.
 Some readings are wrong by themselves (a value or a temperature far off, a field missing, a value
 out of range, three days old); some sensors go wrong for a while (silent, drifting, stuck). What was
 done to which reading is told beside, as `Truth`.

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
+from domain.times import moment
 from millrace import streaming
 
 TOPIC = "alerts"
@@ -67,11 +68,10 @@ def raise_(
 
 def _milliseconds(at: str | None) -> int:
     try:
-        moment = datetime.now(UTC) if at is None else datetime.fromisoformat(at)
+        when = datetime.now(UTC) if at is None else moment(at)
     except ValueError as error:
         raise UserError(f"--at: {error}") from error
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    return round(when.timestamp() * 1000)
 
 
 def _fact(text: str) -> tuple[str, str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -14,13 +13,14 @@ from rich.text import Text
 
 from config.errors import UserError
 from config.settings import settings
+from domain.alerts.episodes import STATES, document
 from ingestion.kafka.tail import BEGINNING, Start, Tail, reader
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from millrace.options import AsJson
 
 TOPIC = "alerts"
-STATES = ("open", "cleared", "all")
+CHOICES = ("open", "cleared", "all")
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 app = typer.Typer(help="Alerts of all products: list, show, tail.", no_args_is_help=True)
@@ -39,29 +39,13 @@ def _read(start: str, *, follow: bool) -> Iterable[dict[str, Any]]:
         consumer.close()
 
 
-def document(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an Alert with its times as the API tells them."""
-    opened = record["opened_at"]
-    return {
-        **record,
-        "event_time": _iso(record["event_time"]),
-        "opened_at": _iso(record["event_time"] if opened is None else opened),
-    }
-
-
-def _iso(milliseconds: int) -> str:
-    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
-
-
 def newest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return each alert as it stands, those told of last first."""
     found: dict[str, dict[str, Any]] = {}
-    order = ("open", "still_open", "cleared")
     for record in records:
         known = found.get(record["alert_id"])
-        version = (record["event_time"], order.index(record["state"]))
-        if known is None or version >= (known["event_time"], order.index(known["state"])):
+        version = (record["event_time"], STATES.index(record["state"]))
+        if known is None or version >= (known["event_time"], STATES.index(known["state"])):
             found[record["alert_id"]] = record
     return sorted(
         found.values(), key=lambda one: (one["event_time"], one["alert_id"]), reverse=True
@@ -79,8 +63,8 @@ def list_alerts(
     as_json: AsJson = False,
 ) -> None:
     """List alerts as they stand, those told of last first."""
-    if state not in STATES:
-        raise UserError(f"--state is {', '.join(STATES)}, not {state!r}")
+    if state not in CHOICES:
+        raise UserError(f"--state is {', '.join(CHOICES)}, not {state!r}")
     if severity and severity not in STYLES:
         raise UserError(f"--severity is {', '.join(STYLES)}, not {severity!r}")
     every = newest(_read(since, follow=False))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 
 from config.errors import UserError
 from config.topics import Topic, topics
+from domain.times import moment
 from ingestion import schema as contracts
 from ingestion.wire.encode import RefusedError
 from millrace import streaming
@@ -71,6 +71,4 @@ def records(topic: Topic, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _milliseconds(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    return round(moment(text).timestamp() * 1000)

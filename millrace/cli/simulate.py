@@ -98,6 +98,8 @@ def sensors(
     Without --events it goes on until it is stopped.
     """
     begin = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else _now()
+    if rate > 1000 * count:
+        raise UserError(f"--rate {rate:g}: a sensor makes at most 1000 readings a second")
     setting = Setting(count, rate, seed, begin, payments=payments)
     pace = pacer("max") if fast else RatePacer(rate)
     # A batch is waited for as a whole: a second of readings, or many of those as fast as it goes.

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from config.errors import UserError
 from config.settings import settings
+from domain.times import moment
 from millrace.options import AsJson
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _asked(query: str | None, snapshot: int | None, at: str | None) -> Iterator[
     from lakehouse.reading import Moment, tables
 
     current = settings()
-    moment = Moment(snapshot, None if at is None else moment_of(at))
+    seen = Moment(snapshot, None if at is None else moment_of(at))
     lake = catalog(current)
     if query is None:
         yield Answer(("table",), iter([(name,) for name in tables(lake)]))
@@ -88,17 +89,16 @@ def _asked(query: str | None, snapshot: int | None, at: str | None) -> Iterator[
     text = sys.stdin.read() if query == "-" else query
     with connect(current.lake_memory, current.lake_spill) as con:
         with Console(stderr=True).status("asking"):
-            answer = ask(con, lake, text, moment)
+            answer = ask(con, lake, text, seen)
         yield answer
 
 
 def moment_of(text: str) -> datetime:
     """Return the time that a person wrote, in UTC. Raise UserError for anything else."""
     try:
-        found = datetime.fromisoformat(text)
+        return moment(text)
     except ValueError:
         raise UserError(f"{text!r} is no time, such as 2026-11-30 or 2026-11-30T08:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _json(answer: Answer, limit: int | None) -> None:

@@ -14,7 +14,8 @@ from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 from domain.events import SensorReading
 from domain.sensors.watch import Place, Sensor, watch
 from ingestion.sensors.limits_file import LimitsFile
-from processing.streams import Rows, names, row_type
+from processing.streams import Rows, row_type
+from processing.tables import columns
 
 if TYPE_CHECKING:
     from pyflink.common import Row
@@ -45,7 +46,7 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
         )
         self._kept = context.get_state(kept)
         self._limits = LimitsFile(self._file, time.monotonic)
-        self._fields = names("SensorReading")
+        self._fields = tuple(columns("SensorReading"))
         self._scored, self._rejected, self._alert = map(
             Rows, ("SensorScore", "RejectedReading", "Alert")
         )

@@ -83,7 +83,8 @@ async def alerts(
         known = [orjson.loads(data) for data in stored if data is not None]
         return [one for one in known if _wanted(one, state, severity, entity)]
 
-    found = await first(look_up, await values.newest(keys.RECENT, keys.KEEP), limit)
+    members = await values.newest(keys.RECENT, keys.KEEP if state or severity or entity else limit)
+    found = await first(look_up, members, limit)
     return Response(orjson.dumps({"alerts": found}), media_type="application/json")
 
 

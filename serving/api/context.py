@@ -47,7 +47,7 @@ async def first(
 ) -> list[dict[str, Any]]:
     """Return the first `limit` documents that `look_up` finds of an index's members, in order.
 
-    Members are looked up some hundred at a time, so that few are read where many are wanted.
+    Members are looked up some hundred at a time, so that few are read where few are wanted.
     """
     found: list[dict[str, Any]] = []
     for start in range(0, len(members), AT_ONCE):

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
+from domain.times import record_of
 from serving.business import keys
 from serving.consumers.product import Incoming, Product, Result
 from serving.consumers.run import run
-from serving.times import record_of
 
 
 class Business(Product):

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from domain.times import document_of
 from serving.store import Index, Rule, Write
-from serving.times import document_of
 
 WINDOWS = "business:windows"
 """The index of the minutes kept, by start; a member is `member(start)`."""

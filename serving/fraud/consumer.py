@@ -16,6 +16,7 @@ from config.settings import Settings
 from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
 from domain.fraud.policy import reasons
+from domain.times import record_of
 from ingestion import schema
 from orchestration.shelf.shelf import Shelf
 from serving.consumers.models import ModelInfo
@@ -23,7 +24,6 @@ from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud import keys
 from serving.fraud.model import Model, accept
-from serving.times import record_of
 
 TRAIN = "millrace train fraud --simulate --promote"
 SCORES = "fraud-scores"

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
+from domain.times import document_of
 from serving.store import Index, Write
-from serving.times import document_of
 
 RECENT = 50
 """The number of decisions kept in a customer's list."""

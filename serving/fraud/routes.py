@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.times import document_of, iso, since_epoch
 from serving.api.context import Context, of
 from serving.api.gateway import Gateway
 from serving.api.lean import LeanRoute
@@ -25,7 +26,6 @@ from serving.api.problems import Problem, described, exemplified
 from serving.api.refusals import refusals
 from serving.fraud import keys
 from serving.fraud.types import Customer, Pending, Score, Transaction
-from serving.times import document_of, iso, milliseconds
 
 Route = TypeVar("Route", bound=Callable[..., Awaitable[Response]])
 
@@ -125,7 +125,7 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
 
 
 def _event_time(payment: Transaction) -> int | None:
-    return None if payment.event_time is None else milliseconds(payment.event_time.isoformat())
+    return None if payment.event_time is None else since_epoch(payment.event_time)
 
 
 def _taken_by_another(transaction_id: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from domain.times import iso
 from orchestration.recommendations.engine.item import Item
 from serving.store import Index, Rule, Write
-from serving.times import iso
 
 HOUR_MS = 60 * 60 * 1000
 DAY_MS = 24 * HOUR_MS

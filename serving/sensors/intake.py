@@ -15,11 +15,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.times import since_epoch
 from serving.api.context import Context, of
 from serving.api.gateway import Gateway
 from serving.api.problems import described
 from serving.api.refusals import refusals
-from serving.times import milliseconds
 
 TOPIC, PART = "sensor-readings", "sensors"
 MOST = 1000
@@ -117,5 +117,5 @@ async def take(
 
 def _record(reading: Reading, now: int) -> dict[str, Any]:
     when = reading.timestamp
-    said = now if when is None else milliseconds(when.isoformat())
+    said = now if when is None else since_epoch(when)
     return {**reading.model_dump(), "timestamp": said}

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
+from domain.times import document_of
 from serving.store import Index, Rule, Write
-from serving.times import document_of
 
 SENSORS = "sensors:recent"
 """The index of the sensors kept, by when anything of them was last received."""

@@ -14,11 +14,11 @@ import redis
 
 from config.settings import Settings
 from domain.events import Session
+from domain.times import iso
 from orchestration.recommendations.engine.item import Item, Wish
 from orchestration.recommendations.engine.recommender import Recommender
 from serving.consumers.run import metrics_port
 from serving.recommendations import keys
-from serving.times import iso
 from tests.integration.parts import plug, through, until
 
 CONSUMER, TOPIC = "recommender", "sessions"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from domain.times import document_of
 from serving.store import Rule, Write
-from serving.times import document_of
 
 TIMES = ("@TIME@",)
 """Fields that are times: ms in a record, ISO 8601 in its document."""

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from domain.events import ShopEvent
+from domain.times import document_of
 from serving.business import keys
-from serving.times import document_of
 from tests.integration.exercises import Exercise, Hands, Poison
 from tests.integration.exercises.poisons import of_the_wire, refused
 from tests.integration.parts import ends, read, through

@@ -57,6 +57,15 @@ def test_a_type_has_what_the_default_has_unless_it_says_otherwise() -> None:
         ({"types": {"x": {"jumps": [{"kind": "J", "weight": 0}]}}}, "a weight is above 0"),
         ({"types": {"x": {"thresholds": [{"kind": "T"}]}}}, "one of above, below and equals"),
         (
+            {"types": {"x": {"thresholds": [{"kind": "T", "field": "state", "equals": "BAD"}]}}},
+            "'state' is none of status",
+        ),
+        ({"types": {"x": {"jumps": [{"kind": 5}]}}}, r"jumps\.kind: 5 is no text"),
+        ({"types": {"x": {"dynamic": [{"kind": "D", "readings": 0}]}}}, "readings is at least 1"),
+        ({"types": {"x": {"alert_at": 0}}}, "alert_at: above 0"),
+        ({"types": {"x": {"remind_s": float("inf")}}}, "inf is no number"),
+        ({"types": {"x": {"alert_at": float("nan")}}}, "nan is no number"),
+        (
             {"types": {"x": {"jumps": [{"kind": "J"}], "rising": [{"kind": "J"}]}}},
             "J is declared twice",
         ),

@@ -79,7 +79,7 @@ def test_the_dynamic_bound_is_that_of_the_readings_before() -> None:
         past = values[:step]
         above = len(past) >= 30 and value > statistics.fmean(past) + 2 * statistics.pstdev(past)
         assert kinds(kind, notes, step, value=value) == (["ABOVE"] if above else []), step
-    assert notes["ABOVE"] == [
+    assert notes["Dynamic ABOVE value"] == [
         200,
         pytest.approx(statistics.fmean(values)),
         pytest.approx(statistics.pvariance(values)),
@@ -104,13 +104,33 @@ def test_three_in_a_row_are_repeated_and_a_quiet_one_begins_anew() -> None:
     assert [one[-1:] for one in told] == [
         ["HIGH"], ["HIGH"], [], ["HIGH"], ["HIGH"], ["AGAIN"], ["AGAIN"], [],
     ]  # fmt: skip
-    assert notes == {"AGAIN": [0.0]}
+    assert notes == {"Repeated AGAIN": [0.0]}
 
 
 def test_notes_of_a_rule_that_is_gone_are_forgotten() -> None:
     notes: Notes = {"OLD": [1.0, 2.0]}
     assert kinds(JUMPS, notes, 0) == []
-    assert set(notes) == {"JUMP"}
+    assert set(notes) == {"Jump JUMP value"}
+
+
+@pytest.mark.parametrize("before", ["jumps", "dynamic", "rising", "repeated"])
+@pytest.mark.parametrize("after", ["jumps", "dynamic", "rising", "repeated"])
+def test_a_kind_declared_as_another_rule_or_of_another_field_begins_anew(
+    before: str, after: str
+) -> None:
+    notes: Notes = {}
+    old, new = (of(**{section: [{"kind": "A"}]}) for section in (before, after))
+    for step in range(40):
+        kinds(old, notes, step, value=float(step % 3))
+    kinds(new, notes, 41, value=1.0)
+    if before != after:
+        fresh: Notes = {}
+        kinds(new, fresh, 41, value=1.0)
+        assert notes == fresh
+
+    pressed = of(jumps=[{"kind": "A", "field": "pressure"}])
+    kinds(of(jumps=[{"kind": "A"}]), notes, 42, value=20.0)
+    assert kinds(pressed, notes, 43, value=20.0, pressure=1000.0) == []
 
 
 def test_a_score_combines_findings_as_independent_evidence() -> None:

@@ -87,6 +87,21 @@ def test_json_lines_are_objects_with_known_fields(tmp_path: Path) -> None:
     assert source.count() == 6
 
 
+def test_a_row_of_other_bytes_is_rejected_and_the_others_are_read(tmp_path: Path) -> None:
+    row = b'{"sensor_id": "%b", "timestamp": 1764504000000, "value": 1}\n'
+    lines, table = tmp_path / "readings.jsonl", tmp_path / "readings.csv"
+    lines.write_bytes(row % b"a" + row % b"\xe9" + row % b"b" + b'{"\xff": 1}\n')
+    (batch,) = ReadingsFile(lines).batches(ENCODER)
+    assert [one["sensor_id"] for one in read([batch])] == ["a", "b"]
+    assert [one.row for one in batch.rejected] == [1, 3]
+    assert "".join(one.reason + one.content for one in batch.rejected).encode()
+
+    # As spreadsheets write it.
+    table.write_bytes("\ufeffsensor_id,timestamp,value\na,1764504000000,1\n".encode())
+    (batch,) = ReadingsFile(table).batches(ENCODER)
+    assert [one["sensor_id"] for one in read([batch])] == ["a"]
+
+
 def test_what_the_simulator_wrote_comes_back_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

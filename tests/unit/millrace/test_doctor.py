@@ -5,6 +5,7 @@ Supervisor, the probes and the cluster answer as given.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,30 @@ def test_a_healthy_stack_has_every_process_and_job_checked(world: World) -> None
     assert world.wrong() == []
     assert world.checks()["redis"].detail == "ready"
     assert world.checks()[f"job {JOB}"].detail == "running, last checkpoint 3 s ago"
+
+
+@pytest.mark.parametrize(
+    ("stamps", "ok"),
+    [
+        (("venv-flink", "venv-test-lake"), True),
+        (("venv-flink", "venv-demo"), True),
+        (("venv-flink", "venv-demo-lake"), True),
+        (("venv-flink",), False),
+        (("venv-test-lake",), False),
+    ],
+)
+def test_environments_are_those_set_up_for_whichever_purpose(
+    tmp_path: Path, stamps: tuple[str, ...], ok: bool
+) -> None:
+    for name in ("uv.lock", "pyproject.toml"):
+        (tmp_path / name).write_text(name)
+    identity = hashlib.sha256(b"uv.lockpyproject.toml").hexdigest()[:16]
+    layout = replace(Layout.of(Settings(state_dir=tmp_path)), root=tmp_path, build=tmp_path)
+    (tmp_path / "stamps").mkdir()
+    (tmp_path / "stamps" / "venv-demo-old").write_text("another\n")
+    for name in stamps:
+        (tmp_path / "stamps" / name).write_text(identity + "\n")
+    assert doctor._locked(layout).ok is ok
 
 
 def test_a_consumer_that_does_not_answer_is_found(world: World) -> None:

@@ -104,7 +104,12 @@ def test_make_asks_before_it_lints() -> None:
     )
     steps = [
         done.stdout.find(step)
-        for step in ("setup.sh", "-m millrace.stack.harness", "ruff check", "pytest")
+        for step in (
+            "setup.sh",
+            "-m millrace.stack.harness",
+            "make --no-print-directory lint",
+            "pytest",
+        )
     ]
     assert -1 not in steps
     assert steps == sorted(steps)

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
+from domain.alerts.episodes import document
 from serving.alerts import keys, routes
 from serving.alerts.consumer import Alerts
 from serving.api.app import create
@@ -55,8 +56,8 @@ def test_the_last_word_stays_whatever_the_order() -> None:
 
 
 def test_an_alert_without_a_beginning_began_when_it_was_told_of() -> None:
-    assert keys.document(told("s/1", 1).record)["opened_at"] == "1970-01-01T00:01:00.000Z"
-    later = keys.document(told("s/1", 2, opened_at=MINUTE).record)
+    assert document(told("s/1", 1).record)["opened_at"] == "1970-01-01T00:01:00.000Z"
+    later = document(told("s/1", 2, opened_at=MINUTE).record)
     assert later["opened_at"] == "1970-01-01T00:01:00.000Z"
 
 

@@ -1,4 +1,4 @@
-"""Convert times in documents: ISO 8601 with milliseconds and Z, exact both ways."""
+"""Convert times: ISO 8601 and milliseconds, exact both ways in what documents hold."""
 
 from __future__ import annotations
 
@@ -22,10 +22,20 @@ def _second(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:-6]
 
 
+def moment(text: str) -> datetime:
+    """Return the time that a text says; one without a zone counts as UTC. Raise ValueError."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def since_epoch(when: datetime) -> int:
+    """Return whole milliseconds since 1970, the rest cut off; `when` has a zone."""
+    return (when - _EPOCH) // _MILLISECOND
+
+
 def milliseconds(text: str) -> int:
     """Invert `iso`; a time without a zone counts as UTC. Raise ValueError."""
-    moment = datetime.fromisoformat(text)
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
+    return since_epoch(moment(text))
 
 
 def document_of(record: Mapping[str, Any], times: Iterable[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.times import iso, milliseconds
+from domain.times import iso, milliseconds
 
 
 @given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
