@@ -164,6 +164,12 @@ class Settings(BaseSettings):
     lake_memory: str = Field(
         default="1GB", description="of a query or a mart's build; beyond it spills to state_dir"
     )
+    verify_seconds: int = Field(
+        default=300, ge=1, description="from one sample of verified feature vectors to the next"
+    )
+    verify_sample: int = Field(
+        default=5, ge=1, description="logged feature vectors that are computed again each time"
+    )
     lake_s3_endpoint: str = Field(
         default="", description="of S3-compatible storage that is not AWS"
     )

@@ -1,0 +1,1 @@
+"""What is asked of card fraud's tables in the lake."""

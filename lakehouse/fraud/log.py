@@ -1,0 +1,181 @@
+"""Read the log of payments and verdicts, and the vectors made of it, from the lake.
+
+The lake has a record's place in Kafka, so its rows are the log in its order, as far back as it
+reaches. Where an offset is in no table, something may have stood that the job saw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.types import TimestamptzType
+
+from config.errors import UserError
+from domain.features.graph import Place
+from domain.fraud.graph import GRAPH, PAYMENT, VERDICT
+from lakehouse.reading import quoted, show
+
+Row = dict[str, Any]
+
+TOPIC = "transactions"
+VECTORS, PAYMENTS, VERDICTS = "bronze.fraud_features", "bronze.transactions", "bronze.fraud_labels"
+SCORES, ASIDE = "bronze.fraud_scores", "bronze.quarantine"
+# The vectors first: what they rest on is read later, so it is not older.
+_TABLES = (VECTORS, ASIDE, VERDICTS, PAYMENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A payment or verdict: the type of its record, its fields (times in ms), and its place."""
+
+    record: str
+    fields: Mapping[str, Any]
+    place: Place
+
+    def row(self) -> Row:
+        """Return the event as the job feeds it to the first feature set."""
+        return GRAPH.row(self.record, self.fields, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Offsets before `end` that no table has; `known_ms`: Kafka's time of the record at `end`."""
+
+    end: int
+    known_ms: int
+
+
+class Log:
+    """The log at the snapshots that were current when it was opened."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, lake: Catalog) -> None:
+        """Open the tables. Raise UserError if one is not there."""
+        self._con = con
+        for name in _TABLES:
+            try:
+                table = lake.load_table(name)
+            except (NoSuchTableError, NoSuchNamespaceError):
+                raise UserError(f"the lake has no {name}: type `millrace up --with lake`") from None
+            show(con, name, table)
+            if name == VECTORS:
+                fields = table.schema().fields
+                self.columns = tuple(one.name for one in fields)
+                self._times = [
+                    one.name for one in fields if isinstance(one.field_type, TimestamptzType)
+                ]
+        con.execute(f"create or replace temp view log as {_union()}")
+
+    def vectors(self, where: str, values: Mapping[str, Any], order: str = "_offset") -> list[Row]:
+        """Return the vectors of a condition, times in ms."""
+        times = ", ".join(f"epoch_ms({quoted(one)}) as {quoted(one)}" for one in self._times)
+        query = f"select * replace ({times}) from {VECTORS} where {where} order by {order}"
+        return _rows(self._con.execute(query, dict(values)))
+
+    def sample(self, count: int, seed: int) -> list[Row]:
+        """Return vectors at random: the same ones for the same seed and snapshot."""
+        drawn = f"hash(_partition, _offset, {int(seed)})"
+        return self.vectors("true", {}, f"{drawn}, _partition, _offset limit {int(count)}")
+
+    def several(self) -> bool:
+        """Return whether the log has several partitions: then it is not what terminals saw."""
+        return bool(self._one(f"select coalesce(max(_partition), 0) > 0 from {PAYMENTS}"))
+
+    def changed(self, version: str) -> Gap | None:
+        """Return where the features' declaration became `version`, if it was another before.
+
+        What the job had not computed until then it did not know.
+        """
+        query = f"""
+            select min(sequence), arg_min(epoch_ms(produced_at), sequence) from {VECTORS}
+            where feature_set_version = $version
+              and exists (select 1 from {VECTORS} where feature_set_version <> $version)"""
+        found = self._con.execute(query, {"version": version}).fetchone()
+        return Gap(*found) if found and found[0] is not None else None
+
+    def gaps(self, partition: int) -> list[Gap]:
+        """Return the gaps before records of a partition that are no records put aside."""
+        query = f"""
+            with held as (
+                select _offset as place, ts from log where _partition = $partition
+                union all
+                select source_offset, null from {ASIDE}
+                where source_topic = '{TOPIC}' and source_partition = $partition
+            ), places as (
+                select place, max(ts) as ts, lag(place, 1, -1) over (order by place) as earlier
+                from held group by place
+            ), timed as (
+                select place, earlier, first_value(ts ignore nulls) over (
+                    order by place rows between current row and unbounded following) as known
+                from places
+            )
+            select place, known from timed where earlier < place - 1 order by place"""
+        rows = self._con.execute(query, {"partition": partition}).fetchall()
+        return [Gap(at, known) for at, known in rows if known is not None]
+
+    def before(self, vector: Mapping[str, Any], start: int) -> Iterator[Event]:
+        """Yield what bears on a vector, in order, up to its payment; from event time `start` on.
+
+        That is all of its customer and of its terminal. A payment at the terminal may be a repeat,
+        which its customer's side drops: of who has one, all is yielded, too.
+        """
+        query = """
+            with mine as (
+                select * from log
+                where _partition = $partition and _offset <= $last and event_time >= $start
+            ), twice as (
+                select customer_id from mine
+                where record = $payment and transaction_id in (
+                    select transaction_id from mine
+                    where terminal_id = $terminal and record = $payment)
+                group by customer_id, transaction_id, event_time having count(*) > 1
+            )
+            select * from mine
+            where customer_id = $customer or terminal_id = $terminal
+               or customer_id in (select customer_id from twice)
+            order by _offset"""
+        values = {
+            "partition": vector["partition"],
+            "last": vector["sequence"],
+            "start": start,
+            "payment": PAYMENT.record,
+            "customer": vector["customer_id"],
+            "terminal": vector["terminal_id"],
+        }
+        yield from map(event, _rows(self._con.execute(query, values)))
+
+    def _one(self, query: str) -> Any:
+        found = self._con.execute(query).fetchone()
+        return found[0] if found else None
+
+
+def event(row: Mapping[str, Any]) -> Event:
+    """Return a row of the log as an event."""
+    source = GRAPH.source(row["record"])
+    fields = {name: row[name] for name in source.fields}
+    return Event(source.record, fields, Place(row["_partition"], row["_offset"], row["ts"]))
+
+
+def _union() -> str:
+    """Return the query of the log: the two tables, times in ms."""
+    return " union all by name ".join(
+        f"select '{source.record}' as record, _partition, _offset, "
+        f"epoch_ms(_ingested_at) as ts, {_fields(source.fields)} from {table}"
+        for source, table in ((PAYMENT, PAYMENTS), (VERDICT, VERDICTS))
+    )
+
+
+def _fields(names: tuple[str, ...]) -> str:
+    return ", ".join(
+        f"epoch_ms({quoted(name)}) as {quoted(name)}" if name == "event_time" else quoted(name)
+        for name in names
+    )
+
+
+def _rows(found: duckdb.DuckDBPyConnection) -> list[Row]:
+    names = [one[0] for one in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
