@@ -25,6 +25,7 @@ from ingestion.kafka.quarantine import is_end
 from ingestion.kafka.tail import reader
 from ingestion.wire.codec import Codec, UnreadableError
 from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
+from lakehouse import forgotten
 from lakehouse.positions import next_offsets
 from lakehouse.start import Range, by_topic, ranges
 
@@ -78,13 +79,17 @@ class Checker:
         Raise RetryableError if Kafka is away, UserError if a topic does not exist.
         """
         # The tables before the topics' ends: what comes meanwhile then waits, and is not missed.
-        loaded = by_topic(self.lake)
+        loaded, removed = by_topic(self.lake), forgotten.places(self.lake)
         kept = ranges(self.settings, list(loaded))
         for topic, tables in loaded.items():
-            yield from self._topic(topic, tables, kept[topic])
+            yield from self._topic(topic, tables, kept[topic], removed)
 
     def _topic(
-        self, topic: str, tables: Mapping[str, Table], kept: Mapping[int, Range]
+        self,
+        topic: str,
+        tables: Mapping[str, Table],
+        kept: Mapping[int, Range],
+        removed: Mapping[tuple[str, int], Sequence[int]],
     ) -> Iterator[Found]:
         following = next_offsets(tables)
         held = places(tables.values())
@@ -92,7 +97,8 @@ class Checker:
             offsets, times = held.get(partition, (np.empty(0, np.int64), np.empty(0, np.int64)))
             begin = min([have.first, *offsets[:1].tolist()])
             end = following.get(partition, begin)
-            absent = list(spans(offsets, begin, end))
+            known = np.union1d(offsets, np.array(removed.get((topic, partition), ()), np.int64))
+            absent = list(spans(known[known >= begin], begin, end))
             inside = [one for one in (_within(span, have) for span in absent) if one]
             missing, aside = self._looked_up(topic, partition, inside)
             gone = [one for one in (_before(span, have.first) for span in absent) if one]

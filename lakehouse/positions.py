@@ -18,6 +18,7 @@ from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.types import IntegerType, LongType
 
 from config.lake import OFFSET, PARTITION
+from lakehouse.forgotten import held
 
 JOB_ID, CHECKPOINT = "flink.job-id", "flink.max-committed-checkpoint-id"
 
@@ -39,7 +40,8 @@ def written(table: Table, snapshot_id: int | None = None) -> Offsets:
     if table.metadata.current_snapshot_id is None:
         return {}
     scan = table.scan(selected_fields=(PARTITION, OFFSET), snapshot_id=snapshot_id)
-    highest: Offsets = {}
+    # Rows that were removed for good are not to be read again.
+    highest: Offsets = held(table) if snapshot_id is None else {}
     mixed: list[tuple[int, int, int, FileScanTask]] = []
     for task in scan.plan_files():
         first, last, offset = _bounds(table, task)

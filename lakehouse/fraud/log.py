@@ -18,6 +18,7 @@ from pyiceberg.types import TimestamptzType
 from config.errors import UserError
 from domain.features.graph import Place
 from domain.fraud.graph import GRAPH, PAYMENT, VERDICT
+from lakehouse import forgotten
 from lakehouse.reading import quoted, show
 
 Row = dict[str, Any]
@@ -68,6 +69,7 @@ class Log:
                 self._times = [
                     one.name for one in fields if isinstance(one.field_type, TimestamptzType)
                 ]
+        forgotten.show(con, lake)
         con.execute(f"create or replace temp view log as {_union()}")
 
     def vectors(self, where: str, values: Mapping[str, Any], order: str = "_offset") -> list[Row]:
@@ -98,13 +100,16 @@ class Log:
         return Gap(*found) if found and found[0] is not None else None
 
     def gaps(self, partition: int) -> list[Gap]:
-        """Return the gaps before records of a partition that are no records put aside."""
+        """Return the gaps before records of a partition: neither put aside nor forgotten."""
         query = f"""
             with held as (
                 select _offset as place, ts from log where _partition = $partition
                 union all
                 select source_offset, null from {ASIDE}
                 where source_topic = '{TOPIC}' and source_partition = $partition
+                union all
+                select "offset", null from {forgotten.NAME}
+                where topic = '{TOPIC}' and "partition" = $partition
             ), places as (
                 select place, max(ts) as ts, lag(place, 1, -1) over (order by place) as earlier
                 from held group by place
@@ -116,6 +121,21 @@ class Log:
             select place, known from timed where earlier < place - 1 order by place"""
         rows = self._con.execute(query, {"partition": partition}).fetchall()
         return [Gap(at, known) for at, known in rows if known is not None]
+
+    def forgotten(self, vector: Mapping[str, Any], start: int) -> bool:
+        """Return whether rows that bore on a vector were removed for good: its terminal's."""
+        query = f"""
+            select count(*) > 0 from {forgotten.NAME}
+            where topic = '{TOPIC}' and "partition" = $partition and "offset" < $last
+              and terminal_id = $terminal and epoch_ms("day") + 86400000 > $start"""
+        values = {
+            "partition": vector["partition"],
+            "last": vector["sequence"],
+            "terminal": vector["terminal_id"],
+            "start": start,
+        }
+        found = self._con.execute(query, values).fetchone()
+        return bool(found and found[0])
 
     def before(self, vector: Mapping[str, Any], start: int) -> Iterator[Event]:
         """Yield what bears on a vector, in order, up to its payment; from event time `start` on.

@@ -20,6 +20,7 @@ SEVERAL = "its terminal's order is in fraud-terminal-log, which the lake does no
 OTHER = "computed by another declaration of the features"
 ABSENT = "its payment is not in the lake"
 OLDER = "its windows begin before all that the lake has without a gap"
+FORGOTTEN = "somebody who paid at its terminal was removed from the lake"
 NARROW = "the lake lacks columns: type `millrace lake apply`"
 _SLACK_MS = 86_400_000
 
@@ -98,7 +99,9 @@ class Verifier:
         if not set(GRAPH.outputs) <= set(self._log.columns):
             return NARROW
         blind = self._blind(vector["partition"], vector["sequence"])
-        return OLDER if blind is not None and start <= blind else None
+        if blind is not None and start <= blind:
+            return OLDER
+        return FORGOTTEN if self._log.forgotten(vector, start) else None
 
     def _blind(self, partition: int, sequence: int) -> int | None:
         """Return up to which event time something before `sequence` may be missing."""

@@ -75,7 +75,7 @@ def compact(
     for group in groups(table, limits):
         old = [task.file for task in group]
         new = _written(table, group)
-        if tries := _exchanged(table, old, new, sleep):
+        if tries := exchanged(table, old, new, sleep):
             done = Compacted(
                 done.groups + 1,
                 done.files_before + len(old),
@@ -136,10 +136,13 @@ def _written(table: Table, group: Sequence[FileScanTask]) -> list[DataFile]:
     return new
 
 
-def _exchanged(
+def exchanged(
     table: Table, old: list[DataFile], new: list[DataFile], sleep: Callable[[float], None]
 ) -> int:
-    """Return how many commits it took; 0 if a file was gone, or others always came first."""
+    """Let files take the place of others that hold their rows, in one commit, beside writers.
+
+    Return how many commits it took; 0 if a file was gone, or others always came first.
+    """
     gone, come = ({one.file_path for one in files} for files in (old, new))
     for tried in range(1, _TRIES + 1):
         try:

@@ -55,8 +55,8 @@ def _show(found: Explanation) -> None:
     _section(console, "decision", score, _fields(score))
     if found.model is not None:
         _section(console, "model", {}, _of_model(found.model))
-    for one in found.missing:
-        console.print(Text(f"missing: {one}", style="yellow"))
+    for words in found.missing:
+        console.print(Text(f"missing: {words}", style="yellow"))
 
 
 def _section(

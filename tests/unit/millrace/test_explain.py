@@ -150,7 +150,7 @@ def test_what_nobody_knows_is_an_error_that_says_where_it_looked(current: Settin
     def away(*_: object) -> None:
         raise RetryableError("the API does not answer at here")
 
-    with pytest.raises(UserError, match="nothing is known of 'x': .*the API does not answer"):
+    with pytest.raises(UserError, match=r"nothing is known of 'x': .*the API does not answer"):
         explain(current, "x", decision=away, lines=_never)
 
 

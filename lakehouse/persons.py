@@ -1,0 +1,113 @@
+"""Remove a customer from the lake: which tables hold one, and what quarantine holds of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog import Catalog
+from pyiceberg.expressions import AlwaysTrue
+
+from config.lake import LakeTable, lake_tables
+from config.topics import Topic
+from ingestion import schema as contracts
+from lakehouse.forgetting import Removed, Rows, anywhere, delete, holding, purge
+
+COLUMN = "customer_id"
+QUARANTINE = "bronze.quarantine"
+_SHORT = 4
+
+
+def topics_of(every: Mapping[str, Topic]) -> list[Topic]:
+    """Return the topics whose records name a customer."""
+    return [
+        topic
+        for topic in every.values()
+        if any(
+            COLUMN in {field["name"] for field in contracts.load(record)["fields"]}
+            for record in topic.records
+        )
+    ]
+
+
+def removed(
+    lake: Catalog,
+    customer: str,
+    every: Mapping[str, Topic],
+    now: datetime,
+    rebuild: Callable[[], None] = lambda: None,
+) -> Iterator[Removed]:
+    """Remove a customer's rows from every table, snapshot and file; yield what was done.
+
+    `rebuild` makes the marts anew, once the rows are gone from what they are made of. A table in
+    which no snapshot has the customer is left as it is. Called again it goes on where it ended.
+    """
+    declared = {str(one): one for one in lake_tables(every.values())}
+    wanted = {name: Rows.equal(COLUMN, customer) for name in holding(lake, COLUMN)}
+    if QUARANTINE in holding(lake, "source_topic"):
+        wanted[QUARANTINE] = quarantined(customer, topics_of(every))
+    # Bronze first: what is made of it meanwhile no longer has them.
+    affected = {
+        name: _deleted(lake, name, rows, declared)
+        for name, rows in wanted.items()
+        if anywhere(lake.load_table(name), rows)
+    }
+    made = {name for name in affected if name.partition(".")[0] != "bronze"}
+    if any(affected.values()) and any(name.startswith(("silver.", "gold.")) for name in made):
+        rebuild()
+    for name, count in affected.items():
+        snapshots, files, kept = purge(lake.load_table(name), now)
+        yield Removed(name, count, snapshots, files, kept)
+
+
+def _deleted(lake: Catalog, name: str, rows: Rows, declared: Mapping[str, LakeTable]) -> int:
+    return delete(lake, name, rows, declared.get(name))
+
+
+def left(lake: Catalog, customer: str, every: Mapping[str, Topic]) -> list[str]:
+    """Return the tables of which a snapshot still has the customer."""
+    found = {name: Rows.equal(COLUMN, customer) for name in holding(lake, COLUMN)}
+    if QUARANTINE in holding(lake, "source_topic"):
+        found[QUARANTINE] = quarantined(customer, topics_of(every))
+    return [name for name, rows in found.items() if anywhere(lake.load_table(name), rows)]
+
+
+def quarantined(customer: str, topics: list[Topic]) -> Rows:
+    """Return the records put aside that are a customer's.
+
+    They cannot be decoded, or were refused. A customer is known by the record's key, where the
+    topic is keyed so, or by the id as Avro writes it, length first, in the value; an id of less
+    than four bytes could stand there by chance and is looked for in the key alone.
+    """
+    keyed = pa.array([one.name for one in topics if one.key == COLUMN], pa.string())
+    names = pa.array([one.name for one in topics], pa.string())
+    identity = customer.encode()
+
+    def mask(rows: pa.Table) -> pa.ChunkedArray:
+        topic = rows["source_topic"]
+        by_key = pc.and_(pc.is_in(topic, keyed), _is(rows["key"], identity))
+        if len(identity) < _SHORT:
+            return by_key
+        within = pc.and_(pc.is_in(topic, names), _has(rows["value"], _written(identity)))
+        return pc.or_(by_key, within)
+
+    return Rows(AlwaysTrue(), mask)
+
+
+def _is(column: pa.ChunkedArray, value: bytes) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(column.cast(pa.large_binary()), value), False)
+
+
+def _has(column: pa.ChunkedArray, value: bytes) -> pa.ChunkedArray:
+    return pc.fill_null(pc.match_substring(column.cast(pa.large_binary()), value), False)
+
+
+def _written(text: bytes) -> bytes:
+    """Return a string as Avro writes it: its length, seven bits a byte, then its bytes."""
+    number, head = len(text) << 1, bytearray()
+    while number > 0x7F:
+        head.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*head, number]) + text

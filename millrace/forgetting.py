@@ -1,0 +1,196 @@
+"""Remove a person from all that is kept, and say what remains where, and until when."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from config.errors import RetryableError, UserError
+from config.settings import ROOT, Settings
+from config.topics import topics
+from domain.features.declaration import FeatureSet
+from domain.fraud.features import CUSTOMER, TERMINAL
+from millrace.stack.layout import Layout
+from orchestration.retraining.handover import FRAME
+
+_REDIS = "serving.fraud.forgetting"
+_WHO = "_customer"
+_RETRY_S = 600
+_LEAST_IDLE = timedelta(days=30)
+_COMPACTED = timedelta(days=30)
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What is left somewhere: `until` is when it goes by itself, as ISO 8601; None: it does not."""
+
+    where: str
+    what: str
+    until: str | None
+
+
+@dataclass
+class Forgotten:
+    """What was removed, what could not be, and what remains."""
+
+    customer_id: str
+    redis: dict[str, Any] | None = None
+    lake: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    remains: list[Remains] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON types."""
+        return asdict(self)
+
+
+def forget(
+    settings: Settings,
+    customer: str,
+    report: Report = lambda _: None,
+    redis: Callable[[str], dict[str, Any]] | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Forgotten:
+    """Remove a customer from Redis, the lake and the training sets.
+
+    Parts that are away are told as failed: typed again, the command goes on where it ended.
+    """
+    done = Forgotten(customer)
+    report("Redis")
+    try:
+        done.redis = (redis or from_redis)(customer)
+    except RetryableError as error:
+        done.failed.append(str(error))
+    report("lake")
+    _from_lake(settings, done, now())
+    report("training sets")
+    done.frames = [str(path) for path in frames(Layout.of(settings).retraining, customer)]
+    done.remains = remains(settings, done, now())
+    return done
+
+
+def from_redis(customer: str) -> dict[str, Any]:
+    """Remove a customer's decisions, in a process that knows their keys.
+
+    Raise RetryableError, with its words, if it fails.
+    """
+    command = [sys.executable, "-m", _REDIS, customer]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=_RETRY_S, check=False
+    )
+    if ended.returncode:
+        words = ended.stderr.strip().splitlines()
+        raise RetryableError(words[-1] if words else f"{_REDIS} failed")
+    found: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
+    return found
+
+
+def _from_lake(settings: Settings, done: Forgotten, now: datetime) -> None:
+    try:
+        from lakehouse.catalog import catalog
+        from lakehouse.persons import left, removed
+
+        lake, every = catalog(settings), topics()
+        try:
+            for one in removed(lake, done.customer_id, every, now, lambda: _marts(settings)):
+                done.lake.append(one.as_dict())
+        finally:
+            # Where it failed half-way, too.
+            still = left(lake, done.customer_id, every)
+        done.failed += [f"{name} still has a snapshot with the customer" for name in still]
+    except ModuleNotFoundError:
+        return  # no library, no lake
+    except (RetryableError, UserError) as error:
+        done.failed.append(f"lake: {error}")
+    except Exception as error:
+        # Whatever the catalog's library raises: what else is kept must go all the same.
+        done.failed.append(f"lake: {error!r}")
+
+
+def _marts(settings: Settings) -> None:
+    """Make silver and gold anew: sums must not hold what no row says any more."""
+    from lakehouse.marts.run import build
+
+    done = build(settings, time.time_ns() // 1_000_000, full_refresh=True)
+    if done.failed:
+        raise UserError("the marts could not be made anew: `millrace marts build --full-refresh`")
+
+
+def frames(retraining: Path, customer: str) -> list[Path]:
+    """Remove the training frames that hold a customer, and return them.
+
+    A run without its frame can read it again: `millrace retrain extract`.
+    """
+    removed = []
+    for path in sorted(retraining.glob(f"*/*/*{FRAME}")):
+        who = pq.read_table(path, columns=[_WHO])[_WHO]
+        if customer in set(who.to_pylist()):
+            path.unlink()
+            removed.append(path)
+    return removed
+
+
+def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]:
+    """Return what nobody can take back, or only by hand, and until when it stays."""
+    from lakehouse.persons import topics_of
+
+    def after(**span: float) -> str:
+        return (now + timedelta(**span)).isoformat(timespec="seconds")
+
+    found = [
+        Remains(
+            f"Kafka, topic {topic.name}",
+            "records of the customer; a segment goes when its newest record is that old",
+            None if topic.compact else after(hours=topic.retention_hours),
+        )
+        for topic in [*topics_of(topics()), topics()["quarantine"]]
+    ]
+    idle = max(_idle(CUSTOMER), _LEAST_IDLE) + _COMPACTED
+    found += [
+        Remains(
+            "Flink, state of fraud_features and its checkpoints",
+            "the customer's id, sums and times, as no record comes any more: no job obeys a "
+            "tombstone yet",
+            after(seconds=idle.total_seconds()),
+        ),
+        Remains(
+            "Flink, state of the terminals",
+            "a hash of 32 bits of the id for each day, and the customer's part in sums",
+            after(seconds=(max(_idle(TERMINAL), _LEAST_IDLE) + _COMPACTED).total_seconds()),
+        ),
+        Remains("Flink, savepoints", str(Layout.of(settings).savepoints), None),
+        Remains("models, and their runs in MLflow", "trees and figures, no row of anybody", None),
+        Remains("backups and copies that were taken of any of it", "not known here", None),
+    ]
+    if done.lake:
+        found.append(
+            Remains(
+                "the lake, records that its job has read and not committed",
+                "type it again then; so too if the lake is filled from Kafka anew",
+                after(seconds=2 * settings.lake_commit_seconds),
+            )
+        )
+    for one in done.lake:
+        for name in one["kept_by"]:
+            found.append(Remains(f"the lake, {one['table']}", f"what {name} keeps", None))
+    if done.redis is not None and done.redis["file_rewritten"] is False:
+        found.append(Remains("Redis, its file", "until it is rewritten: BGREWRITEAOF", None))
+    return found
+
+
+def _idle(declared: FeatureSet) -> timedelta:
+    """Return how long state stays that no row writes (docs/rolling.md)."""
+    span = max(one.tile_ms * one.tiles for one in declared.windows)
+    return timedelta(milliseconds=declared.keep_idle_ms or 3 * span)
