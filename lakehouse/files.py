@@ -35,16 +35,24 @@ def write(table: Table, rows: pa.Table) -> list[DataFile]:
 
 
 def swap(
-    table: Table, old: Sequence[DataFile], new: Sequence[DataFile], summary: Mapping[str, str]
+    table: Table,
+    old: Sequence[DataFile],
+    new: Sequence[DataFile],
+    summary: Mapping[str, str],
+    properties: Mapping[str, str] | None = None,
 ) -> None:
     """Put `new` in the place of `old` in one snapshot, `summary` being added to its own.
+
+    `properties` become the table's in the same commit.
 
     Raise CommitFailedException or ValidationException if others have committed what is in the way:
     then nothing has happened, and the new files are still there.
     """
     with table.transaction() as change:
-        properties = dict(summary)
-        with change.update_snapshot(snapshot_properties=properties).overwrite() as snapshot:
+        if properties:
+            change.set_properties(dict(properties))
+        said = dict(summary)
+        with change.update_snapshot(snapshot_properties=said).overwrite() as snapshot:
             for one in old:
                 snapshot.delete_data_file(one)
             for one in new:

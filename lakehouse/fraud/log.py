@@ -25,6 +25,7 @@ Row = dict[str, Any]
 
 TOPIC = "transactions"
 VECTORS, PAYMENTS, VERDICTS = "bronze.fraud_features", "bronze.transactions", "bronze.fraud_labels"
+_AT_ONCE = 10_000
 SCORES, ASIDE = "bronze.fraud_scores", "bronze.quarantine"
 # The vectors first: what they rest on is read later, so it is not older.
 _TABLES = (VECTORS, ASIDE, VERDICTS, PAYMENTS)
@@ -167,6 +168,43 @@ class Log:
             "terminal": vector["terminal_id"],
         }
         yield from map(event, _rows(self._con.execute(query, values)))
+
+    def events(self, partition: int, start: int, last: int) -> Iterator[Event]:
+        """Yield the log up to the place `last`, in order; from event time `start` on.
+
+        The log must not be asked anything else meanwhile.
+        """
+        query = """
+            select * from log where _partition = $partition and _offset <= $last
+              and event_time >= $start order by _offset"""
+        values = {"partition": partition, "start": start, "last": last}
+        found = self._con.execute(query, values)
+        names = [one[0] for one in found.description or ()]
+        while rows := found.fetchmany(_AT_ONCE):
+            yield from (event(dict(zip(names, row, strict=True))) for row in rows)
+
+    def unanswered(self, partition: int, after: int, version: str) -> int | None:
+        """Return the first place after `after` whose payment has no vector yet, and needs one.
+
+        A repeat of a payment that stands before it needs none.
+        """
+        query = f"""
+            with paid as (
+                select _offset as place, row_number() over (
+                    partition by transaction_id, event_time, customer_id order by _offset) as nth
+                from log where _partition = $partition and record = $payment
+            )
+            select min(place) from paid where place > $after and nth = 1 and place not in (
+                select sequence from {VECTORS} where partition = $partition
+                  and sequence > $after and feature_set_version = $version)"""
+        values = {
+            "partition": partition,
+            "payment": PAYMENT.record,
+            "after": after,
+            "version": version,
+        }
+        found = self._con.execute(query, values).fetchone()
+        return found[0] if found else None
 
     def _one(self, query: str) -> Any:
         found = self._con.execute(query).fetchone()

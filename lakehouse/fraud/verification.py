@@ -55,18 +55,12 @@ class Finding:
 
 
 class Verifier:
-    """Verifies vectors of one log.
-
-    `ahead_ms`: how far an event may be dated after Kafka's time of it. By that, what came before a
-    gap's end is older than a vector's windows, or may not be. Kafka's times are the producers', so
-    another day is allowed for clocks that differ.
-    """
+    """Verifies vectors of one log; `ahead_ms` is that of `Reach`."""
 
     def __init__(self, log: Log, ahead_ms: int) -> None:
-        self._log, self._ahead_ms = log, ahead_ms
-        self._several = log.several()
-        self._gaps: dict[int, list[Gap]] = {}
-        self._changed = log.changed(GRAPH.version)
+        self._log, self._several = log, log.several()
+        changed = log.changed(GRAPH.version)
+        self._reach = Reach(log, ahead_ms, *([changed] if changed else []))
 
     def sample(
         self, count: int, seed: int, done: Callable[[int], None] = lambda _: None
@@ -98,18 +92,36 @@ class Verifier:
             return OTHER
         if not set(GRAPH.outputs) <= set(self._log.columns):
             return NARROW
-        blind = self._blind(vector["partition"], vector["sequence"])
-        if blind is not None and start <= blind:
+        place = vector["partition"], vector["sequence"]
+        if not self._reach.whole(*place, vector["event_time"]):
             return OLDER
         return FORGOTTEN if self._log.forgotten(vector, start) else None
 
-    def _blind(self, partition: int, sequence: int) -> int | None:
+
+class Reach:
+    """How far back the lake knows the log without a gap.
+
+    `ahead_ms`: how far an event may be dated after Kafka's time of it. By that, what came before a
+    gap's end is older than a vector's windows, or may not be. Kafka's times are the producers', so
+    another day is allowed for clocks that differ.
+    """
+
+    def __init__(self, log: Log, ahead_ms: int, *changed: Gap) -> None:
+        self._log, self._ahead_ms, self._changed = log, ahead_ms, changed
+        self._gaps: dict[int, list[Gap]] = {}
+
+    def blind(self, partition: int, sequence: int) -> int | None:
         """Return up to which event time something before `sequence` may be missing."""
         if partition not in self._gaps:
             self._gaps[partition] = self._log.gaps(partition)
-        gaps = [*self._gaps[partition], *([self._changed] if self._changed else [])]
+        gaps = [*self._gaps[partition], *self._changed]
         known = [gap.known_ms for gap in gaps if gap.end <= sequence]
         return max(known) + self._ahead_ms + _SLACK_MS if known else None
+
+    def whole(self, partition: int, sequence: int, event_time: int) -> bool:
+        """Return whether all that the windows of a payment cover is known."""
+        blind = self.blind(partition, sequence)
+        return blind is None or begin(event_time) > blind
 
 
 def begin(event_time: int) -> int:

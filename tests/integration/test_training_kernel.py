@@ -7,6 +7,7 @@ MILLRACE_SEED draws others (tests/integration/rolling_runs.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import psutil
 import pyarrow as pa
@@ -14,13 +15,18 @@ import pytest
 
 from config.settings import ROOT
 from domain.features.declaration import FeatureSet
+from domain.features.graph import Place
 from domain.fraud.features import CUSTOMER, FRAUD
+from lakehouse.fraud.log import Event
+from millrace.backfilling import by_kernel, by_reference
 from orchestration.fraud.payments import stream
 from orchestration.fraud.sources import handbook, simulated
 from orchestration.fraud.train import frame_of
 from orchestration.training.kernel import KernelError, Plan
 from tests.integration.kernel_runs import bits, computed, kernel
 from tests.integration.rolling_runs import SEEDS, Run, drawn
+from tests.unit.lakehouse.fraud_lake import produced
+from tests.unit.lakehouse.fraud_lake import stream as log_of
 
 HANDBOOK = ROOT.parent / "shared" / "data" / "fraud_handbook"
 
@@ -67,6 +73,20 @@ def test_the_frame_of_the_handbook_is_the_reference_s() -> None:
 
     assert len(found) > 5_000
     assert found.digest() == specified.digest()
+
+
+def test_a_backfill_s_vectors_are_the_reference_s() -> None:
+    log = [
+        Event(type(one).__name__, asdict(one), Place(0, offset, produced(one)))
+        for offset, one in enumerate(log_of(5, 400))
+    ]
+    chunks = [log[at : at + 97] for at in range(0, len(log), 97)]
+
+    found = [one for part in by_kernel(kernel(), chunks) for one in part]
+
+    specified = [one for part in by_reference(chunks) for one in part]
+    assert len(found) > 350
+    assert list(map(repr, found)) == list(map(repr, specified))
 
 
 def test_what_the_kernel_refuses_is_told() -> None:

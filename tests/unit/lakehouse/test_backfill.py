@@ -1,0 +1,210 @@
+"""A training set of vectors: computed up to a seam, logged behind it, none missing or twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from config.errors import UserError
+from config.settings import Settings
+from domain.fraud.graph import GRAPH
+from lakehouse.fraud.backfill import NAME, Filled, differing, follow, reach_of, rebuild, state
+from lakehouse.fraud.log import Log
+from lakehouse.query import connect
+from millrace.backfilling import backfill, by_reference
+from millrace.cli import backfill as command
+from tests.unit.lakehouse.fraud_lake import (
+    DAY,
+    HOUR,
+    START,
+    Event,
+    FraudLake,
+    judge,
+    pay,
+    stream,
+    vectors,
+)
+from tests.unit.lakehouse.lakes import lake
+
+pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect("512MB", tmp_path / "spill") as opened:
+        yield opened
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> FraudLake:
+    return FraudLake(lake(tmp_path))
+
+
+def _rebuilt(
+    con: duckdb.DuckDBPyConnection, of: FraudLake, start: int, seam: int
+) -> tuple[Filled, int, list[dict[str, Any]]]:
+    history = Log(con, of.lake)
+    whole = reach_of(history, DAY, logged=False)
+    done = rebuild(of.lake, history, whole, by_reference, start=start, seam=seam)
+    logged = reach_of(history, DAY, logged=True)
+    return done, *differing(con, of.lake, history, logged)
+
+
+def _followed(con: duckdb.DuckDBPyConnection, of: FraudLake, last: int) -> Filled:
+    history = Log(con, of.lake)
+    return follow(of.lake, history, reach_of(history, DAY, logged=True), last)
+
+
+def _held(of: FraudLake) -> list[dict[str, Any]]:
+    """What the table has, times in ms, in the order of the log."""
+    rows = of.lake.load_table(NAME).scan().to_arrow().to_pylist()
+    for row in rows:
+        for name in ("event_time", "produced_at"):
+            row[name] = round(row[name].timestamp() * 1000)
+    return sorted(rows, key=lambda row: row["sequence"])
+
+
+def _same(of: FraudLake, wanted: Sequence[dict[str, Any]]) -> None:
+    held = _held(of)
+    assert [one["sequence"] for one in held] == [one["sequence"] for one in wanted]
+    for one, right in zip(held, wanted, strict=True):
+        assert {name: repr(one[name]) for name in right} == {
+            name: repr(value) for name, value in right.items()
+        }
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_payment_is_missing_or_twice_at_the_seam(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake, seed: int
+) -> None:
+    """History by the engine, then what the job tells, twice over and with a lag."""
+    events = stream(seed, 80)
+    made, start, seam = vectors(events), START + 34 * DAY, len(events) * 5 // 6
+    wanted = [one for one in made if one["event_time"] >= start]
+    filled.log(events, without=range(seam + 1, len(events)))
+    filled.vectors(one for one in made if seam - 9 < one["sequence"] <= seam - 2)
+    done, compared, wrong = _rebuilt(con, filled, start, seam)
+    assert (done.left_out, wrong) == (0, [])
+    assert compared > 0
+    _same(filled, [one for one in wanted if one["sequence"] <= seam])
+
+    filled.log(events, first=seam + 1)
+    behind = [one for one in made if one["sequence"] > seam]
+    filled.vectors([one for one in made if seam - 2 < one["sequence"] <= seam])
+    filled.vectors(behind[:-2])
+    filled.vectors(behind[:2])  # told again after a restart
+    first = _followed(con, filled, len(events) - 1)
+    assert first.state.end == behind[-2]["sequence"] - 1, "the last two have not come yet"
+    filled.vectors(behind[-2:])
+    second = _followed(con, filled, len(events) - 1)
+    assert second.state.end == len(events) - 1
+    assert first.logged + second.logged == len([one for one in wanted if one["sequence"] > seam])
+    _same(filled, wanted)
+    assert {one["_source"] for one in _held(filled)} == {"computed", "logged"}
+    assert _followed(con, filled, len(events) - 1).logged == 0
+
+
+def test_a_verdict_that_outran_its_payment_stands_where_the_log_has_it(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    """Counted by hand: the verdict is known to the later payment at the terminal."""
+    first, second = pay("a", START + HOUR, "c", "k"), pay("b", START + 2 * HOUR, "d", "k")
+    events: list[Event] = [judge(first, START + HOUR + 1, fraud=True), first, second]
+    filled.log(events)
+    _rebuilt(con, filled, START, 2)
+    (one, other) = _held(filled)
+    assert (one["terminal_labels_1d"], one["terminal_risk_1d"]) == (1, 1.0)
+    assert (other["terminal_labels_1d"], other["terminal_count_1d"]) == (1, 2)
+
+
+def test_a_logged_vector_that_differs_by_a_bit_is_found(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events = stream(4, 20)
+    made = vectors(events)
+    wrong = {**made[5], "amount": math.nextafter(made[5]["amount"], 0.0)}
+    filled.log(events)
+    filled.vectors([*made[:5], wrong])
+    _, compared, found = _rebuilt(con, filled, START - 5 * DAY, len(events) - 1)
+    assert compared == 6
+    assert [(one["sequence"], one["fields"]) for one in found] == [(wrong["sequence"], ["amount"])]
+
+
+def test_what_reaches_back_before_the_lake_is_left_out(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events: list[Event] = [pay(f"t{at}", START + at * 10 * DAY, "c", "k") for at in range(8)]
+    filled.log(events, first=2)
+    done, _, _ = _rebuilt(con, filled, START, 7)
+    # The lake begins on day 20; two days and 30 of windows later all is known.
+    assert (done.computed, done.left_out) == (2, 4)
+    _same(filled, vectors(events)[6:])
+
+
+def test_a_job_whose_windows_are_not_whole_yet_is_not_followed(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    """The declaration changed with the third payment: the job knows its new features from then."""
+    events: list[Event] = [pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(4)]
+    made = vectors(events)
+    filled.log(events, without=[3])
+    filled.vectors({**one, "feature_set_version": "fraud-before"} for one in made[:2])
+    filled.vectors(made[2:3])
+    _rebuilt(con, filled, START, 2)
+    filled.log(events, first=3)
+    filled.vectors(made[3:])
+    with pytest.raises(UserError, match="1 vectors were logged before the job's windows held"):
+        _followed(con, filled, 3)
+    _rebuilt(con, filled, START, 3)
+    _same(filled, made)
+    assert state(filled.lake.load_table(NAME)).seam == 3  # type: ignore[union-attr]
+
+
+def test_nothing_is_followed_without_a_beginning_or_over_a_change(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.log([pay("a", START, "c", "k")])
+    with pytest.raises(UserError, match="nothing to go on from"):
+        _followed(con, filled, 0)
+    _rebuilt(con, filled, START, 0)
+    object.__setattr__(GRAPH, "version", (before := GRAPH.version) + "x")
+    try:
+        with pytest.raises(UserError, match="the features have changed since"):
+            _followed(con, filled, 0)
+    finally:
+        object.__setattr__(GRAPH, "version", before)
+
+
+def test_the_command_computes_follows_and_tells(
+    filled: FraudLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current = Settings.model_validate(
+        {
+            "state_dir": tmp_path,
+            "lake_catalog_uri": f"sqlite:///{tmp_path / 'catalog.db'}",
+            "lake_warehouse": f"file://{tmp_path / 'warehouse'}",
+        }
+    )
+    events: list[Event] = [pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(4)]
+    filled.log(events[:3])
+    filled.vectors(vectors(events)[:3])
+    monkeypatch.setattr(command, "settings", lambda: current)
+    runner = CliRunner()
+    line = ["fraud-features", "--from", "2000-01-01", "--reference", "--json"]
+    told = runner.invoke(command.app, line)
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout[told.stdout.index("{\n") :])
+    assert (found["computed"], found["compared"], found["differing"]) == (3, 3, [])
+    filled.log(events, first=3)
+    filled.vectors(vectors(events)[3:])
+    page = runner.invoke(command.app, ["fraud-features", "--follow"])
+    assert "0 computed, 1 logged" in page.stdout
+    assert runner.invoke(command.app, ["fraud-features"]).exit_code != 0
+    assert backfill(current, None, None).filled.logged == 0
