@@ -277,7 +277,8 @@ WITH_JSON = {
     *("millrace simulate sensors", "millrace replay sensors", "millrace sql"),
     *("millrace marts build", "millrace marts docs", "millrace marts freshness"),
     *("millrace lake checks", "millrace lake compact", "millrace lake expire"),
-    *("millrace lake orphans", "millrace lake upkeep"),
+    *("millrace lake orphans", "millrace lake upkeep", "millrace backfill fraud-features"),
+    *("millrace explain", "millrace forget", "millrace verify features"),
 }
 
 

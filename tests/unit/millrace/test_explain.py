@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from config.errors import RetryableError, UserError
@@ -17,7 +18,6 @@ from domain.times import iso
 from ingestion.kafka.tail import Line
 from millrace import explaining
 from millrace.cli import explain as command
-from millrace.cli.main import app
 from millrace.explaining import explain
 from millrace.stack.layout import Layout
 from orchestration.shelf.store import Store
@@ -160,6 +160,7 @@ def test_a_page_and_json(
     _filled(tmp_path)
     monkeypatch.setattr(command, "settings", lambda: current)
     monkeypatch.setenv("COLUMNS", "140")
+    app = typer.Typer(callback=lambda: None)
     command.register(app)
     runner = CliRunner()
     page = runner.invoke(app, ["explain", "b"])

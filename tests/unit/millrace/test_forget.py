@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from config.errors import RetryableError
 from config.settings import Settings
 from millrace import forgetting
 from millrace.cli import forget as command
-from millrace.cli.main import app
 from millrace.forgetting import forget, frames
 from millrace.stack.layout import Layout
 from orchestration.retraining.handover import Run
@@ -91,6 +91,7 @@ def test_a_part_that_is_away_fails_alone(
 
     monkeypatch.setattr(forgetting, "from_redis", away)
     monkeypatch.setattr(command, "settings", lambda: current)
+    app = typer.Typer(callback=lambda: None)
     command.register(app)
     ended = CliRunner().invoke(app, ["forget", "x", "--yes", "--json"])
     assert ended.exit_code == 1
@@ -108,6 +109,7 @@ def test_nobody_is_removed_without_a_yes(
     of = FraudLake(lake(tmp_path))
     of.log([pay("a", START, "x", "k")])
     monkeypatch.setattr(command, "settings", lambda: current)
+    app = typer.Typer(callback=lambda: None)
     command.register(app)
     assert CliRunner().invoke(app, ["forget", "x"], input="n\n").exit_code == 1
     assert CliRunner().invoke(app, ["forget", "x", "--json"]).exit_code != 0
