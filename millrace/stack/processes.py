@@ -23,6 +23,7 @@ from config.products import (
     setups,
 )
 from config.settings import Settings
+from millrace.stack import environ
 from millrace.stack.parts import airflow, flink, kafka, redis, registry
 
 AIRFLOW = "airflow"
@@ -34,6 +35,10 @@ def _nothing(_settings: Settings) -> None:
 
 def _no_secrets(_settings: Settings) -> dict[str, str]:
     return {}
+
+
+def _keys(settings: Settings) -> dict[str, str]:
+    return {"MILLRACE_API_KEYS": environ.api_keys(settings)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
             command=_python("serving.api"),
             ports={"http": settings.port("api")},
             depends_on=("topics", "redis"),
+            secrets=_keys,
             ready=Probe("http", health(settings, settings.port("api"))),
             memory=384,
             serves=tuple(route for product in running(settings) for route in product.routes),

@@ -28,13 +28,12 @@ def environment(process: Process, loaded: Settings) -> dict[str, str]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("SUPERVISOR_")
     }
-    extra = {"MILLRACE_API_KEYS": environ.api_keys(loaded)} if process.name == "api" else {}
     outside = dict.fromkeys(
         str(product.root) for product in products(loaded) if product.root == product.folder
     )
     parts = (str(ROOT), inherited.get("PYTHONPATH", ""), *outside)
     path = os.pathsep.join(part for part in parts if part)
-    own = {**process.env, **process.secrets(loaded), **extra}
+    own = {**process.env, **process.secrets(loaded)}
     return {**inherited, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **own}
 
 
