@@ -76,24 +76,27 @@ class Server:
         self._socket = socket.create_server((host, port))
         self.port = int(self._socket.getsockname()[1])
         self._connections: set[asyncio.Transport] = set()
-        self._loop = uvloop.new_event_loop()
+        self._loop, self._closing = uvloop.new_event_loop(), asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Close the connections and end the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
 
     def _run(self) -> None:
-        made = self._loop.create_server(self._serving, sock=self._socket)
-        server = self._loop.run_until_complete(made)
-        self._loop.run_forever()
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await self._loop.create_server(self._serving, sock=self._socket)
+        # An event, and not the loop's `stop`: that would be lost while the server is being made.
+        await self._closing.wait()
         server.close()
         for one in list(self._connections):
             one.abort()
-        self._loop.run_until_complete(server.wait_closed())
-        self._loop.close()
+        await server.wait_closed()
 
     def _serving(self) -> _Serving:
         return _Serving(self._answer, self._connections)

@@ -53,6 +53,11 @@ async def test_a_question_that_fails_leaves_the_others_their_answers(server: Ser
     asker.close()
 
 
+def test_a_server_closes_however_soon_it_is_told_to() -> None:
+    for _ in range(200):
+        Server(answer, HOST, 0).close()
+
+
 @pytest.mark.anyio
 async def test_a_server_that_is_away_and_comes_back() -> None:
     first = Server(answer, HOST, 0)
