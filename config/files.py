@@ -1,9 +1,12 @@
-"""Write small files so that no reader ever sees half of one, and read mappings from YAML."""
+"""Write small files so that no reader ever sees half of one, lock, and read YAML's mappings."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,18 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes and threads wait for, by a file that is made if missing.
+
+    The system lets go of it when a process ends, however it ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def mapping(file: Path) -> dict[str, Any]:

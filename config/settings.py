@@ -239,10 +239,10 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(default=True, description="log JSON lines; false: text for a person")
 
-    @field_validator("state_dir", "build_dir", "sensors_file")
+    @field_validator("state_dir", "build_dir", "sensors_file", "retrain_data")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value if value.is_absolute() else ROOT / value
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else ROOT / value
 
     @field_validator("state_dir")
     @classmethod

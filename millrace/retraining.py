@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import structlog
@@ -72,18 +72,15 @@ def follow(loaded: Settings, product: str) -> None:
     The shelf decides what scores, so a record that cannot be reached is no reason to fail: it is
     logged, and the next retraining puts it right.
     """
+    from orchestration.retraining.record import failures
     from orchestration.shelf.store import Store
 
     layout = Layout.of(loaded)
     if not (loaded.mlflow_tracking_uri or (layout.mlflow / "mlflow.db").exists()):
         return
     try:
-        from mlflow.exceptions import MlflowException
-
         record(loaded, product).follow(Store(layout.models / product).current())
-    except (UserError, ImportError) as error:
-        log.warning("MLflow's champion is not updated", reason=str(error))
-    except (MlflowException, OSError) as error:
+    except failures() as error:
         log.warning("MLflow's champion is not updated", reason=str(error))
 
 
@@ -127,14 +124,15 @@ def _loaded(url: str) -> list[str] | None:
     try:
         with urlopen(url, timeout=2) as answer:  # noqa: S310  (ours)
             text = answer.read().decode()
-    except (URLError, OSError):
+        return [
+            sample.labels["model"]
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == METRIC and sample.value
+        ]
+    # Whatever listens there while the consumer is away may answer in any way.
+    except (OSError, HTTPException, ValueError, KeyError):
         return None
-    return [
-        sample.labels["model"]
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == METRIC and sample.value
-    ]
 
 
 def _said(told: dict[str, list[str] | None]) -> str:

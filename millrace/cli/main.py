@@ -14,6 +14,7 @@ from config.errors import RetryableError, UserError
 from config.logging import for_command
 from config.settings import settings
 from millrace.errors import told
+from orchestration.shelf.card import UnusableModelError
 
 _OF_THE_LAKE = ("dbt", "duckdb", "pandera", "pyiceberg")
 
@@ -81,6 +82,8 @@ def main() -> None:
         _end(_misuse(error), error.exit_code)
     except (UserError, RetryableError, OSError) as error:
         _end(told(error), 2)
+    except UnusableModelError as error:
+        _end(f"a model is unfit: {error}", 2)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _OF_THE_LAKE:
             raise

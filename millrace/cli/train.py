@@ -13,7 +13,7 @@ from rich.table import Table
 from config.errors import UserError
 from config.settings import settings
 from domain.fraud.policy import USUAL, Targets
-from millrace.retraining import kernel
+from millrace.retraining import follow, kernel
 from millrace.stack.layout import Layout
 from millrace.stages import stages
 from orchestration.shelf.card import Card
@@ -98,6 +98,7 @@ def fraud(
         )
     if promote:
         Store(shelf).promote(trained.card.version)
+        follow(settings(), "fraud")
     if as_json:
         document = trained.card.document()
         typer.echo(json.dumps({**document, "folder": str(trained.folder), "promoted": promote}))

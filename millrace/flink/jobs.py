@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from config import products
 from config.errors import UserError
+from config.files import locked
 from config.settings import Settings
 from millrace.flink import rest as cluster
 from millrace.stack.layout import Layout
@@ -27,14 +26,9 @@ def declared(settings: Settings, job: str) -> products.Job:
     return every[job]
 
 
-@contextmanager
-def exclusive(settings: Settings, job: str) -> Iterator[None]:
+def exclusive(settings: Settings, job: str) -> AbstractContextManager[None]:
     """Hold the job's lock: only the keeper or one person may submit or stop it at a time."""
-    folder = Layout.of(settings).jobs
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{job}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return locked(Layout.of(settings).jobs / f"{job}.lock")
 
 
 def stopped_on_purpose(settings: Settings, job: str) -> bool:

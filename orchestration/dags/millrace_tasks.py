@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MOMENT = "{{ (dag_run.logical_date or dag_run.run_after).isoformat() }}"
 # Before all data: a run of an earlier date would have no task at all, and succeed.
 START = datetime(2018, 1, 1, tzinfo=UTC)
-_OWN = f"{ROOT / '.venv' / 'bin' / 'python'} -m millrace.cli.main"
+_OWN = (str(ROOT / ".venv" / "bin" / "python"), "-m", "millrace.cli.main")
 _ALERT_S = 60
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 def millrace() -> list[str]:
     """Return the words that start the application's command line."""
-    return shlex.split(os.environ.get("MILLRACE_COMMAND", "")) or shlex.split(_OWN)
+    return shlex.split(os.environ.get("MILLRACE_COMMAND", "")) or list(_OWN)
 
 
 def step(
@@ -96,7 +96,6 @@ def alert(context: Mapping[str, Any]) -> None:
 
 DEFAULTS: dict[str, Any] = {
     "owner": "millrace",
-    "retries": 2,
     "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),

@@ -6,11 +6,8 @@ same date gives the same model.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from config.errors import UserError
-from config.files import write
+from config.files import locked, write
 from orchestration.training.frame import Frame
 
 FRAME = "frame.parquet"
@@ -78,13 +75,13 @@ class Run:
         """Return what to type for a step."""
         return f"type `millrace retrain {step} {self.product} --at {self.at.isoformat()}`"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def drop(self, step: str) -> None:
+        """Forget what a step handed on."""
+        (self.folder / f"{step}.json").unlink(missing_ok=True)
+
+    def locked(self) -> AbstractContextManager[None]:
         """Keep other steps of this run out."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return locked(self.folder / ".lock")
 
     def put_frame(self, frame: Frame) -> None:
         """Keep the training frame, and drop those of earlier runs: they can be read again."""
@@ -112,7 +109,3 @@ class Run:
     def has_frame(self) -> bool:
         """Return whether the frame is still there."""
         return (self.folder / FRAME).exists()
-
-    def forget(self) -> None:
-        """Remove everything that the run handed on."""
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
     from mlflow.tracking import MlflowClient
 
+# MLflow reports its use to its makers otherwise, from its first import on.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL = "model"
 _DATE, _VERSION = "millrace.logical_date", "millrace.model_version"
@@ -196,9 +199,16 @@ def _flavour(card: Card, libraries: Mapping[str, str]) -> dict[str, Any]:
     return {"data": sorted(card.files)}
 
 
+def failures() -> tuple[type[Exception], ...]:
+    """Return what is raised for a record that is not there or cannot be reached."""
+    try:
+        from mlflow.exceptions import MlflowException
+    except ImportError:
+        return (UserError, ImportError, OSError)
+    return (UserError, ImportError, OSError, MlflowException)
+
+
 def _client(uri: str) -> MlflowClient:
-    # It reports its use to its makers otherwise.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     try:
         from mlflow.tracking import MlflowClient
     except ModuleNotFoundError as error:

@@ -53,6 +53,9 @@ class Steps:
             if before is not None and same and self.run.has_frame():
                 return before
             pinned = before["origin"].get("snapshots", {}) if before is not None and same else {}
+            if not same:
+                # A frame must never lie beside what was said of another one.
+                self.run.drop("extract")
             found = self.product.extract(window, pinned, report)
             self.run.put_frame(found.frame)
             return self.run.put(
@@ -71,11 +74,16 @@ class Steps:
     def validate(self) -> dict[str, Any]:
         """Check the frame. Raise StoppedError, naming each failed check, if one failed."""
         with self.run.locked():
-            frame, _ = self._rows()
+            frame, extract = self._rows()
             checks = examine(frame, self.product.wanted())
             failed = [one for one in checks if not one.ok]
             done = self.run.put(
-                "validate", {"ok": not failed, "checks": [asdict(one) for one in checks]}
+                "validate",
+                {
+                    "ok": not failed,
+                    "digest": extract["digest"],
+                    "checks": [asdict(one) for one in checks],
+                },
             )
             if failed:
                 words = "; ".join(f"{one.name}: {one.detail}" for one in failed)
@@ -85,7 +93,7 @@ class Steps:
     def train(self, report: Report) -> dict[str, Any]:
         """Learn a model from the frame, and keep it beside what the run hands on."""
         with self.run.locked():
-            if not self.run.need("validate")["ok"]:
+            if not self._same_rows("validate")["ok"]:
                 raise StoppedError(f"the data did not pass: {self.run.command('validate')}")
             frame, extract = self._rows()
             origin = {**extract["origin"], "rows": extract["rows"], "digest": extract["digest"]}
@@ -94,6 +102,7 @@ class Steps:
                 "train",
                 {
                     "version": card.version,
+                    "digest": extract["digest"],
                     "features": len(card.features),
                     "files": dict(card.files),
                     "split": card.details.get("split", {}),
@@ -103,7 +112,7 @@ class Steps:
     def evaluate(self) -> dict[str, Any]:
         """Measure the new model and the one in use on the same held-out rows."""
         with self.run.locked():
-            version, before = self.run.need("train")["version"], self.run.get("evaluate")
+            version, before = self._same_rows("train")["version"], self.run.get("evaluate")
             current = Store(self.shelf).current()
             if before is not None and before["challenger"] == current == version:
                 return before  # it has won already: what it won against stands
@@ -140,6 +149,11 @@ class Steps:
         with self.run.locked():
             register, evaluate = self.run.need("register"), self.run.need("evaluate")
             version, store = register["version"], Store(self.shelf)
+            if version != evaluate["challenger"]:
+                raise UserError(
+                    f"{evaluate['challenger']} was judged, {version} registered: "
+                    f"{self.run.command('register')}, then promote"
+                )
             current = store.current()
             if current not in (version, _version(evaluate["champion"])):
                 raise UserError(
@@ -164,6 +178,13 @@ class Steps:
     def _rows(self) -> tuple[Frame, dict[str, Any]]:
         extract = self.run.need("extract")
         return self.run.frame(), extract
+
+    def _same_rows(self, step: str) -> dict[str, Any]:
+        """Return what a step handed on. Raise UserError if it was about other rows than today's."""
+        done = self.run.need(step)
+        if done.get("digest") != self.run.need("extract")["digest"]:
+            raise UserError(f"the rows are others since: {self.run.command(step)}")
+        return done
 
     def _champion(self, rows: Frame) -> dict[str, Any] | None:
         """Return the model in use with its metrics on the rows; without, if it reads others."""

@@ -8,19 +8,18 @@ is one that was promoted, and repeating the command completes it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from config.errors import UserError
-from config.files import sync, write
+from config.files import locked, sync, write
 from orchestration.shelf import kinds
 from orchestration.shelf.card import FILE, Card, UnusableModelError, digest
 from orchestration.shelf.history import Event, History, What
@@ -249,12 +248,8 @@ class Store:
         event = Event(int(self._now() * 1000), what, version)
         write(self.folder / HISTORY, self._history().then(event).text(), durable=True)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self.folder / ".lock")
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

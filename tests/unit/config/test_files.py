@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from config.files import write
+from config.files import locked, write
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -40,3 +41,22 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
 def test_bytes_are_written_as_they_are(tmp_path: Path, durable: bool) -> None:
     write(tmp_path / "model", b"\x00\xff\r\n", durable=durable)
     assert (tmp_path / "model").read_bytes() == b"\x00\xff\r\n"
+
+
+def test_a_lock_is_held_by_one_at_a_time_and_let_go_of_after_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "lock"
+
+    def taken() -> bool:
+        with path.open() as another:
+            try:
+                fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    with locked(path):
+        assert taken()
+    assert not taken()
+    with pytest.raises(ZeroDivisionError), locked(path):
+        raise ZeroDivisionError
+    assert not taken()

@@ -58,3 +58,11 @@ def test_levels_are_known_in_any_case(tmp_path: Path) -> None:
     )
     with pytest.raises(ValidationError):
         Settings.model_validate({"state_dir": tmp_path, "log_level": "loud"})
+
+
+def test_paths_are_the_projects_where_they_do_not_begin_at_the_root(tmp_path: Path) -> None:
+    given = {"state_dir": tmp_path, "build_dir": "b", "retrain_data": "data/payments.parquet"}
+    found = Settings.model_validate(given)
+    assert (found.state_dir, found.build_dir) == (tmp_path, ROOT / "b")
+    assert found.retrain_data == ROOT / "data" / "payments.parquet"
+    assert Settings.model_validate({"state_dir": tmp_path}).retrain_data is None

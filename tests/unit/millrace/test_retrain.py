@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +22,9 @@ from typer.testing import CliRunner
 from config.errors import UserError
 from config.health import serve
 from config.products import consumers
-from config.settings import Settings
+from config.settings import ROOT, Settings
 from millrace import retraining
-from millrace.cli import retrain
+from millrace.cli import main, retrain
 from millrace.stack import batch
 from orchestration.fraud.sources import simulated
 from orchestration.retraining.handover import Run
@@ -137,6 +141,47 @@ def test_confirm_says_what_the_scorer_has_instead(words: None, scorer: Settings)
         retraining.taken(scorer, "fraud", 0)
 
 
+@pytest.mark.parametrize("answer", [b"no HTTP at all\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n\xff{"])
+def test_confirm_where_something_else_answers(words: None, tmp_path: Path, answer: bytes) -> None:
+    store = Store(tmp_path / "models" / "fraud")
+    publish(store, "v1")
+    store.promote("v1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answers() -> None:
+            with server.accept()[0] as caller:
+                caller.recv(4096)
+                caller.sendall(answer)
+
+        threading.Thread(target=answers, daemon=True).start()
+        offset = server.getsockname()[1] - consumers()["fraud"].port
+        settings = Settings(state_dir=tmp_path, port_offset=offset)
+        with pytest.raises(UserError, match="no consumer with a model answers"):
+            retraining.taken(settings, "fraud", 0)
+
+
+def test_mlflow_is_told_not_to_report_before_it_is_loaded(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    fake = tmp_path / "mlflow" / "__init__.py"
+    fake.parent.mkdir()
+    fake.write_text(
+        "import os, pathlib\n"
+        f"pathlib.Path({str(told)!r}).write_text(os.environ['MLFLOW_DISABLE_TELEMETRY'])\n"
+    )
+    script = (
+        "from config.settings import Settings\n"
+        "from millrace.retraining import follow\n"
+        f"follow(Settings(state_dir={str(tmp_path)!r}, mlflow_tracking_uri='sqlite://'), 'fraud')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    environment.pop("MLFLOW_DISABLE_TELEMETRY", None)
+    done = subprocess.run(
+        (sys.executable, "-c", script), env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert told.read_text() == "true"
+
+
 def test_confirm_without_a_scorer(words: None, tmp_path: Path) -> None:
     store = Store(tmp_path / "models" / "fraud")
     publish(store, "v1")
@@ -162,3 +207,20 @@ def test_what_cannot_be_done_is_told_in_a_line(small: Settings, line: str, words
     result = runner.invoke(retrain.app, line.split())
     assert isinstance(result.exception, UserError)
     assert str(result.exception).startswith(words)
+
+
+def test_a_model_that_is_unfit_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(state_dir=tmp_path)
+    monkeypatch.setattr(retrain, "settings", lambda: settings)
+    run = Run.of(tmp_path / "retraining", "fraud", retrain._moment(AT))
+    run.put("extract", {"digest": "d"})
+    run.put("evaluate", {"challenger": "v1"})
+    monkeypatch.setattr(sys, "argv", ["millrace", "retrain", "register", "fraud", "--at", AT])
+    monkeypatch.setattr(retrain, "record", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("millrace: a model is unfit: v1: model.json: FileNotFoundError")

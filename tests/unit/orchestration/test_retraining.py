@@ -251,6 +251,55 @@ class TestStops:
             with pytest.raises(UserError, match=r"nothing to go on with: type `millrace retrain "):
                 step()
 
+    def test_what_passed_for_other_rows_does_not_count(self, world: World) -> None:
+        toys = Toys()
+        steps = world.steps(toys)
+        steps.extract(30, silent)
+        steps.validate()
+        toys.rows = frame(days=21)
+        steps.extract(31, silent)
+        with pytest.raises(UserError, match=r"the rows are others since: .* validate"):
+            steps.train(silent)
+        steps.validate()
+        steps.train(silent)
+        toys.rows = frame(days=22)
+        steps.extract(32, silent)
+        with pytest.raises(UserError, match=r"the rows are others since: .* train"):
+            steps.evaluate()
+
+    def test_killed_while_reading_other_rows_it_has_none(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        toys = Toys()
+        steps = world.steps(toys)
+        steps.extract(30, silent)
+        toys.rows = frame(days=21)
+        with monkeypatch.context() as patched:
+            patched.setattr(Run, "put", killed)
+            with pytest.raises(KeyboardInterrupt):
+                steps.extract(31, silent)
+        toys.rows = frame()
+        with pytest.raises(UserError, match=r"nothing to go on with: .* extract"):
+            steps.validate()
+        assert steps.extract(30, silent)["digest"] == steps.run.frame().digest()
+
+    def test_only_what_was_judged_is_promoted(self, world: World) -> None:
+        steps = world.steps(Toys(0.5))
+        steps.extract(30, silent)
+        steps.validate()
+        steps.train(silent)
+        steps.evaluate()
+        steps.register(world.record)
+        again = world.steps(Toys(0.6))
+        again.train(silent)
+        again.evaluate()
+        with pytest.raises(UserError, match=r"v0\.6 was judged, v0\.5 registered: .* register"):
+            again.promote(world.record)
+        assert world.store.current() is None
+
     def test_another_champion_since_asks_for_another_evaluation(self, world: World) -> None:
         steps = world.steps(Toys())
         steps.extract(30, silent)

@@ -29,7 +29,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow  # trains
-def test_json_on_standard_output(models: Path) -> None:
+def test_json_on_standard_output(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = ["fraud", "--simulate", "--days", "24", "--customers", "60", "--strikes", "80"]
     options += ["--seed", "5"]
     options += ["--review-rate", "0.01"]
@@ -48,7 +48,10 @@ def test_json_on_standard_output(models: Path) -> None:
     shown = runner.invoke(train.app, options)
     assert "average precision" in shown.stdout
     assert f"  millrace model promote fraud {card['version']}\n" in shown.stdout
+    followed: list[str] = []
+    monkeypatch.setattr(train, "follow", lambda _, product: followed.append(product))
     promoted = runner.invoke(train.app, [*options, "--promote"])
+    assert followed == ["fraud"]
     assert f"current: {card['version']}\n" in promoted.stdout
     assert (models / "current").read_text().strip() == card["version"]
 
