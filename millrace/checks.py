@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,15 +15,16 @@ from rich.text import Text
 
 from config.errors import UserError
 from config.lake import lake_tables
-from config.settings import settings
+from config.settings import Settings, settings
 from config.topics import topics
-from millrace.options import AsJson
+from millrace.options import AsJson, logical
 from millrace.stages import stages
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
     from lakehouse.quality.results import Result
+    from lakehouse.quality.run import Window
 
 METRICS = "metrics/data_quality.prom"
 
@@ -47,6 +49,14 @@ def checks(
     days: Annotated[
         int | None, typer.Option(min=1, help="rows of so many days of ingestion; all if not said")
     ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="TIME",
+            help="as of then, ISO 8601 with its zone: the end of --days, and what is fresh",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check what is declared beside the contracts; exit with 1 if anything but a warning fails.
@@ -56,12 +66,14 @@ def checks(
     """
     from lakehouse.catalog import catalog
     from lakehouse.quality.results import export, keep
+    from lakehouse.quality.run import Window
 
-    now, lake = datetime.now(UTC), catalog(settings())
+    now, lake = datetime.now(UTC) if at is None else logical(at), catalog(settings())
     if topic is not None:
         results = _sample(topic, sample, start)
     else:
-        results = _tables(lake, names or [], None if days is None else timedelta(days=days), now)
+        within = None if days is None else timedelta(days=days)
+        results = examined(settings(), lake, names or [], Window(now, within))
     keep(lake, results, now)
     export(results, settings().state_dir / METRICS, now)
     _show(results, as_json=as_json)
@@ -69,14 +81,17 @@ def checks(
         raise typer.Exit(1)
 
 
-def _tables(
-    lake: Catalog, names: list[str], within: timedelta | None, now: datetime
+def examined(
+    current: Settings, lake: Catalog, names: Sequence[str], window: Window
 ) -> list[Result]:
-    from lakehouse.quality.run import Window, of_table
+    """Return what the checks of tables find; of all of bronze if none is named.
+
+    Raise UserError for a table that is not there.
+    """
+    from lakehouse.quality.run import of_table
     from lakehouse.query import connect
     from lakehouse.reading import chosen, tables
 
-    current = settings()
     known = {str(one): one.record for one in lake_tables(topics().values())}
     wanted = chosen(names, [name for name in tables(lake) if name in known])
     results: list[Result] = []
@@ -84,7 +99,7 @@ def _tables(
         report = stage("tables", len(wanted))
         for done, name in enumerate(wanted, 1):
             with connect(current.lake_memory, current.lake_spill) as con:
-                results += of_table(con, lake, name, known[name], Window(now, within))
+                results += of_table(con, lake, name, known[name], window)
             report(done)
     return results
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +16,13 @@ import structlog
 from config.errors import UserError
 from config.products import products as declared
 from config.settings import Settings
+from millrace.checks import examined
 from millrace.stack import batch
 from millrace.stack.layout import Layout
 
 if TYPE_CHECKING:
+    from lakehouse.pinned import Pinned
+    from lakehouse.quality.results import Result
     from orchestration.retraining.product import Retrained
     from orchestration.retraining.record import Record
     from orchestration.training.kernel import Kernel
@@ -34,15 +39,54 @@ def products() -> dict[str, Make]:
 
 
 def _fraud(loaded: Settings, data: Path | None) -> Retrained:
+    from orchestration.fraud.lake import Lake
     from orchestration.fraud.retrain import File, Fraud, Source
 
     def source() -> Source:
         path = data or loaded.retrain_data
         if path is None:
-            raise UserError("say what to learn from: --data PATH")
+            return Lake(loaded.lake_files, partial(_ask, loaded))
         return File(path, lambda: kernel(Layout.of(loaded)))
 
     return Fraud(loaded, source)
+
+
+def _ask(loaded: Settings, query: str, names: Sequence[str], pinned: Mapping[str, int]) -> Pinned:
+    """Ask the lake; its libraries are loaded for that alone."""
+    from lakehouse.catalog import catalog
+    from lakehouse.pinned import ask
+    from lakehouse.query import connect
+
+    with connect(loaded.lake_memory, loaded.lake_spill) as con:
+        return ask(con, catalog(loaded), query, names, pinned)
+
+
+def checked(loaded: Settings, product: Retrained, until: datetime, days: int) -> dict[str, Any]:
+    """Check the lake's tables that a product learns from, the rows of the window, and keep that.
+
+    Raise StoppedError, naming each check that failed. Rows from elsewhere have no such checks.
+    """
+    from orchestration.retraining.steps import StoppedError
+
+    results: list[Result] = []
+    if names := product.tables():
+        from lakehouse.catalog import catalog
+        from lakehouse.quality.results import keep
+        from lakehouse.quality.run import Window
+
+        lake = catalog(loaded)
+        window = Window(until, timedelta(days=days), "event_time")
+        results = examined(loaded, lake, names, window)
+        keep(lake, results, until)
+    wrong = [one for one in results if not one.passed]
+    if failed := [one for one in wrong if one.stops]:
+        words = "; ".join(
+            f"{one.subject} {one.field or '-'}: {one.check_name}, {one.failed} of {one.rows} rows"
+            for one in failed
+        )
+        raise StoppedError(f"the lake's data do not pass: {words}")
+    told = {"tables": list(names), "checks": len(results), "warnings": len(wrong)}
+    return {"product": product.name, **told}
 
 
 def kernel(layout: Layout) -> Kernel | None:

@@ -2,8 +2,9 @@
 # From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, locked Python environments,
 # jars and the Java kernel by Maven. Each step is skipped when what it depends on has not changed (stamps in .build/stamps),
 # so running it again costs nothing. Independent steps run side by side; apt alone is in the foreground, where sudo can ask.
-#   scripts/setup.sh [--for demo|test] [--with lake]
+#   scripts/setup.sh [--for demo|test] [--with lake] [--with airflow]
 # `demo` leaves out the tools of development, and what groups of products need that are off by default; --with brings it.
+# Airflow's tasks read the lake, so `--with airflow` brings the lake's Python libraries, too, but not its jars for Flink.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,7 +12,7 @@ uv_version=0.13.8
 policy=/usr/sbin/policy-rc.d
 mark="# for the length of Millrace's set-up, process"
 as_root=()
-lake=''
+lake='' lake_jars='' airflow=''
 
 say() { echo "setup: $*"; }
 refuse() { echo "setup: $*" >&2; exit 2; }
@@ -140,7 +141,7 @@ java_side() {
   export JAVA_HOME
   local identity
   jars jars "fetching Kafka, the schema registry and Flink's connector by Maven" kafka registry flink/jars
-  if [[ $lake ]]; then
+  if [[ $lake_jars ]]; then
     jars jars-lake "fetching Iceberg by Maven" lake/jars
   fi
   identity=$(find processing/kernel/pom.xml processing/kernel/src -type f -print0 | sort -z | xargs -0 cat | sha256sum | cut -c1-16)
@@ -219,7 +220,7 @@ python_side() {
   if ! { fresh venv-flink "$identity" && [[ -x .venv-flink/bin/python ]]; }; then
     flink_environment "$identity" & jobs+=($!)
   fi
-  if [[ $purpose == test ]] && ! { fresh venv-airflow "$identity" && [[ -x .venv-airflow/bin/python ]]; }; then
+  if [[ $airflow ]] && ! { fresh venv-airflow "$identity" && [[ -x .venv-airflow/bin/python ]]; }; then
     airflow_environment "$identity" & jobs+=($!)
   fi
   local job code=0
@@ -231,17 +232,23 @@ python_side() {
 
 choose() {
   purpose='test'
-  lake=''
+  lake='' lake_jars='' airflow=''
   while (($#)); do
     case $1 in
       --for) purpose=${2:-} ;;
-      --with) [[ ${2:-} == lake ]] || refuse "--with takes lake"; lake=yes ;;
-      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake]" >&2; exit 2 ;;
+      --with)
+        case ${2:-} in
+          lake) lake=yes lake_jars=yes ;;
+          airflow) lake=yes airflow=yes ;;
+          *) refuse "--with takes lake or airflow" ;;
+        esac
+        ;;
+      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake] [--with airflow]" >&2; exit 2 ;;
     esac
     shift $(($# > 1 ? 2 : 1))
   done
   [[ $purpose == demo || $purpose == test ]] || refuse "--for takes demo or test"
-  [[ $purpose == demo ]] || lake=yes
+  [[ $purpose == demo ]] || lake=yes lake_jars=yes airflow=yes
 
   build=$(setting MILLRACE_BUILD_DIR)
   build=${build:-.build}

@@ -12,6 +12,8 @@ import pyarrow as pa
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from pyiceberg.catalog import Catalog
 
+from lakehouse.reading import literal
+
 TABLE = "ops.data_quality"
 _SCHEMA = pa.schema(
     [
@@ -56,11 +58,21 @@ class Result:
 
 
 def keep(lake: Catalog, results: Sequence[Result], now: datetime) -> None:
-    """Append the results to the lake's table of them, which is made if there is none."""
+    """Add the results to the lake's table of them, which is made if there is none.
+
+    Those of the same subjects at the same time give way: a check done again counts once.
+    """
     lake.create_namespace_if_not_exists(TABLE.partition(".")[0])
     table = lake.create_table_if_not_exists(TABLE, _SCHEMA)
+    if not results:
+        return
     rows = [{"checked_at": now, **one.as_dict()} for one in results]
-    table.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
+    subjects = ", ".join(map(literal, sorted({one.subject for one in results})))
+    again = f"checked_at = '{now.isoformat()}' and subject in ({subjects})"
+    if table.scan(row_filter=again, selected_fields=("subject",)).count():
+        table.overwrite(pa.Table.from_pylist(rows, schema=_SCHEMA), overwrite_filter=again)
+    else:
+        table.append(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
 
 def export(results: Sequence[Result], file: Path, now: datetime) -> None:

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 
+from config.lake import INGESTED
 from lakehouse.quality import measures
 from lakehouse.quality.declared import Bound, Checks, checks
 from lakehouse.quality.measures import Measured
@@ -23,17 +24,24 @@ _BATCH_ROWS = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which rows of a table are looked at: those ingested within `within`; None: all."""
+    """Which rows of a table are looked at: those of the time `within` before `now`; None: all.
+
+    `column` says which time of theirs counts: that of their arrival, or their own.
+    """
 
     now: datetime
     within: timedelta | None = None
+    column: str = INGESTED
 
     def rows(self, table: str) -> str:
         """Return the rows as a relation of SQL's."""
         if self.within is None:
             return table
-        since = (self.now - self.within).isoformat()
-        return f"(select * from {table} where _ingested_at >= timestamptz '{since}')"
+        column, since, until = quoted(self.column), self.now - self.within, self.now
+        return (
+            f"(select * from {table} where {column} >= timestamptz '{since.isoformat()}' "
+            f"and {column} < timestamptz '{until.isoformat()}')"
+        )
 
 
 def of_table(

@@ -45,6 +45,12 @@ Data = Annotated[
 Seconds = Annotated[float, typer.Option(min=0, help="to wait for the scorer")]
 
 
+@app.command(epilog="Example: millrace retrain check fraud --at 2018-08-08T00:00Z")
+def check(product: ProductName, at: At = None, days: Days = None) -> None:
+    """Check the quality of the lake's tables that the rows come from; one failure: code 2."""
+    _end(_checked(_steps(product, at), days))
+
+
 @app.command(
     epilog="Example: millrace retrain extract fraud --at 2018-08-08T00:00Z --data t.parquet"
 )
@@ -98,6 +104,7 @@ def confirm(product: ProductName, within: Seconds = 60.0) -> None:
 def run(product: ProductName, at: At = None, days: Days = None, data: Data = None) -> None:
     """Do every step up to the gate, one after the other; the result is the gate's."""
     steps = _steps(product, at, data)
+    _checked(steps, days)
     with stages("retraining") as stage:
         steps.extract(days or settings().retrain_days, stage)
         steps.validate()
@@ -122,6 +129,12 @@ def _steps(product: str, at: str | None, data: Path | None = None) -> Steps:
         Run.of(layout.retraining, product, _moment(at)),
         layout.models / product,
     )
+
+
+def _checked(steps: Steps, days: int | None) -> dict[str, Any]:
+    from millrace.retraining import checked
+
+    return checked(settings(), steps.product, steps.run.at, days or settings().retrain_days)
 
 
 def _moment(at: str | None) -> datetime:

@@ -1,4 +1,4 @@
-"""Bring what the running groups' products need beyond the first set-up, when it is first needed."""
+"""Bring what the running groups need beyond the first set-up, when it is first needed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import subprocess
 from collections.abc import Callable
 
 from config.errors import UserError
-from config.products import setups
+from config.products import groups, setups
 from config.settings import Settings
 from millrace.stack.layout import Layout
+from millrace.stack.processes import AIRFLOW
 
 
 def missing(settings: Settings) -> list[str]:
-    """Return the set-ups of the running products whose jars are not there."""
+    """Return the set-ups of the running groups whose parts are not there."""
     layout = Layout.of(settings)
-    return [name for name in setups(settings) if not any(layout.jars(name).glob("*.jar"))]
+    found = [name for name in setups(settings) if not any(layout.jars(name).glob("*.jar"))]
+    if AIRFLOW in groups(settings) and not layout.airflow_python.exists():
+        found.append(AIRFLOW)
+    return found
 
 
 def bring(settings: Settings, say: Callable[[str], None]) -> None:

@@ -33,6 +33,10 @@ class Source(Protocol):
         """Return what identifies the source, as JSON."""
         ...
 
+    def tables(self) -> tuple[str, ...]:
+        """Return the lake's tables that it reads, if any."""
+        ...
+
     def read(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
         """Return the rows of a window; see `Retrained.extract`."""
         ...
@@ -48,6 +52,10 @@ class File:
     def asked(self) -> dict[str, Any]:
         """Return the file's name and size."""
         return {"file": self.path.name, "bytes": self.path.stat().st_size}
+
+    def tables(self) -> tuple[str, ...]:
+        """Return none: it is no table."""
+        return ()
 
     def read(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
         """Compute features over the whole file, and return the window's rows."""
@@ -73,6 +81,10 @@ class Fraud:
     def asked(self, window: Window) -> dict[str, Any]:
         """Return what identifies the source."""
         return self.source().asked()
+
+    def tables(self) -> tuple[str, ...]:
+        """Return the tables of the source."""
+        return self.source().tables()
 
     def extract(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
         """Return the rows of a window, from the source."""

@@ -49,6 +49,10 @@ class Retrained(Protocol):
         """Return what decides which rows are extracted, as JSON: equal ones give equal rows."""
         ...
 
+    def tables(self) -> tuple[str, ...]:
+        """Return the lake's tables that the rows come from; none if they come from elsewhere."""
+        ...
+
     def extract(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
         """Return the rows of a window.
 

@@ -210,6 +210,7 @@ class Steps:
         section = {
             "mlflow_run": run,
             "logical_date": self.run.at.isoformat(),
+            "begin": extract["asked"]["begin"],
             "until": self.run.at_ms,
             "snapshots": extract["origin"].get("snapshots", {}),
         }

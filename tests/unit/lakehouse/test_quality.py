@@ -141,11 +141,16 @@ def test_stale_and_thin_tables_are_told_and_stop_nothing(
 def test_only_the_window_is_looked_at(con: duckdb.DuckDBPyConnection, of: Catalog) -> None:
     table = bronze(of, "transactions", "Transaction")
     append(table, "transactions", [{**one, "amount": -1e9} for one in payments(5)])
-    young = [{**one, "_ingested_at": NOW} for one in payments(5, first=5)]
+    young = [{**one, "_ingested_at": NOW - timedelta(hours=1)} for one in payments(5, first=5)]
     append(table, "transactions", young)
+    later = [{**one, "amount": 1e9, "_ingested_at": NOW} for one in payments(5, first=10)]
+    append(table, "transactions", later)
     within = _checked(con, of, "transactions", "Transaction", NOW, timedelta(hours=1))
     assert (_wrong(within), within["amount", "range"].rows) == ({}, 5)
-    assert _wrong(_checked(con, of, "transactions", "Transaction")) == {("amount", "range"): 5}
+    assert _wrong(_checked(con, of, "transactions", "Transaction")) == {("amount", "range"): 10}
+    by_event = Window(EPOCH + timedelta(minutes=3), timedelta(minutes=2), "event_time")
+    results = of_table(con, of, "bronze.transactions", "Transaction", by_event)
+    assert {one.rows for one in results if one.field == "amount"} == {6}, "two minutes of each"
 
 
 def test_a_table_that_lacks_a_column_fails(con: duckdb.DuckDBPyConnection, of: Catalog) -> None:
@@ -175,6 +180,7 @@ def test_results_are_kept_and_exported(
     results = list(_checked(con, of, "transactions", "Transaction").values())
     keep(of, results, NOW)
     keep(of, results, NOW + DAY)
+    keep(of, results, NOW + DAY)  # done again for the same date, it counts once
     query = (
         "select subject, field, failed, snapshot_id from ops.data_quality "
         "where not passed order by checked_at"

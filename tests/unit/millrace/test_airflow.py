@@ -12,7 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from millrace.stack import probes
+from millrace.stack import install, probes
+from millrace.stack.layout import Layout
 from millrace.stack.parts import airflow
 from millrace.stack.processes import Probe, Process, declared, processes
 from millrace.stack.run import environment
@@ -29,6 +30,18 @@ def local(tmp_path: Path) -> Settings:
 def test_off_until_asked_for(local: Settings) -> None:
     assert not NAMES & set(processes(local))
     assert set(processes(local.model_copy(update={"groups": "airflow"}))) == NAMES
+
+
+def test_it_is_set_up_when_first_asked_for(
+    local: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    monkeypatch.setattr(Layout, "airflow_python", property(lambda _: python))
+    asked = local.model_copy(update={"groups": "core,airflow"})
+    assert install.missing(local.model_copy(update={"groups": "core"})) == []
+    assert install.missing(asked) == ["airflow"]
+    python.touch()
+    assert install.missing(asked) == []
 
 
 def test_no_container_of_ours_runs_it(local: Settings) -> None:

@@ -199,7 +199,7 @@ def test_confirm_without_a_scorer(words: None, tmp_path: Path) -> None:
         ("validate shop", "'shop' is not retrained; these are: fraud"),
         ("validate fraud --at yesterday", "--at: Invalid isoformat string: 'yesterday'"),
         ("validate fraud --at 2018-05-01T00:00", "2018-05-01T00:00:00 names no time zone"),
-        ("extract fraud", "say what to learn from: --data PATH"),
+        ("extract fraud", "no table 'bronze.fraud_features'; there are: none yet"),
         ("train fraud --at 2018-05-01T00:00Z", "nothing to go on with: type `millrace retrain val"),
     ],
 )

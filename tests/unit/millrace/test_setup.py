@@ -128,6 +128,26 @@ def test_the_build_folder_is_the_applications(sandbox: Path) -> None:
     assert spaced.stdout == "/a folder\n"
 
 
+@pytest.mark.parametrize(
+    ("line", "chosen"),
+    [
+        ("--for demo", "- - -"),
+        ("--for demo --with lake", "yes yes -"),
+        ("--for demo --with airflow", "yes - yes"),
+        ("--with airflow --for demo --with lake", "yes yes yes"),
+        ("", "yes yes yes"),
+    ],
+)
+def test_what_a_group_needs_is_brought(sandbox: Path, line: str, chosen: str) -> None:
+    script = f'choose {line}; echo "${{lake:--}} ${{lake_jars:--}} ${{airflow:--}}"'
+    assert _bash(sandbox, script).stdout == f"{chosen}\n"
+
+
+def test_an_unknown_group_is_refused(sandbox: Path) -> None:
+    done = _bash(sandbox, "choose --with sensors")
+    assert (done.returncode, done.stderr) == (2, "setup: --with takes lake or airflow\n")
+
+
 def _compiler(folder: Path, version: str) -> Path:
     _tool(
         folder / "bin",

@@ -48,6 +48,9 @@ class Toys:
     def asked(self, window: Window) -> dict[str, Any]:
         return {"source": "toys"}
 
+    def tables(self) -> tuple[str, ...]:
+        return ()
+
     def extract(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
         self.read.append(dict(pinned))
         snapshots = {"bronze.toys": pinned.get("bronze.toys", self.snapshot)}

@@ -126,6 +126,7 @@ class TestTheWholeWay:
         assert card.details[SECTION] == {
             "mlflow_run": run.info.run_id,
             "logical_date": "2025-03-03T03:00:00+00:00",
+            "begin": int((MONDAY - 30 * DAY).timestamp() * 1000),
             "until": int(MONDAY.timestamp() * 1000),
             "snapshots": {"bronze.toys": 1},
         }
