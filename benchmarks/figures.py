@@ -110,6 +110,12 @@ def _shop_replay(result: Result) -> list[Row]:
     ]
 
 
+def _swap(result: Result) -> list[Row]:
+    wrong = {"lost": result["payments"] - result["scored"], "twice": result["scored_twice"]}
+    failed = ", ".join(f"{count:,} {what}" for what, count in wrong.items() if count)
+    return [_at_most("promotion to first score by the new model, s", result["max_s"], 2, failed)]
+
+
 def _training(result: Result) -> list[Row]:
     rows = result["rows"]
     failed = "" if rows >= 1_200_000 else f"{rows:,} of 1,200,000 rows"
@@ -137,5 +143,6 @@ JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "recommend": _recommend,
     "replay": _replay,
     "shop_replay": _shop_replay,
+    "swap": _swap,
     "training": _training,
 }

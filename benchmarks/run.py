@@ -62,6 +62,7 @@ PARTS = (
     Part("lookup", quick=("--rounds", "1"), only="kafka,registry,redis"),
     Part("latency", only=""),
     Part("post", quick=("--seconds", "5"), only=""),
+    Part("swap", only=""),
     Part(
         "recommend",
         quick=("--seconds", "5", "--sessions", "20000"),

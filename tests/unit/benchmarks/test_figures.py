@@ -42,6 +42,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "recommend": {"p90_ms": 3.0, "p99_ms": 8.0, "failed": 0},
     "replay": {"events": 9, "distinct_ids": 9, "cpu_us_per_event": 12.0, "peak_mb": 1000},
     "shop_replay": {"seconds": 70.0, "rebuild": {"seconds": 30.0}},
+    "swap": {"max_s": 2.0, "payments": 9, "scored": 9, "scored_twice": 0},
     "training": {"rows": 1_200_000, "seconds": 60, "peak_mb": 1500},
 }
 ROWS = {
@@ -54,6 +55,7 @@ ROWS = {
     "recommend": 2,
     "replay": 2,
     "shop_replay": 2,
+    "swap": 1,
     "training": 2,
 }
 
@@ -97,6 +99,8 @@ def test_what_did_not_run_has_no_figures(name: str) -> None:
         ("producers", ("events_per_second",), None),
         ("replay", ("cpu_us_per_event",), 12.1),
         ("replay", ("peak_mb",), 1001),
+        ("swap", ("max_s",), 2.01),
+        ("swap", ("max_s",), None),
         ("training", ("seconds",), 60.01),
         ("training", ("peak_mb",), 1501),
     ],
@@ -127,6 +131,8 @@ def test_a_number_beyond_its_limit_or_infinite_misses_that_figure_alone(
         ("lookup", ("servers", 0, "failed"), 1, "1 requests to api"),
         ("lookup", ("servers", 1, "failed"), 2, "2 requests to bare"),
         ("post", ("failed",), 3, "3 failed"),
+        ("swap", ("scored",), 7, "2 lost"),
+        ("swap", ("scored_twice",), 1, "1 twice"),
         ("post", ("pending",), 4, "4 pending"),
     ],
 )
