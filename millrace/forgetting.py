@@ -109,7 +109,10 @@ def _from_lake(settings: Settings, done: Forgotten, now: datetime) -> None:
         finally:
             # Where it failed half-way, too.
             still = left(lake, done.customer_id, every)
-        done.failed += [f"{name} still has a snapshot with the customer" for name in still]
+        done.failed += [
+            f"{name} has the customer still, or again: a tag keeps it, or new records have come"
+            for name in still
+        ]
     except ModuleNotFoundError:
         return  # no library, no lake
     except (RetryableError, UserError) as error:
@@ -149,20 +152,23 @@ def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]
     def after(**span: float) -> str:
         return (now + timedelta(**span)).isoformat(timespec="seconds")
 
+    kept: dict[str | None, list[str]] = {}
+    for topic in [*topics_of(topics()), topics()["quarantine"]]:
+        until = None if topic.compact else after(hours=topic.retention_hours)
+        kept.setdefault(until, []).append(topic.name)
     found = [
         Remains(
-            f"Kafka, topic {topic.name}",
-            "records of the customer; a segment goes when its newest record is that old",
-            None if topic.compact else after(hours=topic.retention_hours),
+            f"Kafka, {', '.join(names)}",
+            "records; a segment goes when its newest record is that old",
+            until,
         )
-        for topic in [*topics_of(topics()), topics()["quarantine"]]
+        for until, names in kept.items()
     ]
     idle = max(_idle(CUSTOMER), _LEAST_IDLE) + _COMPACTED
     found += [
         Remains(
             "Flink, state of fraud_features and its checkpoints",
-            "the customer's id, sums and times, as no record comes any more: no job obeys a "
-            "tombstone yet",
+            "id, sums and times, if no payment comes any more; no job obeys a tombstone yet",
             after(seconds=idle.total_seconds()),
         ),
         Remains(

@@ -12,12 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import settings
+from domain.fraud.features import FRAUD
 from millrace.options import AsJson
 
 if TYPE_CHECKING:
     from millrace.explaining import Explanation
 
-_COLUMNS = 3
+_COLUMNS = 2
+_OF_A_VECTOR = ("order_partition", "order_sequence", "late", "feature_set_version")
 
 
 def register(app: typer.Typer) -> None:
@@ -47,10 +49,12 @@ def _show(found: Explanation) -> None:
     for heading, one in (("payment", found.payment), *(("verdict", one) for one in found.verdicts)):
         _section(console, heading, one, _fields(one))
     if found.vector is not None:
-        _section(console, "features", found.vector, [])
+        record = found.vector["record"]
+        rows = [(name, _text(record[name])) for name in _OF_A_VECTOR if name in record]
         if "recomputed" in found.vector:
-            console.print(Text(f"  recomputed: {found.vector['recomputed']}"))
-        console.print(_values(found.vector["record"]))
+            rows.append(("recomputed", found.vector["recomputed"]))
+        _section(console, "features", found.vector, rows)
+        console.print(_values({name: record.get(name) for name in FRAUD.model}))
     score = found.score
     _section(console, "decision", score, _fields(score))
     if found.model is not None:
@@ -85,6 +89,9 @@ def _fields(one: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 def _values(record: Mapping[str, Any]) -> Table:
     """Return the fields of a vector side by side, so that they fit on a page."""
     grid = Table.grid(padding=(0, 2))
+    for _ in range(_COLUMNS):
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
     cells = [(name, _text(value)) for name, value in record.items()]
     rows = -(-len(cells) // _COLUMNS)
     for row in range(rows):

@@ -68,7 +68,7 @@ def _show(done: Forgotten) -> None:
     console.print(Text(f"training sets: {len(done.frames)} removed"))
     for words in done.failed:
         console.print(Text(f"failed: {words}", style="red"))
-    table = Table("what remains where", "what", "until")
+    console.print(Text("what remains where", style="bold"))
     for left in done.remains:
-        table.add_row(Text(left.where), Text(left.what), Text(left.until or "somebody removes it"))
-    console.print(table)
+        until = f"until {left.until}" if left.until else "until somebody removes it"
+        console.print(Text(f"{left.where}: {left.what} ({until})"))

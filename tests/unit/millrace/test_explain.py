@@ -159,7 +159,7 @@ def test_a_page_and_json(
 ) -> None:
     _filled(tmp_path)
     monkeypatch.setattr(command, "settings", lambda: current)
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "80")
     app = typer.Typer(callback=lambda: None)
     command.register(app)
     runner = CliRunner()
@@ -167,9 +167,10 @@ def test_a_page_and_json(
     assert page.exit_code == 0, page.output
     for words in (
         "transactions/0 at 1",
-        "told 1 more times (lake)",
+        "told 1 more times",
         "customer_count_1h",
-        "recomputed: equal to the bit",
+        "customer_night_share_30d",
+        "equal to the bit, from 2 records",
         "MLflow run",
         "run-1",
         "snapshot 12345",
