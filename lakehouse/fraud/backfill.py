@@ -101,24 +101,24 @@ def rebuild(
         )
     table = _table(lake)
     new, counted = list[DataFile](), {COMPUTED: 0, "left_out": 0}
-    gathered: list[Row] = []
+    gathered: list[pa.Table] = []
     events = history.events(_PARTITION, begin(start), seam)
     reach.blind(_PARTITION, seam)  # asked before the log is read, which must not be disturbed
     try:
         for records in engine(_chunks(events)):
-            for record in records:
-                if record["event_time"] < start:
-                    continue
-                if reach.whole(_PARTITION, record["sequence"], record["event_time"]):
-                    gathered.append(record)
-                    counted[COMPUTED] += 1
-                else:
-                    counted["left_out"] += 1
-            if len(gathered) >= _FILE_ROWS:
-                new += write(table, _arrow(table, gathered, COMPUTED))
+            wanted = [one for one in records if one["event_time"] >= start]
+            known = [
+                one for one in wanted if reach.whole(_PARTITION, one["sequence"], one["event_time"])
+            ]
+            counted[COMPUTED] += len(known)
+            counted["left_out"] += len(wanted) - len(known)
+            gathered.append(_arrow(table, known, COMPUTED))
+            if sum(map(len, gathered)) >= _FILE_ROWS:
+                new += write(table, pa.concat_tables(gathered))
                 gathered = []
             done(counted[COMPUTED])
-        new += write(table, _arrow(table, gathered, COMPUTED)) if gathered else []
+        if sum(map(len, gathered)):
+            new += write(table, pa.concat_tables(gathered))
         state = State(GRAPH.version, start, seam, seam)
         _commit(table, live(table), new, state)
     except BaseException:
