@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# As long a stopping process may wait for this server; the library's half second is felt.
+_POLL_S = 0.05
 _UNKNOWN = b'{"detail":"know /healthz, /readyz, /metrics"}'
 
 
@@ -53,7 +55,9 @@ def serve(
 
     server = ThreadingHTTPServer((host, port), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, args=(_POLL_S,), name="health", daemon=True
+    ).start()
     return server
 
 

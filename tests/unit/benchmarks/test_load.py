@@ -54,6 +54,7 @@ def test_outcomes_add_up_with_what_was_not_answered() -> None:
     assert whole == Outcome([0.1, 0.2], Counter({200: 1, 500: 1}), unanswered=3)
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_silent_leaves_the_rest_unanswered() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = threading.Thread(target=answer, args=(listener, 3))

@@ -22,6 +22,7 @@ def test_a_file_is_as_readable_as_asked(tmp_path: Path) -> None:
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in "ab"] == [0o644, 0o600]
 
 
+@pytest.mark.slow
 def test_threads_may_write_the_same_file_at_once(tmp_path: Path) -> None:
     text = "x" * 100_000
     with ThreadPoolExecutor(8) as pool:

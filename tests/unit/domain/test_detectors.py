@@ -101,6 +101,7 @@ class TestAlarms:
 
 
 class TestNovelty:
+    @pytest.mark.slow
     def test_a_spike_and_a_missing_beat_are_alarms_and_what_recurs_is_none(self) -> None:
         one, rng = Novelty(shapes=ShapeNovelty(memory=200)), random.Random(1)
         wave = [math.sin(t / 4) * 10 + rng.gauss(0.0, 0.1) for t in range(900)]
@@ -125,6 +126,7 @@ class TestNovelty:
             assert one.judge(math.nan) == one.judge(math.inf) == NOTHING
         assert one == other
 
+    @pytest.mark.slow
     def test_after_a_reading_out_of_this_world_it_judges_on(self) -> None:
         one, rng = Novelty(shapes=ShapeNovelty(memory=100)), random.Random(5)
         readings = [rng.gauss(0.0, 1.0) for _ in range(2000)]

@@ -267,6 +267,7 @@ def test_the_same_id_at_another_time_is_another_row() -> None:
     assert not out["f_duplicate"]
 
 
+@pytest.mark.slow
 def test_a_full_bucket_forgets_the_id_that_came_first() -> None:
     rolling = Rolling(feature_set())
     for i in range(4097):

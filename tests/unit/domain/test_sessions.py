@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import count, pairwise
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -143,6 +144,7 @@ def _tuple(record: Session) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=4 * settings().max_examples)
 @given(streams())
 def test_each_answer_is_the_literal_one(clicks: list[ShopEvent]) -> None:

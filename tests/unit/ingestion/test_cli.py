@@ -140,6 +140,7 @@ def test_olist(commands: Commands, tmp_path: Path) -> None:
     assert isinstance(missing.error, UserError)
 
 
+@pytest.mark.slow
 def test_online_retail(commands: Commands, tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -36,6 +36,7 @@ def by_fastavro(declared: dict[str, Any], record: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "types"),
     [

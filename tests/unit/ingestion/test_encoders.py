@@ -52,6 +52,7 @@ def values(node: Any, attributes: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     }[node]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", schema.names())
 @given(data=st.data())
 def test_every_contract_is_encoded_as_fastavro_does(name: str, data: st.DataObject) -> None:

@@ -31,6 +31,7 @@ def test_the_same_seed_makes_the_same_readings_and_another_others() -> None:
     assert whole(SETTING, 12_000) != whole(Setting(sensors=200, rate=100.0, seed=4), 12_000)
 
 
+@pytest.mark.slow
 def test_shares_are_those_asked_for_and_the_truth_names_what_was_done() -> None:
     table, truth = whole(SETTING, 100_000)
     count = Counter(fault for _, _, fault in truth)
@@ -53,6 +54,7 @@ def test_shares_are_those_asked_for_and_the_truth_names_what_was_done() -> None:
             assert not 10 <= row["temperature"] <= 30
 
 
+@pytest.mark.slow
 def test_spells_last_and_are_of_single_sensors() -> None:
     shares = Shares(0, 0, 0, 0, 0, spell=0.1)
     table, truth = whole(Setting(sensors=100, rate=10.0, shares=shares), 36_000)
@@ -73,6 +75,7 @@ def test_spells_last_and_are_of_single_sensors() -> None:
     assert len(times) > 100
 
 
+@pytest.mark.slow
 def test_payments_are_amounts_one_in_ten_unusual() -> None:
     table, truth = whole(Setting(sensors=50, payments=True), 20_000)
     amounts = [row["value"] for row in table.to_pylist()]

@@ -127,6 +127,7 @@ def customer_of(payment: Payment) -> str:
     return payment.transaction.customer_id
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "struck", "a_day", "lasts"),
     [(2, terminal_of, 2, 28), (3, customer_of, 3, 14)],

@@ -135,6 +135,7 @@ def test_a_full_queue_waits_and_then_gives_up() -> None:
     assert sink.pending == 3
 
 
+@pytest.mark.slow
 def test_deliveries_that_time_out_are_counted_and_raised() -> None:
     sink = unreachable(
         **{"delivery.timeout.ms": 50, "linger.ms": 0, "acks": 1, "enable.idempotence": False}
@@ -151,6 +152,7 @@ def test_deliveries_that_time_out_are_counted_and_raised() -> None:
     sink.flush(1)
 
 
+@pytest.mark.slow
 def test_the_first_error_is_the_one_to_see() -> None:
     sink = unreachable(
         **{"delivery.timeout.ms": 50, "linger.ms": 0, "acks": 1, "enable.idempotence": False}

@@ -234,6 +234,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(
     stores=st.lists(st.tuples(st.booleans(), ROWS), min_size=1, max_size=4), by_day=st.booleans()
 )

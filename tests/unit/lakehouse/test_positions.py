@@ -36,6 +36,7 @@ def test_partitions_that_share_files_are_told_apart(append: Append) -> None:
     assert next_offsets({"fraud_features": found}) == {0: 3, 1: 54, 2: 8}
 
 
+@pytest.mark.slow
 def test_the_highest_are_found_in_whatever_files_the_rows_lie(append: Append) -> None:
     chance = random.Random(7)
     places = [(partition, offset) for partition in range(4) for offset in range(40)]

@@ -103,6 +103,7 @@ def test_the_past_is_as_it_was(con: duckdb.DuckDBPyConnection, catalog: Catalog)
     assert _asked(con, catalog, query) == [(25,)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -137,6 +138,7 @@ def test_a_snapshot_is_of_one_table(con: duckdb.DuckDBPyConnection, catalog: Cat
         _asked(con, catalog, "from bronze.transactions", at=datetime(2020, 1, 1, tzinfo=UTC))
 
 
+@pytest.mark.slow
 def test_a_pivot_and_a_nested_name_find_their_tables(
     con: duckdb.DuckDBPyConnection, catalog: Catalog
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_pivot_and_a_nested_name_find_their_tables(
     assert len(_asked(con, catalog, nested)) == 25
 
 
+@pytest.mark.slow
 def test_a_reader_keeps_its_snapshot_while_rows_arrive(
     con: duckdb.DuckDBPyConnection, catalog: Catalog
 ) -> None:

@@ -34,6 +34,7 @@ def _run(*arguments: str, given: str | None = None) -> Result:
     return CliRunner().invoke(build("sql"), ["sql", *arguments], input=given)
 
 
+@pytest.mark.slow
 def test_json_is_exact_and_has_no_word_that_json_lacks() -> None:
     query = (
         "select amount::decimal(18,2) as money, 'NaN'::double as nothing, event_time as at, "

@@ -63,6 +63,7 @@ def _many(of: Catalog, commits: int = 6) -> Table:
     return table
 
 
+@pytest.mark.slow
 def test_rows_stay_those_they_were_in_fewer_files(tmp_path: Path) -> None:
     table = _many(lake(tmp_path))
     before = table.scan().to_arrow().sort_by("_offset")
@@ -76,6 +77,7 @@ def test_rows_stay_those_they_were_in_fewer_files(tmp_path: Path) -> None:
     assert compact(table, FEW).groups == 0
 
 
+@pytest.mark.slow
 def test_what_is_large_or_lonely_is_left(tmp_path: Path) -> None:
     table = _many(lake(tmp_path))
     assert compact(table, Limits(files=4)).groups == 0
@@ -85,6 +87,7 @@ def test_what_is_large_or_lonely_is_left(tmp_path: Path) -> None:
     assert len(files.live(table)) == 4
 
 
+@pytest.mark.slow
 def test_a_day_somebody_else_replaced_meanwhile_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +108,7 @@ def test_a_day_somebody_else_replaced_meanwhile_is_left(
     assert _ids(table) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_row_is_lost_or_doubled_while_a_job_writes(tmp_path: Path, seed: int) -> None:
     of = lake(tmp_path)
@@ -183,6 +187,7 @@ def _age(paths: set[Path], by: timedelta) -> None:
         os.utime(path, (then, then))
 
 
+@pytest.mark.slow
 def test_orphans_are_what_no_snapshot_has(tmp_path: Path) -> None:
     table = _many(lake(tmp_path))
     replaced = {Path(one.file_path.removeprefix("file://")) for one in files.live(table)}

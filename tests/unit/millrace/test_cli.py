@@ -81,6 +81,7 @@ def _as_a_process(tmp_path: Path, *arguments: str) -> subprocess.CompletedProces
     return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -303,6 +304,7 @@ def test_every_command_has_a_description_and_an_example_of_itself(
     assert with_json == WITH_JSON
 
 
+@pytest.mark.slow
 def test_every_command_refuses_an_unknown_option_in_one_line(
     millrace: Millrace, application: typer.Typer
 ) -> None:

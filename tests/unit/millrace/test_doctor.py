@@ -167,6 +167,7 @@ def test_a_consumer_that_is_dead_is_found(world: World, state: str) -> None:
     assert world.wrong() == [Check("consumer-fraud", False, state, "millrace logs consumer-fraud")]
 
 
+@pytest.mark.slow
 def test_what_was_left_out_is_no_finding_but_what_was_stopped_is(world: World) -> None:
     idle = replace(world.info["api"], state="STOPPED", pid=0)
     world.info["api"] = replace(idle, started=0.0)

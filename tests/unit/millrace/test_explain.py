@@ -24,7 +24,10 @@ from orchestration.shelf.store import Store
 from tests.unit.lakehouse.fraud_lake import START, Event, FraudLake, judge, pay, vectors
 from tests.unit.lakehouse.lakes import lake
 
-pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Parquet writer option"),
+]
 
 VERSION = f"{GRAPH.version}-abc"
 SNAPSHOTS = {"bronze.fraud_features": 12345}

@@ -15,11 +15,13 @@ from tests.unit.modules import script
 compose, env = script("compose"), script("env")
 
 
+@pytest.mark.slow
 def test_the_committed_files_are_the_rendered_ones() -> None:
     assert (ROOT / "docker-compose.yml").read_text() == compose.render()
     assert (ROOT / ".env.example").read_text() == env.render()
 
 
+@pytest.mark.slow
 def test_rendering_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     before = compose.render()
     monkeypatch.setenv("MILLRACE_PORT_OFFSET", "123")

@@ -389,6 +389,7 @@ def test_a_start_that_fails_is_that_jobs_failure(
     assert [one["name"] for one in client.asked] == ["other"]
 
 
+@pytest.mark.slow
 def test_a_submission_that_takes_too_long_is_refused_in_one_line(
     local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -502,6 +503,7 @@ def test_a_cluster_that_is_away_is_the_problem_told(
     assert (submitted, keeper.missing) == ([], {"j": "JobManager is away"})
 
 
+@pytest.mark.slow
 def test_it_is_ready_once_all_jobs_run_and_names_those_that_do_not(local: Settings) -> None:
     keeper = Keeper(local, ("j",))
     server = serve("127.0.0.1", 0, keeper, keeper.metrics)

@@ -80,6 +80,7 @@ def test_the_list(store: Store) -> None:
     assert shown[2].split()[:3] == ["toys", "v2", "damaged"]
 
 
+@pytest.mark.slow
 def test_the_list_says_why_a_consumer_does_not_take_up_the_current_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

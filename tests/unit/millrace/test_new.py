@@ -70,6 +70,7 @@ def _run(folder: Path, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_it_is_formatted_typed_and_tested(product: Path) -> None:
     _run(product, "ruff", "check", "--no-cache", str(product))
     _run(product, "ruff", "format", "--no-cache", "--check", str(product))

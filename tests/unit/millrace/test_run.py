@@ -153,6 +153,7 @@ class Failing(FakeSupervisor):
         self._info[name] = Info(name, "EXITED" if name == "topics" else "RUNNING", 0, 0.0, code)
 
 
+@pytest.mark.slow
 def test_what_runs_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "Supervisor", Failing)
     monkeypatch.setattr(probes, "missing", lambda *_: None)
@@ -165,6 +166,7 @@ def test_what_runs_once_is_tried_again(tmp_path: Path, monkeypatch: pytest.Monke
     assert said[2].startswith("topics ready after")
 
 
+@pytest.mark.slow
 def test_what_runs_once_is_not_tried_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +219,7 @@ class Growing(FakeSupervisor):
         del self._info[name]
 
 
+@pytest.mark.slow
 def test_what_serves_a_group_starts_anew_when_the_group_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

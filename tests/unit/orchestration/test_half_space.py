@@ -31,6 +31,7 @@ def rows(shape: Shape, count: int) -> list[list[float]]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_scores_are_rivers_to_the_bit(shape: Shape) -> None:
     names = [f"channel-{number}" for number in range(len(shape.limits))]

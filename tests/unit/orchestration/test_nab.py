@@ -182,6 +182,7 @@ class TestFiles:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_json_has_every_detector(self, tmp_path: Path) -> None:
         rng = random.Random(4)
         values = [rng.gauss(0.0, 1.0) for _ in range(400)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def drawn(seed: int, kind: str) -> float:
     st.lists(st.tuples(KINDS, st.integers(1, 80), st.integers()), min_size=1, max_size=6),
     st.floats(0.0, 0.05),
 )
+@pytest.mark.slow
 def test_novelty_is_the_specifications_to_the_bit(
     parts: list[tuple[str, int, int]], wild: float
 ) -> None:

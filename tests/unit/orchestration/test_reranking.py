@@ -87,6 +87,7 @@ def test_the_list_follows_the_trees_and_keeps_its_reasons() -> None:
     assert "t" not in {one.item for one in no_repeats}
 
 
+@pytest.mark.slow
 def test_an_order_is_learnt_from_the_last_sessions() -> None:
     draw = random.Random(3)
     sessions = []

@@ -21,7 +21,10 @@ from tests.unit.orchestration.retrainings import Toys, frame, silent
 from tests.unit.orchestration.shelves import kind, publish
 
 # MLflow's own use of SQLAlchemy.
-pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning"),
+]
 MONDAY = datetime(2025, 3, 3, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
 

@@ -213,6 +213,7 @@ class TestSources:
             handbook(tmp_path / "t.parquet")
 
 
+@pytest.mark.slow
 def test_the_frame_is_the_declaration(small: Data) -> None:
     seen: list[int] = []
     made = frame_of(small, seen.append)
@@ -245,6 +246,7 @@ def test_targets_decide_and_are_kept(small: Data, tmp_path: Path) -> None:
     assert usual.version != strict.version
 
 
+@pytest.mark.slow
 def test_what_is_trained_can_be_served(small: Data, tmp_path: Path) -> None:
     trained = train(small, tmp_path)
     store = Store(tmp_path)

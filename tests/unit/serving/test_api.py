@@ -209,6 +209,7 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
                 assert list(answer["content"]) == ["application/problem+json"], (path, status)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
 async def test_the_pages_need_no_other_host(client: httpx.AsyncClient, page: str) -> None:
     text = (await client.get(page)).text

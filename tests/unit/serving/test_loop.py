@@ -126,6 +126,7 @@ def test_nothing_is_committed_while_the_store_is_away() -> None:
     assert bench.consumer.commits == []
 
 
+@pytest.mark.slow
 def test_commits_trail_the_store_but_a_stop_commits_all() -> None:
     seen: list[list[dict[int, int]]] = []
 
@@ -178,6 +179,7 @@ def test_full_queue_is_waited_for() -> None:
     assert len(bench.producer.sent) == 1
 
 
+@pytest.mark.slow
 def test_waits_for_what_the_product_lacks() -> None:
     product = Echo()
     product.lacks = ["no model"]
@@ -187,6 +189,7 @@ def test_waits_for_what_the_product_lacks() -> None:
     assert (bench.health.missing, bench.health.waiting) == ({}, {})
 
 
+@pytest.mark.slow
 def test_what_the_product_lacks_is_told_by_a_ready_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -279,6 +282,7 @@ def test_the_lag_of_a_partition_goes_with_it() -> None:
     assert lag(bench, 1) is None
 
 
+@pytest.mark.slow
 def test_what_is_pending_of_a_partition_goes_with_it_while_waiting() -> None:
     """The group takes it away inside a read, which then returns.
 

@@ -57,6 +57,7 @@ def test_a_database_that_cannot_be_written_is_retryable(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_redis_away_is_retryable() -> None:
     client = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2)
     store = RedisStore(client)
