@@ -230,6 +230,10 @@ class Settings(BaseSettings):
         default=None,
         description="files with the Fraud Detection Handbook's columns, instead of the lake",
     )
+    retrain_vectors: Literal["logged", "backfilled"] = Field(
+        default="logged",
+        description="of the lake: those that the job logged, or history by `millrace backfill` too",
+    )
     mlflow_tracking_uri: str = Field(
         default="", description="MLflow's tracking store; empty: SQLite in state_dir"
     )

@@ -45,7 +45,8 @@ def _fraud(loaded: Settings, data: Path | None) -> Retrained:
     def source() -> Source:
         path = data or loaded.retrain_data
         if path is None:
-            return Lake(loaded.lake_files, partial(_ask, loaded))
+            backfilled = loaded.retrain_vectors == "backfilled"
+            return Lake(loaded.lake_files, partial(_ask, loaded), backfilled)
         return File(path, lambda: kernel(Layout.of(loaded)))
 
     return Fraud(loaded, source)

@@ -21,6 +21,7 @@ from orchestration.retraining.product import Extract, Report, Window
 from orchestration.training.frame import Frame
 
 VECTORS, VERDICTS = "bronze.fraud_features", "bronze.fraud_labels"
+BACKFILLED, PAYMENTS = "silver.fraud_vectors", "bronze.transactions"
 
 
 class Answer(Protocol):
@@ -47,18 +48,23 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lake:
-    """The lake's vectors. `where` is the folder of its files, by which two lakes differ."""
+    """The lake's vectors. `where` is the folder of its files, by which two lakes differ.
+
+    `backfilled`: history computed by the present declaration, then what was logged
+    (docs/truth.md), instead of what was logged alone.
+    """
 
     where: str
     ask: Ask
+    backfilled: bool = False
 
     def asked(self) -> dict[str, Any]:
         """Return which lake it is."""
-        return {"lake": self.where}
+        return {"lake": self.where} | ({"vectors": BACKFILLED} if self.backfilled else {})
 
     def tables(self) -> tuple[str, ...]:
-        """Return the two tables."""
-        return VECTORS, VERDICTS
+        """Return the two tables of bronze that its rows rest on."""
+        return PAYMENTS if self.backfilled else VECTORS, VERDICTS
 
     def read(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
         """Return the window's payments whose verdict was known by its end.
@@ -66,18 +72,23 @@ class Lake:
         Raise UserError if there is none.
         """
         told = report("reading", None)
-        answer = self.ask(_query(window), self.tables(), pinned)
+        vectors, order = (
+            (BACKFILLED, '"partition", "sequence"')
+            if self.backfilled
+            else (VECTORS, "_partition, _offset")
+        )
+        answer = self.ask(_query(window, vectors, order), (vectors, VERDICTS), pinned)
         told(len(answer.rows))
         if not len(answer.rows):
             raise UserError(
                 f"the lake has no vectors of {GRAPH.version} from {_day(window.begin)} on whose "
                 f"verdicts were known by {_day(window.until)}; --data PATH reads a file instead"
             )
-        origin = {"source": f"{VECTORS} and {VERDICTS}", "snapshots": dict(answer.snapshots)}
+        origin = {"source": f"{vectors} and {VERDICTS}", "snapshots": dict(answer.snapshots)}
         return Extract(_frame(answer.rows), origin)
 
 
-def _query(window: Window) -> str:
+def _query(window: Window, vectors: str, order: str) -> str:
     """Return the question.
 
     Jobs write at least once, so a payment's first vector counts; of its verdicts the one that was
@@ -89,8 +100,8 @@ def _query(window: Window) -> str:
     return f"""
     with vectors as (
       select *, row_number() over (
-        partition by transaction_id order by _partition, _offset) as place
-      from {VECTORS}
+        partition by transaction_id order by {order}) as place
+      from {vectors}
       where feature_set_version = '{GRAPH.version}'
         and event_time >= {_time(window.begin)} and event_time < {_time(window.until)}
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from config.settings import Settings
 from domain.fraud.graph import GRAPH
 from lakehouse.fraud.backfill import NAME, Filled, differing, follow, reach_of, rebuild, state
 from lakehouse.fraud.log import Log
+from lakehouse.pinned import ask
 from lakehouse.query import connect
 from millrace.backfilling import backfill, by_reference
 from millrace.cli import backfill as command
+from orchestration.fraud.lake import Lake
+from orchestration.retraining.product import Window
+from orchestration.training.frame import Frame
 from tests.unit.lakehouse.fraud_lake import (
     DAY,
     HOUR,
@@ -180,6 +185,33 @@ def test_nothing_is_followed_without_a_beginning_or_over_a_change(
             _followed(con, filled, 0)
     finally:
         object.__setattr__(GRAPH, "version", before)
+
+
+def test_a_new_declaration_has_a_history_to_learn_from_at_once(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    """The job has only logged vectors of the declaration before; verdicts are there for three."""
+    payments = [pay(f"t{at}", START + at * HOUR, "c", "k", at + 1.0) for at in range(5)]
+    told = [judge(one, START + DAY, fraud=not at) for at, one in enumerate(payments[:3])]
+    filled.log([*payments, *told])
+    old = vectors(payments)
+    filled.vectors({**one, "feature_set_version": "fraud-before"} for one in old)
+    window = Window(START, START + 2 * DAY)
+
+    def asked(*, backfilled: bool) -> Frame:
+        source = Lake("", partial(ask, con, filled.lake), backfilled)
+        found = source.read(window, {}, lambda *_: lambda _: None)
+        assert set(found.origin["snapshots"]) == {NAME, "bronze.fraud_labels"}
+        return found.frame
+
+    with pytest.raises(UserError, match="the lake has no vectors of"):
+        asked(backfilled=False)
+    _rebuilt(con, filled, START, 7)
+    frame = asked(backfilled=True)
+    assert frame.y.tolist() == [True, False, False]
+    at = frame.features.index("customer_count_1d")
+    assert frame.x[:, at].tolist() == [1.0, 2.0, 3.0]
+    assert frame.x[:, frame.features.index("customer_mean_30d")].tolist() == [1.0, 1.5, 2.0]
 
 
 def test_the_command_computes_follows_and_tells(

@@ -16,6 +16,7 @@ import pytest
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.table import Table
 
+from config.errors import RetryableError
 from config.topics import topics
 from lakehouse import forgotten
 from lakehouse.forgetting import Rows, anywhere, delete, purge
@@ -282,6 +283,28 @@ def test_marts_are_made_anew_between_removal_and_purge(tmp_path: Path) -> None:
     gold = of.lake.load_table("gold.customer_value")
     assert sorted(gold.scan().to_arrow()["customer_id"].to_pylist()) == ["c", "d"]
     assert len(gold.metadata.snapshots) == 1
+
+
+def test_a_run_that_ended_half_way_is_finished_by_the_next(tmp_path: Path) -> None:
+    of = FraudLake(lake(tmp_path))
+    of.log([pay("a", START, PERSON, "k"), pay("b", START, "c", "k")])
+    rows = pa.table({"customer_id": [PERSON, "c"], "spent": [1, 2]})
+    of.lake.create_table("gold.customer_value", rows.schema).append(rows)
+
+    def broken() -> None:
+        raise RetryableError("another build of the marts is running")
+
+    with pytest.raises(RetryableError):
+        list(removed(of.lake, PERSON, topics(), datetime.now(UTC), broken))
+    assert len(left(of.lake, PERSON, topics())) == 2, "older snapshots"
+    called: list[bool] = []
+    done = removed(of.lake, PERSON, topics(), datetime.now(UTC), lambda: called.append(True))
+    assert {one.table: one.rows for one in done} == {
+        "bronze.transactions": 0,
+        "gold.customer_value": 0,
+    }
+    assert called == [True], "sums are made anew, though the rows were gone"
+    assert left(of.lake, PERSON, topics()) == []
 
 
 def test_quarantine_holds_a_person_by_key_or_by_the_id_as_avro_writes_it() -> None:
