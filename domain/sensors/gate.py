@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from domain.events import SensorReading
-from domain.sensors.limits import SensorType, Stuck, Unit
+from domain.sensors.kinds import Stuck, Unit
+from domain.sensors.limits import SensorType
 
 USUAL = 5
 """Good values of which the median says what a field was before: a single odd one does not."""

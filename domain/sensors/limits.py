@@ -12,6 +12,20 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 from domain.alerts.episodes import Criticality, Policy
+from domain.sensors.kinds import (
+    RULES,
+    Dynamic,
+    Novel,
+    Range,
+    Remembering,
+    Repeated,
+    Rule,
+    Stuck,
+    Threshold,
+    Unit,
+    Windowed,
+    memory,
+)
 
 DEFAULT = "default"
 FIELDS = ("value", "temperature", "humidity", "pressure")
@@ -24,116 +38,13 @@ class LimitsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """Both ends are inside."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """A field that says the same `readings` times in a row, over `seconds` at least, is stuck."""
-
-    field: str = "value"
-    readings: int = 20
-    seconds: float = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A field that jumps to about `factor` times its value plus `offset` has changed its unit.
-
-    What it was before is the median of the last good values, for `seconds` after the last of them.
-    `within` is how far off it may be; a value as near to what it was before has not changed.
-    """
-
-    name: str
-    field: str
-    factor: float
-    offset: float = 0.0
-    within: float = 2.0
-    seconds: float = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """A field above or below a bound, or one of `TEXTS` equal to a text."""
-
-    kind: str
-    field: str = "value"
-    above: float | None = None
-    below: float | None = None
-    equals: str | None = None
-    weight: float = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """A field that moved by more than `by` within `seconds`, up or down; told of once."""
-
-    kind: str
-    field: str = "value"
-    by: float = 5.0
-    seconds: float = 60.0
-    weight: float = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Dynamic:
-    """A field above its mean plus `sigmas` standard deviations over about `readings` readings.
-
-    `least` readings come first without a verdict.
-    """
-
-    kind: str
-    field: str = "value"
-    sigmas: float = 2.0
-    readings: int = 500
-    least: int = 30
-    weight: float = 0.3
-
-
-@dataclass(frozen=True, slots=True)
-class Repeated:
-    """Something was found in `times` readings in a row."""
-
-    kind: str
-    times: int = 3
-    weight: float = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class Rising:
-    """A field that has risen for `seconds`: by `by` in all, never more than `dip` below its top."""
-
-    kind: str
-    field: str = "value"
-    seconds: float = 900.0
-    by: float = 1.0
-    dip: float = 0.0
-    readings: int = 5
-    weight: float = 0.5
-
-
-Remembering = Jump | Dynamic | Rising
-Rule = Threshold | Remembering | Repeated
-RULES: dict[str, type[Rule]] = {
-    "thresholds": Threshold,
-    "jumps": Jump,
-    "dynamic": Dynamic,
-    "rising": Rising,
-    "repeated": Repeated,
-}
-
-
-@dataclass(frozen=True, slots=True)
 class SensorType:
     """What the gate requires of a type's readings, and what its detectors look for.
 
     A reading is fresh for `fresh_s` seconds, and its timestamp may be off by `off_s` at most, both
     by the time it was received. An alert opens at `alert_at`; `clear_after` readings in a row below
-    that clear it; a day-long one is told of again every `remind_s`.
+    that clear it; a day-long one is told of again every `remind_s`. One that says nothing for
+    `silent_s` is told of as silent, 0: never.
     """
 
     name: str = DEFAULT
@@ -148,11 +59,13 @@ class SensorType:
     alert_at: float = 0.5
     clear_after: int = 3
     remind_s: float = 3600.0
+    silent_s: float = 600.0
 
     # What follows from the above, so that it is not worked out for each reading. Rules that
     # remember come with the name of their memory.
     thresholds: tuple[Threshold, ...] = field(init=False, repr=False, compare=False)
     remembering: tuple[tuple[str, Remembering], ...] = field(init=False, repr=False, compare=False)
+    novel: tuple[tuple[str, Novel], ...] = field(init=False, repr=False, compare=False)
     repeated: tuple[tuple[str, Repeated], ...] = field(init=False, repr=False, compare=False)
     policy: Policy = field(init=False, repr=False, compare=False)
 
@@ -162,18 +75,11 @@ class SensorType:
         for name, made in (
             ("thresholds", tuple(rule for rule in self.rules if isinstance(rule, Threshold))),
             ("remembering", tuple(one for one in named if isinstance(one[1], Remembering))),
+            ("novel", tuple(one for one in named if isinstance(one[1], Novel))),
             ("repeated", tuple(one for one in named if isinstance(one[1], Repeated))),
             ("policy", Policy(self.alert_at, self.clear_after, round(self.remind_s * 1000))),
         ):
             object.__setattr__(self, name, made)
-
-
-def memory(rule: Rule) -> str:
-    """Return the name of a rule's memory.
-
-    It belongs to what is measured and how: declared otherwise, a rule of the same kind begins anew.
-    """
-    return f"{type(rule).__name__} {rule.kind} {getattr(rule, 'field', '')}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +135,22 @@ def _type(base: SensorType, name: str, body: Mapping[str, Any]) -> SensorType:
         else:
             raise LimitsError(f"{where}: unknown")
     made = replace(base, **given, rules=tuple(rule for rules_ in rules.values() for rule in rules_))
-    if not made.alert_at > 0:
-        raise LimitsError(f"types.{name}.alert_at: above 0")
-    kinds = [rule.kind for rule in made.rules]
-    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-        raise LimitsError(f"types.{name}: {', '.join(twice)} is declared twice")
+    _check_type(made)
     return made
 
 
-_NUMBERS = {"fresh_s", "off_s", "alert_at", "clear_after", "remind_s"}
+def _check_type(made: SensorType) -> None:
+    name = made.name
+    if not made.alert_at > 0:
+        raise LimitsError(f"types.{name}.alert_at: above 0")
+    if made.silent_s < 0:
+        raise LimitsError(f"types.{name}.silent_s: 0 or more")
+    kinds = [rule.kind for rule in made.rules]
+    if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        raise LimitsError(f"types.{name}: {', '.join(twice)} is declared twice")
+
+
+_NUMBERS = {"fresh_s", "off_s", "alert_at", "clear_after", "remind_s", "silent_s"}
 
 
 def _of(base: SensorType, kind: type[Rule]) -> tuple[Rule, ...]:
@@ -259,6 +172,8 @@ def _build(kind: type[Any], where: str, said: Any) -> Any:
         raise LimitsError(f"{where}: {error}") from None
     if isinstance(made, Threshold):
         _check_threshold(where, made)
+    if isinstance(made, Windowed) and not (made.seconds > 0 and made.least > 1):
+        raise LimitsError(f"{where}: seconds above 0, and at least 2 readings")
     if isinstance(made, Dynamic) and made.readings < 1:
         raise LimitsError(f"{where}: readings is at least 1")
     if not 0 < getattr(made, "weight", 1.0) <= 1:

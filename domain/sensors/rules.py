@@ -7,11 +7,13 @@ judged by what needs no memory, and changes none.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from domain.events import SensorReading
-from domain.sensors.limits import Dynamic, Jump, Rising, SensorType
+from domain.sensors.detectors.kept import Detectors
+from domain.sensors.kinds import Dynamic, Jump, Rising, Windowed
+from domain.sensors.limits import SensorType
 
 CANDIDATES = 32
 """Readings kept to find the lowest and the highest of a jump's window, at most, for each."""
@@ -30,15 +32,22 @@ class Finding(NamedTuple):
 
 
 def findings(
-    reading: SensorReading, kind: SensorType, notes: Notes, *, late: bool
+    reading: SensorReading,
+    kind: SensorType,
+    notes: Notes,
+    *,
+    late: bool,
+    detectors: Detectors | None = None,
 ) -> list[Finding]:
     """Return what is unusual of a good reading, the weightiest first; the notes take it up.
 
-    `late`: a newer reading came before.
+    So do the detectors. `late`: a newer reading came before.
     """
     found = list(_thresholds(reading, kind))
     if not late:
         found += _remembering(reading, kind, notes)
+        if detectors is not None:
+            found += _novel(reading, kind, detectors)
         found += _repeated(kind, notes, bool(found))
         known = {name for name, _ in (*kind.remembering, *kind.repeated)}
         for gone in notes.keys() - known:  # the limits were changed
@@ -77,9 +86,27 @@ def _remembering(reading: SensorReading, kind: SensorType, notes: Notes) -> Iter
             told = _jumped(rule, numbers, reading.timestamp, said)
         elif isinstance(rule, Dynamic):
             told = _above_usual(rule, numbers, said)
+        elif isinstance(rule, Windowed):
+            told = _off_window(rule, numbers, reading.timestamp, said)
         else:
             told = _risen(rule, numbers, reading.timestamp, said)
         if told:
+            yield Finding(rule.kind, rule.weight, told)
+
+
+def _novel(reading: SensorReading, kind: SensorType, detectors: Detectors) -> Iterator[Finding]:
+    if detectors.known:
+        detectors.keep({name for name, _ in kind.novel})
+    for name, rule in kind.novel:
+        said = getattr(reading, rule.field)
+        if said is None:
+            continue
+        judged = detectors.of(name).judge(said)
+        if judged.alarm:
+            told = (
+                f"{rule.field} {said:g} is new: value by {judged.value:.3g} and shape by "
+                f"{judged.shape:.3g} of its usual spread"
+            )
             yield Finding(rule.kind, rule.weight, told)
 
 
@@ -141,6 +168,43 @@ def _above_usual(rule: Dynamic, numbers: Numbers, said: float) -> str:
     variance = (1 - 1 / count) * (variance + off * off / count)
     numbers[:] = [count, mean, variance]
     return told
+
+
+def _off_window(rule: Windowed, numbers: Numbers, now: int, said: float) -> str:
+    """Numbers: the newest half window's place; count, mean and squares off it, of it and before it.
+
+    A window is two halves, so what came before a reading in the earlier window that holds it is
+    the half before its own and its own so far.
+    """
+    half = math.floor(now / (rule.seconds * 500))
+    place, own, before = (
+        (numbers[0], numbers[1:4], numbers[4:]) if numbers else (half, _NONE, _NONE)
+    )
+    if half != place:
+        own, before = _NONE, own if half == place + 1 else _NONE
+    count, mean, squares = _merged(own, before)
+    told = ""
+    if count >= rule.least:
+        deviation = math.sqrt(squares / count)
+        if deviation > 0 and deviation >= rule.floor and abs(said - mean) > rule.sigmas * deviation:
+            told = (
+                f"{rule.field} {said:g} is {abs(said - mean) / deviation:.3g} deviations from "
+                f"{mean:.4g}, the mean of {rule.seconds:g} s"
+            )
+    numbers[:] = [half, *_merged(own, (1.0, said, 0.0)), *before]
+    return told
+
+
+_NONE: Sequence[float] = (0.0, 0.0, 0.0)
+
+
+def _merged(a: Sequence[float], b: Sequence[float]) -> tuple[float, float, float]:
+    """Return count, mean and squares off the mean of two parts together."""
+    count = a[0] + b[0]
+    if not count:
+        return 0.0, 0.0, 0.0
+    off = b[1] - a[1]
+    return count, a[1] + off * b[0] / count, a[2] + b[2] + off * off * a[0] * b[0] / count
 
 
 def _risen(rule: Rising, numbers: Numbers, now: int, said: float) -> str:

@@ -6,17 +6,21 @@ plain tuples and numbers, a few KB at most, whatever comes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from domain.alerts.episodes import Episode, step
 from domain.events import Alert, RejectedReading, SensorReading, SensorScore
+from domain.sensors.detectors.kept import Detectors
+from domain.sensors.detectors.shape import ShapeNovelty
 from domain.sensors.gate import Memory, Reason, check
 from domain.sensors.limits import Limits, SensorType
 from domain.sensors.rules import Finding, Notes, findings, score
+from domain.sensors.silence import Heard, hear
 
 PRODUCT = "sensors"
-_VERSION = 1
+_VERSION = 2
 _CARRIED = ("value", "temperature", "humidity", "pressure", "location", "asset_id", "sensor_type")
 
 
@@ -37,36 +41,53 @@ class Sensor:
     notes: Notes = field(default_factory=dict)
     episode: Episode | None = None
     newest: int | None = None
+    heard: Heard = field(default_factory=Heard)
+    detectors: Detectors = field(default_factory=Detectors)
 
     def dump(self) -> tuple[Any, ...]:
         """Return the state as plain values, to be kept."""
         open_ = self.episode
         told = None if open_ is None else tuple(getattr(open_, name) for name in _EPISODE)
         memory = self.memory
-        return (_VERSION, memory.times, memory.good, memory.same, self.notes, told, self.newest)
+        heard = tuple(getattr(self.heard, name) for name in _HEARD)
+        gate = (memory.times, memory.good, memory.same)
+        detectors = self.detectors.dump()
+        return (_VERSION, *gate, self.notes, told, self.newest, heard, detectors)
 
     @classmethod
-    def load(cls, kept: tuple[Any, ...] | None) -> Sensor:
-        """Invert `dump`; nothing kept is a new sensor. Raise ValueError for another version."""
+    def load(
+        cls, kept: tuple[Any, ...] | None, shapes: Callable[[], ShapeNovelty] = ShapeNovelty
+    ) -> Sensor:
+        """Invert `dump`; nothing kept is a new sensor. Raise ValueError for another version.
+
+        `shapes` makes what compares shapes: whatever it is, it comes to the same bits.
+        """
         if kept is None:
-            return cls()
-        version, times, good, same, notes, told, newest = kept
-        if version != _VERSION:
+            return cls(detectors=Detectors(shapes))
+        version, times, good, same, notes, told, newest, *later = kept
+        if version not in (1, _VERSION):
             raise ValueError(f"state of version {version}, {_VERSION} expected")
+        heard = Heard(**dict(zip(_HEARD, later[0], strict=True))) if later else Heard()
+        detectors = Detectors.load(later[1] if later else {}, shapes)
         episode = None if told is None else Episode(**dict(zip(_EPISODE, told, strict=True)))
-        return cls(Memory(times, good, same), notes, episode, newest)
+        return cls(Memory(times, good, same), notes, episode, newest, heard, detectors)
 
 
 _EPISODE = tuple(Episode.__dataclass_fields__)
+_HEARD = tuple(Heard.__dataclass_fields__)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a reading: `rejected` or `scored`, one of them; and the alert to tell of."""
+    """What became of a reading: `rejected` or `scored`, one of them; and the alerts to tell of.
+
+    `alert` is of what is unusual, `silence` of a silence that it ends.
+    """
 
     rejected: RejectedReading | None = None
     scored: SensorScore | None = None
     alert: Alert | None = None
+    silence: tuple[Alert, ...] = ()
 
 
 def watch(reading: SensorReading, place: Place, limits: Limits, sensor: Sensor) -> Outcome:
@@ -74,19 +95,22 @@ def watch(reading: SensorReading, place: Place, limits: Limits, sensor: Sensor) 
 
     It arrived when it says so itself, else when the log got it.
     """
+    silence = hear(reading, place.arrived, limits, sensor.heard)
     kind = limits.of(reading.sensor_type)
     arrived = place.arrived if reading.received_at is None else reading.received_at
     reasons = check(reading, arrived, kind, sensor.memory)
     if reasons:
-        return Outcome(rejected=_rejected(reading, place, arrived, reasons))
+        return Outcome(rejected=_rejected(reading, place, arrived, reasons), silence=silence)
     late = sensor.newest is not None and reading.timestamp < sensor.newest
-    found = findings(reading, kind, sensor.notes, late=late)
+    found = findings(reading, kind, sensor.notes, late=late, detectors=sensor.detectors)
     alert = None
     if not late:
         sensor.newest = reading.timestamp
         alert = _alert(reading, kind, limits, found, sensor)
     return Outcome(
-        scored=_scored(reading, place, arrived, found, late=late, sensor=sensor), alert=alert
+        scored=_scored(reading, place, arrived, found, late=late, sensor=sensor),
+        alert=alert,
+        silence=silence,
     )
 
 

@@ -3,6 +3,7 @@
     sensor-readings ── by sensor: gate ── detectors ── sensor-scores
                                   │           └─ what is unusual, as it opens and clears ── alerts
                                   └─ readings that fail, with every reason ── rejected-readings
+    timers ── nothing of a sensor for ten minutes ── alerts
     unreadable readings ── quarantine
 
 What a reading means is `domain/sensors/`, limits and detectors by type are `config/sensors.yaml`.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from config.settings import settings
 from processing.streams import THREADS, incoming, outgoing, row_type
 from processing.submission import run
-from processing.tables import create_views, readable, sink_ddl, source_ddl, unreadable
+from processing.tables import Watermark, create_views, readable, sink_ddl, source_ddl, unreadable
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, StreamTableEnvironment
@@ -32,7 +33,8 @@ def topology(environment: StreamTableEnvironment) -> StatementSet:
     """Build the whole job, ready to start."""
     from processing.sensors.watching import ALERTS, REJECTED, Watching
 
-    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
+    heard = Watermark("kafka_time")
+    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}", watermark=heard))
     for topic in SINKS:
         environment.execute_sql(sink_ddl(topic))
     create_views(

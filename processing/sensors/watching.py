@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyflink.common import Time, Types
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, TimeDomain
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from domain.events import SensorReading
+from domain.sensors.silence import IDLE_MS, due, silent
 from domain.sensors.watch import Place, Sensor, watch
 from ingestion.sensors.limits_file import LimitsFile
+from processing.sensors.shapes import Shapes
 from processing.streams import Rows, row_type
 from processing.tables import columns
 
@@ -27,11 +29,18 @@ REJECTED = OutputTag("rejected", row_type("RejectedReading"))
 ALERTS = OutputTag("alerts", row_type("Alert"))
 
 
+def _wall() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
     """Score each good reading; tell rejected ones and alerts aside.
 
     Rows are a SensorReading's fields and its place, `processing.streams.incoming`. `file` holds the
-    limits.
+    limits. Each sensor has at most one timer by the log's time, its watermark, and one by the
+    wall's: both look whether it has fallen silent. The wall's counts only when nothing comes at
+    all, for then no watermark moves; while anything comes, a backlog too, the log says how late it
+    is.
     """
 
     def __init__(self, file: Path) -> None:
@@ -52,13 +61,16 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
         )
         self._metrics = context.get_metrics_group().add_group("sensors")
         self._counters: dict[str, Any] = {}
+        self._came = _wall()
 
     def process_element(self, row: Row, context: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Yield the score of a good reading, or the rejected one, and the alert if there is one."""
         said, place = row[: len(self._fields)], row[len(self._fields) :]
         reading = SensorReading(**dict(zip(self._fields, said, strict=True)))
-        sensor = Sensor.load(self._kept.value())
+        sensor = Sensor.load(self._kept.value(), Shapes)
+        self._came = _wall()
         outcome = watch(reading, Place(*place), self._limits.limits, sensor)
+        self._arm(sensor, context)
         self._kept.update(sensor.dump())
         if outcome.rejected is not None:
             for reason in outcome.rejected.reasons:
@@ -66,9 +78,48 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
             yield REJECTED, self._rejected(outcome.rejected)
         if outcome.scored is not None:
             yield self._scored(outcome.scored)
-        if outcome.alert is not None:
-            self._count("alerts", outcome.alert.state)
-            yield ALERTS, self._alert(outcome.alert)
+        for alert in (*outcome.silence, outcome.alert):
+            if alert is not None:
+                self._count("alerts", alert.state)
+                yield ALERTS, self._alert(alert)
+
+    def on_timer(
+        self, timestamp: int, context: KeyedProcessFunction.OnTimerContext
+    ) -> Iterator[Any]:
+        """Yield the alert of a sensor that is silent."""
+        kept = self._kept.value()
+        if kept is None:
+            return
+        sensor, now = Sensor.load(kept, Shapes), timestamp
+        by_wall = context.time_domain() == TimeDomain.PROCESSING_TIME
+        if by_wall:
+            sensor.heard.wall_timer = None
+            wall = _wall()
+            now = wall if wall - self._came >= IDLE_MS else -1
+        else:
+            sensor.heard.log_timer = None
+        alert = silent(context.get_current_key(), now, self._limits.limits, sensor.heard)
+        self._arm(sensor, context, least=_wall() + IDLE_MS if by_wall else 0)
+        self._kept.update(sensor.dump())
+        if alert is not None:
+            self._count("alerts", alert.state)
+            yield ALERTS, self._alert(alert)
+
+    def _arm(self, sensor: Sensor, context: KeyedProcessFunction.Context, least: int = 0) -> None:
+        """Have somebody look when the sensor will be silent, unless somebody looks earlier.
+
+        One timer is enough: each reading would else set one. By the wall not before `least`.
+        """
+        heard, when = sensor.heard, due(sensor.heard, self._limits.limits)
+        if when is None:
+            return
+        service = context.timer_service()
+        if heard.log_timer is None or heard.log_timer > when:
+            heard.log_timer = when
+            service.register_event_time_timer(when)
+        if heard.wall_timer is None:
+            heard.wall_timer = max(when, least)
+            service.register_processing_time_timer(heard.wall_timer)
 
     def _count(self, what: str, which: str) -> None:
         name = f"{what}_{which.replace(':', '_')}"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.flink_home import run_script
 
-JOBS = ("fraud_features", "business_metrics", "recommendations")
+JOBS = ("fraud_features", "business_metrics", "recommendations", "transaction_zscore")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def plans() -> dict[str, str]:
         ("fraud_features", ["transactions"]),
         ("business_metrics", ["shop_events"]),
         ("recommendations", ["shop_events"]),
+        ("transaction_zscore", ["transactions"]),
     ],
 )
 def test_each_topic_is_read_once(plans: dict[str, str], job: str, topics: list[str]) -> None:

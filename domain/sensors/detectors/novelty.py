@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from domain.sensors.detectors.alarms import ALARM, Alarms
 from domain.sensors.detectors.calibration import Calibration
@@ -50,6 +50,27 @@ class Novelty:
     first: float = 0.0
     mean: float = 0.0
     variance: float = 0.0
+
+    def dump(self) -> tuple[Any, ...]:
+        """Return the state as plain values, to be kept."""
+        measures = (self.of_value, self.of_shape)
+        return (
+            (self.values.values, self.values.counts),
+            self.shapes.dump(),
+            tuple((one.count, one.mean, one.variance) for one in measures),
+            (self.alarms.recent, self.alarms.since),
+            (self.count, self.first, self.mean, self.variance),
+        )
+
+    @classmethod
+    def load(cls, kept: tuple[Any, ...], shapes: ShapeNovelty | None = None) -> Novelty:
+        """Invert `dump`; `shapes` is an empty one of another make."""
+        (values, counts), readings, measures, alarms, numbers = kept
+        shapes = shapes or ShapeNovelty()
+        shapes.restore(readings)
+        of_value, of_shape = (Calibration(*one) for one in measures)
+        known = ValueNovelty(values=values, counts=counts)
+        return cls(known, shapes, of_value, of_shape, Alarms(*alarms), *numbers)
 
     def judge(self, reading: float) -> Judgement:
         """Judge a reading by those before it, then learn it; what is no number is passed over."""

@@ -35,6 +35,14 @@ class ShapeNovelty:
         if self.memory < 3 * self.length:
             raise ValueError("the memory must hold three stretches")
 
+    def dump(self) -> bytes:
+        """Return the readings, in single precision, the newest last."""
+        return self.readings.tobytes()
+
+    def restore(self, kept: bytes) -> None:
+        """Invert `dump`."""
+        self.readings = array("f", kept)
+
     def of(self, value: float) -> float | None:
         """Learn the reading; return the mean distance of its stretch to the two likest before it.
 

@@ -8,7 +8,8 @@ import pytest
 
 from config.files import mapping
 from config.settings import ROOT
-from domain.sensors.limits import Dynamic, LimitsError, Range, Threshold, parse
+from domain.sensors.kinds import Dynamic, Range, Threshold
+from domain.sensors.limits import LimitsError, parse
 
 
 def test_a_type_has_what_the_default_has_unless_it_says_otherwise() -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.sensors.limits import Jump, Limits, SensorType
+from domain.sensors.kinds import Jump
+from domain.sensors.limits import Limits, SensorType
 from domain.sensors.rules import CANDIDATES, Finding, Notes, findings, score, sizes
-from tests.unit.domain.sensors import limits, reading
+from tests.unit.domain.sensors import START, limits, reading
 
 
 def kinds(
@@ -84,6 +85,36 @@ def test_the_dynamic_bound_is_that_of_the_readings_before() -> None:
         pytest.approx(statistics.fmean(values)),
         pytest.approx(statistics.pvariance(values)),
     ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([1.0, 1.5, 2.0, 40.0])), max_size=60))
+def test_a_window_is_the_half_minute_before_a_readings_own_and_its_own_so_far(
+    rows: list[tuple[int, float]],
+) -> None:
+    kind = of(windows=[{"kind": "Z", "sigmas": 3, "seconds": 60, "least": 4, "floor": 0.1}])
+    notes: Notes = {}
+    now = 0
+    came: list[tuple[int, float]] = []
+    for gap, value in rows:
+        now += gap
+        half = (START // 1000 + now) // 30
+        held = [old for when, old in came if (START // 1000 + when) // 30 >= half - 1]
+        off = False
+        if len(held) >= 4 and (spread := statistics.pstdev(held)) >= 0.1:
+            off = abs(value - statistics.fmean(held)) > 3 * spread
+        assert kinds(kind, notes, now, value=value) == (["Z"] if off else [])
+        came.append((now, value))
+    assert sizes(notes) <= 7
+
+
+def test_a_spike_in_a_quiet_minute_is_found_and_does_not_hide_the_next() -> None:
+    kind = of(windows=[{"kind": "Z"}])
+    notes: Notes = {}
+    calm = [kinds(kind, notes, second, value=20 + second % 2) for second in range(20)]
+    assert calm == [[]] * 20
+    assert kinds(kind, notes, 20, value=26.0) == ["Z"]
+    assert kinds(kind, notes, 21, value=30.0) == ["Z"]
+    assert kinds(kind, notes, 140, value=90.0) == [], "nothing came in the minute before"
 
 
 def test_what_rises_for_long_is_told_and_a_small_dip_is_forgiven() -> None:

@@ -119,7 +119,7 @@ def test_a_late_reading_is_judged_by_thresholds_and_changes_nothing_that_is_newe
 
 
 def test_a_state_of_another_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="state of version 9, 1 expected"):
+    with pytest.raises(ValueError, match="state of version 9, 2 expected"):
         Sensor.load((9, [], {}, {}, {}, None, None))
 
 
