@@ -181,6 +181,22 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="the key to the lake's bucket"
     )
 
+    mqtt_url: SecretStr = Field(
+        default=SecretStr("mqtt://127.0.0.1:1883"),
+        description="broker of `millrace bridge mqtt`: mqtt[s]://[USER:PASSWORD@]HOST[:PORT]",
+    )
+    alerts_webhook_url: SecretStr = Field(
+        default=SecretStr(""), description="where alerts are POSTed; empty: nowhere"
+    )
+    alerts_webhook_form: Literal["json", "slack", "alertmanager"] = Field(
+        default="json", description="what is POSTed: json (the alert itself), slack, alertmanager"
+    )
+    alerts_smtp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="smtp://[USER:PASSWORD@]HOST[:PORT] that mails alerts; empty: none",
+    )
+    alerts_mail_from: str = Field(default="millrace@localhost", description="sender of the mails")
+    alerts_mail_to: str = Field(default="", description="to whom alerts are mailed")
     api_keys: SecretStr = Field(
         default=SecretStr(""),
         description="comma-separated keys; empty: the stack makes one, in state_dir",

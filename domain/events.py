@@ -16,6 +16,9 @@ Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["open", "still_open", "cleared"]
 """State of the alert: it opens, is still open when told of again, and clears."""
 
+Act = Literal["ack", "silence"]
+"""The kind of act."""
+
 Decision = Literal["approve", "review", "block"]
 """The decision by the model's two thresholds."""
 
@@ -55,6 +58,33 @@ class Alert:
     """Confidence from 0 to 1, the highest so far."""
     location: str | None = None
     """The place, if known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertAct:
+    """An act of a person on alerts: an acknowledgement of one, or a silence for those to come.
+
+    Of two records of a subject the one with the later event_time counts. Key: subject.
+    """
+
+    subject: str
+    """The thing acted on: ack/ALERT_ID, or silence/ENTITY/KIND, each part escaped as in a URL."""
+    event_time: int
+    """Time of the act, UTC."""
+    act: Act
+    """The kind of act."""
+    alert_id: str = ""
+    """The alert acknowledged."""
+    entity: str = ""
+    """The entity silenced; empty: any."""
+    kind: str = ""
+    """The kind of alert silenced; empty: any."""
+    until: int | None = None
+    """End of the silence, UTC; one in the past lifts it."""
+    by: str = ""
+    """The person."""
+    note: str = ""
+    """The reason, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

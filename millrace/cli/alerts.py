@@ -1,8 +1,10 @@
-"""Show alerts, from the topic that all products tell them on: `millrace alerts`."""
+"""Show alerts of all products, and say what was done about them: `millrace alerts`."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import time
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -13,28 +15,43 @@ from rich.text import Text
 
 from config.errors import UserError
 from config.settings import settings
+from domain.alerts.acts import Acts, acknowledgement, silence
 from domain.alerts.episodes import STATES, document
+from domain.times import iso, milliseconds
 from ingestion.kafka.tail import BEGINNING, Start, Tail, reader
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
+from millrace import streaming
 from millrace.options import AsJson
 
-TOPIC = "alerts"
+TOPIC, ACTS = "alerts", "alert-acts"
 CHOICES = ("open", "cleared", "all")
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
-app = typer.Typer(help="Alerts of all products: list, show, tail.", no_args_is_help=True)
+app = typer.Typer(
+    help="Alerts of all products: list, show, tail, acknowledge, silence, test.",
+    no_args_is_help=True,
+)
+
+
+By = Annotated[str, typer.Option(help="who does it; default: the user")]
+Note = Annotated[str, typer.Option(help="why, in words")]
 
 
 def _read(start: str, *, follow: bool) -> Iterable[dict[str, Any]]:
-    """Yield the records of the topic as documents; what cannot be read is left out."""
+    """Yield the alerts told as documents."""
+    return map(document, _records(TOPIC, start, follow=follow))
+
+
+def _records(topic: str, start: str, *, follow: bool) -> Iterable[dict[str, Any]]:
+    """Yield the records of a topic; what cannot be read is left out."""
     consumer = reader(settings().kafka_bootstrap)
     try:
         with Registry(settings().registry_url) as registry:
-            tail = Tail(consumer, Codec(registry), TOPIC, Start.parse(start))
+            tail = Tail(consumer, Codec(registry), topic, Start.parse(start))
             for line in tail.lines(follow=follow):
                 if line.record is not None:
-                    yield document(line.record)
+                    yield line.record
     finally:
         consumer.close()
 
@@ -50,6 +67,26 @@ def newest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(
         found.values(), key=lambda one: (one["event_time"], one["alert_id"]), reverse=True
     )
+
+
+def _with_acts(alerts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return alerts with who has seen them, and until when they are silenced."""
+    acts, now = Acts(), _now()
+    for act in _records(ACTS, BEGINNING, follow=False):
+        acts.take(act)
+    found = []
+    for one in alerts:
+        seen, until = acts.acknowledged(one), acts.silenced_until(one, now)
+        told = None
+        if seen:
+            told = {"by": seen["by"], "note": seen["note"], "at": iso(seen["event_time"])}
+        facts = {"acknowledged": told, "silenced_until": iso(until) if until else None}
+        found.append({**one, **facts})
+    return found
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @app.command(name="list", epilog="Example: millrace alerts list --state open --json")
@@ -74,18 +111,25 @@ def list_alerts(
         if (state == "all" or (one["state"] == "cleared") == (state == "cleared"))
         and severity in ("", one["severity"])
     ]
-    shown = found[:limit] if limit else found
+    shown = _with_acts(found[:limit] if limit else found)
     if as_json:
         typer.echo(json.dumps({"alerts": shown, "found": len(found)}))
         return
     if shown:
-        table = Table("severity", "state", "told of", "entity", "what", "message")
+        table = Table("severity", "state", "told of", "entity", "what", "message", "seen by")
         for one in shown:
             style = STYLES[one["severity"]] if one["state"] != "cleared" else ""
             facts = (one["severity"], one["state"], one["event_time"], one["entity"], one["kind"])
-            table.add_row(*(Text(fact, style) for fact in facts), one["message"])
+            table.add_row(*(Text(fact, style) for fact in facts), one["message"], _done(one))
         Console(markup=False).print(table)
     typer.echo(f"{len(found)} of {len(every)} alerts" + ("" if state == "all" else f" are {state}"))
+
+
+def _done(one: dict[str, Any]) -> str:
+    """Return what people did about an alert, for its row."""
+    seen = (one["acknowledged"]["by"] or "somebody") if one["acknowledged"] else ""
+    silent = f"silenced until {one['silenced_until']}" if one["silenced_until"] else ""
+    return ", ".join(filter(None, (seen, silent)))
 
 
 @app.command(epilog="Example: millrace alerts show boiler-7/1764486000000")
@@ -97,10 +141,11 @@ def show(
     told = [one for one in _read(BEGINNING, follow=False) if one["alert_id"] == alert_id]
     if not told:
         raise UserError(f"no alert {alert_id}: `millrace alerts list --state all` lists them")
+    (alert,) = _with_acts(newest(told))
     if as_json:
-        typer.echo(json.dumps({"alert": newest(told)[0], "told": told}))
+        typer.echo(json.dumps({"alert": alert, "told": told}))
         return
-    for name, fact in newest(told)[0].items():
+    for name, fact in alert.items():
         typer.echo(f"{name:12} {json.dumps(fact) if isinstance(fact, dict) else fact}")
     for one in told:
         typer.echo(f"  {one['event_time']} {one['state']:10} {one['severity']:8} {one['message']}")
@@ -127,3 +172,84 @@ def tail(
 
 def _line(one: dict[str, Any]) -> str:
     return f"{one['event_time']} {one['severity']:8} {one['state']:10} {one['message']}"
+
+
+@app.command(epilog="Example: millrace alerts ack boiler-7/1764486000000 --note 'on my way'")
+def ack(
+    alert_id: Annotated[str, typer.Argument(help="as `list --json` prints it")],
+    *,
+    by: By = "",
+    note: Note = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say that somebody has seen an alert: reminders of it are no longer sent."""
+    if not any(one["alert_id"] == alert_id for one in _read(BEGINNING, follow=False)):
+        raise UserError(f"no alert {alert_id}: `millrace alerts list --state all` lists them")
+    _do(acknowledgement(alert_id, now=_now(), by=by or _user(), note=note), as_json=as_json)
+
+
+@app.command(name="silence", epilog="Example: millrace alerts silence --entity boiler-7 --for 2h")
+def silence_(
+    *,
+    entity: Annotated[str, typer.Option(help="whose alerts; any without")] = "",
+    kind: Annotated[str, typer.Option(help="which kind, such as HIGH_TEMP; any without")] = "",
+    for_: Annotated[
+        str, typer.Option("--for", help="how long, such as 30m, 2h, 7d; 0s lifts it")
+    ] = "",
+    until: Annotated[str, typer.Option(help="or until when, such as 2026-01-31T12:00")] = "",
+    by: By = "",
+    note: Note = "",
+    as_json: AsJson = False,
+) -> None:
+    """Send no alerts of an entity, of a kind, or of both, for a while; they are still listed."""
+    if bool(for_) == bool(until):
+        raise UserError("say either --for or --until")
+    now = _now()
+    try:
+        end = now + streaming.duration_ms(for_) if for_ else milliseconds(until)
+        act = silence(entity, kind, now=now, until=end, by=by or _user(), note=note)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    _do(act, as_json=as_json)
+
+
+@app.command(name="test", epilog="Example: millrace alerts test")
+def try_(as_json: AsJson = False) -> None:
+    """Tell of an alert that is none, and clear it: it should reach every channel twice."""
+    now = _now()
+    told = {
+        "alert_id": f"test/{now}",
+        "entity": "test",
+        "kind": "TEST",
+        "severity": "info",
+        "opened_at": now,
+        "product": "millrace",
+    }
+    with streaming.kafka("millrace-alerts", paced=True) as (sink, codec):
+        for place, state in enumerate(("open", "cleared")):
+            said = {"event_time": now + place, "state": state, "message": f"a test: {state}"}
+            sink.send(TOPIC, "test", codec.encode(TOPIC, {**told, **said}))
+    typer.echo(json.dumps({"alert_id": told["alert_id"]}) if as_json else f"sent: test/{now}")
+
+
+def _do(act: dict[str, Any], *, as_json: bool) -> None:
+    """Produce an act and say so."""
+    with streaming.kafka("millrace-alerts", paced=True) as (sink, codec):
+        sink.send(ACTS, act["subject"], codec.encode(ACTS, act))
+    if as_json:
+        typer.echo(json.dumps(act))
+    elif act["act"] == "ack":
+        typer.echo(f"{act['alert_id']} is acknowledged by {act['by'] or 'somebody'}")
+    else:
+        what = " ".join(filter(None, (act["entity"], act["kind"])))
+        lifted = act["until"] <= act["event_time"]
+        typer.echo(
+            f"{what}: heard again" if lifted else f"{what}: silent until {iso(act['until'])}"
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -14,12 +14,35 @@ RECENT = "alerts:recent"
 """The index of the alerts kept, by what was last told of each; a member is its alert_id."""
 KEEP = 10_000
 
+SILENCES = "alerts:silences"
+"""The index of the acts that silence, by when they were done; a member is its subject."""
+KEEP_SILENCES = 1_000
+
 _ALERT = "alerts:alert:"
+_ACT = "alerts:act:"
 
 
 def alert(alert_id: str) -> str:
     """Return the key of an alert."""
     return _ALERT + alert_id
+
+
+def act(subject: str) -> str:
+    """Return the key of the act that counts on a subject (domain/alerts/acts.py)."""
+    return _ACT + subject
+
+
+def done(record: Mapping[str, Any], offset: int) -> Write:
+    """Return the write of an AlertAct; of two on a subject the later one stays."""
+    silences = Index(SILENCES, KEEP_SILENCES, member=record["subject"])
+    return Write(
+        key=act(record["subject"]),
+        event_time=record["event_time"],
+        sequence=offset,
+        data=orjson.dumps(dict(record)),
+        rule=Rule.NEWEST,
+        index=silences if record["act"] == "silence" else None,
+    )
 
 
 def kept(record: Mapping[str, Any]) -> Write:

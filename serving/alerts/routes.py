@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -11,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.alerts.acts import Acts, subjects
 from domain.events import AlertState, Severity
+from domain.times import iso
 from serving.alerts import keys
-from serving.api.context import first, of
+from serving.api.context import Values, first, of
 from serving.api.problems import Problem, described
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
@@ -32,7 +35,17 @@ ALERT: dict[str, Any] = {
     "product": "sensors",
     "score": 0.76,
     "location": "hall-2",
+    "acknowledged": {"by": "ada", "note": "on my way", "at": "2025-11-30T07:05:00.000Z"},
+    "silenced_until": None,
 }
+
+
+class Acknowledged(BaseModel):
+    """Who has seen an alert."""
+
+    by: str
+    note: str
+    at: str
 
 
 class Alert(BaseModel):
@@ -52,6 +65,8 @@ class Alert(BaseModel):
     product: str = Field(description="where it comes from")
     score: float | None = Field(description="how sure, the highest so far")
     location: str | None = Field(description="where, if known")
+    acknowledged: Acknowledged | None = Field(description="who has seen it")
+    silenced_until: str | None = Field(description="until when it is not sent to anybody")
 
 
 class Alerts(BaseModel):
@@ -81,7 +96,8 @@ async def alerts(
     async def look_up(names: list[str]) -> list[dict[str, Any]]:
         stored = await values.get_many([keys.alert(name) for name in names])
         known = [orjson.loads(data) for data in stored if data is not None]
-        return [one for one in known if _wanted(one, state, severity, entity)]
+        wanted = [one for one in known if _wanted(one, state, severity, entity)]
+        return await _with_acts(values, wanted)
 
     members = await values.newest(keys.RECENT, keys.KEEP if state or severity or entity else limit)
     found = await first(look_up, members, limit)
@@ -109,7 +125,31 @@ async def alert(
     request: Request, alert_id: Annotated[str, Path(description="as listed")]
 ) -> Response:
     """Return the alert as it stands."""
-    data = await of(request).values.get(keys.alert(alert_id))
+    values = of(request).values
+    data = await values.get(keys.alert(alert_id))
     if data is None:
         raise Problem(HTTPStatus.NOT_FOUND, f"no alert {alert_id} is known")
-    return Response(data, media_type="application/json")
+    (found,) = await _with_acts(values, [orjson.loads(data)])
+    return Response(orjson.dumps(found), media_type="application/json")
+
+
+async def _with_acts(values: Values, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return alerts with what people did about them, in one round trip."""
+    if not found:
+        return []
+    asked = [subjects(one) for one in found]
+    stored = await values.get_many([keys.act(one) for several in asked for one in several])
+    acts = Acts()
+    for data in stored:
+        if data is not None:
+            acts.take(orjson.loads(data))
+    now = time.time_ns() // 1_000_000
+    return [{**one, **_acts(acts, one, now)} for one in found]
+
+
+def _acts(acts: Acts, one: dict[str, Any], now: int) -> dict[str, Any]:
+    seen, until = acts.acknowledged(one), acts.silenced_until(one, now)
+    told = None
+    if seen is not None:
+        told = {"by": seen["by"], "note": seen["note"], "at": iso(seen["event_time"])}
+    return {"acknowledged": told, "silenced_until": None if until is None else iso(until)}

@@ -6,18 +6,25 @@ The group is off by default, so the job is submitted here, and a consumer is sta
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 import redis
+from confluent_kafka import Producer
 
 from config.settings import ROOT, Settings
+from domain.alerts.acts import subjects
 from domain.events import SensorReading
 from ingestion.wire.codec import Codec
 from millrace.stack.harness import Stack
@@ -30,18 +37,55 @@ START = 1_760_000_000_000
 DAY_MS = 86_400_000
 
 
-@pytest.fixture
-def job(harness: Stack) -> Iterator[Stack]:
-    """The stack with the job, and the consumer of the alerts."""
-    harness.cli("jobs", "submit", JOB)
-    consumer = subprocess.Popen([sys.executable, "-m", "serving.alerts.consumer"], cwd=ROOT)
+POSTED: list[dict[str, Any]] = []
+
+
+def _posted(run: str) -> list[dict[str, Any]]:
+    return [one for one in POSTED if one["entity"].startswith(run)]
+
+
+class Hook(BaseHTTPRequestHandler):
+    """A webhook that takes everything."""
+
+    def do_POST(self) -> None:
+        POSTED.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def hook() -> Iterator[str]:
+    """The URL of a webhook."""
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def job(harness: Stack, hook: str) -> Iterator[Stack]:
+    """The stack with the job, and the consumers that keep and that send the alerts."""
+    environ = {**os.environ, "MILLRACE_ALERTS_WEBHOOK_URL": hook}
+    consumers = [
+        subprocess.Popen([sys.executable, "-m", f"serving.alerts.{name}"], cwd=ROOT, env=environ)
+        for name in ("consumer", "sender")
+    ]
     try:
-        url = f"http://{harness.settings.host}:{19106 + harness.settings.port_offset}/readyz"
-        until("the consumer is ready", lambda: _ready(url))
+        harness.cli("jobs", "submit", JOB)
+        for port in (19106, 19107):
+            url = f"http://{harness.settings.host}:{port + harness.settings.port_offset}/readyz"
+            until("the consumer is ready", partial(_ready, url))
         yield harness
     finally:
-        consumer.terminate()
-        consumer.wait(30)
+        for consumer in consumers:
+            consumer.terminate()
+            consumer.wait(30)
         harness.cli("jobs", "stop", JOB)
 
 
@@ -139,8 +183,20 @@ def test_each_reading_ends_in_exactly_one_place(job: Stack) -> None:
         stored = client.hget(alerts.alert(alert_id), "d")
     assert isinstance(stored, bytes)
     listed = json.loads(job.cli("alerts", "show", alert_id, "--json"))
-    assert json.loads(stored) == listed["alert"]
+    nobody = {"acknowledged": None, "silenced_until": None}
+    assert {**json.loads(stored), **nobody} == listed["alert"]
     assert [one["state"] for one in listed["told"]] == ["open", "cleared"]
+    until("both are sent", lambda: len(_posted(run)) == 2)
+    assert [(one["alert_id"], one["state"]) for one in _posted(run)] == [
+        (alert_id, "open"),
+        (alert_id, "cleared"),
+    ]
+    job.cli("alerts", "ack", alert_id, "--by", "ada")
+    seen = json.loads(job.cli("alerts", "show", alert_id, "--json"))["alert"]["acknowledged"]
+    assert seen["by"] == "ada"
+    act = alerts.act(subjects(listed["alert"])[0])
+    with redis.Redis.from_url(stack.redis_url) as client:
+        until("the acknowledgement is stored", lambda: client.hget(act, "d"))
 
 
 def _grown(before: dict[int, int], after: dict[int, int]) -> list[tuple[int, int]]:
@@ -156,3 +212,41 @@ def _of(
         return [one for one in every if one["job"] == JOB]
     name = "entity" if topic == "alerts" else "sensor_id"
     return [one for one in every if one[name].startswith(run)]
+
+
+def test_a_sensor_that_falls_silent_is_told_of_over_a_restart_and_cleared_when_it_speaks(
+    job: Stack,
+) -> None:
+    """What it said is dated almost ten minutes back in the log; the job is stopped meanwhile."""
+    stack, run = job.settings, f"silent-{uuid4().hex[:8]}"
+    quiet, other = f"{run}-quiet", f"{run}-other"
+    start, now = ends(stack, "alerts"), time.time_ns() // 1_000_000
+    heard = now - 595_000
+    with plug(stack) as (_, codec):
+        producer = Producer({"bootstrap.servers": stack.kafka_bootstrap})
+
+        def say(sensor: str, when: int) -> None:
+            reading = SensorReading(sensor_id=sensor, timestamp=when, value=when / 1000 % 17)
+            value = codec.encoder(SOURCE).object(reading)
+            producer.produce(SOURCE, value, sensor, timestamp=when)
+            producer.flush()
+
+        def told() -> list[tuple[Any, ...]]:
+            time.sleep(0.5)
+            say(other, time.time_ns() // 1_000_000)  # no timer of the log's without the log
+            return [
+                (one["alert_id"], one["state"], one["event_time"])
+                for one in _of(stack, "alerts", codec, start, run)
+            ]
+
+        say(quiet, heard)
+        through(stack, (JOB, SOURCE))
+        job.cli("jobs", "stop", JOB)
+        job.cli("jobs", "submit", JOB)
+        name = f"{quiet}/silent/{heard}"
+        until("it is told of", told)
+        assert told() == [(name, "open", heard + 600_000)]
+        again = time.time_ns() // 1_000_000
+        say(quiet, again)
+        until("it speaks again", lambda: len(told()) > 1)
+        assert told() == [(name, "open", heard + 600_000), (name, "cleared", again)]

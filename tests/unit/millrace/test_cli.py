@@ -254,6 +254,7 @@ def test_a_stop_tells_the_savepoint(monkeypatch: pytest.MonkeyPatch) -> None:
 # something for long.
 WITH_JSON = {
     "millrace demo",
+    "millrace demo-sensors",
     "millrace down",
     "millrace reset",
     "millrace restart",
@@ -275,6 +276,12 @@ WITH_JSON = {
     *("millrace topics apply", "millrace topics check", "millrace topics list"),
     *("millrace topics tail", "millrace evaluate anomalies"),
     *("millrace alerts list", "millrace alerts show", "millrace alerts tail"),
+    *(
+        "millrace alerts ack",
+        "millrace alerts silence",
+        "millrace alerts test",
+        "millrace bridge mqtt",
+    ),
     *("millrace simulate sensors", "millrace replay sensors", "millrace sql"),
     *("millrace marts build", "millrace marts docs", "millrace marts freshness"),
     *("millrace lake checks", "millrace lake compact", "millrace lake expire"),

@@ -1,0 +1,164 @@
+"""Send one alert to somebody: a webhook, mail, the log.
+
+Each channel sends an alert's document or raises: RetryableError while the other side is away or not
+set up rightly, RefusedError for an alert that it will never take. What is sent twice has the same
+key, by which the other side can tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import smtplib
+from collections.abc import Callable, Mapping
+from email.message import EmailMessage
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import structlog
+
+from config.errors import RetryableError, UserError
+
+log = structlog.get_logger(__name__)
+TIMEOUT_S = 5.0
+# The alert itself is at fault: sent again it would be refused again.
+_REFUSED = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+Document = Mapping[str, Any]
+
+
+class RefusedError(Exception):
+    """Raised for an alert that the other side does not take."""
+
+
+class Channel(Protocol):
+    """Where alerts are sent."""
+
+    name: str
+
+    def send(self, alert: Document) -> None:
+        """Send it. Raise RetryableError or RefusedError."""
+        ...
+
+
+def key(alert: Document) -> str:
+    """Return what tells this word on the alert from every other one, however often it is sent."""
+    word = f"{alert['alert_id']}|{alert['event_time']}|{alert['state']}"
+    return hashlib.sha256(word.encode()).hexdigest()[:32]
+
+
+def line(alert: Document) -> str:
+    """Return the alert in one line."""
+    return f"[{alert['severity']}] {alert['state'].replace('_', ' ')}: {alert['message']}"
+
+
+def plain(alert: Document) -> Any:
+    """Return the body of a webhook that takes the alert as it is."""
+    return dict(alert)
+
+
+def slack(alert: Document) -> Any:
+    """Return the body that Slack and what is compatible with it take."""
+    return {"text": line(alert)}
+
+
+def alertmanager(alert: Document) -> Any:
+    """Return the body of Alertmanager's `/api/v2/alerts`; labels say which alert it is."""
+    labels = {"alertname": alert["kind"], "alert_id": alert["alert_id"]}
+    labels |= {name: alert[name] for name in ("entity", "severity", "product") if alert[name]}
+    # Severity may rise while it is open: as a label it would make another alert of it.
+    severity = labels.pop("severity")
+    body = {
+        "labels": labels,
+        "annotations": {"summary": alert["message"], "severity": severity},
+        "startsAt": alert["opened_at"],
+    }
+    if alert["state"] == "cleared":
+        body["endsAt"] = alert["event_time"]
+    return [body]
+
+
+FORMS: dict[str, Callable[[Document], Any]] = {
+    "json": plain,
+    "slack": slack,
+    "alertmanager": alertmanager,
+}
+
+
+class Webhook:
+    """POST JSON, with the header `Idempotency-Key`."""
+
+    name = "webhook"
+
+    def __init__(self, url: str, form: str, client: httpx.Client | None = None) -> None:
+        self._url, self._form = url, FORMS[form]
+        self._client = client or httpx.Client(timeout=TIMEOUT_S)
+
+    def send(self, alert: Document) -> None:
+        """Send it; only an answer of 2xx counts as sent."""
+        try:
+            answer = self._client.post(
+                self._url, json=self._form(alert), headers={"Idempotency-Key": key(alert)}
+            )
+        except httpx.HTTPError as error:
+            # Not the URL: it may hold a secret.
+            raise RetryableError(f"the webhook is away: {type(error).__name__}") from None
+        if answer.status_code in _REFUSED:
+            raise RefusedError(f"the webhook answered {answer.status_code}")
+        if not answer.is_success:
+            raise RetryableError(f"the webhook answered {answer.status_code}")
+
+
+class Mail:
+    """Send mail by SMTP; `url` is smtp://[USER:PASSWORD@]HOST[:PORT]."""
+
+    name = "mail"
+
+    def __init__(self, url: str, sender: str, to: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
+            raise UserError("MILLRACE_ALERTS_SMTP_URL: smtp://[USER:PASSWORD@]HOST[:PORT]")
+        if not to:
+            raise UserError("MILLRACE_ALERTS_MAIL_TO: to whom alerts are mailed")
+        self._parts, self._sender, self._to = parts, sender, to
+
+    def send(self, alert: Document) -> None:
+        """Send it; a word sent twice has the same Message-ID."""
+        message = EmailMessage()
+        message["From"], message["To"] = self._sender, self._to
+        message["Subject"] = " ".join(line(alert).split())
+        message["Message-ID"] = f"<{key(alert)}@millrace>"
+        message.set_content("\n".join(f"{name}: {fact}" for name, fact in alert.items()) + "\n")
+        parts = self._parts
+        secure = parts.scheme == "smtps"
+        client = smtplib.SMTP_SSL if secure else smtplib.SMTP
+        try:
+            with client(parts.hostname or "", parts.port or 0, timeout=TIMEOUT_S) as server:
+                if parts.username:
+                    if not secure:
+                        server.starttls()
+                    server.login(unquote(parts.username), unquote(parts.password or ""))
+                server.send_message(message)
+        except (smtplib.SMTPException, OSError) as error:
+            raise RetryableError(f"mail cannot be sent: {type(error).__name__}") from None
+
+
+class Log:
+    """Write alerts to the process's own log."""
+
+    name = "log"
+
+    def send(self, alert: Document) -> None:
+        """Log it."""
+        log.warning(
+            "alert",
+            alert_id=alert["alert_id"],
+            severity=alert["severity"],
+            state=alert["state"],
+            told=alert["message"],
+        )

@@ -1,0 +1,172 @@
+"""Alerts on their way to people: over channels that fail, and by real HTTP and SMTP."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from config.errors import RetryableError, UserError
+from config.settings import Settings
+from domain.alerts.acts import acknowledgement, silence
+from domain.alerts.episodes import document
+from ingestion.wire.codec import UnreadableError
+from serving.alerts.channels import Document, Mail, RefusedError, Webhook, alertmanager, key
+from serving.alerts.sender import Sender, channels
+from serving.consumers.product import Incoming
+from tests.unit.serving.test_alerts import MINUTE, told
+
+
+class Fake:
+    """Takes alerts, or fails as often as told."""
+
+    def __init__(self, name: str = "fake") -> None:
+        self.name, self.got = name, list[tuple[str, str]]()
+        self.failures: list[Exception] = []
+
+    def send(self, alert: Document) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.got.append((alert["alert_id"], alert["state"]))
+
+
+def act(record: dict[str, Any]) -> Incoming:
+    return Incoming(record, timestamp=1, offset=1, topic="alert-acts")
+
+
+def test_silenced_alerts_and_reminders_of_acknowledged_ones_are_not_sent() -> None:
+    fake, now = Fake(), [100]
+    sender = Sender([fake], lambda: now[0])
+    sender.restore_state(act(silence("quiet", "", now=1, until=200)))
+    sender.handle([told("quiet/1", 1), told("loud/1", 1)])
+    sender.handle([act(acknowledgement("loud/1", now=50))])
+    sender.handle([told("loud/1", 2, "still_open"), told("loud/1", 3, "cleared")])
+    now[0] = 200
+    sender.handle([told("quiet/1", 4, "cleared")])
+    assert fake.got == [("loud/1", "open"), ("loud/1", "cleared"), ("quiet/1", "cleared")]
+    sender.clear_state()
+    sender.handle([told("loud/1", 9, "still_open")])
+    assert fake.got[-1] == ("loud/1", "still_open")
+
+
+def test_an_older_act_read_again_changes_nothing() -> None:
+    fake = Fake()
+    sender = Sender([fake], lambda: 100)
+    lifted = act(silence("s", "", now=20, until=20))
+    sender.handle([lifted, act(silence("s", "", now=10, until=900)), told("s/1", 1)])
+    assert fake.got == [("s/1", "open")]
+
+
+def test_what_a_channel_could_not_take_is_sent_again_and_the_rest_is_not() -> None:
+    away, well = Fake("away"), Fake("well")
+    away.failures = [RetryableError("away"), RetryableError("away")]
+    sender = Sender([away, well], lambda: 0)
+    batch = [told("a/1", 1), told("b/1", 1)]
+    for _ in range(2):
+        with pytest.raises(RetryableError):
+            sender.handle(batch)
+    assert len(sender.handle(batch)) == 2
+    assert away.got == [("a/1", "open"), ("b/1", "open")]
+    assert well.got == away.got, "once each"
+
+
+def test_an_alert_that_a_channel_never_takes_is_put_aside() -> None:
+    picky, well = Fake("picky"), Fake("well")
+    picky.failures = [RefusedError("no")]
+    sender = Sender([picky, well], lambda: 0)
+    with pytest.raises(UnreadableError):
+        sender.handle([told("a/1", 1)])
+    assert well.got == [("a/1", "open")]
+
+
+@contextmanager
+def served(server: socketserver.BaseServer) -> Iterator[int]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_address[1]  # type: ignore[index,misc]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_webhook_is_posted_to_and_only_its_consent_counts() -> None:
+    got: list[tuple[str | None, Any]] = []
+    answers = [503, 404, 422, 204]
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.headers["Idempotency-Key"], json.loads(body)))
+            self.send_response(answers[len(got) - 1])
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    alert = document(told("s/1", 1).record)
+    with served(HTTPServer(("127.0.0.1", 0), Hook)) as port:
+        hook = Webhook(f"http://127.0.0.1:{port}/x", "slack")
+        for error in (RetryableError, RetryableError, RefusedError):
+            with pytest.raises(error):
+                hook.send(alert)
+        hook.send(alert)
+    assert {said for said, _ in got} == {key(alert)}
+    assert got[3][1] == {"text": "[warning] open: at 1"}
+    with pytest.raises(RetryableError, match="ConnectError"):
+        hook.send(alert)
+
+
+def test_alertmanager_knows_an_alert_again_when_it_grows_graver_and_when_it_clears() -> None:
+    (first,) = alertmanager(document(told("s/1", 1).record))
+    last = told("s/1", 5, "cleared", severity="critical", opened_at=MINUTE)
+    (cleared,) = alertmanager(document(last.record))
+    assert first["labels"] == cleared["labels"]
+    assert first["startsAt"] == cleared["startsAt"] == "1970-01-01T00:01:00.000Z"
+    assert "endsAt" not in first
+    assert cleared["endsAt"] == "1970-01-01T00:05:00.000Z"
+
+
+def test_mail_is_sent_by_smtp() -> None:
+    got: list[str] = []
+
+    class Smtp(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            while line := self.rfile.readline().decode().strip().upper():
+                if line == "DATA":
+                    self.wfile.write(b"354 go on\r\n")
+                    text = b""
+                    while not text.endswith(b"\r\n.\r\n"):
+                        text += self.rfile.readline()
+                    got.append(text.decode())
+                self.wfile.write(b"221 bye\r\n" if line == "QUIT" else b"250 ok\r\n")
+                if line == "QUIT":
+                    return
+
+    alert = document(told("s/1", 1).record)
+    with served(socketserver.TCPServer(("127.0.0.1", 0), Smtp)) as port:
+        mail = Mail(f"smtp://127.0.0.1:{port}", "m@example.org", "you@example.org")
+        mail.send(alert)
+    assert "Subject: [warning] open: at 1\r\n" in got[0]
+    assert f"Message-ID: <{key(alert)}@millrace>\r\n" in got[0]
+    assert "entity: s\r\n" in got[0]
+    with pytest.raises(RetryableError):
+        mail.send(alert)
+
+
+def test_channels_are_those_that_are_set_up() -> None:
+    bare = Settings(_env_file=None)  # type: ignore[call-arg]
+    assert [one.name for one in channels(bare)] == ["log"]
+    both = {"alerts_webhook_url": "http://x", "alerts_smtp_url": "smtp://x", "alerts_mail_to": "y"}
+    full = Settings(_env_file=None, **both)  # type: ignore[call-arg,arg-type]
+    assert [one.name for one in channels(full)] == ["log", "webhook", "mail"]
+    with pytest.raises(UserError, match="SMTP_URL"):
+        Mail("http://x", "a", "b")
