@@ -161,7 +161,7 @@ compiled() {
 }
 
 app_environment() {
-  local identity=$1 groups=(--group app --group dev --group lake)
+  local identity=$1 groups=(--group app --group dev --group lake --group mqtt)
   # Inexact: a demo after the tests must not take the test tools away.
   [[ $purpose == test ]] || groups=(--group app ${lake:+--group lake} --no-group dev --inexact)
   step venv "syncing .venv (application) from uv.lock" environment .venv "${groups[@]}"

@@ -54,19 +54,28 @@ class ReadingsFile:
             lines = sum(1 for line in file if line.strip())
         return max(0, lines - self._csv)
 
-    def batches(self, encoder: RecordEncoder, limit: int | None = None) -> Iterator[Batch]:
-        """Yield the first `limit` rows (all if None); those that are no readings are rejected."""
+    def batches(
+        self, encoder: RecordEncoder, limit: int | None = None, skip: int = 0
+    ) -> Iterator[Batch]:
+        """Yield the first `limit` rows (all if None) but for `skip` of them.
+
+        Those that are no readings are rejected.
+        """
         batch, newest = Batch(), None
         for number, row in enumerate(self._rows()):
             if number == limit:
                 break
             batch.rows = number + 1
             try:
-                record = _reading(row)
+                record = reading(row)
                 newest = max(newest or record["timestamp"], record["timestamp"])
                 record.setdefault("received_at", newest)
+                if number < skip:
+                    continue
                 value = encoder.record(record)
             except (RefusedError, ValueError, TypeError, OverflowError) as error:
+                if number < skip:
+                    continue
                 batch.rejected.append(Rejected(number, str(error), json.dumps(row)))
             else:
                 key, due = record["sensor_id"], record["received_at"]
@@ -90,7 +99,7 @@ class ReadingsFile:
                         yield line
 
 
-def _reading(row: Any) -> dict[str, Any]:
+def reading(row: Any) -> dict[str, Any]:
     """Return a row as a record. Raise ValueError or TypeError, saying what is wrong."""
     if not isinstance(row, dict):
         raise TypeError("not a JSON object")

@@ -30,7 +30,7 @@ from ingestion.shop.olist import Olist
 from ingestion.shop.online_retail import OnlineRetail
 from ingestion.shop.retail_rocket import RetailRocket
 from ingestion.wire.codec import Codec
-from millrace import streaming
+from millrace import following, streaming
 
 app = typer.Typer(
     help="Replay public data into Kafka. Interrupted, the same command goes on where it stopped.",
@@ -184,6 +184,9 @@ def online_retail(
 def sensors(
     path: Annotated[Path, typer.Argument(help="JSON lines, or CSV with a header (.csv)")],
     *,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="PATH is a folder: send what comes into it, for ever")
+    ] = False,
     speed: Speed = "max",
     events: Events = None,
     restart: Restart = False,
@@ -194,7 +197,14 @@ def sensors(
     Fields are those of a reading: sensor_id and timestamp, and any of value, temperature, humidity,
     pressure, location, status, asset_id, sensor_type, received_at. One without received_at counts
     as received with the newest before it, so old files are as fresh as they were.
+
+    With --follow each file of the folder is read once it is at rest, and what is appended later.
     """
+    if follow:
+        if events or restart:
+            raise UserError("--follow takes neither --events nor --restart")
+        following.follow(path, speed, as_json=as_json)
+        return
     source = ReadingsFile(path)
 
     def batches(codec: Codec) -> Iterable[Batch]:
