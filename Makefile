@@ -1,6 +1,6 @@
 # The commands people type. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint unit ports clean
+.PHONY: help setup demo demo-sensors test bench lint unit ports clean
 # With -j too: what lints and tests needs the set-up before it.
 .NOTPARALLEL:
 KEEP ?=
@@ -10,7 +10,7 @@ PY := .venv/bin
 JDK = JAVA_HOME=$$(scripts/java_home.sh)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install and build what is missing (again: nothing to do, under a second)
 	@scripts/setup.sh
@@ -18,6 +18,10 @@ setup: ## install and build what is missing (again: nothing to do, under a secon
 demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, SECONDS=60 says how long it streams
 	@scripts/setup.sh --for demo
 	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep)
+
+demo-sensors: ## from nothing to alerts of simulated sensors, live: KEEP and SECONDS as above
+	@scripts/setup.sh --for demo
+	@$(PY)/millrace demo-sensors --seconds $(SECONDS) $(if $(KEEP),--keep)
 
 test: setup ports ## everything: lint, Java tests, unit and integration tests with coverage
 	@echo "the kernel's build and tests run beside the checks; they speak up when they fail"

@@ -19,6 +19,8 @@ GROUPS = ("core", "fraud")  # what it shows, whatever MILLRACE_GROUPS says
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command(epilog="Example: millrace demo --seconds 20 --rate 200 --keep")(demo)
+    example = "Example: millrace demo-sensors --seconds 20 --rate 200 --keep"
+    app.command(name="demo-sensors", epilog=example)(demo_sensors)
 
 
 def demo(
@@ -46,3 +48,25 @@ def demo(
         found = asdict(figures)
         del found["latest"]
         typer.echo(json.dumps(found, indent=2))
+
+
+def demo_sensors(
+    seconds: Annotated[float, typer.Option(min=1, help="how long to stream")] = 60,
+    rate: Annotated[float, typer.Option(min=1, help="readings a second")] = 400,
+    keep: Annotated[bool, typer.Option("--keep", help="leave the stack up afterwards")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start core and sensors, simulate readings, and show what is rejected, found and told of.
+
+    With --json, print the figures at the end.
+    """
+    from millrace.demo.sensors import demo as run
+    from millrace.demo.signals import interruptible
+
+    interruptible()
+    try:
+        seen = run(settings(), Console(stderr=as_json), seconds, rate, keep=keep)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(seen.as_dict(), indent=2))

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -21,6 +21,7 @@ from rich.console import Console
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from ingestion.kafka.producer import client_log
+from millrace.demo.saying import sayer, unfailing
 from millrace.demo.shop import shop
 from millrace.demo.signals import undisturbed
 from millrace.demo.tally import Figures, Tally
@@ -65,7 +66,7 @@ def demo(
 @contextmanager
 def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) -> Iterator[None]:
     """Start the stack and load a past; stop it afterwards unless it is kept or ran before."""
-    say = _sayer(console)
+    say = sayer(console)
     was_running = any(info.pid for info in Supervisor(Layout.of(settings)).info().values())
     complete = False
     try:
@@ -73,7 +74,7 @@ def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) 
         yield
         complete = True
     finally:
-        tell = _unfailing(say)
+        tell = unfailing(say)
         with undisturbed(lambda: tell("finishing, a moment")):
             sender.stop(DRAIN_S)
             if was_running:
@@ -85,7 +86,7 @@ def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) 
 
 def _start(settings: Settings, console: Console, sender: Sender) -> None:
     """Start everything; train a first model and load the payments' past while it starts."""
-    say = _sayer(console)
+    say = sayer(console)
     layout = Layout.of(settings)
     began = time.monotonic()
     training = _Training(layout, say)
@@ -257,20 +258,3 @@ def _found(settings: Settings, transaction_id: str) -> dict[str, Any] | None:
             return None
         raise
     return found
-
-
-def _sayer(console: Console) -> lifecycle.Say:
-    def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
-    return say
-
-
-def _unfailing(say: lifecycle.Say) -> lifecycle.Say:
-    """Keep a closed terminal or a signal amid a line from preventing the stack's shutdown."""
-
-    def tell(text: str) -> None:
-        with suppress(OSError, RuntimeError, SystemExit):
-            say(text)
-
-    return tell

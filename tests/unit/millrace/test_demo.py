@@ -212,7 +212,7 @@ def test_the_stack_goes_down_whatever_comes_meanwhile(
 
     monkeypatch.setattr(lifecycle, "down", down)
     monkeypatch.setattr(show, "_start", lambda *_: None)
-    monkeypatch.setattr(show, "_sayer", lambda _: printed)
+    monkeypatch.setattr(show, "sayer", lambda _: printed)
     signals.interruptible()
     with (
         pytest.raises(KeyboardInterrupt),
