@@ -78,7 +78,7 @@ def job(harness: Stack, hook: str) -> Iterator[Stack]:
     ]
     try:
         harness.cli("jobs", "submit", JOB)
-        for port in (19106, 19107):
+        for port in (19106, 19108):
             url = f"http://{harness.settings.host}:{port + harness.settings.port_offset}/readyz"
             until("the consumer is ready", partial(_ready, url))
         yield harness
