@@ -73,6 +73,20 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
     return sorted(found, key=lambda job: -int(job["start-time"]))
 
 
+def lingering(settings: Settings) -> list[str] | None:
+    """Return the jobs that hold slots though they do not live; None if there is no TaskManager.
+
+    After a JobManager's death a TaskManager ends the tasks of its jobs, which takes it a while, and
+    it brings them into the next JobManager's cluster. Raise RetryableError.
+    """
+    managers = rest(settings, "/taskmanagers")["taskmanagers"]
+    if not managers:
+        return None
+    details = [rest(settings, f"/taskmanagers/{one['id']}") for one in managers]
+    holders = {slot["jobId"] for one in details for slot in one["allocatedSlots"]}
+    return sorted(holders - {one["jid"] for one in overview(settings) if one["state"] in LIVING})
+
+
 def listing(settings: Settings) -> list[Job]:
     """Return the newest job of each name; empty if the JobManager is away."""
     try:

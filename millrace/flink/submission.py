@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from config import products
 from config.errors import RetryableError, UserError
 from config.settings import Settings
 from millrace.flink import jobs, lineage
+from millrace.flink import rest as cluster
 from millrace.flink.client import Client
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 
 # Flink deletes a claimed checkpoint once it has a newer one.
 CLAIMED, KEPT = "CLAIM", "NO_CLAIM"
+# A TaskManager ends itself when a task does not end within three minutes of being cancelled.
+LINGERING_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,16 @@ def _check(settings: Settings, one: Wanted) -> None:
         raise UserError(f"{one.resume} is not a checkpoint or savepoint: it has no _metadata")
 
 
-def _start(settings: Settings, module: str) -> dict[str, str] | UserError:
-    """Return the options of a job with a start of its own, or why there are none."""
+def _start(
+    settings: Settings, module: str, former: lineage.Line | None
+) -> dict[str, str] | UserError:
+    """Return the options of a job with a start of its own, or why there are none.
+
+    `former` is the line of its last submission.
+    """
     try:
+        if former is not None:
+            _await_the_end_of_others(settings)
         found: dict[str, str] = import_module(module).options(settings)
     except UserError as error:
         return error
@@ -105,6 +116,20 @@ def _start(settings: Settings, module: str) -> dict[str, str] | UserError:
         # Whatever its store raises: the other jobs run all the same.
         return UserError(f"it cannot tell where to go on: {error}")
     return found
+
+
+def _await_the_end_of_others(settings: Settings) -> None:
+    """Wait until no task runs of a job that the cluster does not know any more.
+
+    It may still commit, and a job that had looked up its start before would write the same again.
+    Raise RetryableError if that takes too long, or the cluster is away.
+    """
+    deadline = time.monotonic() + LINGERING_S
+    while (found := cluster.lingering(settings)) is None or found:
+        if time.monotonic() >= deadline:
+            held = f"of {', '.join(found)} still run" if found else "may still run: none is there"
+            raise RetryableError(f"TaskManagers: tasks {held}")
+        time.sleep(0.2)
 
 
 def _through(
@@ -118,7 +143,7 @@ def _through(
     last = []
     for one in wanted:
         if module := _own_start(settings, one.name):
-            start = _start(settings, module)
+            start = _start(settings, module, before[one.name])
             if isinstance(start, UserError):
                 outcomes[one.name] = start
             else:

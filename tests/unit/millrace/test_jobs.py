@@ -309,6 +309,7 @@ def client(local: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Layout.of(local).jobs.mkdir(parents=True)
     monkeypatch.setattr(Layout, "flink_python", fake.folder / "python")
     monkeypatch.setattr(cluster, "overview", lambda _settings: [])
+    monkeypatch.setattr(cluster, "lingering", lambda _settings: [])
     monkeypatch.setattr(flink, "prepare", lambda *_: None)
     monkeypatch.setattr(
         jobs,
@@ -376,6 +377,53 @@ def test_a_job_with_a_start_of_its_own_is_told_where_to_go_on_and_resumes_from_n
     assert "execution.state-recovery.path" not in ours
     with pytest.raises(UserError, match="a goes on from what it has written"):
         submission.submit(local, Wanted("a", checkpoint))
+
+
+def test_a_start_is_looked_up_when_no_task_of_a_former_job_can_commit_any_more(
+    local: Settings, client: FakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_start(monkeypatch, "a")
+    looked: list[object] = []
+    answers = iter([None, ["0" * 32], []])
+
+    def lingering(_settings: Settings) -> list[str] | None:
+        looked.append(next(answers))
+        return looked[-1]  # type: ignore[return-value]
+
+    monkeypatch.setattr(cluster, "lingering", lingering)
+    client.answer(a={"id": "1" * 32})
+    assert submission.submit(local, Wanted("a")) == "1" * 32
+    assert looked == [], "there was none before"
+    assert submission.submit(local, Wanted("a")) == "1" * 32
+    assert looked == [None, ["0" * 32], []]
+    monkeypatch.setattr(submission, "LINGERING_S", 0.0)
+    for found, told in ((None, "may still run: none is there"), (["7"], "of 7 still run")):
+        monkeypatch.setattr(cluster, "lingering", lambda _settings, found=found: found)
+        with pytest.raises(UserError, match=f"TaskManagers: tasks {told}"):
+            submission.submit(local, Wanted("a"))
+
+
+def test_a_job_lingers_that_holds_a_slot_and_does_not_live(
+    local: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slots(*jobs: str) -> dict[str, Any]:
+        return {"allocatedSlots": [{"jobId": one} for one in jobs]}
+
+    answers: dict[str, Any] = {
+        "/taskmanagers": {"taskmanagers": [{"id": "t"}, {"id": "u"}]},
+        "/taskmanagers/t": slots("lives", "unknown"),
+        "/taskmanagers/u": slots("lives", "ended"),
+        "/jobs/overview": {
+            "jobs": [
+                {"jid": "lives", "state": "RUNNING", "start-time": 1},
+                {"jid": "ended", "state": "CANCELED", "start-time": 1},
+            ]
+        },
+    }
+    monkeypatch.setattr(cluster, "rest", lambda _settings, path: answers[path])
+    assert cluster.lingering(local) == ["ended", "unknown"]
+    answers["/taskmanagers"] = {"taskmanagers": []}
+    assert cluster.lingering(local) is None
 
 
 def test_a_start_that_fails_is_that_jobs_failure(
