@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from config.lake import BRONZE, CATALOG, INGESTED, OFFSET, PARTITION, TOPIC, LakeTable
 from config.settings import Settings
@@ -79,21 +78,27 @@ def _jdbc(uri: str) -> dict[str, str]:
     place = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
     found = {"uri": f"jdbc:{parts.scheme.partition('+')[0]}://{place}{parts.path}"}
     named = {"jdbc.user": parts.username, "jdbc.password": parts.password}
-    return found | {key: value for key, value in named.items() if value}
+    return found | {key: unquote(value) for key, value in named.items() if value}
 
 
 def _s3(settings: Settings) -> dict[str, str]:
-    if not settings.lake_files.startswith("s3"):
+    """Return the options of S3-compatible storage.
+
+    A REST catalog may name a warehouse without saying where it lies: then the keys tell.
+    """
+    if settings.lake_files.startswith("file:"):
         return {}
-    given: dict[str, Any] = {
-        "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+    given = {
         "s3.endpoint": settings.lake_s3_endpoint,
         "client.region": settings.lake_s3_region,
         "s3.access-key-id": settings.lake_s3_access_key.get_secret_value(),
         "s3.secret-access-key": settings.lake_s3_secret_key.get_secret_value(),
         "s3.path-style-access": "true" if settings.lake_s3_endpoint else "",
     }
-    return {name: value for name, value in given.items() if value}
+    found = {name: value for name, value in given.items() if value}
+    if found or settings.lake_files.startswith("s3"):
+        found["io-impl"] = "org.apache.iceberg.aws.s3.S3FileIO"
+    return found
 
 
 def insert(table: LakeTable, readable: str, written: Mapping[int, int]) -> str:

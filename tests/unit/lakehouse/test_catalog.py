@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
+from sqlalchemy import make_url
 
 from config.settings import Settings
 from lakehouse.catalog import catalog, properties
@@ -48,6 +49,15 @@ def test_a_database_is_named_for_both(tmp_path: Path, scheme: str) -> None:
     assert (options["jdbc.user"], options["jdbc.password"]) == ("keeper", "s3cret")
 
 
+def test_signs_of_an_address_in_a_password_are_written_as_ever(tmp_path: Path) -> None:
+    """As SQLAlchemy reads it: `%40` is an @."""
+    loaded = settings(tmp_path, lake_catalog_uri="postgresql://keeper:p%40ss%2Fword@db/lake")
+    options = catalog_options(loaded)
+    assert options["uri"] == "jdbc:postgresql://db/lake"
+    assert options["jdbc.password"] == "p@ss/word"
+    assert make_url(properties(loaded)["uri"]).password == "p@ss/word"  # noqa: S105
+
+
 def test_a_rest_catalog_is_named_for_both(tmp_path: Path) -> None:
     loaded = settings(
         tmp_path,
@@ -74,6 +84,18 @@ def test_storage_is_named_for_both(tmp_path: Path) -> None:
     for name in ("warehouse", "s3.endpoint", "s3.access-key-id", "s3.secret-access-key"):
         assert ours[name] == flinks[name]
     assert (ours["s3.region"], flinks["client.region"]) == ("eu-1", "eu-1")
+    assert flinks["io-impl"].endswith(".S3FileIO")
+
+
+def test_a_warehouse_that_a_catalog_knows_by_name_may_lie_in_s3(tmp_path: Path) -> None:
+    given = {"lake_catalog": "rest", "lake_catalog_uri": "https://catalog.example"}
+    named = settings(tmp_path, lake_warehouse="ours", lake_s3_region="eu-1", **given)
+    options = catalog_options(named)
+    assert (options["warehouse"], options["client.region"]) == ("ours", "eu-1")
+    assert options["io-impl"].endswith(".S3FileIO")
+    assert "io-impl" not in catalog_options(settings(tmp_path, lake_warehouse="ours", **given))
+    local = settings(tmp_path, lake_s3_region="eu-1", **given)
+    assert "io-impl" not in catalog_options(local), "by default the files lie in the state folder"
 
 
 def test_a_dump_of_the_settings_holds_no_secret(tmp_path: Path) -> None:
