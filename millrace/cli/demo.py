@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from typing import Annotated
 
@@ -10,10 +11,11 @@ import typer
 from rich.console import Console
 
 from config.products import with_groups
-from config.settings import settings
+from config.settings import PREFIX, settings
 from millrace.options import AsJson
 
 GROUPS = ("core", "fraud")  # what it shows, whatever MILLRACE_GROUPS says
+COMMIT_SECONDS = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +39,7 @@ def demo(
     from millrace.demo.signals import interruptible
 
     interruptible()
+    commit_often()
     try:
         # Standard output stays the result's.
         figures = run(
@@ -70,3 +73,14 @@ def demo_sensors(
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(seen.as_dict(), indent=2))
+
+
+def commit_often() -> None:
+    """Let the lake's job, if its group is on, commit more than once in a demo.
+
+    An interval that somebody has set stays.
+    """
+    if "lake_commit_seconds" not in settings().model_fields_set:
+        # By the environment, which the stack's processes get.
+        os.environ[f"{PREFIX}LAKE_COMMIT_SECONDS"] = str(COMMIT_SECONDS)
+        settings.cache_clear()

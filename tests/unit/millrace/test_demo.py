@@ -16,8 +16,9 @@ import pytest
 from rich.console import Console
 
 from config.errors import UserError
-from config.settings import Settings
+from config.settings import Settings, settings
 from ingestion.fraud.simulator import DAY_MS
+from millrace.cli.demo import commit_often
 from millrace.demo import show, signals
 from millrace.demo.show import look_up
 from millrace.demo.tally import Figures, Tally, percentile
@@ -243,6 +244,20 @@ def test_the_page_and_the_summary_say_what_was_caught() -> None:
     assert any(
         "fraud caught: 1 of 2 (50%), 1 of them blocked" in line for line in summary(_figures())
     )
+
+
+@pytest.mark.parametrize(("given", "seconds"), [(None, 10), ("30", 30)])
+def test_the_lake_commits_more_than_once_in_a_demo(
+    given: str | None, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "MILLRACE_LAKE_COMMIT_SECONDS"
+    monkeypatch.setenv(name, given or "")
+    if given is None:
+        monkeypatch.delenv(name)
+    settings.cache_clear()
+    commit_often()
+    assert settings().lake_commit_seconds == seconds
+    settings.cache_clear()
 
 
 def test_the_look_up_holds_no_key(tmp_path: Path) -> None:
