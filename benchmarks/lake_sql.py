@@ -119,7 +119,7 @@ def main() -> None:
                     raise SystemExit(f"added up to {rows}")
     medians = {name: round(statistics.median(found), 2) for name, found in seconds.items()}
     show("millrace sql, whole command", [{"query": k, "seconds": v} for k, v in medians.items()])
-    keep("lake_sql", {**size, "rounds": options.rounds, "seconds": medians})
+    print(keep("lake_sql", {**size, "rounds": options.rounds, "seconds": medians}))
 
 
 if __name__ == "__main__":
