@@ -38,7 +38,7 @@ OPTIONS = {
 
 # Decimals add up to the same sum in any order; doubles do not.
 _PAYMENTS = f"""
-    SELECT transaction_id, event_time, customer_id, terminal_id, amount,
+    SELECT transaction_id, event_time, terminal_id, amount,
            CAST(LEAST(GREATEST(amount, {-MOST:.0f}E0), {MOST:.0f}E0) AS DECIMAL(14, {PLACES}))
              AS exact
     FROM readable WHERE record_type = 'Transaction'"""
@@ -47,7 +47,7 @@ _WINDOWED = f"""
       INTERVAL '{SLIDE_MS // 1000}' SECOND, INTERVAL '{SIZE_MS // 1000}' SECOND))"""
 # A payment that is sent twice counts once.
 _ONCE = """
-    SELECT transaction_id, event_time, customer_id, terminal_id, amount, exact,
+    SELECT transaction_id, event_time, terminal_id, amount, exact,
            window_start, window_end
     FROM (
         SELECT *, ROW_NUMBER() OVER (
@@ -61,7 +61,7 @@ _STATISTICS = """
     FROM once GROUP BY window_start, window_end"""
 _JUDGED = """
     SELECT *, (CAST(exact AS DOUBLE) - mean) / NULLIF(deviation, 0E0) AS z FROM (
-        SELECT once.transaction_id, once.event_time, once.customer_id, once.terminal_id,
+        SELECT once.transaction_id, once.event_time, once.terminal_id,
                once.amount, once.exact, once.window_start, once.window_end,
                payments, mean, SQRT(GREATEST(squares - mean * mean, 0E0)) AS deviation
         FROM once JOIN statistics
@@ -76,7 +76,8 @@ _OUTLIERS = f"""
 
 _ALERT = {
     "alert_id": "'zscore/' || transaction_id",
-    "entity": "customer_id",
+    # Not the customer: alerts are kept and sent beyond what can be forgotten of a person.
+    "entity": "transaction_id",
     "event_time": "CAST(event_time AS TIMESTAMP_LTZ(3))",
     "kind": "'ZSCORE'",
     "severity": "'warning'",

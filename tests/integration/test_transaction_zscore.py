@@ -93,7 +93,7 @@ def test_the_job_tells_of_the_outliers_of_the_reference(tmp_path: Path) -> None:
     for alert in told:
         far = expected[alert["details"]["transaction_id"]]
         assert alert["alert_id"] == f"zscore/{far.payment.transaction_id}"
-        assert alert["entity"] == far.payment.customer_id
+        assert alert["entity"] == far.payment.transaction_id
         assert alert["score"] == pytest.approx(1 - 1 / far.z**2, rel=1e-9)
         assert float(alert["details"]["z"]) == pytest.approx(far.z, abs=0.006)
         assert int(alert["details"]["payments"]) == far.payments
