@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 import time
 from collections import Counter, deque
@@ -11,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import yaml
 from confluent_kafka import Consumer, TopicPartition
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.errors import UserError
+from config.files import mapping, write
 from config.settings import Settings
 from domain.alerts.episodes import document
 from ingestion.kafka.producer import KafkaSink, client_log
@@ -43,6 +47,8 @@ SENSORS, SEED = 200, 13
 PROMPT: dict[str, Any] = {"linger.ms": 1}
 # One sensor in ten has a bad spell within the hour, so that a minute shows some.
 SHARES = Shares(spell=0.1)
+SILENT_S = 10
+SENSORS_FILE = "MILLRACE_SENSORS_FILE"
 STARTUP_S, DRAIN_S, PLAIN_EVERY_S = 240.0, 20.0, 5.0
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
@@ -95,6 +101,7 @@ def demo(settings: Settings, console: Console, seconds: float, rate: float, *, k
     """Run the demo and return what was seen. Raise UserError if nothing is scored."""
     client_log.setLevel(logging.CRITICAL)  # lines about parts that are still starting
     settings = settings.model_copy(update={"groups": GROUPS})
+    os.environ[SENSORS_FILE] = str(_impatient(settings))  # what `up` gives the stack's processes
     with _stack(settings, console, keep=keep):
         seen = _stream(settings, console, seconds, rate)
         for text in seen.lines():
@@ -105,8 +112,21 @@ def demo(settings: Settings, console: Console, seconds: float, rate: float, *, k
             )
         _ask(settings, console)
         if keep:
-            console.print("The stack stays up: `millrace alerts list`, `millrace down`.")
+            console.print(
+                "The stack stays up, with the limits of the demo: `millrace alerts list`, "
+                "`millrace down`."
+            )
     return seen
+
+
+def _impatient(settings: Settings) -> Path:
+    """Return a file of the limits as they are, but that silence is told of within the minute."""
+    limits = mapping(settings.sensors_file)
+    limits.setdefault("types", {}).setdefault("default", {})["silent_s"] = SILENT_S
+    file = settings.state_dir / "demo-sensors.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write(file, yaml.safe_dump(limits, sort_keys=False))
+    return file
 
 
 @contextmanager

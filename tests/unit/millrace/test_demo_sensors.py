@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from millrace.demo.sensors import Seen, _page
+from config.settings import ROOT, Settings
+from ingestion.sensors.limits_file import load
+from millrace.demo.sensors import SILENT_S, Seen, _impatient, _page
 
 
 def alert(state: str, message: str = "it is hot") -> dict[str, Any]:
@@ -52,3 +56,12 @@ def test_the_page_shows_the_newest_alerts_as_they_are() -> None:
     assert shown.startswith("7 s")
     assert "warning  open       it is hot" in shown
     assert "as usual [again]" in shown
+
+
+def test_its_limits_are_the_usual_ones_but_for_silence(tmp_path: Path) -> None:
+    file = _impatient(Settings(state_dir=tmp_path / "state"))
+    usual = load(ROOT / "config" / "sensors.yaml")
+    found = load(file)
+    assert found.of("default") == replace(usual.of("default"), silent_s=SILENT_S)
+    assert found.of("payment") == usual.of("payment")
+    assert found.assets == usual.assets
