@@ -131,7 +131,7 @@ def subscribed(
         import paho.mqtt.client as mqtt
         from paho.mqtt.enums import CallbackAPIVersion
     except ModuleNotFoundError:
-        raise UserError("paho-mqtt is not installed: uv sync --inexact --group mqtt") from None
+        raise UserError("paho-mqtt is not installed: `make setup` brings it") from None
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:
         raise UserError("the broker is mqtt://[USER:PASSWORD@]HOST[:PORT], or mqtts://")
