@@ -6,8 +6,6 @@
 KEEP ?=
 SECONDS ?= 60
 PY := .venv/bin
-# Asked when a recipe runs: before, set-up may not have installed one yet.
-JDK = JAVA_HOME=$$(scripts/java_home.sh)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,22 +22,7 @@ demo-sensors: ## from nothing to alerts of simulated sensors, live: KEEP and SEC
 	@$(PY)/millrace demo-sensors --seconds $(SECONDS) $(if $(KEEP),--keep)
 
 test: setup ports ## everything: lint, Java tests, unit and integration tests with coverage
-	@echo "the kernel's build and tests run beside the checks; they speak up when they fail"
-	@export $(JDK); \
-	mvn -q -B -f processing/kernel verify > .build/log/kernel.log 2>&1 & \
-	kernel=$$!; \
-	trap "kill $$kernel; exit 1" INT TERM; \
-	make --no-print-directory lint; checks=$$?; \
-	wait $$kernel || { cat .build/log/kernel.log; exit 1; }; \
-	exit $$checks
-	@echo "unit tests run beside the integration tests, at low priority; their results come last"
-	@export $(JDK); \
-	nice -n 19 $(PY)/pytest tests/unit -q --cov --cov-report=term > .build/log/unit.log 2>&1 & \
-	unit=$$!; \
-	trap "kill $$unit; exit 1" INT TERM; \
-	$(PY)/pytest tests/integration --durations=25; integration=$$?; \
-	wait $$unit; unit=$$?; cat .build/log/unit.log; \
-	[ $$integration = 0 ] && [ $$unit = 0 ]
+	@scripts/test.sh
 
 # First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.
 ports:
