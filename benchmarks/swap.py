@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import statistics
 import subprocess
 import sys
 import threading
@@ -21,7 +22,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import fastavro
-import numpy as np
 
 from benchmarks.kafka import Topics, register
 from benchmarks.latency import Pace
@@ -73,13 +73,12 @@ def swap(config: Settings, rate: float, swaps: int) -> dict[str, Any]:
     scores = _scores(topics, since, run, sent[0])
     first = [_first(scores, version, began) - began for began, version, _ in promoted]
     times = Counter(identity for identity, _, _ in scores)
-    p50, most = (round(float(np.percentile(first, at)) / 1000, 3) for at in (50, 100))
     return {
         "rate": rate,
         "swaps": swaps,
-        "p50_s": p50,
-        "max_s": most,
-        "promote_p50_ms": round(float(np.median([one[2] for one in promoted])), 1),
+        "p50_s": round(statistics.median(first) / 1000, 3),
+        "max_s": round(max(first) / 1000, 3),
+        "promote_p50_ms": round(statistics.median(one[2] for one in promoted), 1),
         "payments": sent[0],
         "scored": len(times),
         "scored_twice": sum(count > 1 for count in times.values()),
@@ -103,7 +102,10 @@ def _scores(topics: Topics, since: Any, run: str, sent: int) -> list[Score]:
 
 
 def _first(scores: Sequence[Score], version: str, began: float) -> float:
-    """Return when a model first scored after it was promoted; infinity if it never did."""
+    """Return when a model first scored after it was promoted; infinity if it never did.
+
+    A model that the next one displaced before it scored was never taken up in time.
+    """
     return min((at for _, by, at in scores if by == version and at >= began), default=float("inf"))
 
 
