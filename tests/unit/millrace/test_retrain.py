@@ -98,6 +98,10 @@ def test_from_a_file_to_a_model_that_mlflow_itself_reads(small: Settings, tmp_pa
     assert run.data.metrics["test_average_precision"] == kept["metrics"]["average_precision"]
     assert run.data.params["window_until_ms"] == str(until.at_ms)
 
+    refused = told("run", "fraud", "--at", "2018-04-30T00:00Z", *data)
+    assert (refused["promoted"], store.current()) == (False, gate["challenger"])
+    assert f"data older than that of {gate['challenger']}" in refused["reasons"]
+
 
 @pytest.fixture
 def scorer(tmp_path: Path) -> Iterator[Settings]:
