@@ -177,7 +177,7 @@ has_app() {
 }
 
 # Numba compiles the recommender's engine for half a minute: here, beside downloads, and not while a stack starts.
-engine() { .venv/bin/python -c 'from serving.recommendations.consumer import rehearse; rehearse()'; }
+engine() { .venv/bin/python -c 'from serving.recommendations.rehearsal import rehearse; rehearse()'; }
 
 app_side() {
   local identity=$1

@@ -18,12 +18,8 @@ from millrace.stack.layout import Layout
 from millrace.stages import stages
 from orchestration.shelf.card import Card
 
+RECOMMENDER = "recommender"
 app = typer.Typer(help="Train models.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `fraud` a command of a group while it is the only one."""
 
 
 @app.command(epilog="Example: millrace train fraud --data transactions.parquet --promote")
@@ -106,6 +102,54 @@ def fraud(
         _show(trained.card, promoted=promote)
 
 
+@app.command(epilog="Example: millrace train recommendations --data sessions.txt.gz --promote")
+def recommendations(
+    *,
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="sessions: SessionId, ItemId, Time by tabs, or one session a line; gzip or plain",
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    promote: Annotated[
+        bool, typer.Option("--promote", help="make the model current at once")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the model's card as JSON")] = False,
+) -> None:
+    """Learn to order the best candidates of a shop's recommendations, and publish that.
+
+    The recommender works without: then its neighbours' order stands. A running one takes up what is
+    promoted within a second, and makes its lists anew in quiet moments.
+    """
+    from orchestration.recommendations.ranking import learn
+    from orchestration.recommendations.sessions import read
+    from orchestration.shelf.store import Store
+
+    found = read(data).sessions
+    if not found:
+        raise UserError(f"{data} holds questions; --data needs sessions")
+    shelf = Layout.of(settings()).models / RECOMMENDER
+    with stages("learning") as stage:
+        learnt = learn(found, progress=stage("sessions", len(found)))
+    card = learnt.publish(shelf, {"source": data.name})
+    if promote:
+        Store(shelf).promote(card.version)
+    if as_json:
+        document = card.document()
+        folder = str(shelf / card.version)
+        typer.echo(json.dumps({**document, "folder": folder, "promoted": promote}))
+        return
+    console = Console()
+    console.print(
+        f"{card.details['trees']} trees from {card.details['questions']:,} questions of "
+        f"{card.details['sessions']:,} sessions",
+        soft_wrap=True,
+    )
+    _next(console, RECOMMENDER, card, promoted=promote)
+
+
 def _targets(block_precision: float, review_rate: float, review_precision: float) -> Targets:
     try:
         return Targets(block_precision, review_rate, review_precision)
@@ -130,8 +174,12 @@ def _show(card: Card, *, promoted: bool) -> None:
     console.print(table)
     thresholds = details["thresholds"]
     console.print(f"review from {thresholds['review']:.4f}, block from {thresholds['block']:.4f}")
+    _next(console, "fraud", card, promoted=promoted)
+
+
+def _next(console: Console, product: str, card: Card, *, promoted: bool) -> None:
     if promoted:
         console.print(f"current: {card.version}", soft_wrap=True)
-    else:
-        console.print("published; to score with it, type", soft_wrap=True)
-        console.print(f"  millrace model promote fraud {card.version}", soft_wrap=True)
+        return
+    console.print("published; to use it, type", soft_wrap=True)
+    console.print(f"  millrace model promote {product} {card.version}", soft_wrap=True)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
 from typing import Any
 
 import lightgbm
@@ -10,8 +14,11 @@ import numpy as np
 
 from config.errors import UserError
 from orchestration.recommendations.engine.recommender import Recommender
-from orchestration.recommendations.engine.reranking import FEATURES, Trees
+from orchestration.recommendations.engine.reranking import FEATURE_SET, FEATURES
+from orchestration.recommendations.engine.trees import Trees, trees_of
 from orchestration.recommendations.sessions import Session
+from orchestration.shelf.card import Card
+from orchestration.shelf.store import Store
 
 SHARE = 0.1
 """Of the sessions, the last ones, that are learnt from."""
@@ -31,13 +38,51 @@ PARAMETERS: dict[str, Any] = {
 }
 
 
-def fit(
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """An order, as LightGBM writes it, with what it was learnt from."""
+
+    booster: lightgbm.Booster
+    sessions: int
+    questions: int
+
+    def publish(self, folder: Path, origin: Mapping[str, Any]) -> Card:
+        """Publish it on the shelf in `folder`; nothing is ordered by it until it is promoted.
+
+        `origin` says where the sessions came from; the card carries it.
+        """
+        text = self.booster.model_to_string()
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        details = {
+            "data": dict(origin),
+            "sessions": self.sessions,
+            "questions": self.questions,
+            "trees": self.booster.num_trees(),
+            "parameters": PARAMETERS,
+            "libraries": {name: installed(name) for name in ("lightgbm", "numpy")},
+        }
+        return Store(folder).publish(
+            f"{FEATURE_SET}-{digest[:12]}",
+            "lightgbm",
+            {"model.txt": text.encode()},
+            feature_set_version=FEATURE_SET,
+            features=FEATURES,
+            details=details,
+        )
+
+
+def fit(sessions: Sequence[Session], *, rounds: int = ROUNDS) -> Trees:
+    """Return the trees of what `learn` learns."""
+    return trees_of(learn(sessions, rounds=rounds).booster.dump_model())
+
+
+def learn(
     sessions: Sequence[Session],
     *,
     rounds: int = ROUNDS,
     progress: Callable[[int], None] = lambda _: None,
-) -> Trees:
-    """Return trees learnt from the last tenth of the sessions.
+) -> Learnt:
+    """Learn from the last tenth of the sessions, which are in order of time.
 
     `progress` is told the sessions done. Raise UserError if there are too few to learn from.
     """
@@ -60,32 +105,4 @@ def fit(
     data = lightgbm.Dataset(
         np.concatenate(rows), np.concatenate(labels), group=groups, feature_name=list(FEATURES)
     )
-    return trees_of(lightgbm.train(PARAMETERS, data, rounds).dump_model())
-
-
-def trees_of(model: dict[str, Any]) -> Trees:
-    """Return LightGBM's dumped model as arrays. Raise ValueError for a split that is no `<=`."""
-    roots: list[int] = []
-    nodes: list[list[float]] = []
-
-    def add(node: dict[str, Any]) -> int:
-        number = len(nodes)
-        nodes.append([-1, 0.0, -1, -1, float(node.get("leaf_value", 0.0))])
-        if "split_feature" in node:
-            if node["decision_type"] != "<=":
-                raise ValueError(f"a split by {node['decision_type']}")
-            left, right = add(node["left_child"]), add(node["right_child"])
-            nodes[number] = [node["split_feature"], node["threshold"], left, right, 0.0]
-        return number
-
-    for tree in model["tree_info"]:
-        roots.append(add(tree["tree_structure"]))
-    columns = np.array(nodes, np.float64)
-    return Trees(
-        roots=np.array(roots, np.int32),
-        feature=columns[:, 0].astype(np.int32),
-        threshold=columns[:, 1].copy(),
-        left=columns[:, 2].astype(np.int32),
-        right=columns[:, 3].astype(np.int32),
-        value=columns[:, 4].copy(),
-    )
+    return Learnt(lightgbm.train(PARAMETERS, data, rounds), len(sessions), len(groups))

@@ -80,6 +80,10 @@ class Trees:
         # The last column is the bias, which belongs to no feature.
         return [dict(zip(self._features, row.tolist(), strict=False)) for row in added]
 
+    def dump(self) -> dict[str, Any]:
+        """Return the trees as LightGBM tells them, for code that walks through them itself."""
+        return dict(self._booster.dump_model())
+
 
 class LightGBM:
     """`model.txt`: LightGBM's own text."""

@@ -40,6 +40,8 @@ class Shelf(Generic[Model]):
         self._seen: object = None
         self._changing = threading.Lock()  # `refresh` and `search` are on two threads
         self.trouble = self._absent()
+        self.refused = ""
+        """Why the current model was refused, for a consumer that also works without any."""
 
     def _absent(self) -> str:
         if self._store.versions():
@@ -80,7 +82,7 @@ class Shelf(Generic[Model]):
                 trouble = f"model refused: {error}{instead}: type `{self._train}`"
                 if trouble != self.trouble:
                     log.error("model refused", error=str(error))  # noqa: TRY400 - says it all
-                self.trouble = trouble
+                self.trouble = self.refused = trouble
                 # A disk that did not answer may answer the next time, with the folder as it is.
                 if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
                     self._seen = None
@@ -90,6 +92,7 @@ class Shelf(Generic[Model]):
         current = self._store.current()
         line = self._store.history().line()
         if current is None:
+            self.refused = ""
             self.trouble = self._absent() if self.empty else ""
             return
         kept = {rows: held for rows, held in self._models.items() if held[0] in line}
@@ -100,7 +103,7 @@ class Shelf(Generic[Model]):
             raise UnusableModelError(f"{current} was never promoted, or was withdrawn")
         card, model = self._load(current)
         self._models = {**kept, card.feature_set_version: (current, model)}
-        self.trouble = ""
+        self.trouble = self.refused = ""
         log.info("model loaded", model=current, feature_set=card.feature_set_version)
 
     def search(self, feature_set_version: str) -> Model | None:

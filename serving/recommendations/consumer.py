@@ -3,12 +3,14 @@
 A record carries a session as it stands, so only the newest of a session in a batch is computed. It
 enters the index, then its visitor's list is made, at once or when a backlog is worked off. In quiet
 moments, lists made before others clicked are made anew, so that in the end every visitor's list is
-what the index as a whole says (docs/decisions/0016).
+what the index as a whole says (docs/decisions/0016). Trees that are current on the shelf order the
+best candidates anew; without any, the neighbours' order stands.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -20,11 +22,17 @@ from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Item, Wish
 from orchestration.recommendations.engine.popularity import Lists
 from orchestration.recommendations.engine.recommender import Recommender
+from orchestration.recommendations.engine.reranking import FEATURE_SET
+from orchestration.recommendations.engine.trees import Trees
+from orchestration.shelf.shelf import Shelf
+from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Newest, Product, Rebuild, Result
 from serving.consumers.run import run
 from serving.recommendations import keys
 from serving.recommendations.meter import Meter
+from serving.recommendations.order import TRAIN, accept
 from serving.recommendations.purchases import Purchases
+from serving.recommendations.rehearsal import rehearse
 from serving.recommendations.server import serve
 from serving.recommendations.turns import Turns
 from serving.recommendations.visitors import Visitors
@@ -58,11 +66,13 @@ class Recommendations(Product):
         refresh: int = 200,
         kept_ms: int = 7 * keys.DAY_MS,
         now: Callable[[], float] = time.time,
+        shelf: Shelf[Trees] | None = None,
     ) -> None:
         """Make an empty recommender.
 
         `visitors`: how many are remembered; `refresh`: lists made anew in a quiet tick at most, an
-        eighth of it while visitors click; `kept_ms`: how long the store keeps a list.
+        eighth of it while visitors click; `kept_ms`: how long the store keeps a list; `shelf`:
+        where trees that order candidates are promoted.
         """
         held = (bounds or Bounds()).sessions
         sessions = Newest("session_id", "clicks", most=held, most_first=visitors)
@@ -72,9 +82,9 @@ class Recommendations(Product):
         )
         self.turns = Turns()
         self._bounds, self._kept_ms, self._refresh, self._now = bounds, kept_ms, refresh, now
-        self._most = visitors
+        self._most, self._shelf = visitors, shelf
         self.meter = Meter(int(now() * 1000))
-        self.engine = self._empty()
+        self.engine = self._empty(self._order())
         self._visitors, self._purchases = Visitors(visitors), Purchases(visitors)
         self._epoch = self._ticked = 0
         self._busy = self._settled = self._current = False
@@ -84,6 +94,8 @@ class Recommendations(Product):
     def register(self, registry: CollectorRegistry) -> None:
         """Add the hit rate and the state of the index to the metrics."""
         self.meter.register(registry)
+        if self._shelf is not None:
+            registry.register(ModelInfo(self.name, self._shelf))
         for name, told, text in (
             ("sessions", lambda: self.engine.index.sessions, "Sessions in the index."),
             ("items", lambda: len(self.engine.index), "Items in the index."),
@@ -98,7 +110,7 @@ class Recommendations(Product):
     def clear_state(self) -> None:
         """Forget sessions, items and visitors."""
         with self.turns:
-            self.engine = self._empty()
+            self.engine = self._empty(self.engine.trees)
         self._visitors, self._purchases = Visitors(self._most), Purchases(self._most)
         self._epoch, self._popular = 0, None
 
@@ -131,6 +143,7 @@ class Recommendations(Product):
         if self._busy:  # a backlog comes first
             self._busy = False
             return ()
+        self._reorder()
         self._settle()
         self._list_popular()
         now_ms, writes = self._moment(now_ms), []
@@ -177,8 +190,23 @@ class Recommendations(Product):
             with self.turns:
                 popularity.take(lists)
 
-    def _empty(self) -> Recommender:
-        return Recommender(self._bounds, lists_popular=False)
+    def _empty(self, trees: Trees | None) -> Recommender:
+        return Recommender(self._bounds, trees=trees, lists_popular=False)
+
+    def _order(self) -> Trees | None:
+        return self._shelf.model(FEATURE_SET) if self._shelf is not None else None
+
+    def _reorder(self) -> None:
+        """Take up trees promoted since, or none after the last was withdrawn, for every list."""
+        trees = self._order()
+        if trees is not self.engine.trees:
+            with self.turns:
+                self.engine.trees = trees
+            self._changed()
+
+    def notice(self) -> str | None:
+        """Return why the current trees were refused; lists are made without them."""
+        return self._shelf.refused or None if self._shelf is not None else None
 
     def probe(self) -> bool:
         """Make a list for a session of one unknown item."""
@@ -258,31 +286,18 @@ def _origin(row: Incoming) -> int:
     return row.record["produced_at"] or row.timestamp
 
 
-def rehearse() -> list[Item]:
-    """Learn and ask of an engine made for it, so that Numba compiles, and return what it answers.
-
-    The first visitors' lists would wait for it, and what runs beside it would, too.
-    """
-    engine = Recommender(Bounds(sessions=16, items=64, postings=256, clicks=64))
-    actions = ["view", "addtocart", "transaction"]
-    for number, items in enumerate((["a", "b", "c"], ["b", "c", "d"], ["c", "d", "e"])):
-        for clicks in range(1, len(items) + 1):
-            engine.observe(str(number), number, items[:clicks], actions[:clicks], clicks)
-    engine.index.available("e", yes=False)
-    engine.popularity.refresh()
-    engine.popular()
-    return engine.recommend(["a", "b"], actions[:2], Wish(LIMIT), "0")
-
-
 def make(configured: Settings) -> Recommendations:
     """Return the product, its index served on a port of its own."""
     bounds = Bounds(
         sessions=configured.recommendations_sessions, items=configured.recommendations_items
     )
+    shelf = Shelf(configured.state_dir / "models" / Recommendations.name, accept, TRAIN)
+    shelf.watch(1.0, threading.Event())
     product = Recommendations(
         bounds,
         visitors=configured.recommendations_visitors,
         kept_ms=configured.recommendations_kept_days * keys.DAY_MS,
+        shelf=shelf,
     )
     # The server's thread must not wait 5 ms for each turn while a backlog is worked off.
     sys.setswitchinterval(0.0005)

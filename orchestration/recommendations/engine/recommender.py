@@ -15,6 +15,7 @@ from orchestration.recommendations.engine.index import ACTIONS, BOUGHT, Bounds, 
 from orchestration.recommendations.engine.item import Item, Wish
 from orchestration.recommendations.engine.popularity import Popularity
 from orchestration.recommendations.engine.scoring import Floats
+from orchestration.recommendations.engine.trees import Trees, predict
 from orchestration.recommendations.engine.weights import TUNED, Weights
 
 BEST = Wish()
@@ -42,7 +43,7 @@ class Recommender:
         self,
         bounds: Bounds | None = None,
         weights: Weights = TUNED,
-        trees: reranking.Trees | None = None,
+        trees: Trees | None = None,
         *,
         lists_popular: bool = True,
     ) -> None:
@@ -238,7 +239,7 @@ class Recommender:
         own: int,
         barred: set[str],
         limit: int,
-        trees: reranking.Trees | None = None,
+        trees: Trees | None = None,
     ) -> scoring.Ranked:
         numbers = [item for item in map(self.index.item, barred) if item >= 0]
         hidden = self.index.hidden
@@ -247,7 +248,7 @@ class Recommender:
         try:
             if trees is not None:
                 ranked, rows = self._candidates(query, own, hidden)
-                return reranking.reordered(ranked, reranking.predict(trees, rows), limit)
+                return reranking.reordered(ranked, predict(trees, rows), limit)
             return scoring.rank(
                 self.index.arrays,
                 self._scratch,

@@ -7,7 +7,7 @@ common it is, and how it goes with the newest item.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import hashlib
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from orchestration.recommendations.engine.scoring import (
     leading,
     score,
 )
-from orchestration.recommendations.engine.weights import Decay, Weights
+from orchestration.recommendations.engine.weights import TUNED, Decay, Weights
 
 CANDIDATES = 60
 """Best items that are ordered anew."""
@@ -48,33 +48,9 @@ NEWEST = 60
 NOT_IN_SESSION = 99.0
 NEAR_SIGHTED = Weights(step=Decay(0.7), forward=Decay(1.5), backward=Decay(1.5))
 FAR_SIGHTED = Weights(step=Decay(6.0), forward=Decay(8.0), backward=Decay(8.0), length=0.4)
-
-
-class Trees(NamedTuple):
-    """An ensemble: an inner node sends a value at most its threshold to the left."""
-
-    roots: Ints  # of each tree
-    feature: Ints  # of each node, -1 for a leaf
-    threshold: Floats
-    left: Ints
-    right: Ints
-    value: Floats  # of a leaf
-
-
-@compiled
-def predict(trees: Trees, rows: Floats) -> Floats:
-    """Return the sum of the trees' values of each row."""
-    found = np.zeros(len(rows))
-    for row in range(len(rows)):
-        for root in trees.roots:
-            node = root
-            while trees.feature[node] >= 0:
-                if rows[row, trees.feature[node]] <= trees.threshold[node]:
-                    node = trees.left[node]
-                else:
-                    node = trees.right[node]
-            found[row] += trees.value[node]
-    return found
+_DECLARED = (FEATURES, CANDIDATES, NEWEST, NOT_IN_SESSION, TUNED, NEAR_SIGHTED, FAR_SIGHTED)
+FEATURE_SET = f"order-{hashlib.sha256(repr(_DECLARED).encode()).hexdigest()[:8]}"
+"""Trees learnt from rows of another declaration say nothing of these."""
 
 
 @compiled

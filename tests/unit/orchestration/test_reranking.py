@@ -13,9 +13,10 @@ from orchestration.recommendations import ranking
 from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Wish
 from orchestration.recommendations.engine.recommender import Recommender
-from orchestration.recommendations.engine.reranking import FEATURES, Trees, predict
+from orchestration.recommendations.engine.reranking import FEATURES
+from orchestration.recommendations.engine.trees import Trees, predict, trees_of
 from orchestration.recommendations.engine.weights import TUNED
-from orchestration.recommendations.ranking import fit, trees_of
+from orchestration.recommendations.ranking import fit
 
 BOUNDS = Bounds(sessions=200, length=50, items=200, postings=20_000, clicks=1000)
 

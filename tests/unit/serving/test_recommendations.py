@@ -20,8 +20,9 @@ from serving.api.context import Context
 from serving.consumers.product import Incoming, Result
 from serving.lines import Asker, AwayError, FailedError
 from serving.recommendations import keys, routes, server
-from serving.recommendations.consumer import BACKLOG, ITEMS, SESSIONS, Recommendations, rehearse
+from serving.recommendations.consumer import BACKLOG, ITEMS, SESSIONS, Recommendations
 from serving.recommendations.purchases import BOUGHT, MOST, Purchases
+from serving.recommendations.rehearsal import rehearse
 from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
