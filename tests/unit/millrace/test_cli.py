@@ -264,6 +264,7 @@ WITH_JSON = {
         "millrace doctor",
         "millrace simulate",
         "millrace train fraud",
+        "millrace train recommendations",
     ),
     *("millrace evaluate recommendations", "millrace new product", "millrace produce"),
     *("millrace features list", "millrace features show"),

@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import lightgbm
+import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
@@ -74,7 +75,7 @@ def test_lists_follow_the_shelf(learnt: Learnt, shelf: Shelf[Trees], tmp_path: P
     shop.quiet()
     # LightGBM's own prediction of the engine's own rows, best first.
     names, rows = shop.product.engine.candidates(["5", "6"])
-    values = learnt.booster.predict(rows)
+    values = np.asarray(learnt.booster.predict(rows))
     wanted = [name for _, name in sorted(zip(-values, names, strict=True), key=lambda one: one[0])]
     asked = shop.product.recommend(["5", "6"], None, Wish(10), None)
     assert [one.item for one in asked][: len(wanted)] == wanted[:10]
