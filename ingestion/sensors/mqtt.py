@@ -9,6 +9,7 @@ if it comes twice it is two.
 from __future__ import annotations
 
 import json
+import logging
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -155,6 +156,8 @@ def subscribed(
             Arrived(message.topic, message.payload, now(), lambda: client.ack(number, qos))
         )
 
+    # The client calls each connection an error that is only just being made.
+    logging.getLogger("paho").setLevel(logging.CRITICAL)
     client.on_connect, client.on_disconnect, client.on_message = connected, lost, came
     if parts.username:
         client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
