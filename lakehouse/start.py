@@ -20,6 +20,7 @@ from config.errors import RetryableError, UserError
 from config.lake import START, lake_tables
 from config.settings import Settings
 from config.topics import topics
+from ingestion import schema as contracts
 from ingestion.kafka.tail import reader
 from lakehouse.catalog import catalog
 from lakehouse.positions import Offsets, next_offsets, written
@@ -43,6 +44,8 @@ def options(settings: Settings) -> dict[str, str]:
     Raise UserError if a topic is not the one that its tables were filled from, RetryableError if
     Kafka is away.
     """
+    # The job's client reads them as they are now, and this may be the keeper, days old.
+    contracts.reread()
     lake = catalog(settings)
     for change in apply(lake, lake_tables(topics().values())):
         log.info("lake", table=change.table, change=change.what)

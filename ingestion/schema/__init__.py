@@ -38,6 +38,11 @@ def load(name: str) -> dict[str, Any]:
     return schema
 
 
+def reread() -> None:
+    """Let the next look at a contract read all files again: a long-lived process calls this."""
+    _texts.cache_clear()
+
+
 def parts(avro: Any) -> dict[str, Any]:
     """Return an Avro type as a mapping; a union of null and one other as that other."""
     if isinstance(avro, list):

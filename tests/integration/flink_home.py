@@ -63,7 +63,9 @@ class _Worker:
         self._folder = Path(tempfile.mkdtemp(prefix="millrace-flink-"))
         library = self._folder / "lib"
         library.mkdir()
-        for jar in (*layout.flink_home.glob("lib/*.jar"), *layout.flink_jars.glob("*.jar")):
+        # What a cluster has once every group is on.
+        folders = (layout.flink_home / "lib", layout.flink_jars, layout.jars("lake"))
+        for jar in (jar for folder in folders for jar in folder.glob("*.jar")):
             (library / jar.name).symlink_to(jar)
         # A copy: a rebuild must not change the jar under the running job.
         shutil.copy(layout.kernel_jar, library)

@@ -9,51 +9,79 @@ from datetime import datetime
 from itertools import count
 
 from config.lake import LakeTable, lake_tables
+from config.settings import Settings
 from config.topics import topics
 from domain.events import FraudLabel, Transaction
+from ingestion.kafka.producer import KafkaSink
+from ingestion.wire.codec import Codec
 from lakehouse.catalog import catalog
 from tests.integration.exercises import Exercise, Hands, Poison
 from tests.integration.parts import ends, messages, read, through, until
 from tests.integration.payments import send
 
 JOB, SOURCE = "lakehouse", "transactions"
-EARLIEST, STEP_MS = 1_704_067_200_000, 3_600_000
+EARLIEST, STEP_MS, DAY_MS = 1_704_067_200_000, 60_000, 86_400_000
+DAYS, AGAIN = 3, 25
 Place = tuple[str, int, int]
 
 
 def exercise(hands: Hands) -> Exercise:
     """Return the lake's part: a few records of its own, and every record of all others."""
-    return Lake(hands, {topic: ends(hands.stack, topic) for topic in (*joined(), "quarantine")})
+    return Lake.of(hands.stack, hands.sink, hands.codec, hands.run)
 
 
 @dataclass
 class Lake:
-    """What has been sent so far: an hour of event time from one payment to the next."""
+    """What has been sent so far: a minute of event time from one payment to the next.
 
-    hands: Hands
+    Three days get them in turn, so that each commit has files of several days and each day gets
+    many. Every 25th payment is sent twice.
+    """
+
+    stack: Settings
+    sink: KafkaSink
+    codec: Codec
+    run: str
+    """In the ids of all that is sent."""
     began: dict[str, dict[int, int]]
     """Where the topics ended before."""
     rate: int = 20
     good: int = 1_000
     events: list[Transaction | FraudLabel] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, stack: Settings, sink: KafkaSink, codec: Codec, run: str) -> Lake:
+        """Return one that looks at what comes from now on."""
+        began = {topic: ends(stack, topic) for topic in {*joined(), "quarantine"}}
+        return cls(stack, sink, codec, run, began)
+
     @property
     def sent(self) -> int:
         """Return how many records it has sent."""
         return len(self.events)
 
+    @property
+    def payments(self) -> list[Transaction]:
+        """Return the payments that it has sent."""
+        return [event for event in self.events if isinstance(event, Transaction)]
+
+    @property
+    def verdicts(self) -> list[FraudLabel]:
+        """Return the verdicts that it has sent."""
+        return [event for event in self.events if isinstance(event, FraudLabel)]
+
     def sending(self) -> Iterator[object]:
-        """Send payments on many days, and a verdict on every tenth."""
+        """Send payments, some of them twice, and a verdict on every tenth."""
         for place in count():
-            name = f"{self.hands.run}-lake"
+            name = f"{self.run}-lake"
             payment = Transaction(
                 transaction_id=f"{name}-{place}",
-                event_time=EARLIEST + place * STEP_MS,
+                event_time=EARLIEST + place % DAYS * DAY_MS + place * STEP_MS,
                 customer_id=f"{name}-c{place % 7}",
                 terminal_id=f"{name}-t{place % 5}",
-                amount=place / 100,
+                amount=(place + 1) / 100,
             )
-            self._send(payment)
+            self._send(*([payment] * (1 + (place % AGAIN == 0))))
             if place % 10 == 0:
                 self._send(
                     FraudLabel(
@@ -67,7 +95,7 @@ class Lake:
             yield place
 
     def _send(self, *events: Transaction | FraudLabel) -> None:
-        send(self.hands.sink, self.hands.codec, events)
+        send(self.sink, self.codec, events)
         self.events += events
 
     def poisons(self) -> Sequence[Poison]:
@@ -76,8 +104,8 @@ class Lake:
 
     def through(self) -> None:
         """Wait until the tables have what Kafka has."""
-        self.hands.sink.flush(120)
-        through(self.hands.stack, *((JOB, topic) for topic in joined()), timeout=300)
+        self.sink.flush(120)
+        through(self.stack, *((JOB, topic) for topic in joined()), timeout=300)
         until("the lake has what Kafka has", lambda: not self._expected() - self._places(), 60, 1.0)
 
     def verify(self) -> None:
@@ -85,20 +113,18 @@ class Lake:
         found = self._places()
         assert {place: times for place, times in found.items() if times > 1} == {}
         assert found == self._expected()
-        payments = [event for event in self.events if isinstance(event, Transaction)]
-        verdicts = [event for event in self.events if isinstance(event, FraudLabel)]
         assert self.stored() == {
             event.transaction_id: (event.event_time, event.customer_id, event.amount)
-            for event in payments
+            for event in self.payments
         }
         told = self._mine("fraud_labels", "transaction_id", "is_fraud")
         assert Counter((one["transaction_id"], one["is_fraud"]) for one in told) == Counter(
-            (event.transaction_id, event.is_fraud) for event in verdicts
+            (event.transaction_id, event.is_fraud) for event in self.verdicts
         )
 
     def _places(self) -> Counter[Place]:
         """Return what the tables have of what came since the beginning."""
-        lake = catalog(self.hands.stack)
+        lake = catalog(self.stack)
         found: Counter[Place] = Counter()
         for table in tables():
             wanted = ("_topic", "_partition", "_offset")
@@ -113,22 +139,21 @@ class Lake:
         )
 
     def _expected(self) -> Counter[Place]:
-        stack = self.hands.stack
         sent = {
             (topic, message.partition(), message.offset())
             for topic in joined()
-            for message in messages(stack, topic, self.began[topic])
+            for message in messages(self.stack, topic, self.began[topic])
         }
         aside = {
             (one["source_topic"], one["source_partition"], one["source_offset"])
-            for one in read(stack, "quarantine", self.hands.codec, self.began["quarantine"])
+            for one in read(self.stack, "quarantine", self.codec, self.began["quarantine"])
         }
         return Counter(sent - aside)
 
     def _mine(self, name: str, *columns: str) -> list[dict[str, object]]:
-        found = catalog(self.hands.stack).load_table(("bronze", name))
+        found = catalog(self.stack).load_table(("bronze", name))
         rows: list[dict[str, object]] = found.scan(selected_fields=columns).to_arrow().to_pylist()
-        mine = f"{self.hands.run}-lake-"
+        mine = f"{self.run}-lake-"
         return [row for row in rows if str(row["transaction_id"]).startswith(mine)]
 
     def stored(self) -> Mapping[object, object]:
@@ -141,7 +166,7 @@ class Lake:
 
     def repeat(self) -> None:
         """Send the records again: they are other places of the same ids."""
-        send(self.hands.sink, self.hands.codec, self.events)
+        send(self.sink, self.codec, self.events)
 
 
 def _ms(time: object) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pyiceberg.catalog import Catalog
@@ -101,3 +102,21 @@ def test_a_property_that_differs_is_set(lake: Catalog) -> None:
     (change,) = apply(lake, [table])
     assert change.what.startswith("write.target-file-size-bytes = ")
     assert apply(lake, [table]) == []
+
+
+def test_a_process_that_lives_long_reads_contracts_anew_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contracts, "_FOLDER", tmp_path)
+    file = tmp_path / "Visit.avsc"
+    try:
+        contracts.reread()
+        file.write_text('{"fields": ["one"]}')
+        assert contracts.load("Visit")["fields"] == ["one"]
+        file.write_text('{"fields": ["one", "two"]}')
+        assert contracts.load("Visit")["fields"] == ["one"], "it is read once"
+        contracts.reread()
+        assert contracts.load("Visit")["fields"] == ["one", "two"]
+    finally:
+        monkeypatch.undo()
+        contracts.reread()
