@@ -66,7 +66,7 @@ def check(
     if not any(reason.code in _APART for reason in reasons):
         reasons += _stuck(reading, kind, memory)
     if not reasons:
-        _keep(reading, kind, memory)
+        _keep(reading, arrived, kind, memory)
     return tuple(reasons)
 
 
@@ -140,14 +140,12 @@ def _lasts(watch: Stuck, lasted: int, count: int) -> bool:
     return count >= watch.readings and lasted >= watch.seconds * 1000
 
 
-def _keep(reading: SensorReading, kind: SensorType, memory: Memory) -> None:
-    newest = not memory.times or reading.timestamp > memory.times[-1]
+def _keep(reading: SensorReading, arrived: int, kind: SensorType, memory: Memory) -> None:
+    when = min(reading.timestamp, arrived)
     insort(memory.times, reading.timestamp)
     if len(memory.times) > REMEMBERED:
         del memory.times[0]
-    if newest:
-        for name in {unit.field for unit in kind.units}:
-            said = getattr(reading, name)
-            if said is not None:
-                _, values = memory.good.get(name, (0, []))
-                memory.good[name] = (reading.timestamp, [*values[1 - USUAL :], said])
+    for name in {unit.field for unit in kind.units}:
+        said, (last, values) = getattr(reading, name), memory.good.get(name, (when, []))
+        if said is not None and when >= last:
+            memory.good[name] = (when, [*values[1 - USUAL :], said])

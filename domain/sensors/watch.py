@@ -7,7 +7,7 @@ plain tuples and numbers, a few KB at most, whatever comes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from domain.alerts.episodes import Episode, step
@@ -35,7 +35,10 @@ class Place:
 
 @dataclass(slots=True)
 class Sensor:
-    """All that is remembered of a sensor. `newest` is its newest good reading's time."""
+    """All that is remembered of a sensor.
+
+    `newest` is its newest good reading's time, or when that arrived if it was dated ahead.
+    """
 
     memory: Memory = field(default_factory=Memory)
     notes: Notes = field(default_factory=dict)
@@ -101,12 +104,15 @@ def watch(reading: SensorReading, place: Place, limits: Limits, sensor: Sensor) 
     reasons = check(reading, arrived, kind, sensor.memory)
     if reasons:
         return Outcome(rejected=_rejected(reading, place, arrived, reasons), silence=silence)
-    late = sensor.newest is not None and reading.timestamp < sensor.newest
-    found = findings(reading, kind, sensor.notes, late=late, detectors=sensor.detectors)
+    # One dated ahead would else make all that follow late, until their clock has caught up.
+    ahead = reading.timestamp > arrived
+    taken = replace(reading, timestamp=arrived) if ahead else reading
+    late = sensor.newest is not None and taken.timestamp < sensor.newest
+    found = findings(taken, kind, sensor.notes, late=late, detectors=sensor.detectors)
     alert = None
     if not late:
-        sensor.newest = reading.timestamp
-        alert = _alert(reading, kind, limits, found, sensor)
+        sensor.newest = taken.timestamp
+        alert = _alert(taken, kind, limits, found, sensor)
     return Outcome(
         scored=_scored(reading, place, arrived, found, late=late, sensor=sensor),
         alert=alert,

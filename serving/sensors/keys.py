@@ -30,8 +30,12 @@ def rejected(sensor_id: str) -> str:
 
 
 def scored(record: Mapping[str, Any]) -> tuple[Write, ...]:
-    """Return the writes of a SensorScore: the newest reading by its own time stays."""
-    return _kept(latest(record["sensor_id"]), record, record["timestamp"])
+    """Return the writes of a SensorScore: the newest reading by its own time stays.
+
+    One dated ahead counts as of when it arrived: it would else stay until that time comes.
+    """
+    when = min(record["timestamp"], record["arrived"])
+    return _kept(latest(record["sensor_id"]), record, when)
 
 
 def refused(record: Mapping[str, Any]) -> tuple[Write, ...]:

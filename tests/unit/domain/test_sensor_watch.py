@@ -118,6 +118,19 @@ def test_a_late_reading_is_judged_by_thresholds_and_changes_nothing_that_is_newe
     assert sensor.kept[3:] == before[3:], "only its timestamp is known now"
 
 
+def test_a_reading_dated_ahead_makes_none_after_it_late() -> None:
+    sensor = Watched()
+    sensor.see(warm(0, 21.0))
+    ahead = sensor.see(warm(3600, 31.0), age=-3540).alert
+    assert ahead is not None
+    assert ahead.event_time == START + 60_000, "when it arrived"
+    later = [sensor.see(warm(second, 21.0)) for second in (200, 300, 400)]
+    assert [one.scored and one.scored.late for one in later] == [False] * 3
+    assert later[2].alert is not None
+    assert (later[2].alert.state, later[2].alert.alert_id) == ("cleared", ahead.alert_id)
+    assert sensor.see(warm(500, 31.0)).alert is not None
+
+
 def test_a_state_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="state of version 9, 2 expected"):
         Sensor.load((9, [], {}, {}, {}, None, None))

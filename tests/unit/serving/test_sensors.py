@@ -111,3 +111,10 @@ class TestRoutes:
     async def test_an_unknown_sensor_is_a_problem(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/sensors/x", headers=KEY)
         assert_problem(answer, 404, "nothing is known of sensor x", "/v1/sensors/x")
+
+
+def test_a_reading_dated_ahead_does_not_hide_those_after_it() -> None:
+    store = MemoryStore()
+    keep(store, scored("a", 9_000, arrived=5 * SECOND), scored("a", 6))
+    (kept,) = [value for name, value in store.values.items() if name == "sensors:latest:a"]
+    assert b"1970-01-01T00:00:06.000Z" in kept.data
