@@ -89,14 +89,14 @@ class Told:
                 poison
                 for by in CONSUMERS
                 for poison in of_the_wire(
-                    self.hands, ALERTS, by, lambda n: self._alert(n, 0), "event_time"
+                    self.hands, ALERTS, f"consumer/{by}", lambda n: self._alert(n, 0), "event_time"
                 )
             ),
             *(
                 poison
                 for by in CONSUMERS
                 for poison in of_the_wire(
-                    self.hands, ACTS, by, lambda n: self._act(n, n), "event_time"
+                    self.hands, ACTS, f"consumer/{by}", lambda n: self._act(n, n), "event_time"
                 )
             ),
         ]

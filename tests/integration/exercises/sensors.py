@@ -123,7 +123,7 @@ class Sensors:
         """Assert that each reading ended in one place, and each hot spell in one alert."""
         by_place: dict[tuple[int, int], set[str]] = {}
         for topic in (SCORES, REJECTED):
-            for one in self._mine(topic, "sensor_id"):
+            for one in self._mine(topic):
                 place = one["source_partition"], one["source_offset"]
                 why = " ".join(one.get("reasons", ()))
                 by_place.setdefault(place, set()).add(f"{topic} {why}".strip())
@@ -139,7 +139,7 @@ class Sensors:
             f"{REJECTED} missing:value": missing + lacking,
             f"{REJECTED} duplicate": len(repeated) - lacking,
         }
-        found = {(one["alert_id"], one["state"]) for one in self._mine(ALERTS, "entity")}
+        found = {(one["alert_id"], one["state"]) for one in self._mine(ALERTS)}
         assert {one for one in found if one[1] != "still_open"} == self._alerts()
 
     def _alerts(self) -> set[tuple[str, str]]:
@@ -168,13 +168,12 @@ class Sensors:
                         opened = None
         return expected
 
-    def _mine(self, topic: str, name: str) -> list[dict[str, Any]]:
-        every = read(self.hands.stack, topic, self.hands.codec, self.start[topic])
-        return [
-            one
-            for one in every
-            if one[name].startswith(f"{self.hands.run}-s") and one.get("kind") != "SILENT"
-        ]
+    def _mine(self, topic: str) -> list[dict[str, Any]]:
+        start, mine = self.start[topic], f"{self.hands.run}-s"
+        every = read(
+            self.hands.stack, topic, self.hands.codec, start, lambda key: key.startswith(mine)
+        )
+        return [one for one in every if one.get("kind") != "SILENT"]
 
     def stored(self) -> Mapping[str, bytes]:
         """Return each sensor's newest good reading as Redis has it."""
