@@ -30,7 +30,7 @@ class Told:
     hands: Hands
     began: int
     rate: int = 20
-    good: int = 2_000
+    good: int = 4_000
     records: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     @property
