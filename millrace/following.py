@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from collections.abc import Callable
@@ -51,15 +52,12 @@ def once(
     for file in folder.look():
         try:
             source, position = ReadingsFile(file), Position(settings().state_dir, file)
-        except (UserError, OSError) as error:
+            before = position.load().rows
+            batches = source.batches(encoder, skip=before)
+            summary = run(batches, sink, pacer(speed), position, lambda rows, rejected: None)
+        except (UserError, OSError, csv.Error, UnicodeError) as error:
             log.warning("not read", file=str(file), error=str(error))
             continue
-        before = position.load().rows
-        if source.count() < before:  # written anew in its place
-            position.start()
-            before = 0
-        batches = source.batches(encoder, skip=before)
-        summary = run(batches, sink, pacer(speed), position, lambda rows, rejected: None)
         if summary.rows > before:
             tell(file, summary)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from config.errors import UserError
+from config.topics import topics
 from domain.times import moment
 from ingestion import schema
 from ingestion.replay.batches import Batch, Record, Rejected
@@ -16,10 +18,16 @@ from ingestion.wire.encode import RecordEncoder, RefusedError
 
 TOPIC = "sensor-readings"
 ROWS_A_BATCH = 5_000
+UNREADABLE = (RefusedError, ValueError, TypeError, OverflowError, RecursionError)
+"""What `reading` and the encoder raise for what is no reading."""
 
 _FIELDS = {field["name"]: field["type"] for field in schema.load("SensorReading")["fields"]}
 _TIMES = ("timestamp", "received_at")
 _NUMBERS = tuple(name for name, kind in _FIELDS.items() if kind == ["null", "double"])
+
+
+def _wall() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class ReadingsFile:
@@ -27,12 +35,14 @@ class ReadingsFile:
 
     Times are ISO 8601 (UTC without a zone) or milliseconds. A reading that does not say when it was
     received was received with the newest one before it: so the gate's freshness is that of then.
+    Nothing was received later than `now` says (ms): a year mistyped makes none after it stale.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, now: Callable[[], int] = _wall) -> None:
         """Open nothing yet. Raise UserError if there is no such file, or its header is unknown."""
         if not path.is_file():
             raise UserError(f"{path} is not a file")
+        self._now, self._room = now, topics()[TOPIC].room
         self.path, self._csv = path, path.suffix.lower() == ".csv"
         if self._csv:
             with self._open() as file:
@@ -61,23 +71,25 @@ class ReadingsFile:
 
         Those that are no readings are rejected.
         """
-        batch, newest = Batch(), None
+        batch, newest, now = Batch(), 0, self._now()
         for number, row in enumerate(self._rows()):
             if number == limit:
                 break
             batch.rows = number + 1
             try:
                 record = reading(row)
-                newest = max(newest or record["timestamp"], record["timestamp"])
-                record.setdefault("received_at", newest)
-                if number < skip:
-                    continue
+                said = record["timestamp"]
+                record.setdefault("received_at", min(max(newest or said, said), now))
                 value = encoder.record(record)
-            except (RefusedError, ValueError, TypeError, OverflowError) as error:
+                if len(value) > self._room // 2:  # its key is in the value, too
+                    raise ValueError(f"{len(value)} bytes are too many for a reading")
+            except UNREADABLE as error:
+                if number >= skip:
+                    batch.rejected.append(Rejected(number, str(error), _content(row)))
+            else:
+                newest = max(newest, said) if said <= now else newest
                 if number < skip:
                     continue
-                batch.rejected.append(Rejected(number, str(error), json.dumps(row)))
-            else:
                 key, due = record["sensor_id"], record["received_at"]
                 batch.records.append(Record(TOPIC, key, value, due))
             if batch.rows % ROWS_A_BATCH == 0:
@@ -89,18 +101,39 @@ class ReadingsFile:
     def _rows(self) -> Iterator[Any]:
         with self._open() as file:
             if self._csv:
-                yield from csv.DictReader(file)
+                yield from _table(file)
                 return
             for line in file:
                 if line.strip():
                     try:
                         yield json.loads(line)
-                    except ValueError:
+                    except (ValueError, RecursionError):
                         yield line
+
+
+def _table(file: TextIO) -> Iterator[Any]:
+    """Yield the rows of a CSV, and for one that cannot be read the error: the next ones can."""
+    rows = csv.DictReader(file)
+    while True:
+        try:
+            yield next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield error
+
+
+def _content(row: Any) -> str:
+    try:
+        return json.dumps(row)
+    except (ValueError, TypeError, RecursionError):
+        return ""
 
 
 def reading(row: Any) -> dict[str, Any]:
     """Return a row as a record. Raise ValueError or TypeError, saying what is wrong."""
+    if isinstance(row, csv.Error):
+        raise TypeError(f"no row of a CSV: {row}")
     if not isinstance(row, dict):
         raise TypeError("not a JSON object")
     if unknown := [_shown(name) for name in row if name not in _FIELDS]:

@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from config.errors import UserError
+from config.files import write
 from ingestion.replay.progress import Progress
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson")
 
 Mark = tuple[int, int, int]
+_BLOCK = 1 << 20
 
 
 class Position(Progress):
-    """How many rows of a file were sent; it stays, so that what is appended later is read alone."""
+    """How many rows of a file were sent; it stays, so that what is appended later is read alone.
+
+    A digest of what the file held then stands beside it: a file that does not begin with that is
+    another one, whatever its name and its header.
+    """
 
     def __init__(self, state_dir: Path, file: Path) -> None:
-        """Open the position of a file, which another file of the same name does not take over."""
-        with file.open("rb") as read:
-            first = read.readline()
-        identity = f"{file.resolve()}\0{file.stat().st_ino}\0".encode() + first
-        mark = hashlib.sha256(identity).hexdigest()[:16]
+        """Open the position of a file, at its first row if the file is another than before."""
+        mark = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]
         super().__init__(state_dir, f"followed-{file.name}", mark)
+        self._prefix = self._file.with_suffix(".prefix")
+        known = self._known()
+        size = file.stat().st_size
+        digests = _digests(file, known[0], size)
+        if digests[0] != known[1]:
+            self.start()
+        write(self._prefix, json.dumps([size, digests[1]]))
+
+    def start(self) -> None:
+        """Begin at the first row; rows that were rejected before stay known."""
+        self._file.unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Keep the position."""
+
+    def _known(self) -> tuple[int, str]:
+        try:
+            size, digest = json.loads(self._prefix.read_text())
+            return int(size), str(digest)
+        except (FileNotFoundError, ValueError, TypeError):
+            return 0, ""
+
+
+def _digests(file: Path, *sizes: int) -> list[str]:
+    """Return the digest of the file's first so many bytes, for each of the sizes in turn.
+
+    If the sizes fall, that of a part that the file no longer has is empty.
+    """
+    digest, at, found = hashlib.sha256(), 0, []
+    with file.open("rb") as read:
+        for size in sizes:
+            while at < size and (block := read.read(min(_BLOCK, size - at))):
+                digest.update(block)
+                at += len(block)
+            found.append(digest.hexdigest() if at == size else "")
+    return found
 
 
 class Folder:

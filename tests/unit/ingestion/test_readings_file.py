@@ -133,3 +133,28 @@ def test_a_header_that_is_unknown_is_refused(tmp_path: Path, header: str, words:
         ReadingsFile(path)
     with pytest.raises(UserError, match="is not a file"):
         ReadingsFile(tmp_path / "none.csv")
+
+
+def test_a_time_ahead_makes_no_later_row_stale(tmp_path: Path) -> None:
+    path = tmp_path / "readings.jsonl"
+    ahead = {"sensor_id": "a", "timestamp": NOON + 365 * 86_400_000}
+    broken = {"sensor_id": "a", "timestamp": NOON + 60_000, "status": "BAD"}
+    rows = [{"sensor_id": "a", "timestamp": NOON}, ahead, broken]
+    rows.append({"sensor_id": "a", "timestamp": NOON + 5})
+    path.write_text("\n".join(map(json.dumps, rows)))
+    now = NOON + 86_400_000
+    source = ReadingsFile(path, lambda: now)
+    (batch,) = source.batches(ENCODER)
+    assert [one["received_at"] - NOON for one in read([batch])] == [0, now - NOON, 5]
+    assert [one["received_at"] for one in read(list(source.batches(ENCODER, skip=3)))] == [NOON + 5]
+
+
+def test_what_is_too_deep_or_too_large_is_rejected_like_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "readings.jsonl"
+    deep = "[" * 100_000 + "]" * 100_000
+    large = json.dumps({"sensor_id": "a", "timestamp": NOON, "location": "x" * 2_000_000})
+    good = json.dumps({"sensor_id": "a", "timestamp": NOON})
+    path.write_text("\n".join((deep, large, good)))
+    (batch,) = ReadingsFile(path).batches(ENCODER)
+    assert [one.row for one in batch.rejected] == [0, 1]
+    assert len(batch.records) == 1

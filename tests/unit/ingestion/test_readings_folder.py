@@ -92,3 +92,35 @@ def test_a_file_written_anew_is_another_and_a_wrong_one_stops_nothing(
     assert plain.sent[-1] == ("a", 7)
     with pytest.raises(UserError, match="is not a folder"):
         Folder(file)
+
+
+def test_a_file_with_the_same_header_in_the_place_of_another_is_sent_whole(
+    tmp_path: Path, plain: Plain
+) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    folder, file = Folder(inbox), inbox / "a.csv"
+    file.write_text("sensor_id,timestamp\na,1\na,2\n")
+    look(folder, plain)
+    assert look(folder, plain) == {"a.csv": 2}
+    file.write_text("sensor_id,timestamp\na,7\na,8\na,9\n")
+    look(folder, plain)
+    assert look(folder, plain) == {"a.csv": 3}
+    longer = tmp_path / "longer.csv"
+    longer.write_text(file.read_text() + "a,10\n")
+    longer.rename(file)
+    look(folder, plain)
+    assert look(folder, plain) == {"a.csv": 1}, "another file, but it begins as the last one did"
+
+
+def test_a_quote_that_is_never_closed_stops_no_other_file(tmp_path: Path, plain: Plain) -> None:
+    inbox = tmp_path / "in"
+    inbox.mkdir()
+    folder = Folder(inbox)
+    head = "sensor_id,timestamp\na,1\n"
+    (inbox / "a.csv").write_text(head + '"' + "x,1\n" * 40_000 + "a,2\n")
+    (inbox / "b.csv").write_text(head)
+    (inbox / "c.csv").write_text('"' + "x" * 200_000)
+    look(folder, plain)
+    assert look(folder, plain)["b.csv"] == 1
+    assert ("a", 2) in plain.sent, "the rows after it are read"
