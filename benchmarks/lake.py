@@ -5,9 +5,8 @@
 Needs the stack of the settings with the group `lake`, whose topics may hold anything before. All
 jobs are stopped, the payments are sent, and the lake's is submitted again: it goes on where its
 tables end, and reads the backlog alone. It commits every 5 s. The start of the JVM's work is left
-out: rows count from the first commit after the submission to the last. Then `millrace lake upkeep`
-looks after the table that they are in. Afterwards `millrace lake check` must find every record
-once.
+out: rows count from the first commit after the submission to the last (a quick run has but one, so
+no rate). Afterwards `millrace lake check` must find every record once.
 """
 
 from __future__ import annotations
@@ -89,23 +88,6 @@ def measure(events: int) -> dict[str, Any]:
     }
 
 
-def kept() -> dict[str, Any]:
-    """Look after the table and return what became of its files, and the command's seconds."""
-    began, lake = time.monotonic(), catalog(settings())
-    before = size(lake.load_table(TABLE))
-    millrace("lake", "upkeep", TABLE, "--keep-hours", "0")
-    after = size(lake.load_table(TABLE))
-    return {
-        "seconds": round(time.monotonic() - began, 1),
-        **{f"files_{name}": one.files for name, one in (("before", before), ("after", after))},
-        **{
-            f"mib_{name}": round(one.bytes / 2**20, 1)
-            for name, one in (("before", before), ("after", after))
-        },
-        "rows": after.rows,
-    }
-
-
 def complete() -> bool:
     """Return whether the lake has every record once."""
     line = [str(MILLRACE), "lake", "check", "--json"]
@@ -127,8 +109,6 @@ def main() -> None:
     with alone():
         found = measure(QUICK if arguments.quick else arguments.events)
     show("the lake's job over a backlog of payments", [found])
-    found["upkeep"] = kept()
-    show(f"millrace lake upkeep {TABLE}", [found["upkeep"]])
     found["complete"] = complete()
     keep("lake-quick" if arguments.quick else "lake", found)
     sys.exit(0 if found["complete"] else 1)

@@ -1,9 +1,10 @@
 """Measure `millrace sql` on ten million payments, each query a process of its own.
 
-    python -m benchmarks.lake_sql [--rows 10000000] [--files 100] [--rounds 5]
+    python -m benchmarks.lake_sql [--rows 10000000] [--files 300] [--rounds 5]
 
 Makes a lake in a temporary folder, needs nothing that runs. The time is the whole command's, start
-of Python and libraries included; `nothing` asks no table, so the difference is the query's.
+of Python and libraries included; `nothing` asks no table, so the difference is the query's. Each
+day comes in about ten commits, so in as many files; all is asked before and after upkeep.
 The answers of the first two are compared with what NumPy says of the same numbers.
 """
 
@@ -28,6 +29,7 @@ import pyarrow as pa
 from benchmarks.report import keep, show
 from config.lake import LakeTable
 from config.settings import Settings
+from lakehouse import listing
 from lakehouse.catalog import catalog
 from lakehouse.tables import apply
 
@@ -98,28 +100,52 @@ def asked(state: Path, query: str) -> tuple[float, list[dict[str, Any]]]:
     return time.perf_counter() - began, json.loads(done.stdout)
 
 
+def asked_all(state: Path, rows: int, rounds: int) -> dict[str, float]:
+    """Ask every query in turns and return the median seconds of each. Exit if one is wrong."""
+    seconds: dict[str, list[float]] = {name: [] for name in QUERIES}
+    for _ in range(rounds):
+        for name, query in QUERIES.items():
+            took, found = asked(state, query)
+            seconds[name].append(took)
+            if name == "count" and found != [{"n": rows}]:
+                raise SystemExit(f"counted {found}")
+            if name == "sum" and abs(found[0]["total"] / amounts(rows).sum() - 1) > 1e-9:
+                raise SystemExit(f"added up to {found}")
+    return {name: round(statistics.median(found), 2) for name, found in seconds.items()}
+
+
+def upkeep(state: Path) -> dict[str, Any]:
+    """Run `millrace lake upkeep` and return what became of the files."""
+    environment = {**os.environ, "MILLRACE_STATE_DIR": str(state)}
+    line = [sys.executable, "-m", "millrace.cli.main", "lake", "upkeep", "--keep-hours", "0"]
+    began = time.perf_counter()
+    subprocess.run(line, env=environment, check=True, capture_output=True)
+    took = round(time.perf_counter() - began, 1)
+    found = listing.size(
+        catalog(Settings.model_validate({"state_dir": state})).load_table("bronze.transactions")
+    )
+    mib = round(found.bytes / 2**20, 1)
+    return {"rows": found.rows, "files": found.files, "mib": mib, "seconds": took}
+
+
 def main() -> None:
-    """Fill a lake, ask it in turns, print and keep the medians."""
+    """Fill a lake, ask it before and after upkeep, print and keep the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
-    parser.add_argument("--files", type=int, default=100, help="commits that the rows come in")
+    parser.add_argument("--files", type=int, default=300, help="commits that the rows come in")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         size = fill(state, options.rows, options.files)
-        seconds: dict[str, list[float]] = {name: [] for name in QUERIES}
-        for _ in range(options.rounds):
-            for name, query in QUERIES.items():
-                took, rows = asked(state, query)
-                seconds[name].append(took)
-                if name == "count" and rows != [{"n": options.rows}]:
-                    raise SystemExit(f"counted {rows}")
-                if name == "sum" and abs(rows[0]["total"] / amounts(options.rows).sum() - 1) > 1e-9:
-                    raise SystemExit(f"added up to {rows}")
-    medians = {name: round(statistics.median(found), 2) for name, found in seconds.items()}
-    show("millrace sql, whole command", [{"query": k, "seconds": v} for k, v in medians.items()])
-    print(keep("lake_sql", {**size, "rounds": options.rounds, "seconds": medians}))
+        before = asked_all(state, options.rows, options.rounds)
+        kept = upkeep(state)
+        after = asked_all(state, options.rows, options.rounds)
+    show("millrace lake upkeep", [size | {"seconds": ""}, kept])
+    rows = [{"query": one, "before upkeep": before[one], "after": after[one]} for one in QUERIES]
+    show("millrace sql, whole command, seconds", rows)
+    result = {**size, "rounds": options.rounds, "seconds": before}
+    print(keep("lake_sql", {**result, "upkeep": kept, "seconds_after_upkeep": after}))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ PARTS = (
     ),
     Part("shop_replay", only="shop", groups="core,shop"),
     Part("training", only=None),
-    Part("lake_sql", quick=("--rows", "200000", "--rounds", "1"), only=None),
+    Part("lake_sql", quick=("--rows", "200000", "--files", "150", "--rounds", "1"), only=None),
     # Last: the group's jars make Flink start again.
     Part("lake_cost", only="", groups="core,fraud,lake"),
     Part("lake", only="lake"),
