@@ -232,6 +232,11 @@ class Settings(BaseSettings):
     retrain_days: int = Field(
         default=90, ge=1, description="of data that a retraining reads, up to its logical date"
     )
+    retrain_verdict_days: int = Field(
+        default=7,
+        ge=1,
+        description="within which a verdict must come after its payment for a model to learn of it",
+    )
     retrain_rows: int = Field(
         default=5000, ge=1, description="least rows held out for the gate; a quarter of the data"
     )

@@ -46,7 +46,8 @@ def _fraud(loaded: Settings, data: Path | None) -> Retrained:
         path = data or loaded.retrain_data
         if path is None:
             backfilled = loaded.retrain_vectors == "backfilled"
-            return Lake(loaded.lake_files, partial(_ask, loaded), backfilled)
+            delay_ms = loaded.retrain_verdict_days * 86_400_000
+            return Lake(loaded.lake_files, partial(_ask, loaded), backfilled, delay_ms)
         return File(path, lambda: kernel(Layout.of(loaded)))
 
     return Fraud(loaded, source)

@@ -22,6 +22,7 @@ from orchestration.training.frame import Frame
 
 VECTORS, VERDICTS = "bronze.fraud_features", "bronze.fraud_labels"
 BACKFILLED, PAYMENTS = "silver.fraud_vectors", "bronze.transactions"
+_DAY_MS = 86_400_000
 
 
 class Answer(Protocol):
@@ -51,23 +52,28 @@ class Lake:
     """The lake's vectors. `where` is the folder of its files, by which two lakes differ.
 
     `backfilled`: history computed by the present declaration, then what was logged
-    (docs/truth.md), instead of what was logged alone.
+    (docs/truth.md), instead of what was logged alone. `delay_ms`: a verdict counts if it was given
+    within that time after its payment, on every payment alike, and payments end that long before
+    the window does. With that delay as gap no part of a split learns of verdicts that the next part
+    begins before, and the last days do not hold quick verdicts alone.
     """
 
     where: str
     ask: Ask
     backfilled: bool = False
+    delay_ms: int = 7 * _DAY_MS
 
     def asked(self) -> dict[str, Any]:
         """Return which lake it is."""
-        return {"lake": self.where} | ({"vectors": BACKFILLED} if self.backfilled else {})
+        told = {"lake": self.where, "delay_ms": self.delay_ms}
+        return told | ({"vectors": BACKFILLED} if self.backfilled else {})
 
     def tables(self) -> tuple[str, ...]:
         """Return the two tables of bronze that its rows rest on."""
         return PAYMENTS if self.backfilled else VECTORS, VERDICTS
 
     def read(self, window: Window, pinned: Mapping[str, int], report: Report) -> Extract:
-        """Return the window's payments whose verdict was known by its end.
+        """Return the window's payments that had time to be judged, and were.
 
         Raise UserError if there is none.
         """
@@ -77,22 +83,27 @@ class Lake:
             if self.backfilled
             else (VECTORS, "_partition, _offset")
         )
-        answer = self.ask(_query(window, vectors, order), (vectors, VERDICTS), pinned)
+        answer = self.ask(
+            _query(window, vectors, order, self.delay_ms), (vectors, VERDICTS), pinned
+        )
         told(len(answer.rows))
         if not len(answer.rows):
             raise UserError(
-                f"the lake has no vectors of {GRAPH.version} from {_day(window.begin)} on whose "
-                f"verdicts were known by {_day(window.until)}; --data PATH reads a file instead"
+                f"the lake has no vectors of {GRAPH.version} from {_day(window.begin)} to "
+                f"{_day(window.until - self.delay_ms)} with a verdict within "
+                f"{self.delay_ms / _DAY_MS:g} days (MILLRACE_RETRAIN_VERDICT_DAYS); --data PATH "
+                "reads a file instead"
             )
-        origin = {"source": f"{vectors} and {VERDICTS}", "snapshots": dict(answer.snapshots)}
+        origin = {"source": f"{vectors} and {VERDICTS}", "delay_ms": self.delay_ms}
+        origin |= {"snapshots": dict(answer.snapshots)}
         return Extract(_frame(answer.rows), origin)
 
 
-def _query(window: Window, vectors: str, order: str) -> str:
+def _query(window: Window, vectors: str, order: str, delay_ms: int) -> str:
     """Return the question.
 
     Jobs write at least once, so a payment's first vector counts; of its verdicts the one that was
-    the newest at the window's end.
+    the newest when the delay was over.
     """
     values = ", ".join(
         f"coalesce(cast({name} as double), cast('nan' as double)) as {name}" for name in FRAUD.model
@@ -103,18 +114,20 @@ def _query(window: Window, vectors: str, order: str) -> str:
         partition by transaction_id order by {order}) as place
       from {vectors}
       where feature_set_version = '{GRAPH.version}'
-        and event_time >= {_time(window.begin)} and event_time < {_time(window.until)}
+        and event_time >= {_time(window.begin)} and event_time < {_time(window.until - delay_ms)}
     ),
+    paid as (select * from vectors where place = 1),
     verdicts as (
-      select transaction_id, is_fraud, row_number() over (
+      select transaction_id, told.is_fraud, row_number() over (
         partition by transaction_id
-        order by event_time desc, _partition desc, _offset desc) as place
-      from {VERDICTS}
-      where event_time < {_time(window.until)} and is_fraud is not null
+        order by told.event_time desc, told._partition desc, told._offset desc) as place
+      from {VERDICTS} told join paid using (transaction_id)
+      where told.is_fraud is not null
+        and epoch_ms(told.event_time) < epoch_ms(paid.event_time) + {delay_ms}
     )
     select epoch_ms(event_time) as _event_time, customer_id as _customer, is_fraud as _y, {values}
-    from vectors join verdicts using (transaction_id)
-    where vectors.place = 1 and verdicts.place = 1
+    from paid join verdicts using (transaction_id)
+    where verdicts.place = 1
     order by event_time, "partition", "sequence", transaction_id
     """  # noqa: S608  (numbers and names of ours)
 

@@ -78,6 +78,11 @@ class Fraud:
     name: str = "fraud"
     feature_set_version: str = GRAPH.version
 
+    @property
+    def _gap_ms(self) -> int:
+        """Return within which time each verdict of the rows was given."""
+        return max(HANDBOOK_DELAY_MS, self.settings.retrain_verdict_days * DAY_MS)
+
     def asked(self, window: Window) -> dict[str, Any]:
         """Return what identifies the source."""
         return self.source().asked()
@@ -93,7 +98,7 @@ class Fraud:
     def wanted(self) -> Wanted:
         """Return what rows must have: enough for the gate in the quarter that is held out."""
         settings = self.settings
-        days = 2 * HANDBOOK_DELAY_MS / DAY_MS + 1
+        days = 2 * self._gap_ms / DAY_MS + 1
         return Wanted(round(settings.retrain_rows / TEST), settings.retrain_frauds, days)
 
     def limits(self) -> Limits:
@@ -108,12 +113,12 @@ class Fraud:
 
     def learn(self, frame: Frame, origin: Mapping[str, Any], shelf: Path, report: Report) -> Card:
         """Boost trees on the first 60 % of the time, and publish them."""
-        split = by_time(frame, HANDBOOK_DELAY_MS)
+        split = by_time(frame, self._gap_ms)
         return learn(split, origin, report=report("trees", ROUNDS)).publish(shelf)
 
     def held_out(self, frame: Frame) -> Frame:
         """Return the last quarter of the time."""
-        return by_time(frame, HANDBOOK_DELAY_MS).test
+        return by_time(frame, self._gap_ms).test
 
     def metrics(self, card: Card, predictor: Any, frame: Frame) -> dict[str, float]:
         """Measure a model, with the thresholds of its card."""

@@ -196,10 +196,10 @@ def test_a_new_declaration_has_a_history_to_learn_from_at_once(
     filled.log([*payments, *told])
     old = vectors(payments)
     filled.vectors({**one, "feature_set_version": "fraud-before"} for one in old)
-    window = Window(START, START + 2 * DAY)
+    window = Window(START, START + 3 * DAY)
 
     def asked(*, backfilled: bool) -> Frame:
-        source = Lake("", partial(ask, con, filled.lake), backfilled)
+        source = Lake("", partial(ask, con, filled.lake), backfilled, 2 * DAY)
         found = source.read(window, {}, lambda *_: lambda _: None)
         assert set(found.origin["snapshots"]) == {NAME, "bronze.fraud_labels"}
         return found.frame

@@ -38,7 +38,8 @@ def ms(time: datetime) -> int:
     return round(time.timestamp() * 1000)
 
 
-DAY = Window(ms(NOON), ms(NOON + 24 * HOUR))
+DAY = Window(ms(NOON), ms(NOON + 48 * HOUR))
+"""Payments of a day, and another day for their verdicts."""
 
 
 def vector(name: str, hours: float, sequence: int = 0, **more: Any) -> dict[str, Any]:
@@ -86,7 +87,7 @@ class World:
 
     @property
     def lake(self) -> Lake:
-        return Lake(str(self.folder), self.ask)
+        return Lake(str(self.folder), self.ask, delay_ms=ms(NOON + 24 * HOUR) - ms(NOON))
 
 
 @pytest.fixture
@@ -116,8 +117,8 @@ def test_the_frame_is_what_was_logged_with_what_was_known(world: World) -> None:
         verdict("first", 1, is_fraud=True),
         verdict("first", 23, is_fraud=False),  # a correction in time
         verdict("same time", 5, is_fraud=True),
-        verdict("same time", 24, is_fraud=False),  # one that comes after the logical date
-        verdict("judged too late", 24, is_fraud=True),
+        verdict("same time", 27, is_fraud=False),  # one that comes a day after the payment
+        verdict("judged too late", 29, is_fraud=True),
     )
     found = world.lake.read(DAY, {}, silent)
     frame = found.frame
@@ -147,20 +148,20 @@ def test_the_same_date_is_the_same_frame_however_the_lake_has_grown(world: World
     world.log(*(vector(f"t{at}", at / 10, at, amount=float(at)) for at in range(100)))
     world.judge(*(verdict(f"t{at}", 12, is_fraud=at % 9 == 0) for at in range(100)))
     settings = Settings(state_dir=world.folder)
-    run = Run.of(world.folder / "retraining", "fraud", NOON + 24 * HOUR)
+    run = Run.of(world.folder / "retraining", "fraud", NOON + 48 * HOUR)
     steps = Steps(Fraud(settings, lambda: world.lake), run, world.folder / "models" / "fraud")
-    first = steps.extract(1, silent)
+    first = steps.extract(2, silent)
     assert (first["rows"], first["frauds"]) == (100, 12)
     assert list(first["origin"]["snapshots"]) == [VECTORS, VERDICTS]
     (run.folder / "frame.parquet").unlink()
     world.log(*(vector(f"t{at}", at / 10, at) for at in range(100, 150)))
     world.judge(*(verdict(f"t{at}", 12, is_fraud=True) for at in range(150)))
-    assert steps.extract(1, silent) == first
+    assert steps.extract(2, silent) == first
     assert run.frame().digest() == first["digest"]
     kept = json.loads((run.folder / "extract.json").read_text())
     assert kept["asked"]["lake"] == str(world.folder)
-    other = Run.of(world.folder / "another", "fraud", NOON + 24 * HOUR)
-    again = Steps(steps.product, other, steps.shelf).extract(1, silent)
+    other = Run.of(world.folder / "another", "fraud", NOON + 48 * HOUR)
+    again = Steps(steps.product, other, steps.shelf).extract(2, silent)
     assert (again["rows"], again["frauds"]) == (150, 150), "what was not pinned is read as it is"
 
 
@@ -176,7 +177,7 @@ def test_many_rows_are_in_order_of_time(world: World) -> None:
 
 def test_nothing_to_read_is_told(world: World) -> None:
     world.log(vector("t", 1))
-    words = f"the lake has no vectors of {GRAPH.version} from 2026-03-01T12:00:00.00:00 on"
+    words = f"the lake has no vectors of {GRAPH.version} from 2026-03-01T12:00:00.00:00 to"
     with pytest.raises(UserError, match=words):
         world.lake.read(DAY, {}, silent)
 
@@ -207,3 +208,22 @@ def _newest(world: World, name: str) -> int:
     found = world.catalog.load_table(("bronze", name)).current_snapshot()
     assert found is not None
     return found.snapshot_id
+
+
+def test_no_part_learns_of_a_verdict_that_the_next_part_begins_before(world: World) -> None:
+    """40 days, a payment an hour; every tenth verdict takes 20 days, the others two."""
+    count, took = 40 * 24, [480 if at % 10 == 0 else 48 for at in range(40 * 24)]
+    world.log(*(vector(f"t{at}", at, at) for at in range(count)))
+    told = [(at, at + took[at]) for at in range(count)]
+    world.judge(*(verdict(f"t{at}", when, is_fraud=at % 7 == 0) for at, when in told))
+    week = 7 * 24
+    found = Lake("", world.ask).read(Window(ms(NOON), ms(NOON + count * HOUR)), {}, silent)
+    assert found.origin["delay_ms"] == week * ms(NOON + HOUR) - week * ms(NOON)
+    paid = [(one - ms(NOON)) // 3_600_000 for one in found.frame.event_time.tolist()]
+    assert paid == [at for at in range(count - week) if at % 10]
+    fraud = Fraud(Settings(retrain_verdict_days=3), lambda: Lake("", world.ask))
+    held_out = (fraud.held_out(found.frame).event_time[0] - ms(NOON)) // 3_600_000
+    validated = [at for at in paid if at < held_out - week]
+    assert max(validated) + took[max(validated)] < held_out
+    slow = Fraud(Settings(retrain_verdict_days=8), lambda: Lake("", world.ask))
+    assert slow.wanted().days == 17
