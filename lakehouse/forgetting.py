@@ -14,11 +14,13 @@ three things follow each other, beside whatever writes meanwhile:
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,6 +42,8 @@ from lakehouse.upkeep.compaction import exchanged
 
 _TRIES = 20
 _PAUSE_S = 0.5
+PURGING = "millrace.purging"
+"""A table's property while files of snapshots that have expired are still to be removed."""
 _FLINKS = ("flink.job-id", "flink.operator-id", "flink.max-committed-checkpoint-id")
 
 Mask = Callable[[pa.Table], pa.ChunkedArray]
@@ -69,7 +73,7 @@ class Removed:
     """What was done to a table.
 
     `snapshots` expired, `files` were removed, `kept_by` names branches and tags that still have
-    snapshots of before.
+    snapshots of before, `stuck` files could not be removed.
     """
 
     table: str
@@ -77,6 +81,7 @@ class Removed:
     snapshots: int = 0
     files: int = 0
     kept_by: tuple[str, ...] = ()
+    stuck: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -170,26 +175,79 @@ def _highest(rows: pa.Table) -> dict[int, int]:
 
 def purge(
     table: Table, now: datetime, sleep: Callable[[float], None] = time.sleep
-) -> tuple[int, int, tuple[str, ...]]:
+) -> tuple[int, int, tuple[str, ...], int]:
     """Expire all that came before, and remove the files that only it had.
 
-    Return how many snapshots expired and files went, and which branches and tags keep others.
+    Return how many snapshots expired and files went, which branches and tags keep others, and how
+    many files could not be removed. Until none is left the table says where they are named: a run
+    that ended between expiry and removal is finished by the next.
     """
     named = _stamped(table, sleep)
     if named is None:
-        return 0, 0, ()
-    before = set(orphans.referenced(table))
+        return 0, 0, (), 0
+    earlier = purging(table)
+    before = set(orphans.referenced(table)) | _noted(table, earlier)
+    note = f"{table.location()}/metadata/purging-{uuid4()}.json"
+    with table.io.new_output(note).create() as file:
+        file.write(json.dumps(sorted(before)).encode())
+    _say(table, {PURGING: note}, sleep)
     expired = _expired(table, named, sleep)
     gone = before - set(orphans.referenced(table))
-    for path in gone:
-        try:
-            table.io.delete(path)
-        except FileNotFoundError:
-            log.info("gone already", file=path)
+    stuck = sum(not _removed(table, path) for path in gone)
     # What writers that died have left may hold the rows, too.
     left = orphans.remove(table, orphans.LEAST_AGE, now)
+    if not stuck:
+        _say(table, {}, sleep)
+        _removed(table, note)
+    if earlier is not None:
+        _removed(table, earlier)
     kept = tuple(sorted(name for name in table.metadata.refs if name != "main"))
-    return expired, len(gone) + len(left), kept
+    return expired, len(gone) - stuck + len(left), kept, stuck
+
+
+def purging(table: Table) -> str | None:
+    """Return the file that names what an unfinished purge was to remove."""
+    return table.properties.get(PURGING)
+
+
+def _noted(table: Table, note: str | None) -> set[str]:
+    if note is None:
+        return set()
+    try:
+        with table.io.new_input(note).open() as file:
+            return set(json.loads(file.read()))
+    except FileNotFoundError:
+        # Upkeep takes it for an orphan after a day, and with it the files that it names.
+        return set()
+
+
+def _removed(table: Table, path: str) -> bool:
+    try:
+        table.io.delete(path)
+    except FileNotFoundError:
+        log.info("gone already", file=path)
+    except OSError as error:
+        log.warning("file stays", file=path, error=str(error))
+        return False
+    return True
+
+
+def _say(table: Table, said: dict[str, str], sleep: Callable[[float], None]) -> None:
+    """Set the property of an unfinished purge, or take it away."""
+    for _ in range(_TRIES):
+        try:
+            with table.transaction() as change:
+                if said:
+                    change.set_properties(said)
+                else:
+                    change.remove_properties(PURGING)
+        except CommitFailedException:
+            sleep(_PAUSE_S)
+            table.refresh()
+        else:
+            table.refresh()
+            return
+    raise CommitFailedException(f"{'.'.join(table.name())}: others wrote again and again")
 
 
 def _stamped(table: Table, sleep: Callable[[float], None]) -> int | None:
@@ -202,8 +260,11 @@ def _stamped(table: Table, sleep: Callable[[float], None]) -> int | None:
         table.refresh()
         if table.current_snapshot() is None:
             return None
-        newest = next((told(one) for one in lineage(table) if JOB_ID in told(one)), {})
-        said = {name: newest[name] for name in _FLINKS if name in newest}
+        newest = next((one for one in lineage(table) if JOB_ID in told(one)), None)
+        said: dict[str, str] = {}
+        if newest is not None:
+            said = {name: told(newest)[name] for name in _FLINKS if name in told(newest)}
+            said[orphans.COMMITTED] = str(orphans.committed_ms(newest))
         try:
             with table.transaction() as change:
                 producer = change.update_snapshot(snapshot_properties=said).fast_append()

@@ -13,7 +13,7 @@ from pyiceberg.expressions import AlwaysTrue
 from config.lake import LakeTable, lake_tables
 from config.topics import Topic
 from ingestion import schema as contracts
-from lakehouse.forgetting import Removed, Rows, anywhere, delete, holding, purge
+from lakehouse.forgetting import Removed, Rows, anywhere, delete, holding, purge, purging
 
 COLUMN = "customer_id"
 QUARANTINE = "bronze.quarantine"
@@ -52,14 +52,21 @@ def removed(
     affected = {
         name: _deleted(lake, name, rows, declared)
         for name, rows in wanted.items()
-        if anywhere(lake.load_table(name), rows)
+        if anywhere(table := lake.load_table(name), rows) or purging(table) is not None
     }
+    made = {name for name in affected if name.startswith(("silver.", "gold."))}
+    for name in sorted(affected.keys() - made):
+        yield _purged(lake, name, affected[name], now)
     # Also where rows are gone already: an earlier run may have ended before the marts were made.
-    if any(name.startswith(("silver.", "gold.")) for name in affected):
+    # Their past goes last, as it says that they are to be made anew.
+    if made:
         rebuild()
-    for name, count in affected.items():
-        snapshots, files, kept = purge(lake.load_table(name), now)
-        yield Removed(name, count, snapshots, files, kept)
+    for name in sorted(made):
+        yield _purged(lake, name, affected[name], now)
+
+
+def _purged(lake: Catalog, name: str, count: int, now: datetime) -> Removed:
+    return Removed(name, count, *purge(lake.load_table(name), now))
 
 
 def _deleted(lake: Catalog, name: str, rows: Rows, declared: Mapping[str, LakeTable]) -> int:

@@ -17,7 +17,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    ValidationException,
+)
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.transforms import DayTransform
@@ -57,12 +62,16 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a run did: `left_out` are payments whose windows reach back before the lake."""
+    """What a run did: `left_out` are payments whose windows reach back before the lake.
+
+    `waits_for` is the place of the first payment whose vector the job has not logged yet.
+    """
 
     state: State
     computed: int = 0
     logged: int = 0
     left_out: int = 0
+    waits_for: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON types."""
@@ -72,9 +81,12 @@ class Filled:
 def complete(lake: Catalog) -> int:
     """Return the last place up to which bronze has all of the log, -1 if it has nothing.
 
-    To be asked before the log is opened.
+    To be asked before the log is opened. Raise UserError if there are no such tables.
     """
-    loaded = {name: lake.load_table(name) for name in (PAYMENTS, VERDICTS)}
+    try:
+        loaded = {name: lake.load_table(name) for name in (PAYMENTS, VERDICTS)}
+    except (NoSuchTableError, NoSuchNamespaceError):
+        raise UserError("the lake has no payments: type `millrace up --with lake`") from None
     # What a table without any commit may still lack shows as a gap, and blinds what follows.
     held = {name: table for name, table in loaded.items() if table.current_snapshot() is not None}
     return next_offsets(held).get(_PARTITION, 0) - 1
@@ -136,7 +148,7 @@ def follow(lake: Catalog, history: Log, reach: Reach, last: int) -> Filled:
     """
     try:
         table = lake.load_table(NAME)
-    except NoSuchTableError:
+    except (NoSuchTableError, NoSuchNamespaceError):
         raise UserError(
             "nothing to go on from: `millrace backfill fraud-features --from …`"
         ) from None
@@ -147,8 +159,14 @@ def follow(lake: Catalog, history: Log, reach: Reach, last: int) -> Filled:
         )
     open_ = history.unanswered(_PARTITION, known.end, GRAPH.version)
     end = last if open_ is None else min(last, open_ - 1)
+    if open_ is not None and open_ <= last and history.told(_PARTITION, open_):
+        raise UserError(
+            f"the payment at place {open_} has a vector of another declaration alone: "
+            "compute it, `millrace backfill fraud-features --from …`"
+        )
+    waits = open_ if open_ is not None and open_ <= last else None
     if end <= known.end:
-        return Filled(known)
+        return Filled(known, waits_for=waits)
     rows = _logged(history, known, end)
     young = [one for one in rows if not reach.whole(_PARTITION, one["sequence"], one["event_time"])]
     if young:
@@ -163,7 +181,7 @@ def follow(lake: Catalog, history: Log, reach: Reach, last: int) -> Filled:
     except BaseException:
         discard(table, new)
         raise
-    return Filled(after, logged=len(rows))
+    return Filled(after, logged=len(rows), waits_for=waits)
 
 
 def _logged(history: Log, known: State, end: int) -> list[Row]:
@@ -247,7 +265,7 @@ def _table(lake: Catalog) -> Table:
     schema = _schema(lake.load_table(VECTORS))
     try:
         table = lake.load_table(NAME)
-    except NoSuchTableError:
+    except (NoSuchTableError, NoSuchNamespaceError):
         lake.create_namespace_if_not_exists(NAME.partition(".")[0])
         table = lake.create_table(NAME, schema, properties=PROPERTIES)
         with table.update_spec() as update:
@@ -288,5 +306,4 @@ def reach_of(history: Log, ahead_ms: int, *, logged: bool) -> Reach:
 
     Those do not know what was not computed before the declaration became the present one.
     """
-    changed = history.changed(GRAPH.version) if logged else None
-    return Reach(history, ahead_ms, *([changed] if changed else []))
+    return Reach(history, ahead_ms, *(history.changed(GRAPH.version) if logged else []))

@@ -88,17 +88,22 @@ class Log:
         """Return whether the log has several partitions: then it is not what terminals saw."""
         return bool(self._one(f"select coalesce(max(_partition), 0) > 0 from {PAYMENTS}"))
 
-    def changed(self, version: str) -> Gap | None:
-        """Return where the features' declaration became `version`, if it was another before.
+    def changed(self, version: str) -> list[Gap]:
+        """Return each place where the features' declaration became `version` from another.
 
-        What the job had not computed until then it did not know.
+        What the job had not computed until then it did not know, or knew from before the other. A
+        place that has vectors of both counts, too.
         """
         query = f"""
-            select min(sequence), arg_min(epoch_ms(produced_at), sequence) from {VECTORS}
-            where feature_set_version = $version
-              and exists (select 1 from {VECTORS} where feature_set_version <> $version)"""
-        found = self._con.execute(query, {"version": version}).fetchone()
-        return Gap(*found) if found and found[0] is not None else None
+            with places as (
+                select sequence, bool_or(feature_set_version <> $version) as other,
+                       min(epoch_ms(produced_at)) filter (feature_set_version = $version) as known
+                from {VECTORS} group by sequence
+            ), runs as (
+                select *, other or lag(other) over (order by sequence) as begins from places
+            )
+            select sequence, known from runs where begins and known is not null order by sequence"""
+        return [Gap(*one) for one in self._con.execute(query, {"version": version}).fetchall()]
 
     def gaps(self, partition: int) -> list[Gap]:
         """Return the gaps before records of a partition: neither put aside nor forgotten."""
@@ -205,6 +210,14 @@ class Log:
         }
         found = self._con.execute(query, values).fetchone()
         return found[0] if found else None
+
+    def told(self, partition: int, place: int) -> bool:
+        """Return whether a place has a vector, by whatever declaration."""
+        query = (
+            f"select count(*) > 0 from {VECTORS} where partition = $partition and sequence = $at"
+        )
+        found = self._con.execute(query, {"partition": partition, "at": place}).fetchone()
+        return bool(found and found[0])
 
     def _one(self, query: str) -> Any:
         found = self._con.execute(query).fetchone()

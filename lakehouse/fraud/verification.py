@@ -59,8 +59,7 @@ class Verifier:
 
     def __init__(self, log: Log, ahead_ms: int) -> None:
         self._log, self._several = log, log.several()
-        changed = log.changed(GRAPH.version)
-        self._reach = Reach(log, ahead_ms, *([changed] if changed else []))
+        self._reach = Reach(log, ahead_ms, *log.changed(GRAPH.version))
 
     def sample(
         self, count: int, seed: int, done: Callable[[int], None] = lambda _: None

@@ -17,10 +17,13 @@ from urllib.parse import urlparse
 import pyarrow.fs as pafs
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 
 from lakehouse.positions import JOB_ID, told
 
 LEAST_AGE = timedelta(hours=1)
+COMMITTED = "millrace.flink-committed-ms"
+"""Of a snapshot that repeats what Flink's said of job and checkpoint: when that was committed."""
 _DATA_PATH = "write.data.path"
 
 
@@ -86,8 +89,13 @@ def referenced(table: Table) -> Iterator[str]:
                 yield entry.data_file.file_path
 
 
+def committed_ms(snapshot: Snapshot) -> int:
+    """Return when Flink committed what a snapshot says of its job and checkpoint."""
+    return int(told(snapshot).get(COMMITTED, snapshot.timestamp_ms))
+
+
 def _newest_flink(table: Table) -> datetime | None:
-    times = [one.timestamp_ms for one in table.metadata.snapshots if JOB_ID in told(one)]
+    times = [committed_ms(one) for one in table.metadata.snapshots if JOB_ID in told(one)]
     return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
 
 

@@ -73,6 +73,8 @@ def _show(done: Backfilled) -> None:
         f"from {iso(filled.state.start)}, computed up to place {filled.state.seam}, "
         f"all up to {filled.state.end}"
     )
+    if filled.waits_for is not None:
+        typer.echo(f"the job has not logged the payment at place {filled.waits_for} yet")
     if filled.left_out:
         typer.echo(f"{filled.left_out:,} left out: their windows begin before the lake does")
     if done.compared:

@@ -16,8 +16,18 @@ from typer.testing import CliRunner
 from config.errors import UserError
 from config.settings import Settings
 from domain.fraud.graph import GRAPH
-from lakehouse.fraud.backfill import NAME, Filled, differing, follow, reach_of, rebuild, state
+from lakehouse.fraud.backfill import (
+    NAME,
+    Filled,
+    complete,
+    differing,
+    follow,
+    reach_of,
+    rebuild,
+    state,
+)
 from lakehouse.fraud.log import Log
+from lakehouse.fraud.verification import OLDER, OTHER, Verifier
 from lakehouse.pinned import ask
 from lakehouse.query import connect
 from millrace.backfilling import backfill, by_reference
@@ -240,3 +250,47 @@ def test_the_command_computes_follows_and_tells(
     assert "0 computed, 1 logged" in page.stdout
     assert runner.invoke(command.app, ["fraud-features"]).exit_code != 0
     assert backfill(current, None, None).filled.logged == 0
+
+
+def test_a_declaration_that_comes_back_begins_anew(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    """The present one, another, the present one again: what it counts started empty with the 4th.
+
+    Fifty days lie behind the first, so only the second beginning blinds what follows.
+    """
+    events: list[Event] = [
+        pay("t0", START, "c", "k"),
+        *(pay(f"t{at}", START + 50 * DAY + at * HOUR, "c", "k") for at in (1, 2, 3)),
+    ]
+    made = vectors(events)
+    filled.log(events, without=[3])
+    filled.vectors(made[:1])
+    filled.vectors({**one, "feature_set_version": "fraud-other"} for one in made[1:3])
+    _rebuilt(con, filled, START, 2)
+    filled.log(events, first=3)
+    filled.vectors([{**made[3], "customer_count_30d": 1}])
+    with pytest.raises(UserError, match="1 vectors were logged before"):
+        _followed(con, filled, 3)
+    found = {one.sequence: one for one in Verifier(Log(con, filled.lake), DAY).sample(9, 1)}
+    assert (found[0].equal, found[1].why, found[3].why) == (True, OTHER, OLDER)
+
+
+def test_a_payment_that_only_another_declaration_knows_is_not_waited_for(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events: list[Event] = [pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(4)]
+    made = vectors(events)
+    filled.log(events, without=[2, 3])
+    _rebuilt(con, filled, START, 1)
+    filled.log(events, first=2)
+    waits = _followed(con, filled, 3)
+    assert (waits.logged, waits.waits_for) == (0, 2)
+    filled.vectors([{**made[2], "feature_set_version": "fraud-other"}, made[3]])
+    with pytest.raises(UserError, match="place 2 has a vector of another declaration alone"):
+        _followed(con, filled, 3)
+
+
+def test_an_empty_lake_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the lake has no payments"):
+        complete(lake(tmp_path))
