@@ -18,6 +18,8 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 STATES: tuple[AlertState, ...] = get_args(AlertState)
 """In their order: of two records with one time the later state is newer."""
 TIMES = ("event_time", "opened_at")
+GRAVER = "graver_than"
+"""The detail of an alert that has just become graver: what it was before."""
 Criticality = Literal["low", "normal", "high"]
 _SHIFT = {"low": -1, "normal": 0, "high": 1}
 

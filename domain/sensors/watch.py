@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from domain.alerts.episodes import Episode, step
+from domain.alerts.episodes import GRAVER, Episode, step
 from domain.events import Alert, RejectedReading, SensorReading, SensorScore
 from domain.sensors.detectors.kept import Detectors
 from domain.sensors.detectors.shape import ShapeNovelty
@@ -170,9 +170,10 @@ def _alert(
     found: list[Finding],
     sensor: Sensor,
 ) -> Alert | None:
+    before = sensor.episode
     sensor.episode, state, episode = step(
         kind.policy,
-        sensor.episode,
+        before,
         reading.sensor_id,
         now=reading.timestamp,
         score=score(found),
@@ -184,6 +185,8 @@ def _alert(
     facts = {"kinds": " ".join(episode.kinds), "readings": str(episode.readings)}
     if reading.asset_id is not None:
         facts["asset_id"] = reading.asset_id
+    if before is not None and before.severity != episode.severity:
+        facts[GRAVER] = before.severity
     return Alert(
         alert_id=episode.alert_id,
         entity=reading.sensor_id,

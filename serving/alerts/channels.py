@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import smtplib
+import ssl
+import time
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from http import HTTPStatus
@@ -19,16 +21,22 @@ import httpx
 import structlog
 
 from config.errors import RetryableError, UserError
+from domain.times import iso
 
 log = structlog.get_logger(__name__)
 TIMEOUT_S = 5.0
+OPEN_MS = 7 * 86_400_000
+"""How long Alertmanager takes an alert for open of which it hears nothing more.
+
+Longer than between two reminders; some kinds have none.
+"""
 # The alert itself is at fault: sent again it would be refused again.
 _REFUSED = {
     HTTPStatus.BAD_REQUEST,
-    HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+_PERMANENT = 500  # of SMTP's answers
 Document = Mapping[str, Any]
 
 
@@ -57,18 +65,21 @@ def line(alert: Document) -> str:
     return f"[{alert['severity']}] {alert['state'].replace('_', ' ')}: {alert['message']}"
 
 
-def plain(alert: Document) -> Any:
+def plain(alert: Document, _: int) -> Any:
     """Return the body of a webhook that takes the alert as it is."""
     return dict(alert)
 
 
-def slack(alert: Document) -> Any:
+def slack(alert: Document, _: int) -> Any:
     """Return the body that Slack and what is compatible with it take."""
     return {"text": line(alert)}
 
 
-def alertmanager(alert: Document) -> Any:
-    """Return the body of Alertmanager's `/api/v2/alerts`; labels say which alert it is."""
+def alertmanager(alert: Document, now: int) -> Any:
+    """Return the body of Alertmanager's `/api/v2/alerts`; labels say which alert it is.
+
+    Without an end it would resolve the alert by itself within minutes.
+    """
     labels = {"alertname": alert["kind"], "alert_id": alert["alert_id"]}
     labels |= {name: alert[name] for name in ("entity", "severity", "product") if alert[name]}
     # Severity may rise while it is open: as a label it would make another alert of it.
@@ -77,17 +88,20 @@ def alertmanager(alert: Document) -> Any:
         "labels": labels,
         "annotations": {"summary": alert["message"], "severity": severity},
         "startsAt": alert["opened_at"],
+        "endsAt": alert["event_time"] if alert["state"] == "cleared" else iso(now + OPEN_MS),
     }
-    if alert["state"] == "cleared":
-        body["endsAt"] = alert["event_time"]
     return [body]
 
 
-FORMS: dict[str, Callable[[Document], Any]] = {
+FORMS: dict[str, Callable[[Document, int], Any]] = {
     "json": plain,
     "slack": slack,
     "alertmanager": alertmanager,
 }
+
+
+def _wall() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Webhook:
@@ -95,22 +109,24 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, url: str, form: str, client: httpx.Client | None = None) -> None:
-        self._url, self._form = url, FORMS[form]
-        self._client = client or httpx.Client(timeout=TIMEOUT_S)
+    def __init__(self, url: str, form: str, now: Callable[[], int] = _wall) -> None:
+        self._url, self._form, self._now = url, FORMS[form], now
+        self._client = httpx.Client(timeout=TIMEOUT_S)
 
     def send(self, alert: Document) -> None:
-        """Send it; only an answer of 2xx counts as sent."""
+        """Send it; only an answer of 2xx counts as sent, or of 409: it was before."""
         try:
             answer = self._client.post(
-                self._url, json=self._form(alert), headers={"Idempotency-Key": key(alert)}
+                self._url,
+                json=self._form(alert, self._now()),
+                headers={"Idempotency-Key": key(alert)},
             )
         except httpx.HTTPError as error:
             # Not the URL: it may hold a secret.
             raise RetryableError(f"the webhook is away: {type(error).__name__}") from None
         if answer.status_code in _REFUSED:
             raise RefusedError(f"the webhook answered {answer.status_code}")
-        if not answer.is_success:
+        if not answer.is_success and answer.status_code != HTTPStatus.CONFLICT:
             raise RetryableError(f"the webhook answered {answer.status_code}")
 
 
@@ -123,9 +139,13 @@ class Mail:
         parts = urlsplit(url)
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise UserError("MILLRACE_ALERTS_SMTP_URL: smtp://[USER:PASSWORD@]HOST[:PORT]")
+        try:
+            port = parts.port or 0
+        except ValueError:
+            raise UserError("MILLRACE_ALERTS_SMTP_URL: its port is no port") from None
         if not to:
             raise UserError("MILLRACE_ALERTS_MAIL_TO: to whom alerts are mailed")
-        self._parts, self._sender, self._to = parts, sender, to
+        self._parts, self._port, self._sender, self._to = parts, port, sender, to
 
     def send(self, alert: Document) -> None:
         """Send it; a word sent twice has the same Message-ID."""
@@ -135,17 +155,32 @@ class Mail:
         message["Message-ID"] = f"<{key(alert)}@millrace>"
         message.set_content("\n".join(f"{name}: {fact}" for name, fact in alert.items()) + "\n")
         parts = self._parts
-        secure = parts.scheme == "smtps"
-        client = smtplib.SMTP_SSL if secure else smtplib.SMTP
         try:
-            with client(parts.hostname or "", parts.port or 0, timeout=TIMEOUT_S) as server:
+            with self._connected() as server:
                 if parts.username:
-                    if not secure:
-                        server.starttls()
+                    if parts.scheme == "smtp":
+                        server.starttls(context=ssl.create_default_context())
                     server.login(unquote(parts.username), unquote(parts.password or ""))
                 server.send_message(message)
+        except (smtplib.SMTPDataError, smtplib.SMTPRecipientsRefused) as error:
+            if _for_good(error):
+                raise RefusedError(f"the mail is refused: {type(error).__name__}") from None
+            raise RetryableError(f"mail cannot be sent: {type(error).__name__}") from None
         except (smtplib.SMTPException, OSError) as error:
             raise RetryableError(f"mail cannot be sent: {type(error).__name__}") from None
+
+    def _connected(self) -> smtplib.SMTP:
+        host = self._parts.hostname or ""
+        if self._parts.scheme == "smtp":
+            return smtplib.SMTP(host, self._port, timeout=TIMEOUT_S)
+        context = ssl.create_default_context()  # without it no certificate is checked
+        return smtplib.SMTP_SSL(host, self._port, timeout=TIMEOUT_S, context=context)
+
+
+def _for_good(error: smtplib.SMTPDataError | smtplib.SMTPRecipientsRefused) -> bool:
+    if isinstance(error, smtplib.SMTPDataError):
+        return error.smtp_code >= _PERMANENT
+    return all(code >= _PERMANENT for code, _ in error.recipients.values())
 
 
 class Log:

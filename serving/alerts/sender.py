@@ -1,12 +1,14 @@
 """Send alerts to people: alerts and acts in; webhook, mail and the log out.
 
-A silenced alert is not sent, nor a reminder of one that somebody has acknowledged. Offsets are
-committed once every channel has taken the alert, so none is lost and some come twice after a kill.
+A silenced alert is not sent, nor a reminder of one that somebody has acknowledged, unless it has
+become graver. Offsets are committed once every channel has taken the alert, so none is lost and
+some come twice after a kill.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -15,13 +17,15 @@ from prometheus_client import CollectorRegistry, Counter
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.alerts.acts import Acts
-from domain.alerts.episodes import document
+from domain.alerts.episodes import GRAVER, document
 from ingestion.wire.codec import UnreadableError
 from serving.alerts.channels import Channel, Document, Log, Mail, RefusedError, Webhook, key
 from serving.alerts.consumer import ACTS, ALERTS
 from serving.consumers.product import Incoming, Product, Rebuild, Result
 from serving.consumers.run import run
 
+IN_A_ROW = 5
+"""A channel that refuses so many alerts in a row is not set up rightly; the alerts are good."""
 REMEMBERED = 10_000
 """Words known to be sent, so that a batch that is handled again sends only the rest."""
 
@@ -37,10 +41,12 @@ class Sender(Product):
 
     def __init__(self, channels: Sequence[Channel], now: Callable[[], int]) -> None:
         self._channels, self._now, self._acts = channels, now, Acts()
-        self._sent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        # What became of each word: empty when it was sent, else why it was refused.
+        self._sent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._refusals: Counts[str] = Counts()
         self._count = Counter(
             "millrace_alerts_sent",
-            "Alerts by channel and what became of them: sent, silenced, acknowledged.",
+            "Alerts by channel and what became of them: sent, refused, silenced, acknowledged.",
             ["channel", "outcome"],
             registry=None,
         )
@@ -58,39 +64,62 @@ class Sender(Product):
         self._acts.take(row.record)
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Send each alert. Raise RetryableError while a channel is away, and try again."""
+        """Send each alert by each channel, then tell of what failed.
+
+        Raise RetryableError while a channel is away: the batch comes again, and only the rest of it
+        is sent. Raise UnreadableError if a channel refused one.
+        """
+        away: dict[str, RetryableError] = {}
+        refused: list[str] = []
         for row in batch:
             if row.topic == ACTS:
                 self._acts.take(row.record)
             else:
-                self._send(document(row.record))
+                self._send(document(row.record), away, refused)
+        if away:
+            raise next(iter(away.values()))
+        if refused:
+            raise UnreadableError("refused", refused[0])
         return [Result() for _ in batch]
 
-    def _send(self, alert: Document) -> None:
+    def _send(self, alert: Document, away: dict[str, RetryableError], refused: list[str]) -> None:
         if self._acts.silenced_until(alert, self._now()) is not None:
             self._count.labels("", "silenced").inc()
             return
-        if alert["state"] == "still_open" and self._acts.acknowledged(alert) is not None:
+        reminds = alert["state"] == "still_open" and GRAVER not in alert["details"]
+        if reminds and self._acts.acknowledged(alert) is not None:
             self._count.labels("", "acknowledged").inc()
             return
-        failed: RetryableError | RefusedError | None = None
         for channel in self._channels:
+            if channel.name in away:
+                continue  # it would cost its time again, and get the alerts out of order
             word = (channel.name, key(alert))
-            if word in self._sent:
-                continue
-            try:
-                channel.send(alert)
-            except (RetryableError, RefusedError) as error:
-                failed = failed if isinstance(failed, RetryableError) else error
-                continue  # the other channels get it all the same
-            self._sent[word] = None
-            if len(self._sent) > REMEMBERED:
-                self._sent.popitem(last=False)
-            self._count.labels(channel.name, "sent").inc()
-        if isinstance(failed, RefusedError):
-            raise UnreadableError("refused", str(failed)) from failed
-        if failed is not None:
-            raise failed
+            if word not in self._sent:
+                try:
+                    why = self._try(channel, alert)
+                except RetryableError as error:
+                    away[channel.name] = error
+                    continue  # the other channels get it all the same
+                self._sent[word] = why
+                if len(self._sent) > REMEMBERED:
+                    self._sent.popitem(last=False)
+            if self._sent[word]:
+                refused.append(self._sent[word])
+
+    def _try(self, channel: Channel, alert: Document) -> str:
+        """Return why the channel refuses the alert, nothing if it took it. Raise RetryableError."""
+        try:
+            channel.send(alert)
+        except RefusedError as error:
+            self._refusals[channel.name] += 1
+            if self._refusals[channel.name] >= IN_A_ROW:
+                told = f"{channel.name} refuses one alert after the other, is it set up rightly?"
+                raise RetryableError(f"{told} {error}") from None
+            self._count.labels(channel.name, "refused").inc()
+            return str(error)
+        self._refusals[channel.name] = 0
+        self._count.labels(channel.name, "sent").inc()
+        return ""
 
 
 def channels(settings: Settings) -> list[Channel]:

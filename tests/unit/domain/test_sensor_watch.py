@@ -87,6 +87,21 @@ def test_an_alert_says_what_where_and_how_grave() -> None:
     )
 
 
+def test_an_alert_that_becomes_graver_says_what_it_was() -> None:
+    sensor = Watched()
+    sensor.see(warm(0, 21.0))
+    assets = ("hall", "cold-store", "cold-store")
+    told = [
+        sensor.see(warm(100 + place, 31.0, asset_id=asset)).alert
+        for place, asset in enumerate(assets)
+    ]
+    assert [one and (one.severity, one.details.get("graver_than")) for one in told] == [
+        ("warning", None),
+        ("critical", "warning"),
+        None,
+    ]
+
+
 def test_a_rejected_reading_says_every_reason_and_where_it_stands() -> None:
     sensor = Watched()
     sensor.see(warm(0, 21.0))

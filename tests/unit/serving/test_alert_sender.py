@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import smtplib
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from config.errors import RetryableError, UserError
 from config.settings import Settings
 from domain.alerts.acts import acknowledgement, silence
-from domain.alerts.episodes import document
+from domain.alerts.episodes import GRAVER, document
 from ingestion.wire.codec import UnreadableError
 from serving.alerts.channels import Document, Mail, RefusedError, Webhook, alertmanager, key
-from serving.alerts.sender import Sender, channels
+from serving.alerts.sender import IN_A_ROW, Sender, channels
 from serving.consumers.product import Incoming
 from tests.unit.serving.test_alerts import MINUTE, told
 
@@ -85,6 +88,79 @@ def test_an_alert_that_a_channel_never_takes_is_put_aside() -> None:
     assert well.got == [("a/1", "open")]
 
 
+def test_a_reminder_of_an_acknowledged_alert_that_became_graver_is_sent() -> None:
+    fake = Fake()
+    sender = Sender([fake], lambda: 100)
+    sender.handle([act(acknowledgement("s/1", now=50))])
+    graver = told("s/1", 2, "still_open", severity="critical", details={GRAVER: "warning"})
+    sender.handle([told("s/1", 1, "still_open"), graver, told("s/1", 3, "still_open")])
+    assert fake.got == [("s/1", "still_open")]
+
+
+def test_a_broken_channel_keeps_no_alert_of_a_batch_from_the_others() -> None:
+    broken, well = Fake("broken"), Fake("well")
+    broken.failures = [RefusedError("no"), RetryableError("away")]
+    sender = Sender([broken, well], lambda: 0)
+    batch = [told("a/1", 1), told("b/1", 1), told("c/1", 1)]
+    with pytest.raises(RetryableError):
+        sender.handle(batch)
+    assert [alert for alert, _ in well.got] == ["a/1", "b/1", "c/1"]
+    with pytest.raises(UnreadableError):
+        sender.handle(batch)
+    assert [alert for alert, _ in broken.got] == ["b/1", "c/1"], "the refused one is not sent again"
+    with pytest.raises(UnreadableError):
+        sender.handle(batch[:1])
+    assert len(sender.handle(batch[1:])) == 2, "the frame's way to put aside the one"
+
+
+def test_a_channel_that_refuses_all_is_set_up_wrongly_and_the_alerts_wait() -> None:
+    fake = Fake()
+    sender = Sender([fake], lambda: 0)
+    for place in range(IN_A_ROW - 1):
+        fake.failures = [RefusedError("400")]
+        with pytest.raises(UnreadableError):
+            sender.handle([told(f"s/{place}", 1)])
+    fake.failures = [RefusedError("400")] * 2
+    for _ in range(2):
+        with pytest.raises(RetryableError, match=r"fake refuses one alert after the other.*400"):
+            sender.handle([told("s/x", 1)])
+    sender.handle([told("s/x", 1)])
+    assert fake.got == [("s/x", "open")]
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [
+        (smtplib.SMTPDataError(554, b"no"), RefusedError),
+        (smtplib.SMTPDataError(451, b"later"), RetryableError),
+        (smtplib.SMTPRecipientsRefused({"a": (550, b"unknown")}), RefusedError),
+        (smtplib.SMTPRecipientsRefused({"a": (550, b"no"), "b": (450, b"busy")}), RetryableError),
+        (smtplib.SMTPAuthenticationError(535, b"no"), RetryableError),
+    ],
+)
+def test_what_a_mail_server_says_for_good_is_a_refusal(
+    failure: Exception, raised: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtplib, "SMTP", MagicMock(side_effect=failure))
+    with pytest.raises(raised):
+        Mail("smtp://x", "a", "b").send(document(told("s/1", 1).record))
+    with pytest.raises(UserError, match="port"):
+        Mail("smtp://x:99999", "a", "b")
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_the_certificate_of_a_mail_server_is_checked(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = MagicMock()
+    server.return_value.__enter__.return_value = server
+    monkeypatch.setattr(smtplib, "SMTP" if scheme == "smtp" else "SMTP_SSL", server)
+    Mail(f"{scheme}://u:p@x", "a", "b").send(document(told("s/1", 1).record))
+    used = server.starttls if scheme == "smtp" else server
+    context = used.call_args.kwargs["context"]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
 @contextmanager
 def served(server: socketserver.BaseServer) -> Iterator[int]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -99,7 +175,7 @@ def served(server: socketserver.BaseServer) -> Iterator[int]:
 
 def test_a_webhook_is_posted_to_and_only_its_consent_counts() -> None:
     got: list[tuple[str | None, Any]] = []
-    answers = [503, 404, 422, 204]
+    answers = [503, 404, 422, 204, 409]
 
     class Hook(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -118,6 +194,7 @@ def test_a_webhook_is_posted_to_and_only_its_consent_counts() -> None:
             with pytest.raises(error):
                 hook.send(alert)
         hook.send(alert)
+        hook.send(alert)  # 409: it has it
     assert {said for said, _ in got} == {key(alert)}
     assert got[3][1] == {"text": "[warning] open: at 1"}
     with pytest.raises(RetryableError, match="ConnectError"):
@@ -125,12 +202,12 @@ def test_a_webhook_is_posted_to_and_only_its_consent_counts() -> None:
 
 
 def test_alertmanager_knows_an_alert_again_when_it_grows_graver_and_when_it_clears() -> None:
-    (first,) = alertmanager(document(told("s/1", 1).record))
+    (first,) = alertmanager(document(told("s/1", 1).record), 2 * MINUTE)
     last = told("s/1", 5, "cleared", severity="critical", opened_at=MINUTE)
-    (cleared,) = alertmanager(document(last.record))
+    (cleared,) = alertmanager(document(last.record), 9 * MINUTE)
     assert first["labels"] == cleared["labels"]
     assert first["startsAt"] == cleared["startsAt"] == "1970-01-01T00:01:00.000Z"
-    assert "endsAt" not in first
+    assert first["endsAt"] == "1970-01-08T00:02:00.000Z", "it would resolve it by itself"
     assert cleared["endsAt"] == "1970-01-01T00:05:00.000Z"
 
 
