@@ -16,7 +16,8 @@ from domain.times import iso
 
 PRODUCT, KIND, SCORE = "sensors", "SILENT", 0.6
 IDLE_MS = 60_000
-"""When nothing of any sensor has come for so long, wall time says how late it is."""
+"""When nothing of any sensor has come for so long, and for as long as a sensor may be silent, wall
+time says how late it is."""
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class Heard:
     """When a sensor was last heard of (ms), what it said of itself, whether its silence is told.
 
     `log_timer` and `wall_timer` are when somebody will look, by the log's time and by the wall's.
+    `opened_at` is when the silence told of began, by the limits that held then.
     """
 
     at: int | None = None
@@ -33,6 +35,7 @@ class Heard:
     location: str | None = None
     log_timer: int | None = None
     wall_timer: int | None = None
+    opened_at: int | None = None
 
 
 def due(heard: Heard, limits: Limits) -> int | None:
@@ -41,17 +44,26 @@ def due(heard: Heard, limits: Limits) -> int | None:
     return None if heard.at is None or heard.told or not wait else heard.at + wait
 
 
+def idle(heard: Heard, limits: Limits) -> int:
+    """Return for how long nothing of any sensor must have come for the wall's time to count (ms).
+
+    What the sensor said may still be on its way to the log for as long as it may be silent.
+    """
+    return max(IDLE_MS, _wait(limits.of(heard.sensor_type)))
+
+
 def hear(reading: SensorReading, arrived: int, limits: Limits, heard: Heard) -> tuple[Alert, ...]:
     """Take up that the sensor has spoken; return what is to be told of a silence that ends."""
     told: list[Alert] = []
     if opened := silent(reading.sensor_id, arrived, limits, heard):
         told.append(opened)
     if heard.told and heard.at is not None:
-        began = heard.at + _wait(limits.of(heard.sensor_type))
+        waited = heard.at + _wait(limits.of(heard.sensor_type))
+        began = waited if heard.opened_at is None else heard.opened_at
         until = max(began, arrived)
         told.append(_alert(reading.sensor_id, limits, heard, "cleared", opened=began, when=until))
     heard.at = arrived if heard.at is None else max(heard.at, arrived)
-    heard.told = False
+    heard.told, heard.opened_at = False, None
     heard.sensor_type, heard.asset_id = reading.sensor_type, reading.asset_id
     heard.location = reading.location
     return tuple(told)
@@ -62,7 +74,7 @@ def silent(sensor_id: str, now: int, limits: Limits, heard: Heard) -> Alert | No
     when = due(heard, limits)
     if when is None or now < when:
         return None
-    heard.told = True
+    heard.told, heard.opened_at = True, when
     return _alert(sensor_id, limits, heard, "open", opened=when, when=when)
 
 

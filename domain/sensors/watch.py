@@ -70,7 +70,8 @@ class Sensor:
         version, times, good, same, notes, told, newest, *later = kept
         if version not in (1, _VERSION):
             raise ValueError(f"state of version {version}, {_VERSION} expected")
-        heard = Heard(**dict(zip(_HEARD, later[0], strict=True))) if later else Heard()
+        # What later releases remember of it stands at the end.
+        heard = Heard(**dict(zip(_HEARD, later[0], strict=False))) if later else Heard()
         detectors = Detectors.load(later[1] if later else {}, shapes)
         episode = None if told is None else Episode(**dict(zip(_EPISODE, told, strict=True)))
         return cls(Memory(times, good, same), notes, episode, newest, heard, detectors)

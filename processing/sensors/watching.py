@@ -12,7 +12,7 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, 
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
 from domain.events import SensorReading
-from domain.sensors.silence import IDLE_MS, due, silent
+from domain.sensors.silence import due, idle, silent
 from domain.sensors.watch import Place, Sensor, watch
 from ingestion.sensors.limits_file import LimitsFile
 from processing.sensors.shapes import Shapes
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FORGET_DAYS = 30
 """A sensor that has said nothing for so long is forgotten."""
+
+LOOK_MS = 1_000
+"""A timer by the wall's time is set no sooner than this after one."""
 
 REJECTED = OutputTag("rejected", row_type("RejectedReading"))
 ALERTS = OutputTag("alerts", row_type("Alert"))
@@ -38,9 +41,9 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
 
     Rows are a SensorReading's fields and its place, `processing.streams.incoming`. `file` holds the
     limits. Each sensor has at most one timer by the log's time, its watermark, and one by the
-    wall's: both look whether it has fallen silent. The wall's counts only when nothing comes at
-    all, for then no watermark moves; while anything comes, a backlog too, the log says how late it
-    is.
+    wall's: both look whether it has fallen silent. The wall's counts only when nothing comes at all
+    for as long as the sensor may be silent, for then no watermark moves; while anything comes, a
+    backlog too, the log says how late it is.
     """
 
     def __init__(self, file: Path) -> None:
@@ -91,15 +94,16 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
         if kept is None:
             return
         sensor, now = Sensor.load(kept, Shapes), timestamp
-        by_wall = context.time_domain() == TimeDomain.PROCESSING_TIME
-        if by_wall:
+        limits, least = self._limits.limits, 0
+        if context.time_domain() == TimeDomain.PROCESSING_TIME:
             sensor.heard.wall_timer = None
-            wall = _wall()
-            now = wall if wall - self._came >= IDLE_MS else -1
+            wall, wait = _wall(), idle(sensor.heard, limits)
+            now = wall if wall - self._came >= wait else -1
+            least = max(self._came + wait, wall + LOOK_MS)
         else:
             sensor.heard.log_timer = None
-        alert = silent(context.get_current_key(), now, self._limits.limits, sensor.heard)
-        self._arm(sensor, context, least=_wall() + IDLE_MS if by_wall else 0)
+        alert = silent(context.get_current_key(), now, limits, sensor.heard)
+        self._arm(sensor, context, least)
         self._kept.update(sensor.dump())
         if alert is not None:
             self._count("alerts", alert.state)

@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 from domain.events import Alert
-from domain.sensors.silence import Heard, due, hear, silent
+from domain.sensors.silence import Heard, due, hear, idle, silent
 from domain.sensors.watch import Place, Sensor, watch
 from tests.unit.domain.sensors import START, limits, reading
 
@@ -102,3 +102,27 @@ def test_state_of_an_older_release_is_read() -> None:
     loaded = Sensor.load(kept)
     assert loaded.newest == START
     assert loaded.heard == Heard()
+
+
+def test_limits_changed_during_a_silence_end_it_as_it_began() -> None:
+    heard = Heard()
+    hear(reading(0), at(0), LIMITS, heard)
+    opened = silent("s", at(10), LIMITS, heard)
+    (cleared,) = hear(reading(3600), at(60), limits(silent_s=1800), heard)
+    assert opened is not None
+    assert (cleared.alert_id, cleared.opened_at) == (opened.alert_id, opened.opened_at)
+    assert cleared.opened_at == at(10)
+    assert heard.opened_at is None
+
+
+def test_the_walls_time_counts_after_as_long_as_the_sensor_may_be_silent() -> None:
+    assert idle(Heard(), LIMITS) == 10 * MINUTE
+    assert idle(Heard(), limits(silent_s=5)) == MINUTE
+
+
+def test_what_was_heard_is_read_from_a_state_without_the_beginning_of_a_silence() -> None:
+    old = Sensor()
+    watch(reading(0), Place(at(0)), LIMITS, old)
+    kept = old.dump()
+    loaded = Sensor.load((*kept[:-2], kept[-2][:-1], kept[-1]))
+    assert (loaded.heard.at, loaded.heard.opened_at) == (at(0), None)

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from config.errors import UserError
 from ingestion.kafka.producer import DeliveryError
-from ingestion.sensors.mqtt import Arrived, Bridge, readings, subscribed
+from ingestion.sensors.mqtt import (
+    Arrived,
+    Bridge,
+    Sent,
+    _attach,
+    checked,
+    fitting,
+    readings,
+    subscribed,
+)
 from ingestion.wire.encode import RefusedError
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -68,7 +80,16 @@ def test_a_message_is_a_reading_or_several_and_its_topic_may_name_the_sensor() -
 
 @pytest.mark.parametrize(
     "payload",
-    [b"\xff", b"{", 5, [[1]], {"colour": 1}, {"value": "warm"}, {"sensor_id": "refused"}],
+    [
+        b"\xff",
+        b"{",
+        b"[" * 100_000,
+        5,
+        [[1]],
+        {"colour": 1},
+        {"value": "warm"},
+        {"sensor_id": "refused"},
+    ],
 )
 def test_what_is_no_reading_is_passed_on_as_it_is(payload: Any) -> None:
     plain: Any = Plain()
@@ -94,6 +115,53 @@ def test_a_message_is_acknowledged_when_kafka_has_it_and_not_before() -> None:
     assert acked == [1, 1, 1]
     assert len(plain.kept) == 6
     assert (bridge.tally.messages, bridge.tally.readings, bridge.tally.unreadable) == (3, 3, 3)
+
+
+def test_what_is_too_large_for_kafka_is_cut_and_what_fits_is_not() -> None:
+    whole = Sent("a", b"x" * 99, readable=True)
+    assert fitting(whole, 100) is whole
+    assert fitting(Sent("a", b"x" * 100, readable=True), 100) == Sent("a", b"x" * 50, False)
+    plain: Any = Plain()
+    bridge = Bridge(plain, plain)
+    bridge.waiting.put(arrived(b"x" * 3_000_000))
+    assert bridge.carry(0.0) == 1
+    assert len(plain.kept[0][2]) < 1_000_000
+    assert bridge.tally.unreadable == 1
+
+
+def test_what_ends_the_subscription_is_told_by_the_bridge() -> None:
+    plain: Any = Plain()
+    bridge = Bridge(plain, plain, failure=UserError("refused"))
+    with pytest.raises(UserError, match="refused"):
+        bridge.carry(0.0)
+
+
+def test_what_the_clients_thread_hears_reaches_the_bridge() -> None:
+    plain: Any = Plain()
+    bridge, client = Bridge(plain, plain), MagicMock()
+    _attach(client, "a/#", bridge, lambda: NOW)
+    said = SimpleNamespace(topic="a/b", payload=b"{}", mid=1, qos=1)
+    client.on_message(None, None, said)
+    assert bridge.waiting.get_nowait().topic == "a/b"
+    refusal = SimpleNamespace(is_failure=True, getName=lambda: "Not authorized")
+    client.on_connect(None, None, None, refusal, None)
+    with pytest.raises(UserError, match="refuses"):
+        bridge.carry(0.0)
+    bridge.failure = None
+    client.on_subscribe(None, None, None, [refusal], None)
+    with pytest.raises(UserError, match="a/#"):
+        bridge.carry(0.0)
+    bridge.waiting, bridge.over = queue.Queue(1), True
+    for _ in range(2):
+        bridge.offer(arrived({}))  # nobody waits for room when all is over
+
+
+@pytest.mark.parametrize("topics", ["", "a/#/b", "a#", "a/+b", "a\0"])
+def test_a_filter_that_is_none_is_told_before_anything_else(topics: str) -> None:
+    plain: Any = Plain()
+    with pytest.raises(UserError, match="no topic filter"):
+        subscribed("mqtt://x", topics, "me", Bridge(plain, plain), lambda: NOW).__enter__()
+    assert [checked(one) for one in ("#", "+/a/+", "a//#", "$SYS/#")]
 
 
 def test_a_broker_has_a_url() -> None:
