@@ -12,24 +12,13 @@ from pyiceberg.expressions import AlwaysTrue
 
 from config.lake import LakeTable, lake_tables
 from config.topics import Topic
-from ingestion import schema as contracts
+from ingestion.persons import COLUMN, topics_of
 from lakehouse.forgetting import Removed, Rows, anywhere, delete, holding, purge, purging
 
-COLUMN = "customer_id"
 QUARANTINE = "bronze.quarantine"
-_SHORT = 4
-
-
-def topics_of(every: Mapping[str, Topic]) -> list[Topic]:
-    """Return the topics whose records name a customer."""
-    return [
-        topic
-        for topic in every.values()
-        if any(
-            COLUMN in {field["name"] for field in contracts.load(record)["fields"]}
-            for record in topic.records
-        )
-    ]
+SHORT = 4
+"""Bytes of an id below which it could stand in a value by chance."""
+_WITHIN_AN_ID = "0-9A-Za-z_-"
 
 
 def removed(
@@ -85,8 +74,9 @@ def quarantined(customer: str, topics: list[Topic]) -> Rows:
     """Return the records put aside that are a customer's.
 
     They cannot be decoded, or were refused. A customer is known by the record's key, where the
-    topic is keyed so, or by the id as Avro writes it, length first, in the value; an id of less
-    than four bytes could stand there by chance and is looked for in the key alone.
+    topic is keyed so, or by the id in the value: as Avro writes it, length first, or as a word of
+    its own, as in JSON. An id of less than four bytes could stand there by chance and is looked for
+    in the key alone.
     """
     keyed = pa.array([one.name for one in topics if one.key == COLUMN], pa.string())
     names = pa.array([one.name for one in topics], pa.string())
@@ -95,10 +85,11 @@ def quarantined(customer: str, topics: list[Topic]) -> Rows:
     def mask(rows: pa.Table) -> pa.ChunkedArray:
         topic = rows["source_topic"]
         by_key = pc.and_(pc.is_in(topic, keyed), _is(rows["key"], identity))
-        if len(identity) < _SHORT:
+        if len(identity) < SHORT:
             return by_key
-        within = pc.and_(pc.is_in(topic, names), _has(rows["value"], _written(identity)))
-        return pc.or_(by_key, within)
+        value = rows["value"].cast(pa.large_binary())
+        within = pc.or_(_has(value, _written(identity)), _has_word(value, identity))
+        return pc.or_(by_key, pc.and_(pc.is_in(topic, names), within))
 
     return Rows(AlwaysTrue(), mask)
 
@@ -108,7 +99,14 @@ def _is(column: pa.ChunkedArray, value: bytes) -> pa.ChunkedArray:
 
 
 def _has(column: pa.ChunkedArray, value: bytes) -> pa.ChunkedArray:
-    return pc.fill_null(pc.match_substring(column.cast(pa.large_binary()), value), False)
+    return pc.fill_null(pc.match_substring(column, value), False)
+
+
+def _has_word(column: pa.ChunkedArray, value: bytes) -> pa.ChunkedArray:
+    """Return where the bytes stand that no other id goes on with."""
+    exactly = "".join(f"\\x{one:02x}" for one in value)
+    edges = f"(^|[^{_WITHIN_AN_ID}]){exactly}($|[^{_WITHIN_AN_ID}])"
+    return pc.fill_null(pc.match_substring_regex(column, edges), False)
 
 
 def _written(text: bytes) -> bytes:

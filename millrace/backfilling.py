@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from config.errors import UserError
+from config.files import locked
 from config.settings import Settings
 from domain.features.declaration import Type
 from domain.fraud.graph import GRAPH
@@ -18,6 +19,7 @@ from domain.fraud.pipeline import FraudPipeline
 from lakehouse.catalog import catalog
 from lakehouse.fraud.backfill import Filled, complete, differing, follow, reach_of, rebuild
 from lakehouse.fraud.log import Event, Log, Row
+from lakehouse.locks import backfills
 from lakehouse.query import connect
 from orchestration.training.kernel import Kernel, Plan
 
@@ -55,8 +57,9 @@ def backfill(
     computes, to the same bits.
     """
     lake = catalog(settings)
-    last = complete(lake)
-    with connect(settings.lake_memory, settings.lake_spill) as con:
+    # What is computed of rows must not come back into the table when they have been forgotten.
+    with locked(backfills(settings)), connect(settings.lake_memory, settings.lake_spill) as con:
+        last = complete(lake)
         history = Log(con, lake)
         logged = reach_of(history, settings.event_ahead_ms, logged=True)
         if start is None:

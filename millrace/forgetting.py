@@ -12,19 +12,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from config.errors import RetryableError, UserError
+from config.files import locked
 from config.settings import ROOT, Settings
 from config.topics import topics
 from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, TERMINAL
+from ingestion.persons import topics_of
 from millrace.stack.layout import Layout
-from orchestration.retraining.handover import FRAME
+from orchestration.retraining.handover import FRAME, LOCK
 
 _REDIS = "serving.fraud.forgetting"
 _WHO = "_customer"
 _RETRY_S = 600
+_SHORT = 4
 _LEAST_IDLE = timedelta(days=30)
 _COMPACTED = timedelta(days=30)
 
@@ -47,6 +51,7 @@ class Forgotten:
     customer_id: str
     redis: dict[str, Any] | None = None
     lake: list[dict[str, Any]] = field(default_factory=list)
+    lake_reached: bool = False
     frames: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     remains: list[Remains] = field(default_factory=list)
@@ -76,7 +81,9 @@ def forget(
     report("lake")
     _from_lake(settings, done, now())
     report("training sets")
-    done.frames = [str(path) for path in frames(Layout.of(settings).retraining, customer)]
+    removed, unread = frames(Layout.of(settings).retraining, customer)
+    done.frames = [str(path) for path in removed]
+    done.failed += unread
     done.remains = remains(settings, done, now())
     return done
 
@@ -87,9 +94,12 @@ def from_redis(customer: str) -> dict[str, Any]:
     Raise RetryableError, with its words, if it fails.
     """
     command = [sys.executable, "-m", _REDIS, customer]
-    ended = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, timeout=_RETRY_S, check=False
-    )
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, timeout=_RETRY_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise RetryableError(f"Redis: not done within {_RETRY_S} s") from None
     if ended.returncode:
         words = ended.stderr.strip().splitlines()
         raise RetryableError(words[-1] if words else f"{_REDIS} failed")
@@ -100,21 +110,32 @@ def from_redis(customer: str) -> dict[str, Any]:
 def _from_lake(settings: Settings, done: Forgotten, now: datetime) -> None:
     try:
         from lakehouse.catalog import catalog
+        from lakehouse.locks import backfills, builds
         from lakehouse.persons import left, removed
+        from lakehouse.reading import tables
 
         lake, every = catalog(settings), topics()
-        try:
-            for one in removed(lake, done.customer_id, every, now, lambda: _marts(settings)):
-                done.lake.append(one.as_dict())
-        finally:
-            # Where it failed half-way, too.
-            still = left(lake, done.customer_id, every)
+        done.lake_reached = bool(tables(lake))
+        # Whoever has read rows before they go must not write what it made of them afterwards.
+        with locked(builds(settings)), locked(backfills(settings)):
+            try:
+                for one in removed(lake, done.customer_id, every, now, lambda: _marts(settings)):
+                    done.lake.append(one.as_dict())
+            finally:
+                # Where it failed half-way, too.
+                still = left(lake, done.customer_id, every)
+        done.failed += [
+            f"{one['table']}: {one['stuck']} files could not be removed"
+            for one in done.lake
+            if one["stuck"]
+        ]
         done.failed += [
             f"{name} has the customer still, or again: a tag keeps it, or new records have come"
             for name in still
         ]
-    except ModuleNotFoundError:
-        return  # no library, no lake
+    except ModuleNotFoundError as error:
+        if settings.lake_catalog_uri or (settings.state_dir / "lake").exists():
+            done.failed.append(f"lake: its libraries are not installed ({error.name})")
     except (RetryableError, UserError) as error:
         done.failed.append(f"lake: {error}")
     except Exception as error:
@@ -126,28 +147,41 @@ def _marts(settings: Settings) -> None:
     """Make silver and gold anew: sums must not hold what no row says any more."""
     from lakehouse.marts.run import build
 
-    done = build(settings, time.time_ns() // 1_000_000, full_refresh=True)
+    # Without its tests: one that fails says nothing of the person, and would keep their past.
+    now_ms = time.time_ns() // 1_000_000
+    done = build(settings, now_ms, full_refresh=True, test=False, held=True)
     if done.failed:
         raise UserError("the marts could not be made anew: `millrace marts build --full-refresh`")
 
 
-def frames(retraining: Path, customer: str) -> list[Path]:
-    """Remove the training frames that hold a customer, and return them.
+def frames(retraining: Path, customer: str) -> tuple[list[Path], list[str]]:
+    """Remove the training frames that hold a customer; return them, and what cannot be read.
 
-    A run without its frame can read it again: `millrace retrain extract`.
+    A step that is at work on a run is waited for. What a killed one left of a frame goes unread.
+    With its frame a run loses what `extract` said of it: the snapshots named there are gone, and it
+    is read from the newest, `millrace retrain extract`.
     """
-    removed = []
-    for path in sorted(retraining.glob(f"*/*/*{FRAME}")):
-        who = pq.read_table(path, columns=[_WHO])[_WHO]
-        if customer in set(who.to_pylist()):
-            path.unlink()
-            removed.append(path)
-    return removed
+    removed, failed = list[Path](), list[str]()
+    for folder in sorted(path for path in retraining.glob("*/*") if path.is_dir()):
+        with locked(folder / LOCK):
+            for draft in folder.glob(f".*{FRAME}"):
+                draft.unlink()
+                removed.append(draft)
+            if (frame := folder / FRAME).exists():
+                try:
+                    who = pq.read_table(frame, columns=[_WHO])[_WHO]
+                except (pa.ArrowInvalid, OSError, KeyError) as error:
+                    failed.append(f"{frame}: {' '.join(str(error).split())}")
+                    continue
+                if customer in set(who.to_pylist()):
+                    frame.unlink()
+                    (folder / "extract.json").unlink(missing_ok=True)
+                    removed.append(frame)
+    return removed, failed
 
 
 def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]:
     """Return what nobody can take back, or only by hand, and until when it stays."""
-    from lakehouse.persons import topics_of
 
     def after(**span: float) -> str:
         return (now + timedelta(**span)).isoformat(timespec="seconds")
@@ -177,10 +211,20 @@ def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]
             after(seconds=(max(_idle(TERMINAL), _LEAST_IDLE) + _COMPACTED).total_seconds()),
         ),
         Remains("Flink, savepoints", str(Layout.of(settings).savepoints), None),
+        Remains("rejected rows of files", f"{settings.state_dir / 'rejected'}, not searched", None),
+        Remains("the shop", "who has a user_id there, another identity", None),
         Remains("models, and their runs in MLflow", "trees and figures, no row of anybody", None),
         Remains("backups and copies that were taken of any of it", "not known here", None),
     ]
-    if done.lake:
+    if len(done.customer_id.encode()) < _SHORT:
+        found.append(
+            Remains(
+                "the lake, bronze.quarantine",
+                "records whose value alone has an id as short: it could stand there by chance",
+                None,
+            )
+        )
+    if done.lake_reached:
         found.append(
             Remains(
                 "the lake, records that its job has read and not committed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from config.errors import RetryableError, UserError
 from config.files import mapping
 from config.settings import Settings
 from lakehouse.catalog import catalog
+from lakehouse.locks import builds
 from lakehouse.marts.plugin import Plugin
 from lakehouse.marts.writing import RUN
 from lakehouse.positions import told
@@ -68,15 +69,16 @@ def build(
     select: str | None = None,
     full_refresh: bool = False,
     test: bool = True,
+    held: bool = False,
     report: Report = lambda _: None,
 ) -> Outcome:
     """Bring silver and gold up to date with bronze, and test them unless `test` is false.
 
     Models whose source nobody has written yet are left out. `report` is told the name of each node
-    that is done. Raise RetryableError while another build runs, UserError for a `select` that dbt
-    does not take.
+    that is done; `held`: the caller has the lock of builds. Raise RetryableError while another
+    build runs, UserError for a `select` that dbt does not take.
     """
-    with _alone(current):
+    with nullcontext() if held else _alone(current):
         lake = catalog(current)
         run, missing = max(now_ms, _last_run(lake) + 1), _missing(lake)
         Plugin.run = run
@@ -110,8 +112,8 @@ def _folder(current: Settings) -> Path:
 @contextmanager
 def _alone(current: Settings) -> Iterator[None]:
     """Hold the lock of builds: two at once would take each other's rows for their own."""
-    _folder(current).mkdir(parents=True, exist_ok=True)
-    with (_folder(current) / "lock").open("w") as lock:
+    builds(current).parent.mkdir(parents=True, exist_ok=True)
+    with builds(current).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

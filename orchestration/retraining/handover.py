@@ -21,7 +21,7 @@ from config.errors import UserError
 from config.files import locked, write
 from orchestration.training.frame import Frame
 
-FRAME = "frame.parquet"
+FRAME, LOCK = "frame.parquet", ".lock"
 _Y, _TIME, _WHO = "_y", "_event_time", "_customer"
 
 
@@ -81,7 +81,7 @@ class Run:
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other steps of this run out."""
-        return locked(self.folder / ".lock")
+        return locked(self.folder / LOCK)
 
     def put_frame(self, frame: Frame) -> None:
         """Keep the training frame, and drop those of earlier runs: they can be read again."""

@@ -20,12 +20,13 @@ from pyiceberg.table import Table
 
 from config.errors import RetryableError
 from config.topics import topics
+from ingestion.persons import topics_of
 from lakehouse import forgotten
 from lakehouse.forgetting import Rows, anywhere, delete, purge
 from lakehouse.fraud import verification
 from lakehouse.fraud.log import Log
 from lakehouse.fraud.verification import Verifier
-from lakehouse.persons import left, quarantined, removed, topics_of
+from lakehouse.persons import left, quarantined, removed
 from lakehouse.positions import commits, next_offsets, written
 from lakehouse.query import ask, connect
 from lakehouse.reading import Moment, tables
@@ -320,9 +321,19 @@ def test_quarantine_holds_a_person_by_key_or_by_the_id_as_avro_writes_it() -> No
     )
     mask = quarantined("ab", topics_of(topics())).mask(rows)
     assert mask.to_pylist() == [True, False, False, False]
-    longer = rows.set_column(2, "value", pa.array([None, b".\x08abcd.", b"abcd", b"\x08abcd"]))
+    longer = rows.set_column(2, "value", pa.array([None, b".\x08abcdz", b"abcd", b"\x08abcd"]))
     mask = quarantined("abcd", topics_of(topics())).mask(longer)
-    assert mask.to_pylist() == [False, True, False, False]
+    assert mask.to_pylist() == [False, True, True, False]
+    values = [b'{"customer_id": "c-77"}', b'"c-770"', b'"xc-77"', b"\xff\x00c-77\n"]
+    plain = pa.table(
+        {
+            "source_topic": ["transactions"] * 4,
+            "key": pa.array([None] * 4, pa.binary()),
+            "value": pa.array(values, pa.binary()),
+        }
+    )
+    mask = quarantined("c-77", topics_of(topics())).mask(plain)
+    assert mask.to_pylist() == [True, False, False, True]
 
 
 def test_rows_go_from_one_table_alone(tmp_path: Path) -> None:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from config.errors import RetryableError
+from config.files import locked
 from config.settings import Settings
+from lakehouse import locks
+from lakehouse.marts import run as marts
+from lakehouse.marts.run import Outcome
 from millrace import forgetting
 from millrace.cli import forget as command
-from millrace.forgetting import forget, frames
+from millrace.forgetting import Forgotten, forget, frames
 from millrace.stack.layout import Layout
 from orchestration.retraining.handover import Run
 from orchestration.training.frame import Frame
@@ -56,9 +64,107 @@ def _frame(current: Settings, product: str, *customers: str) -> Run:
 def test_frames_that_hold_the_customer_go(current: Settings) -> None:
     holds, other = _frame(current, "fraud", "c1", "c2"), _frame(current, "else", "c22")
     folder = Layout.of(current).retraining
-    assert frames(folder, "c2") == [holds.folder / "frame.parquet"]
+    holds.put("extract", {})
+    other.put("extract", {})
+    assert frames(folder, "c2") == ([holds.folder / "frame.parquet"], [])
     assert (holds.has_frame(), other.has_frame()) == (False, True)
-    assert frames(folder, "c2") == []
+    assert holds.get("extract") is None, "its snapshots are gone with the rows"
+    assert other.get("extract") == {}
+    assert frames(folder, "c2") == ([], [])
+
+
+def test_a_torn_draft_goes_and_a_torn_frame_is_told(current: Settings) -> None:
+    holds, other = _frame(current, "fraud", "c1"), _frame(current, "else", "c1")
+    draft = holds.folder / ".frame.parquet"
+    for path in (draft, other.folder / "frame.parquet"):
+        path.write_bytes(b"PAR1junk")
+    removed, failed = frames(Layout.of(current).retraining, "c1")
+    assert removed == [draft, holds.folder / "frame.parquet"]
+    assert [one.partition(": ")[0] for one in failed] == [str(other.folder / "frame.parquet")]
+
+
+@pytest.mark.parametrize("which", ["backfills", "builds", "extraction"])
+def test_who_has_read_the_person_is_waited_for(
+    current: Settings, tmp_path: Path, which: str
+) -> None:
+    """Else what they make of it comes after the removal."""
+    FraudLake(lake(tmp_path)).log([pay("a", START, "x", "k"), pay("b", START, "y", "k")])
+    run = Run.of(Layout.of(current).retraining, "fraud", NOW)
+    lock = {
+        "backfills": locks.backfills(current),
+        "builds": locks.builds(current),
+        "extraction": run.folder / ".lock",
+    }[which]
+    ended: list[Forgotten] = []
+    thread = threading.Thread(
+        target=lambda: ended.append(
+            forget(current, "x", redis=lambda _: {"keys": 0, "file_rewritten": True})
+        )
+    )
+    with locked(lock):
+        thread.start()
+        thread.join(0.7)
+        assert thread.is_alive()
+        _frame(current, "fraud", "x")
+    thread.join(30)
+    assert [one["rows"] for one in ended[0].lake] == [1]
+    assert not run.has_frame()
+
+
+def test_marts_are_made_anew_without_their_tests(
+    current: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = FraudLake(lake(tmp_path))
+    rows = pa.table({"customer_id": ["x", "y"]})
+    of.lake.create_table("gold.customer_value", rows.schema).append(rows)
+    asked: list[dict[str, object]] = []
+
+    def build(_settings: Settings, _now_ms: int, **how: object) -> Outcome:
+        asked.append(how)
+        return Outcome(1, (), ())
+
+    monkeypatch.setattr(marts, "build", build)
+    done = forget(current, "x", redis=lambda _: {"keys": 0, "file_rewritten": True})
+    assert (done.failed, asked) == ([], [{"full_refresh": True, "test": False, "held": True}])
+
+
+def test_without_the_lakes_libraries_the_rest_goes_and_is_told(
+    current: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _frame(current, "fraud", "x")
+    monkeypatch.delitem(sys.modules, "lakehouse.catalog", raising=False)
+    monkeypatch.setitem(sys.modules, "pyiceberg.catalog", None)
+    done = forget(current, "x", redis=lambda _: {"keys": 0, "file_rewritten": True})
+    assert [one.partition(" (")[0] for one in done.failed] == [
+        "lake: its libraries are not installed"
+    ]
+    assert len(done.frames) == 1
+    assert not any(one.where.startswith("the lake, records") for one in done.remains)
+
+
+def test_redis_that_takes_too_long_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object, **__: object) -> None:
+        raise subprocess.TimeoutExpired("x", 600)
+
+    monkeypatch.setattr(subprocess, "run", slow)
+    with pytest.raises(RetryableError, match="Redis: not done within 600 s"):
+        forgetting.from_redis("x")
+
+
+def test_what_stays_is_named_also_where_the_lake_has_nothing(
+    current: Settings, tmp_path: Path
+) -> None:
+    FraudLake(lake(tmp_path))
+    done = forget(current, "abc", redis=lambda _: {"keys": 0, "file_rewritten": True})
+    where = {one.where for one in done.remains}
+    assert {
+        "the lake, records that its job has read and not committed",
+        "the lake, bronze.quarantine",
+        "rejected rows of files",
+        "the shop",
+    } <= where
+    longer = forget(current, "abcd", redis=lambda _: {"keys": 0, "file_rewritten": True})
+    assert "the lake, bronze.quarantine" not in {one.where for one in longer.remains}
 
 
 def test_all_is_removed_and_what_remains_is_told_with_its_time(
