@@ -196,6 +196,11 @@ class Settings(BaseSettings):
         description="smtp://[USER:PASSWORD@]HOST[:PORT] that mails alerts; empty: none",
     )
     alerts_mail_from: str = Field(default="millrace@localhost", description="sender of the mails")
+    alerts_age_s: int = Field(
+        default=3600,
+        gt=0,
+        description="an alert told of longer ago (seconds) is sent only if it is open still",
+    )
     alerts_mail_to: str = Field(default="", description="to whom alerts are mailed")
     api_keys: SecretStr = Field(
         default=SecretStr(""),

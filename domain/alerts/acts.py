@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from domain.times import iso
+
 TIMES = ("event_time", "until")
 
 
@@ -64,6 +66,14 @@ class Acts:
         acts = (self._known.get(one) for one in subjects(alert)[1:])
         ends = [act["until"] for act in acts if act is not None and (act["until"] or 0) > now]
         return max(ends, default=None)
+
+    def about(self, alert: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """Return what documents of an alert say of its acts."""
+        seen, until = self.acknowledged(alert), self.silenced_until(alert, now)
+        told = None
+        if seen is not None:
+            told = {"by": seen["by"], "note": seen["note"], "at": iso(seen["event_time"])}
+        return {"acknowledged": told, "silenced_until": None if until is None else iso(until)}
 
     def clear(self) -> None:
         """Forget all."""

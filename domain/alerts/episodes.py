@@ -20,6 +20,8 @@ STATES: tuple[AlertState, ...] = get_args(AlertState)
 TIMES = ("event_time", "opened_at")
 GRAVER = "graver_than"
 """The detail of an alert that has just become graver: what it was before."""
+MOMENT = "moment"
+"""The detail of an alert of what neither lasts nor clears: it is told of once, as cleared."""
 Criticality = Literal["low", "normal", "high"]
 _SHIFT = {"low": -1, "normal": 0, "high": 1}
 
@@ -29,6 +31,11 @@ def document(record: Mapping[str, Any]) -> dict[str, Any]:
     opened = record["opened_at"]
     whole = {**record, "opened_at": record["event_time"] if opened is None else opened}
     return document_of(whole, TIMES)
+
+
+def momentary(alert: Mapping[str, Any]) -> bool:
+    """Return whether the alert tells of a moment. It is its first word, and its last."""
+    return MOMENT in alert["details"]
 
 
 @dataclass(frozen=True, slots=True)

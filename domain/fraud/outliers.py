@@ -65,11 +65,6 @@ def outliers(payments: Iterable[Transaction]) -> list[Outlier]:
     return list(found.values())
 
 
-def score(z: float) -> float:
-    """Return how sure an outlier is one: in no distribution more than 1/z² lie further off."""
-    return 1.0 - 1.0 / (z * z)
-
-
 def exact(amount: float) -> Decimal:
     """Return the amount as it is added up."""
     bounded = min(max(amount, -MOST), MOST)

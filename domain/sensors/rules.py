@@ -7,7 +7,7 @@ judged by what needs no memory, and changes none.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from domain.events import SensorReading
@@ -218,8 +218,3 @@ def _risen(rule: Rising, numbers: Numbers, now: int, said: float) -> str:
     if not lasts or said - first < rule.by:
         return ""
     return f"{rule.field} has risen by {said - first:g} for {(now - began) / 1000:g} s"
-
-
-def sizes(notes: Mapping[str, Numbers]) -> int:
-    """Return how many numbers are remembered."""
-    return sum(map(len, notes.values()))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from domain.alerts.episodes import MOMENT
 from domain.fraud.outliers import LATE_MS, MOST, PLACES, SIGMAS, SIZE_MS, SLIDE_MS
 from processing.submission import run
 from processing.tables import (
@@ -87,6 +88,9 @@ _ALERT = {
         || ' standard deviations from the mean of its minute, '
         || CAST(CAST(mean AS DECIMAL(14, 2)) AS STRING)""",
     "details": """MAP[
+        '"""
+    + MOMENT
+    + """', 'true',
         'transaction_id', transaction_id,
         'terminal_id', terminal_id,
         'amount', CAST(amount AS STRING),
@@ -95,7 +99,8 @@ _ALERT = {
         'deviation', CAST(CAST(deviation AS DECIMAL(14, 2)) AS STRING),
         'payments', CAST(payments AS STRING),
         'window_start', DATE_FORMAT(window_start, 'yyyy-MM-dd''T''HH:mm:ss') || 'Z']""",
-    "state": "'open'",
+    # A payment does not clear.
+    "state": "'cleared'",
     "opened_at": "CAST(event_time AS TIMESTAMP_LTZ(3))",
     "product": "'transactions'",
     "score": "1E0 - 1E0 / (z * z)",

@@ -21,6 +21,7 @@ import httpx
 import structlog
 
 from config.errors import RetryableError, UserError
+from domain.alerts.episodes import momentary
 from domain.times import iso
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,8 @@ OPEN_MS = 7 * 86_400_000
 
 Longer than between two reminders; some kinds have none.
 """
+MOMENT_MS = 3_600_000
+"""The same of one that tells of a moment: long enough that Alertmanager tells somebody."""
 # The alert itself is at fault: sent again it would be refused again.
 _REFUSED = {
     HTTPStatus.BAD_REQUEST,
@@ -62,7 +65,8 @@ def key(alert: Document) -> str:
 
 def line(alert: Document) -> str:
     """Return the alert in one line."""
-    return f"[{alert['severity']}] {alert['state'].replace('_', ' ')}: {alert['message']}"
+    state = "once" if momentary(alert) else alert["state"].replace("_", " ")
+    return f"[{alert['severity']}] {state}: {alert['message']}"
 
 
 def plain(alert: Document, _: int) -> Any:
@@ -84,11 +88,14 @@ def alertmanager(alert: Document, now: int) -> Any:
     labels |= {name: alert[name] for name in ("entity", "severity", "product") if alert[name]}
     # Severity may rise while it is open: as a label it would make another alert of it.
     severity = labels.pop("severity")
+    ends = alert["event_time"]
+    if alert["state"] != "cleared" or momentary(alert):
+        ends = iso(now + (MOMENT_MS if momentary(alert) else OPEN_MS))
     body = {
         "labels": labels,
         "annotations": {"summary": alert["message"], "severity": severity},
         "startsAt": alert["opened_at"],
-        "endsAt": alert["event_time"] if alert["state"] == "cleared" else iso(now + OPEN_MS),
+        "endsAt": ends,
     }
     return [body]
 

@@ -7,11 +7,13 @@ from typing import Any
 
 import orjson
 
-from domain.alerts.episodes import STATES, document
+from domain.alerts.episodes import STATES, document, momentary
 from serving.store import Index, Rule, Write
 
 RECENT = "alerts:recent"
 """The index of the alerts kept, by what was last told of each; a member is its alert_id."""
+MOMENTS = "alerts:moments"
+"""The same of alerts of a moment: however many there are, they evict none that is open."""
 KEEP = 10_000
 
 SILENCES = "alerts:silences"
@@ -47,12 +49,12 @@ def done(record: Mapping[str, Any], offset: int) -> Write:
 
 def kept(record: Mapping[str, Any]) -> Write:
     """Return the write of an Alert; of two records the later one stays, and cleared is last."""
-    alert_id = record["alert_id"]
+    alert_id, index = record["alert_id"], MOMENTS if momentary(record) else RECENT
     return Write(
         key=alert(alert_id),
         event_time=record["event_time"],
         sequence=STATES.index(record["state"]),
         data=orjson.dumps(document(record)),
         rule=Rule.NEWEST,
-        index=Index(RECENT, KEEP, member=alert_id, evict=_ALERT),
+        index=Index(index, KEEP, member=alert_id, evict=_ALERT),
     )

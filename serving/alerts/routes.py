@@ -14,7 +14,6 @@ from starlette.responses import Response
 
 from domain.alerts.acts import Acts, subjects
 from domain.events import AlertState, Severity
-from domain.times import iso
 from serving.alerts import keys
 from serving.api.context import Values, first, of
 from serving.api.problems import Problem, described
@@ -99,9 +98,12 @@ async def alerts(
         wanted = [one for one in known if _wanted(one, state, severity, entity)]
         return await _with_acts(values, wanted)
 
-    members = await values.newest(keys.RECENT, keys.KEEP if state or severity or entity else limit)
-    found = await first(look_up, members, limit)
-    return Response(orjson.dumps({"alerts": found}), media_type="application/json")
+    most = keys.KEEP if state or severity or entity else limit
+    found: list[dict[str, Any]] = []
+    for index in (keys.RECENT,) if state == "open" else (keys.RECENT, keys.MOMENTS):
+        found += await first(look_up, await values.newest(index, most), limit)
+    found.sort(key=lambda one: str(one["event_time"]), reverse=True)
+    return Response(orjson.dumps({"alerts": found[:limit]}), media_type="application/json")
 
 
 def _wanted(
@@ -144,12 +146,4 @@ async def _with_acts(values: Values, found: list[dict[str, Any]]) -> list[dict[s
         if data is not None:
             acts.take(orjson.loads(data))
     now = time.time_ns() // 1_000_000
-    return [{**one, **_acts(acts, one, now)} for one in found]
-
-
-def _acts(acts: Acts, one: dict[str, Any], now: int) -> dict[str, Any]:
-    seen, until = acts.acknowledged(one), acts.silenced_until(one, now)
-    told = None
-    if seen is not None:
-        told = {"by": seen["by"], "note": seen["note"], "at": iso(seen["event_time"])}
-    return {"acknowledged": told, "silenced_until": None if until is None else iso(until)}
+    return [{**one, **acts.about(one, now)} for one in found]

@@ -7,6 +7,7 @@ some come twice after a kill.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter as Counts
 from collections import OrderedDict
@@ -17,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.alerts.acts import Acts
-from domain.alerts.episodes import GRAVER, document
+from domain.alerts.episodes import GRAVER, document, momentary
 from ingestion.wire.codec import UnreadableError
 from serving.alerts.channels import Channel, Document, Log, Mail, RefusedError, Webhook, key
 from serving.alerts.consumer import ACTS, ALERTS
@@ -31,22 +32,29 @@ REMEMBERED = 10_000
 
 
 class Sender(Product):
-    """Alerts sent by every channel. `now` gives milliseconds."""
+    """Alerts sent by every channel. `now` gives milliseconds.
+
+    One told of more than `age_ms` ago is not sent, unless it is open still.
+    """
 
     name = "alert-sender"
     topics = (ALERTS, ACTS)
-    # What was silenced or seen before this process began is known first.
-    rebuild = Rebuild(ACTS, everything=True)
+    # What was silenced or seen before this process began is known first, and what is open.
+    rebuild = (Rebuild(ACTS, everything=True), Rebuild(ALERTS, everything=True))
     batch_size = 10
 
-    def __init__(self, channels: Sequence[Channel], now: Callable[[], int]) -> None:
-        self._channels, self._now, self._acts = channels, now, Acts()
+    def __init__(
+        self, channels: Sequence[Channel], now: Callable[[], int], age_ms: float = math.inf
+    ) -> None:
+        self._channels, self._now, self._age_ms, self._acts = channels, now, age_ms, Acts()
+        self._open: set[str] = set()
+        self._left_out: set[str] = set()
         # What became of each word: empty when it was sent, else why it was refused.
         self._sent: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._refusals: Counts[str] = Counts()
         self._count = Counter(
             "millrace_alerts_sent",
-            "Alerts by channel and what became of them: sent, refused, silenced, acknowledged.",
+            "Alerts by channel and outcome: sent, refused, silenced, acknowledged, old.",
             ["channel", "outcome"],
             registry=None,
         )
@@ -56,12 +64,18 @@ class Sender(Product):
         registry.register(self._count)
 
     def clear_state(self) -> None:
-        """Forget the acts."""
+        """Forget the acts, and what is open."""
         self._acts.clear()
+        self._open.clear()
 
     def restore_state(self, row: Incoming) -> None:
-        """Take up an act of before."""
-        self._acts.take(row.record)
+        """Take up an act of before, or whether an alert is open."""
+        if row.topic == ACTS:
+            self._acts.take(row.record)
+        elif row.record["state"] == "cleared":
+            self._open.discard(row.record["alert_id"])
+        else:
+            self._open.add(row.record["alert_id"])
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Send each alert by each channel, then tell of what failed.
@@ -74,6 +88,8 @@ class Sender(Product):
         for row in batch:
             if row.topic == ACTS:
                 self._acts.take(row.record)
+            elif self._old(row):
+                self._count.labels("", "old").inc()
             else:
                 self._send(document(row.record), away, refused)
         if away:
@@ -81,6 +97,20 @@ class Sender(Product):
         if refused:
             raise UnreadableError("refused", refused[0])
         return [Result() for _ in batch]
+
+    def _old(self, row: Incoming) -> bool:
+        """Return whether nobody wants to hear of the alert any more."""
+        alert_id, cleared = row.record["alert_id"], row.record["state"] == "cleared"
+        if cleared and alert_id in self._left_out:
+            return True
+        if self._now() - row.timestamp <= self._age_ms:
+            return False
+        if cleared:  # else it would stay open for those who have heard of it
+            return momentary(row.record)
+        if alert_id in self._open:
+            return False
+        self._left_out.add(alert_id)
+        return True
 
     def _send(self, alert: Document, away: dict[str, RetryableError], refused: list[str]) -> None:
         if self._acts.silenced_until(alert, self._now()) is not None:
@@ -137,4 +167,7 @@ def _wall() -> int:
 
 
 if __name__ == "__main__":
-    run(Sender.name, lambda settings: Sender(channels(settings), _wall))
+    run(
+        Sender.name,
+        lambda settings: Sender(channels(settings), _wall, settings.alerts_age_s * 1000),
+    )

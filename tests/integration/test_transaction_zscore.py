@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from domain.alerts.episodes import momentary
 from domain.events import Transaction
 from domain.fraud.outliers import LATE_MS, outliers
 from processing.jobs import transaction_zscore
@@ -97,7 +98,8 @@ def test_the_job_tells_of_the_outliers_of_the_reference(tmp_path: Path) -> None:
         assert alert["score"] == pytest.approx(1 - 1 / far.z**2, rel=1e-9)
         assert float(alert["details"]["z"]) == pytest.approx(far.z, abs=0.006)
         assert int(alert["details"]["payments"]) == far.payments
-        assert alert["state"] == "open"
+        assert alert["state"] == "cleared"
+        assert momentary(alert)
 
 
 def _read(folder: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.sensors.kinds import Jump
 from domain.sensors.limits import Limits, SensorType
-from domain.sensors.rules import CANDIDATES, Finding, Notes, findings, score, sizes
+from domain.sensors.rules import CANDIDATES, Finding, Notes, findings, score
 from tests.unit.domain.sensors import START, limits, reading
 
 
@@ -66,7 +66,7 @@ def test_a_jumps_memory_is_bounded_and_never_tells_wrongly() -> None:
     notes: Notes = {}
     told = [kinds(JUMPS, notes, step / 10, value=step * 0.005) for step in range(2_000)]
     assert told == [[]] * 2_000, "three a minute"
-    assert sizes(notes) <= 1 + 4 * CANDIDATES
+    assert sum(map(len, notes.values())) <= 1 + 4 * CANDIDATES
     (rule,) = JUMPS.rules
     assert isinstance(rule, Jump)
 
@@ -104,7 +104,7 @@ def test_a_window_is_the_half_minute_before_a_readings_own_and_its_own_so_far(
             off = abs(value - statistics.fmean(held)) > 3 * spread
         assert kinds(kind, notes, now, value=value) == (["Z"] if off else [])
         came.append((now, value))
-    assert sizes(notes) <= 7
+    assert sum(map(len, notes.values())) <= 7
 
 
 def test_a_spike_in_a_quiet_minute_is_found_and_does_not_hide_the_next() -> None:

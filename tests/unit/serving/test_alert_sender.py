@@ -18,10 +18,11 @@ import pytest
 from config.errors import RetryableError, UserError
 from config.settings import Settings
 from domain.alerts.acts import acknowledgement, silence
-from domain.alerts.episodes import GRAVER, document
+from domain.alerts.episodes import GRAVER, MOMENT, document
 from ingestion.wire.codec import UnreadableError
-from serving.alerts.channels import Document, Mail, RefusedError, Webhook, alertmanager, key
+from serving.alerts.channels import Document, Mail, RefusedError, Webhook, alertmanager, key, line
 from serving.alerts.sender import IN_A_ROW, Sender, channels
+from serving.alerts.trial import tried
 from serving.consumers.product import Incoming
 from tests.unit.serving.test_alerts import MINUTE, told
 
@@ -247,3 +248,35 @@ def test_channels_are_those_that_are_set_up() -> None:
     assert [one.name for one in channels(full)] == ["log", "webhook", "mail"]
     with pytest.raises(UserError, match="SMTP_URL"):
         Mail("http://x", "a", "b")
+
+
+def test_old_alerts_are_sent_only_while_they_are_open() -> None:
+    fake = Fake()
+    sender = Sender([fake], lambda: 1_000_123, age_ms=3_600)
+    told_of = [
+        told("gone/1", 1),
+        told("open/1", 1),
+        told("gone/1", 2, "cleared"),
+        told("once/1", 2, "cleared", details={MOMENT: "true"}),
+        told("heard/1", 2, "cleared"),
+    ]
+    for row in told_of:
+        sender.restore_state(row)
+    sender.handle(told_of)
+    assert fake.got == [("open/1", "open"), ("heard/1", "cleared")]
+    sender.handle([told("new/1", 3)._replace(timestamp=1_000_000)])
+    assert fake.got[-1] == ("new/1", "open")
+
+
+def test_an_alert_of_a_moment_is_sent_once_and_alertmanager_tells_of_it() -> None:
+    once = document(told("s/1", 1, "cleared", details={MOMENT: "true"}).record)
+    assert line(once) == "[warning] once: at 1"
+    (body,) = alertmanager(once, 2 * MINUTE)
+    assert body["endsAt"] == "1970-01-01T01:02:00.000Z"
+
+
+def test_the_trial_says_of_each_channel_what_became_of_it() -> None:
+    well, away, picky = Fake("well"), Fake("away"), Fake("picky")
+    away.failures, picky.failures = [RetryableError("gone")], [RefusedError("400")]
+    assert tried([well, away, picky], 7) == {"well": "sent", "away": "gone", "picky": "400"}
+    assert well.got == [("test/7", "open"), ("test/7", "cleared")]

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 
-from domain.alerts.episodes import document
+from domain.alerts.episodes import MOMENT, document
 from serving.alerts import keys, routes
 from serving.alerts.consumer import Alerts
 from serving.api.app import create
@@ -61,6 +61,16 @@ def test_an_alert_without_a_beginning_began_when_it_was_told_of() -> None:
     assert later["opened_at"] == "1970-01-01T00:01:00.000Z"
 
 
+def test_alerts_of_a_moment_evict_none_that_is_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "KEEP", 2)
+    store = MemoryStore()
+    keep(store, told("s/1", 1))
+    keep(store, *(told(f"p/{n}", n, "cleared", details={MOMENT: "true"}) for n in range(2, 9)))
+    assert store.newest(keys.RECENT, 9) == [b"s/1"]
+    assert store.get(keys.alert("s/1")) is not None
+    assert store.newest(keys.MOMENTS, 9) == [b"p/8", b"p/7"]
+
+
 def test_alerts_are_counted_by_product_and_severity() -> None:
     alerts, registry = Alerts(), CollectorRegistry()
     alerts.register(registry)
@@ -86,15 +96,17 @@ class TestRoutes:
             told("a/1", 3, "still_open"),
             told("c/4", 4),
             told("c/4", 5, "cleared"),
+            told("p/1", 1, "cleared", details={MOMENT: "true"}, severity="info"),
         )
         return values
 
     @pytest.mark.parametrize(
         ("asked", "ids"),
         [
-            ({}, ["c/4", "a/1", "b/2"]),
+            ({}, ["c/4", "a/1", "b/2", "p/1"]),
+            ({"severity": "info"}, ["p/1"]),
             ({"state": "open"}, ["a/1", "b/2"]),
-            ({"state": "cleared"}, ["c/4"]),
+            ({"state": "cleared"}, ["c/4", "p/1"]),
             ({"severity": "critical"}, ["b/2"]),
             ({"entity": "a"}, ["a/1"]),
             ({"limit": 1}, ["c/4"]),
