@@ -6,7 +6,10 @@ import sqlite3
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NotInstalledError
+from sqlalchemy.exc import SQLAlchemyError
 
+from config.errors import RetryableError, UserError, without_credentials
 from config.lake import CATALOG
 from config.settings import Settings
 
@@ -17,12 +20,18 @@ _BUSY_S = 30
 def catalog(settings: Settings) -> Catalog:
     """Return the lake's catalog; an embedded one is made if there is none.
 
-    Raise what the catalog's library raises if it cannot be reached.
+    Raise RetryableError if it cannot be read, UserError if its driver is not installed.
     """
     uri = settings.lake_uri
     if uri.startswith(_SQLITE):
         _prepare(Path(uri.removeprefix(_SQLITE)))
-    return load_catalog(CATALOG, **properties(settings))
+    try:
+        return load_catalog(CATALOG, **properties(settings))
+    except SQLAlchemyError as error:
+        words = without_credentials(str(error.args[0] if error.args else error))
+        raise RetryableError(f"the lake's catalog: {' '.join(words.split())}") from error
+    except NotInstalledError as error:
+        raise UserError(f"the lake's catalog: {error.__cause__ or error}") from None
 
 
 def properties(settings: Settings) -> dict[str, str]:

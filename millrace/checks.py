@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lakehouse.quality.run import Window
 
 METRICS = "metrics/data_quality.prom"
+_CURRENT = timedelta(days=1)
 
 
 def register(app: typer.Typer) -> None:
@@ -61,8 +62,8 @@ def checks(
 ) -> None:
     """Check what is declared beside the contracts; exit with 1 if anything but a warning fails.
 
-    Results are kept in ops.data_quality, and for Prometheus' textfile collector in
-    metrics/data_quality.prom of the state folder.
+    Results are kept in ops.data_quality, and, unless they are as of a day ago or longer, for
+    Prometheus' textfile collector in metrics/data_quality.prom of the state folder.
     """
     from lakehouse.catalog import catalog
     from lakehouse.quality.results import export, keep
@@ -75,7 +76,9 @@ def checks(
         within = None if days is None else timedelta(days=days)
         results = examined(settings(), lake, names or [], Window(now, within))
     keep(lake, results, now)
-    export(results, settings().state_dir / METRICS, now)
+    # A night's run is as of its logical date; what is older must not be told as current.
+    if datetime.now(UTC) - now < _CURRENT:
+        export(results, settings().state_dir / METRICS, now)
     _show(results, as_json=as_json)
     if any(one.stops for one in results):
         raise typer.Exit(1)

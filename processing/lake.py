@@ -75,8 +75,8 @@ def _jdbc(uri: str) -> dict[str, str]:
         file = uri.removeprefix(_SQLITE)
         return {"uri": f"jdbc:sqlite:{file}?journal_mode=WAL&busy_timeout=30000"}
     parts = urlsplit(uri)
-    place = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
-    found = {"uri": f"jdbc:{parts.scheme.partition('+')[0]}://{place}{parts.path}"}
+    place, query = parts.netloc.rpartition("@")[2], f"?{parts.query}" if parts.query else ""
+    found = {"uri": f"jdbc:{parts.scheme.partition('+')[0]}://{place}{parts.path}{query}"}
     named = {"jdbc.user": parts.username, "jdbc.password": parts.password}
     return found | {key: unquote(value) for key, value in named.items() if value}
 

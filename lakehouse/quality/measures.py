@@ -44,8 +44,10 @@ def references(con: duckdb.DuckDBPyConnection, rows: str, bound: Bound) -> Measu
 
 
 def freshness(con: duckdb.DuckDBPyConnection, table: str, bound: Bound, now: datetime) -> Measured:
-    """Say how many hours ago the newest row was ingested."""
-    ((rows, newest),) = con.execute(f"select count(*), max(_ingested_at) from {table}").fetchall()
+    """Say how many hours before `now` the newest row of then was ingested."""
+    ((rows, newest),) = con.execute(
+        f"select count(*), max(_ingested_at) from {table} where _ingested_at <= ?", [now]
+    ).fetchall()
     if newest is None:
         return Measured(0, 0, None, False, "no rows")
     hours = (now - newest).total_seconds() / 3600

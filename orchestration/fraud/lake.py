@@ -78,6 +78,8 @@ class Lake:
         Raise UserError if there is none.
         """
         told = report("reading", None)
+        if self.backfilled:
+            pinned = {**self._reached(window, pinned), **pinned}
         vectors, order = (
             (BACKFILLED, '"partition", "sequence"')
             if self.backfilled
@@ -86,6 +88,7 @@ class Lake:
         answer = self.ask(
             _query(window, vectors, order, self.delay_ms), (vectors, VERDICTS), pinned
         )
+        snapshots = {**pinned, **answer.snapshots} if self.backfilled else answer.snapshots
         told(len(answer.rows))
         if not len(answer.rows):
             raise UserError(
@@ -95,8 +98,32 @@ class Lake:
                 "reads a file instead"
             )
         origin = {"source": f"{vectors} and {VERDICTS}", "delay_ms": self.delay_ms}
-        origin |= {"snapshots": dict(answer.snapshots)}
+        origin |= {"snapshots": dict(snapshots)}
         return Extract(_frame(answer.rows), origin)
+
+    def _reached(self, window: Window, pinned: Mapping[str, int]) -> Mapping[str, int]:
+        """Return the snapshots that the backfilled vectors were compared with payments at.
+
+        Raise UserError if payments of the window lie behind the last vector: nobody would see that
+        the newest are missing.
+        """
+        until = window.until - self.delay_ms
+        query = f"""
+        with reached as (select coalesce(max("sequence"), -1) as place from {BACKFILLED})
+        select count(*) as missing, max(epoch_ms(event_time)) as newest
+        from {PAYMENTS}, reached
+        where _offset > place and event_time >= {_time(window.begin)}
+          and event_time < {_time(until)}
+          and transaction_id not in (select transaction_id from {BACKFILLED})
+        """  # noqa: S608  (numbers and names of ours)
+        answer = self.ask(query, (BACKFILLED, PAYMENTS), pinned)
+        if missing := answer.rows["missing"][0].as_py():
+            raise UserError(
+                f"{BACKFILLED} lacks {missing} payments, up to "
+                f"{_day(answer.rows['newest'][0].as_py())}: "
+                "`millrace backfill fraud-features --follow`"
+            )
+        return answer.snapshots
 
 
 def _query(window: Window, vectors: str, order: str, delay_ms: int) -> str:

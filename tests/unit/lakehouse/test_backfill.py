@@ -26,14 +26,14 @@ from lakehouse.fraud.backfill import (
     rebuild,
     state,
 )
-from lakehouse.fraud.log import Log
+from lakehouse.fraud.log import PAYMENTS, Log
 from lakehouse.fraud.verification import OLDER, OTHER, Verifier
 from lakehouse.pinned import ask
 from lakehouse.query import connect
 from millrace.backfilling import backfill, by_reference
 from millrace.cli import backfill as command
 from orchestration.fraud.lake import Lake
-from orchestration.retraining.product import Window
+from orchestration.retraining.product import Extract, Window
 from orchestration.training.frame import Frame
 from tests.unit.lakehouse.fraud_lake import (
     DAY,
@@ -211,7 +211,7 @@ def test_a_new_declaration_has_a_history_to_learn_from_at_once(
     def asked(*, backfilled: bool) -> Frame:
         source = Lake("", partial(ask, con, filled.lake), backfilled, 2 * DAY)
         found = source.read(window, {}, lambda *_: lambda _: None)
-        assert set(found.origin["snapshots"]) == {NAME, "bronze.fraud_labels"}
+        assert set(found.origin["snapshots"]) == {NAME, "bronze.fraud_labels", PAYMENTS}
         return found.frame
 
     with pytest.raises(UserError, match="the lake has no vectors of"):
@@ -294,3 +294,27 @@ def test_a_payment_that_only_another_declaration_knows_is_not_waited_for(
 def test_an_empty_lake_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="the lake has no payments"):
         complete(lake(tmp_path))
+
+
+def test_backfilled_vectors_that_end_before_the_window_are_not_learnt_from(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    payments = [pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(4)]
+    told: list[Event] = [judge(payments[0], START + 5 * HOUR, fraud=True)]
+    filled.log([*payments[:2], *told])
+    _rebuilt(con, filled, START, 2)
+    source = Lake("", partial(ask, con, filled.lake), backfilled=True, delay_ms=DAY)
+    window = Window(START, START + 3 * HOUR + DAY)
+
+    def read(pinned: dict[str, int]) -> Extract:
+        return source.read(window, pinned, lambda *_: lambda _: None)
+
+    first = read({})
+    # A repeat, one of the window, one behind it.
+    filled.log([*payments[:2], *told, payments[0], *payments[2:]], first=3)
+    with pytest.raises(UserError, match=r"lacks 1 payments, up to .*T02:00:00.*--follow"):
+        read({})
+    again = read(dict(first.origin["snapshots"]))
+    assert again.frame.digest() == first.frame.digest(), "pinned, it is what it was"
+    _rebuilt(con, filled, START, 5)
+    assert read({}).frame.y.tolist() == [True]

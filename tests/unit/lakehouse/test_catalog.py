@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from pyiceberg.catalog import Catalog
 from sqlalchemy import make_url
 
+from config.errors import RetryableError, UserError
 from config.settings import Settings
 from lakehouse.catalog import catalog, properties
 from processing.lake import catalog_ddl, catalog_options
@@ -108,3 +110,16 @@ def test_a_dump_of_the_settings_holds_no_secret(tmp_path: Path) -> None:
     assert "s3cret" not in repr(loaded)
     assert "s3cret" not in loaded.model_dump_json()
     assert "s3cret" in catalog_ddl(loaded)
+
+
+def test_a_catalog_that_is_damaged_or_away_is_told_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "broken.db"
+    file.write_bytes(b"no database" * 400)
+    with pytest.raises(RetryableError, match=r"^the lake's catalog: .*not a database") as told:
+        catalog(settings(tmp_path, lake_catalog_uri=f"sqlite:///{file}"))
+    assert "\n" not in str(told.value)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UserError, match="the lake's catalog: import of psycopg"):
+        catalog(settings(tmp_path, lake_catalog_uri="postgresql+psycopg://u:secret@db/lake"))

@@ -9,15 +9,19 @@ from typing import Any
 
 import duckdb
 import pytest
+import typer
 from prometheus_client.parser import text_string_to_metric_families
 from pyiceberg.catalog import Catalog
+from typer.testing import CliRunner
 
 from config.errors import UserError
+from config.settings import Settings
 from ingestion import schema
 from lakehouse.quality.declared import FOLDER, checks
 from lakehouse.quality.results import Result, export, keep
 from lakehouse.quality.run import Window, of_sample, of_table
 from lakehouse.query import ask, connect
+from millrace import checks as command
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
@@ -220,3 +224,36 @@ def test_a_mistake_in_a_declaration_is_told(tmp_path: Path, text: str, words: st
     (tmp_path / "Transaction.yaml").write_text(text)
     with pytest.raises(UserError, match=words):
         checks("Transaction", tmp_path)
+
+
+def test_what_was_fresh_in_the_past_is_asked_of_what_was_there_then(
+    con: duckdb.DuckDBPyConnection, of: Catalog
+) -> None:
+    """`payments` are ingested as they happen; those of day 4 say nothing of day 2."""
+    table = bronze(of, "transactions", "Transaction")
+    append(table, "transactions", payments(5))
+    append(table, "transactions", [{**one, "_ingested_at": EPOCH + 4 * DAY} for one in payments(1)])
+    found = {
+        days: _checked(con, of, "transactions", "Transaction", EPOCH + days * DAY)["", "freshness"]
+        for days in (-1, 2, 4)
+    }
+    assert {days: one.passed for days, one in found.items()} == {-1: False, 2: False, 4: True}
+    assert found[-1].detail == "no rows"
+    assert found[2].observed == pytest.approx(48, abs=0.1)
+
+
+def test_results_of_the_past_are_not_exported_as_current(
+    of: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(bronze(of, "transactions", "Transaction"), "transactions", payments(3))
+    monkeypatch.setattr(command, "settings", lambda: Settings(state_dir=tmp_path))
+    monkeypatch.setattr("lakehouse.catalog.catalog", lambda _: of)
+    app = typer.Typer(callback=lambda: None)
+    command.register(app)
+    file = tmp_path / "metrics" / "data_quality.prom"
+    line = ["checks", "bronze.transactions", "--json"]
+    CliRunner().invoke(app, [*line, "--at", "2026-03-02T00:00Z"], catch_exceptions=False)
+    assert of.load_table("ops.data_quality").scan().count() > 0
+    assert not file.exists()
+    CliRunner().invoke(app, line, catch_exceptions=False)
+    assert file.exists()

@@ -6,8 +6,10 @@ import json
 import re
 
 import pytest
+from pydantic import SecretStr
 
 from config.lake import lake_tables
+from config.settings import Settings
 from config.topics import topics
 from processing import lake, tables
 from processing.jobs import lakehouse
@@ -54,3 +56,18 @@ def test_reading_starts_where_it_is_told() -> None:
 
 def test_it_commits_as_often_as_the_settings_say() -> None:
     assert lakehouse.OPTIONS == {"execution.checkpointing.interval": "60 s"}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (
+            "postgresql+psycopg://u:p%40w@db:5432/lake?sslmode=verify-full&connect_timeout=5",
+            "jdbc:postgresql://db:5432/lake?sslmode=verify-full&connect_timeout=5",
+        ),
+        ("postgresql://u:p@[::1]:5432/lake", "jdbc:postgresql://[::1]:5432/lake"),
+        ("postgresql://[::1]/lake", "jdbc:postgresql://[::1]/lake"),
+    ],
+)
+def test_an_address_keeps_its_options_and_brackets(given: str, wanted: str) -> None:
+    assert lake.catalog_options(Settings(lake_catalog_uri=SecretStr(given)))["uri"] == wanted
