@@ -318,3 +318,21 @@ def test_backfilled_vectors_that_end_before_the_window_are_not_learnt_from(
     assert again.frame.digest() == first.frame.digest(), "pinned, it is what it was"
     _rebuilt(con, filled, START, 5)
     assert read({}).frame.y.tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("versions", "places"),
+    [("AAA", []), ("BAA", [1]), ("ABA", [2]), ("BABBAA", [1, 4]), ("AAB", []), ("BBB", [])],
+)
+def test_each_return_of_a_declaration_is_a_beginning(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake, versions: str, places: list[int]
+) -> None:
+    made = vectors(pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(len(versions)))
+    filled.vectors(
+        one if version == "A" else {**one, "feature_set_version": "fraud-other"}
+        for one, version in zip(made, versions, strict=True)
+    )
+    found = Log(con, filled.lake).changed(GRAPH.version)
+    assert [(gap.end, gap.known_ms) for gap in found] == [
+        (at, made[at]["produced_at"]) for at in places
+    ]
