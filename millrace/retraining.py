@@ -47,7 +47,8 @@ def _fraud(loaded: Settings, data: Path | None) -> Retrained:
         if path is None:
             backfilled = loaded.retrain_vectors == "backfilled"
             delay_ms = loaded.retrain_verdict_days * 86_400_000
-            return Lake(loaded.lake_files, partial(_ask, loaded), backfilled, delay_ms)
+            ask, end = partial(_ask, loaded), partial(_backfilled, loaded)
+            return Lake(loaded.lake_files, ask, backfilled, delay_ms, end)
         return File(path, lambda: kernel(Layout.of(loaded)))
 
     return Fraud(loaded, source)
@@ -61,6 +62,14 @@ def _ask(loaded: Settings, query: str, names: Sequence[str], pinned: Mapping[str
 
     with connect(loaded.lake_memory, loaded.lake_spill) as con:
         return ask(con, catalog(loaded), query, names, pinned)
+
+
+def _backfilled(loaded: Settings) -> int | None:
+    """Return the place up to which history was backfilled; None if it never was."""
+    from lakehouse.catalog import catalog
+    from lakehouse.fraud.backfill import reached
+
+    return reached(catalog(loaded))
 
 
 def checked(loaded: Settings, product: Retrained, until: datetime, days: int) -> dict[str, Any]:

@@ -246,6 +246,15 @@ def state(table: Table) -> State | None:
     return State(**json.loads(told)) if told else None
 
 
+def reached(lake: Catalog) -> int | None:
+    """Return the place up to which the table has all; None if there is none."""
+    try:
+        known = state(lake.load_table(NAME))
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return None
+    return None if known is None else known.end
+
+
 def _commit(table: Table, old: list[DataFile], new: list[DataFile], after: State) -> None:
     told = json.dumps(asdict(after))
     try:

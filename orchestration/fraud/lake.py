@@ -6,7 +6,7 @@ about; nothing is computed anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -55,13 +55,15 @@ class Lake:
     (docs/truth.md), instead of what was logged alone. `delay_ms`: a verdict counts if it was given
     within that time after its payment, on every payment alike, and payments end that long before
     the window does. With that delay as gap no part of a split learns of verdicts that the next part
-    begins before, and the last days do not hold quick verdicts alone.
+    begins before, and the last days do not hold quick verdicts alone. `end` says up to which place
+    of the log history was backfilled.
     """
 
     where: str
     ask: Ask
     backfilled: bool = False
     delay_ms: int = 7 * _DAY_MS
+    end: Callable[[], int | None] = lambda: None
 
     def asked(self) -> dict[str, Any]:
         """Return which lake it is."""
@@ -104,15 +106,14 @@ class Lake:
     def _reached(self, window: Window, pinned: Mapping[str, int]) -> Mapping[str, int]:
         """Return the snapshots that the backfilled vectors were compared with payments at.
 
-        Raise UserError if payments of the window lie behind the last vector: nobody would see that
-        the newest are missing.
+        Raise UserError if payments of the window lie behind the end: nobody would see that the
+        newest are missing.
         """
-        until = window.until - self.delay_ms
+        until, end = window.until - self.delay_ms, self.end()
         query = f"""
-        with reached as (select coalesce(max("sequence"), -1) as place from {BACKFILLED})
         select count(*) as missing, max(epoch_ms(event_time)) as newest
-        from {PAYMENTS}, reached
-        where _offset > place and event_time >= {_time(window.begin)}
+        from {PAYMENTS}
+        where _offset > {-1 if end is None else end} and event_time >= {_time(window.begin)}
           and event_time < {_time(until)}
           and transaction_id not in (select transaction_id from {BACKFILLED})
         """  # noqa: S608  (numbers and names of ours)

@@ -23,6 +23,7 @@ from lakehouse.fraud.backfill import (
     differing,
     follow,
     reach_of,
+    reached,
     rebuild,
     state,
 )
@@ -209,7 +210,8 @@ def test_a_new_declaration_has_a_history_to_learn_from_at_once(
     window = Window(START, START + 3 * DAY)
 
     def asked(*, backfilled: bool) -> Frame:
-        source = Lake("", partial(ask, con, filled.lake), backfilled, 2 * DAY)
+        asks, end = partial(ask, con, filled.lake), partial(reached, filled.lake)
+        source = Lake("", asks, backfilled, 2 * DAY, end)
         found = source.read(window, {}, lambda *_: lambda _: None)
         assert set(found.origin["snapshots"]) == {NAME, "bronze.fraud_labels", PAYMENTS}
         return found.frame
@@ -303,7 +305,9 @@ def test_backfilled_vectors_that_end_before_the_window_are_not_learnt_from(
     told: list[Event] = [judge(payments[0], START + 5 * HOUR, fraud=True)]
     filled.log([*payments[:2], *told])
     _rebuilt(con, filled, START, 2)
-    source = Lake("", partial(ask, con, filled.lake), backfilled=True, delay_ms=DAY)
+    asks, end = partial(ask, con, filled.lake), partial(reached, filled.lake)
+    assert end() == 2
+    source = Lake("", asks, backfilled=True, delay_ms=DAY, end=end)
     window = Window(START, START + 3 * HOUR + DAY)
 
     def read(pinned: dict[str, int]) -> Extract:
@@ -336,3 +340,18 @@ def test_each_return_of_a_declaration_is_a_beginning(
     assert [(gap.end, gap.known_ms) for gap in found] == [
         (at, made[at]["produced_at"]) for at in places
     ]
+
+
+def test_payments_that_were_left_out_are_not_waited_for(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    """A hole in the log blinds the last ones: no backfill can bring them."""
+    events: list[Event] = [pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(5)]
+    told = judge(pay("t0", START, "c", "k"), START + 6 * HOUR, fraud=True)
+    filled.log([*events, told], without=[2])
+    done, _, _ = _rebuilt(con, filled, START, 5)
+    assert (done.computed, done.left_out) == (2, 2)
+    asks, end = partial(ask, con, filled.lake), partial(reached, filled.lake)
+    source = Lake("", asks, backfilled=True, delay_ms=DAY, end=end)
+    found = source.read(Window(START, START + 2 * DAY), {}, lambda *_: lambda _: None)
+    assert found.frame.y.tolist() == [True]
