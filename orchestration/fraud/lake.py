@@ -151,7 +151,7 @@ def _query(window: Window, vectors: str, order: str, delay_ms: int) -> str:
         order by told.event_time desc, told._partition desc, told._offset desc) as place
       from {VERDICTS} told join paid using (transaction_id)
       where told.is_fraud is not null
-        and epoch_ms(told.event_time) < epoch_ms(paid.event_time) + {delay_ms}
+        and epoch_ms(told.event_time) <= epoch_ms(paid.event_time) + {delay_ms}
     )
     select epoch_ms(event_time) as _event_time, customer_id as _customer, is_fraud as _y, {values}
     from paid join verdicts using (transaction_id)

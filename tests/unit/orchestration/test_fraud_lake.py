@@ -115,10 +115,10 @@ def test_the_frame_is_what_was_logged_with_what_was_known(world: World) -> None:
     world.judge(
         *(verdict(name, 10, is_fraud=True) for name in every),
         verdict("first", 1, is_fraud=True),
-        verdict("first", 23, is_fraud=False),  # a correction in time
+        verdict("first", 24, is_fraud=False),  # a correction in time
         verdict("same time", 5, is_fraud=True),
-        verdict("same time", 27, is_fraud=False),  # one that comes a day after the payment
-        verdict("judged too late", 29, is_fraud=True),
+        verdict("same time", 27.001, is_fraud=False),  # more than a day after the payment
+        verdict("judged too late", 29.001, is_fraud=True),
     )
     found = world.lake.read(DAY, {}, silent)
     frame = found.frame
