@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import httpx
@@ -81,11 +80,14 @@ class Clockwork:
         return answer.json()
 
     def ended(self, run: str) -> str:
-        """Wait for a run's end and return its state."""
-        waiting = {"queued", "running"}
-        state = partial(self.get, run)
-        until(f"{run} has ended", lambda: state()["state"] not in waiting, timeout=180)
-        return str(state()["state"])
+        """Wait for a run's end and return its state; a task that was not done at first fails."""
+
+        def states() -> set[str]:
+            again = {one for one, state in self.states(run).items() if state == "up_for_retry"}
+            assert not again, "\n".join(self.log(run, one) for one in again)
+            return {self.get(run)["state"]} - {"queued", "running"}
+
+        return str(until(f"{run} has ended", states, timeout=300, pause=1.0).pop())
 
     def states(self, run: str) -> dict[str, str]:
         """Return the states of a run's tasks."""
