@@ -8,6 +8,8 @@ from config.topics import Topic
 from ingestion import schema as contracts
 
 COLUMN = "customer_id"
+SHORT = 4
+"""Bytes of an id below which it could stand in a record by chance."""
 
 
 def topics_of(every: Mapping[str, Topic]) -> list[Topic]:

@@ -12,12 +12,10 @@ from pyiceberg.expressions import AlwaysTrue
 
 from config.lake import LakeTable, lake_tables
 from config.topics import Topic
-from ingestion.persons import COLUMN, topics_of
+from ingestion.persons import COLUMN, SHORT, topics_of
 from lakehouse.forgetting import Removed, Rows, anywhere, delete, holding, purge, purging
 
 QUARANTINE = "bronze.quarantine"
-SHORT = 4
-"""Bytes of an id below which it could stand in a value by chance."""
 _WITHIN_AN_ID = "0-9A-Za-z_-"
 
 

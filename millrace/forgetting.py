@@ -21,14 +21,13 @@ from config.settings import ROOT, Settings
 from config.topics import topics
 from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, TERMINAL
-from ingestion.persons import topics_of
+from ingestion.persons import SHORT, topics_of
 from millrace.stack.layout import Layout
 from orchestration.retraining.handover import FRAME, LOCK
 
 _REDIS = "serving.fraud.forgetting"
 _WHO = "_customer"
 _RETRY_S = 600
-_SHORT = 4
 _LEAST_IDLE = timedelta(days=30)
 _COMPACTED = timedelta(days=30)
 
@@ -216,7 +215,7 @@ def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]
         Remains("models, and their runs in MLflow", "trees and figures, no row of anybody", None),
         Remains("backups and copies that were taken of any of it", "not known here", None),
     ]
-    if len(done.customer_id.encode()) < _SHORT:
+    if len(done.customer_id.encode()) < SHORT:
         found.append(
             Remains(
                 "the lake, bronze.quarantine",
