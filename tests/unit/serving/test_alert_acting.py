@@ -68,7 +68,7 @@ async def test_alerts_say_who_has_seen_them_and_until_when_they_are_silenced(
     done(
         values,
         acknowledgement("a/1", now=2_000, by="bob", note="late"),
-        silence("b", "", now=NOW, until=NOW + 60_000, by="eve"),
+        silence("b", "", now=NOW, until=NOW + 3_600_000, by="eve"),
         acknowledgement("a/1", now=1_000, by="ada"),  # older, read later
     )
     listed = (await client.get("/v1/alerts", headers=KEY)).json()["alerts"]
