@@ -1,6 +1,6 @@
 # The commands people type. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-sensors test bench lint unit ports clean
+.PHONY: help setup demo demo-sensors test test-long bench lint unit ports clean
 # With -j too: what lints and tests needs the set-up before it.
 .NOTPARALLEL:
 KEEP ?=
@@ -23,6 +23,9 @@ demo-sensors: ## from nothing to alerts of simulated sensors, live: KEEP and SEC
 
 test: setup ports ## everything: lint, Java tests, unit and integration tests with coverage
 	@scripts/test.sh
+
+test-long: setup ports ## what takes minutes more: the lake's job under kills and upkeep, its catalog in PostgreSQL
+	JAVA_HOME=$$(scripts/java_home.sh) $(PY)/pytest tests/integration -m long --durations=0
 
 # First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.
 ports:

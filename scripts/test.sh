@@ -19,7 +19,7 @@ unit=$! beside+=($!)
 
 make --no-print-directory lint || give_up
 wait $kernel || { cat $logs/kernel.log; give_up; }
-.venv/bin/pytest tests/integration --durations=25
+.venv/bin/pytest tests/integration -m "not long" --durations=25
 integration=$?
 wait $unit
 unit=$?

@@ -46,6 +46,8 @@ from tests.integration.exercises.lakehouse import JOB, Lake, tables
 from tests.integration.lake_upkeep import Upkeep
 from tests.integration.parts import paced, plug, until
 
+pytestmark = pytest.mark.long
+
 SEED = int(os.environ.get("MILLRACE_TEST_SEED", "12"))
 COMMIT_S, RATE = 2, 60
 VISITS, VISITED = "visits", "bronze.visits"

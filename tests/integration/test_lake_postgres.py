@@ -42,7 +42,7 @@ def _program(name: str) -> str:
 
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.skipif(
         not (_program("initdb") and _program("postgres")),
         reason="PostgreSQL is missing (Debian: apt-get install postgresql)",
