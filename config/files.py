@@ -50,14 +50,15 @@ def sync(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold a lock that other processes and threads wait for, by a file that is made if missing.
 
-    The system lets go of it when a process ends, however it ends.
+    The system lets go of it when a process ends, however it ends. Without `wait` raise
+    BlockingIOError if somebody else holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

@@ -6,7 +6,8 @@ import sqlite3
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NotInstalledError
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError, NotInstalledError
+from pyiceberg.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.errors import RetryableError, UserError, without_credentials
@@ -32,6 +33,14 @@ def catalog(settings: Settings) -> Catalog:
         raise RetryableError(f"the lake's catalog: {' '.join(words.split())}") from error
     except NotInstalledError as error:
         raise UserError(f"the lake's catalog: {error.__cause__ or error}") from None
+
+
+def found(lake: Catalog, name: str) -> Table | None:
+    """Return a table, None if there is none."""
+    try:
+        return lake.load_table(name)
+    except (NoSuchTableError, NoSuchNamespaceError):
+        return None
 
 
 def properties(settings: Settings) -> dict[str, str]:

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, ValidationException
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, EqualTo
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.manifest import DataFile
@@ -34,14 +34,13 @@ from pyiceberg.table import FileScanTask, Table
 
 from config.lake import OFFSET, PARTITION, LakeTable
 from lakehouse import forgotten
+from lakehouse.commits import TRIES, retried
 from lakehouse.files import discard, write
 from lakehouse.positions import JOB_ID, lineage, told
 from lakehouse.reading import tables
 from lakehouse.upkeep import orphans
 from lakehouse.upkeep.compaction import exchanged
 
-_TRIES = 20
-_PAUSE_S = 0.5
 PURGING = "millrace.purging"
 """A table's property while files of snapshots that have expired are still to be removed."""
 _FLINKS = ("flink.job-id", "flink.operator-id", "flink.max-committed-checkpoint-id")
@@ -70,7 +69,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What was done to a table.
+    """The outcome of a removal from a table.
 
     `snapshots` expired, `files` were removed, `kept_by` names branches and tags that still have
     snapshots of before, `stuck` files could not be removed.
@@ -125,7 +124,7 @@ def delete(
     """
     table = lake.load_table(name)
     removed = 0
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         found, old, new = _rewritten(table, rows)
         if not old:
             return removed
@@ -234,20 +233,16 @@ def _removed(table: Table, path: str) -> bool:
 
 def _say(table: Table, said: dict[str, str], sleep: Callable[[float], None]) -> None:
     """Set the property of an unfinished purge, or take it away."""
-    for _ in range(_TRIES):
-        try:
-            with table.transaction() as change:
-                if said:
-                    change.set_properties(said)
-                else:
-                    change.remove_properties(PURGING)
-        except CommitFailedException:
-            sleep(_PAUSE_S)
-            table.refresh()
-        else:
-            table.refresh()
-            return
-    raise CommitFailedException(f"{'.'.join(table.name())}: others wrote again and again")
+
+    def commit() -> None:
+        with table.transaction() as change:
+            if said:
+                change.set_properties(said)
+            else:
+                change.remove_properties(PURGING)
+
+    retried(table, commit, sleep)
+    table.refresh()
 
 
 def _stamped(table: Table, sleep: Callable[[float], None]) -> int | None:
@@ -256,32 +251,32 @@ def _stamped(table: Table, sleep: Callable[[float], None]) -> int | None:
     It says of Flink what the newest of Flink's says, so nothing may come in between: it is not
     tried again on top of another's commit, but made anew.
     """
-    for _ in range(_TRIES):
-        table.refresh()
-        if table.current_snapshot() is None:
-            return None
+    table.refresh()
+    if table.current_snapshot() is None:
+        return None
+
+    def commit() -> int:
         newest = next((one for one in lineage(table) if JOB_ID in told(one)), None)
         said: dict[str, str] = {}
         if newest is not None:
             said = {name: told(newest)[name] for name in _FLINKS if name in told(newest)}
             said[orphans.COMMITTED] = str(orphans.committed_ms(newest))
-        try:
-            with table.transaction() as change:
-                producer = change.update_snapshot(snapshot_properties=said).fast_append()
-                with producer:
-                    pass
-                change._snapshot_producers = []
-        except CommitFailedException:
-            sleep(_PAUSE_S)
-            continue
-        table.refresh()
+        with table.transaction() as change:
+            producer = change.update_snapshot(snapshot_properties=said).fast_append()
+            with producer:
+                pass
+            change._snapshot_producers = []
         return int(producer.snapshot_id)
-    raise CommitFailedException(f"{'.'.join(table.name())}: others wrote again and again")
+
+    named = retried(table, commit, sleep)
+    table.refresh()
+    return named
 
 
 def _expired(table: Table, named: int, sleep: Callable[[float], None]) -> int:
     """Expire every snapshot but `named`, what came after it, and what branches and tags name."""
-    for _ in range(_TRIES):
+
+    def commit() -> int:
         after: set[int] = set()
         for one in lineage(table):
             after.add(one.snapshot_id)
@@ -289,14 +284,10 @@ def _expired(table: Table, named: int, sleep: Callable[[float], None]) -> int:
                 break
         kept = after | {ref.snapshot_id for ref in table.metadata.refs.values()}
         ids = [one.snapshot_id for one in table.metadata.snapshots if one.snapshot_id not in kept]
-        if not ids:
-            return 0
-        try:
+        if ids:
             table.maintenance.expire_snapshots().by_ids(ids).commit()
-        except (CommitFailedException, ValidationException):
-            sleep(_PAUSE_S)
-            table.refresh()
-            continue
-        table.refresh()
         return len(ids)
-    raise CommitFailedException(f"{'.'.join(table.name())}: others wrote again and again")
+
+    expired = retried(table, commit, sleep)
+    table.refresh()
+    return expired

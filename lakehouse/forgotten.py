@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchNamespaceError, NoSuchTableError
 from pyiceberg.table import Table
 
 from config.lake import OFFSET, PARTITION, TOPIC
+from lakehouse import catalog
+from lakehouse.commits import retried
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,8 +28,6 @@ NAME = "ops.forgotten"
 HELD = "millrace.held"
 """A table's property: the highest offset by partition that it has had."""
 TERMINAL = "terminal_id"
-_TRIES = 20
-_PAUSE_S = 0.2
 _SCHEMA = pa.schema(
     [
         ("topic", pa.string()),
@@ -58,7 +57,7 @@ def keep(lake: Catalog, rows: pa.Table, event_time: str, now: datetime) -> None:
 def places(lake: Catalog) -> dict[tuple[str, int], list[int]]:
     """Return the offsets that were removed, by topic and partition."""
     found: dict[tuple[str, int], list[int]] = {}
-    table = _table(lake)
+    table = catalog.found(lake, NAME)
     if table is None:
         return found
     for row in table.scan(selected_fields=("topic", "partition", "offset")).to_arrow().to_pylist():
@@ -70,7 +69,7 @@ def show(con: duckdb.DuckDBPyConnection, lake: Catalog) -> None:
     """Make the table a view of DuckDB's, an empty one if nothing was ever removed."""
     from lakehouse import reading
 
-    table = _table(lake)
+    table = catalog.found(lake, NAME)
     if table is not None:
         reading.show(con, NAME, table)
         return
@@ -92,25 +91,13 @@ def remember(
 
     Raise CommitFailedException if others always came first.
     """
-    for tried in range(1, _TRIES + 1):
+
+    def commit() -> None:
         known = held(table)
         both = {one: max(highest.get(one, -1), known.get(one, -1)) for one in {*highest, *known}}
         told = {str(one): both[one] for one in sorted(both)}
-        try:
-            with table.transaction() as change:
-                change.set_properties({HELD: json.dumps(told)})
-        except CommitFailedException:
-            if tried == _TRIES:
-                raise
-            sleep(_PAUSE_S)
-            table.refresh()
-        else:
-            table.refresh()
-            return
+        with table.transaction() as change:
+            change.set_properties({HELD: json.dumps(told)})
 
-
-def _table(lake: Catalog) -> Table | None:
-    try:
-        return lake.load_table(NAME)
-    except (NoSuchTableError, NoSuchNamespaceError):
-        return None
+    retried(table, commit, sleep)
+    table.refresh()

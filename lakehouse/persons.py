@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pyiceberg.catalog import Catalog
 from pyiceberg.expressions import AlwaysTrue
 
-from config.lake import LakeTable, lake_tables
+from config.lake import lake_tables
 from config.topics import Topic
 from ingestion.persons import COLUMN, SHORT, topics_of
 from lakehouse.forgetting import Removed, Rows, anywhere, delete, holding, purge, purging
@@ -32,13 +32,10 @@ def removed(
     which no snapshot has the customer is left as it is. Called again it goes on where it ended.
     """
     declared = {str(one): one for one in lake_tables(every.values())}
-    wanted = {name: Rows.equal(COLUMN, customer) for name in holding(lake, COLUMN)}
-    if QUARANTINE in holding(lake, "source_topic"):
-        wanted[QUARANTINE] = quarantined(customer, topics_of(every))
     # Bronze first: what is made of it meanwhile no longer has them.
     affected = {
-        name: _deleted(lake, name, rows, declared)
-        for name, rows in wanted.items()
+        name: delete(lake, name, rows, declared.get(name))
+        for name, rows in _wanted(lake, customer, every).items()
         if anywhere(table := lake.load_table(name), rows) or purging(table) is not None
     }
     made = {name for name in affected if name.startswith(("silver.", "gold."))}
@@ -56,16 +53,18 @@ def _purged(lake: Catalog, name: str, count: int, now: datetime) -> Removed:
     return Removed(name, count, *purge(lake.load_table(name), now))
 
 
-def _deleted(lake: Catalog, name: str, rows: Rows, declared: Mapping[str, LakeTable]) -> int:
-    return delete(lake, name, rows, declared.get(name))
+def _wanted(lake: Catalog, customer: str, every: Mapping[str, Topic]) -> dict[str, Rows]:
+    """Return the rows that are a customer's, by table."""
+    found = {name: Rows.equal(COLUMN, customer) for name in holding(lake, COLUMN)}
+    if QUARANTINE in holding(lake, "source_topic"):
+        found[QUARANTINE] = quarantined(customer, topics_of(every))
+    return found
 
 
 def left(lake: Catalog, customer: str, every: Mapping[str, Topic]) -> list[str]:
     """Return the tables of which a snapshot still has the customer."""
-    found = {name: Rows.equal(COLUMN, customer) for name in holding(lake, COLUMN)}
-    if QUARANTINE in holding(lake, "source_topic"):
-        found[QUARANTINE] = quarantined(customer, topics_of(every))
-    return [name for name, rows in found.items() if anywhere(lake.load_table(name), rows)]
+    wanted = _wanted(lake, customer, every)
+    return [name for name, rows in wanted.items() if anywhere(lake.load_table(name), rows)]
 
 
 def quarantined(customer: str, topics: list[Topic]) -> Rows:

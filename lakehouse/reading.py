@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import duckdb
@@ -23,7 +24,15 @@ from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
-from pyiceberg.types import DecimalType, FixedType, IcebergType, ListType, MapType, StructType
+from pyiceberg.types import (
+    DecimalType,
+    FixedType,
+    IcebergType,
+    ListType,
+    MapType,
+    StructType,
+    TimestamptzType,
+)
 
 from config.errors import UserError
 
@@ -106,6 +115,22 @@ def show(con: duckdb.DuckDBPyConnection, name: str, table: Table, moment: Moment
         source = f"{namespace}_{short}_arrow"
         con.register(source, scan.to_arrow() if whole else _dataset(table, schema, paths))
         con.execute(f"{view} select * from {quoted(source)}")
+
+
+def rows(asked: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return what was asked as a dictionary a row."""
+    names = [one[0] for one in asked.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in asked.fetchall()]
+
+
+def in_ms(table: Table) -> str:
+    """Return the columns of a SELECT that has all of a table's, with its times in ms."""
+    times = ", ".join(
+        f"epoch_ms({quoted(one.name)}) as {quoted(one.name)}"
+        for one in table.schema().fields
+        if isinstance(one.field_type, TimestamptzType)
+    )
+    return f"* replace ({times})"
 
 
 def chosen(names: Sequence[str], there: Sequence[str]) -> Sequence[str]:

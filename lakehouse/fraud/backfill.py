@@ -17,18 +17,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    NoSuchNamespaceError,
-    NoSuchTableError,
-    ValidationException,
-)
+from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.transforms import DayTransform
 
 from config.errors import RetryableError, UserError
 from domain.fraud.graph import GRAPH
+from lakehouse import catalog
 from lakehouse.files import discard, live, swap, write
 from lakehouse.fraud.log import PAYMENTS, VECTORS, VERDICTS, Event, Log, Row
 from lakehouse.fraud.verification import Reach, begin
@@ -49,7 +45,7 @@ Engine = Callable[[Iterable[list[Event]]], Iterator[list[Row]]]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the table holds: payments from event time `start` (ms) on, and up to place `end`.
+    """The extent of the table: payments from event time `start` (ms) on, and up to place `end`.
 
     Up to place `seam` vectors are computed, behind it logged.
     """
@@ -62,7 +58,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What a run did: `left_out` are payments whose windows reach back before the lake.
+    """The outcome of a run: `left_out` are payments whose windows reach back before the lake.
 
     `waits_for` is the place of the first payment whose vector the job has not logged yet.
     """
@@ -83,12 +79,14 @@ def complete(lake: Catalog) -> int:
 
     To be asked before the log is opened. Raise UserError if there are no such tables.
     """
-    try:
-        loaded = {name: lake.load_table(name) for name in (PAYMENTS, VERDICTS)}
-    except (NoSuchTableError, NoSuchNamespaceError):
-        raise UserError("the lake has no payments: type `millrace up --with lake`") from None
-    # What a table without any commit may still lack shows as a gap, and blinds what follows.
-    held = {name: table for name, table in loaded.items() if table.current_snapshot() is not None}
+    held = {}
+    for name in (PAYMENTS, VERDICTS):
+        table = catalog.found(lake, name)
+        if table is None:
+            raise UserError("the lake has no payments: type `millrace up --with lake`")
+        # What one without any commit may still lack shows as a gap, and blinds what follows.
+        if table.current_snapshot() is not None:
+            held[name] = table
     return next_offsets(held).get(_PARTITION, 0) - 1
 
 
@@ -146,25 +144,22 @@ def follow(lake: Catalog, history: Log, reach: Reach, last: int) -> Filled:
     for vectors that the table must not take: of another declaration, or computed before the job's
     windows held all that they cover.
     """
-    try:
-        table = lake.load_table(NAME)
-    except (NoSuchTableError, NoSuchNamespaceError):
-        raise UserError(
-            "nothing to go on from: `millrace backfill fraud-features --from …`"
-        ) from None
+    table = catalog.found(lake, NAME)
+    if table is None:
+        raise UserError("nothing to go on from: `millrace backfill fraud-features --from …`")
     known = state(table)
     if known is None or known.version != GRAPH.version:
         raise UserError(
             "the features have changed since: `millrace backfill fraud-features --from …`"
         )
     open_ = history.unanswered(_PARTITION, known.end, GRAPH.version)
-    end = last if open_ is None else min(last, open_ - 1)
-    if open_ is not None and open_ <= last and history.told(_PARTITION, open_):
+    waits = open_ if open_ is not None and open_ <= last else None
+    end = last if waits is None else waits - 1
+    if waits is not None and history.told(_PARTITION, waits):
         raise UserError(
-            f"the payment at place {open_} has a vector of another declaration alone: "
+            f"the payment at place {waits} has a vector of another declaration alone: "
             "compute it, `millrace backfill fraud-features --from …`"
         )
-    waits = open_ if open_ is not None and open_ <= last else None
     if end <= known.end:
         return Filled(known, waits_for=waits)
     rows = _logged(history, known, end)
@@ -248,10 +243,8 @@ def state(table: Table) -> State | None:
 
 def reached(lake: Catalog) -> int | None:
     """Return the place up to which the table has all; None if there is none."""
-    try:
-        known = state(lake.load_table(NAME))
-    except (NoSuchTableError, NoSuchNamespaceError):
-        return None
+    table = catalog.found(lake, NAME)
+    known = None if table is None else state(table)
     return None if known is None else known.end
 
 
@@ -272,9 +265,8 @@ def _chunks(events: Iterator[Event]) -> Iterator[list[Event]]:
 def _table(lake: Catalog) -> Table:
     """Return the table, made if there is none, with the columns of the present declaration."""
     schema = _schema(lake.load_table(VECTORS))
-    try:
-        table = lake.load_table(NAME)
-    except (NoSuchTableError, NoSuchNamespaceError):
+    table = catalog.found(lake, NAME)
+    if table is None:
         lake.create_namespace_if_not_exists(NAME.partition(".")[0])
         table = lake.create_table(NAME, schema, properties=PROPERTIES)
         with table.update_spec() as update:

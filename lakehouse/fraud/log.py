@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-from pyiceberg.types import TimestamptzType
 
 from config.errors import UserError
 from domain.features.graph import Place
 from domain.fraud.graph import GRAPH, PAYMENT, VERDICT
-from lakehouse import forgotten
-from lakehouse.reading import quoted, show
+from lakehouse import catalog, forgotten
+from lakehouse.reading import in_ms, quoted, rows, show
 
 Row = dict[str, Any]
 
@@ -59,25 +58,20 @@ class Log:
         """Open the tables. Raise UserError if one is not there."""
         self._con = con
         for name in _TABLES:
-            try:
-                table = lake.load_table(name)
-            except (NoSuchTableError, NoSuchNamespaceError):
-                raise UserError(f"the lake has no {name}: type `millrace up --with lake`") from None
+            table = catalog.found(lake, name)
+            if table is None:
+                raise UserError(f"the lake has no {name}: type `millrace up --with lake`")
             show(con, name, table)
             if name == VECTORS:
-                fields = table.schema().fields
-                self.columns = tuple(one.name for one in fields)
-                self._times = [
-                    one.name for one in fields if isinstance(one.field_type, TimestamptzType)
-                ]
+                self.columns = tuple(one.name for one in table.schema().fields)
+                self._in_ms = in_ms(table)
         forgotten.show(con, lake)
         con.execute(f"create or replace temp view log as {_union()}")
 
     def vectors(self, where: str, values: Mapping[str, Any], order: str = "_offset") -> list[Row]:
         """Return the vectors of a condition, times in ms."""
-        times = ", ".join(f"epoch_ms({quoted(one)}) as {quoted(one)}" for one in self._times)
-        query = f"select * replace ({times}) from {VECTORS} where {where} order by {order}"
-        return _rows(self._con.execute(query, dict(values)))
+        query = f"select {self._in_ms} from {VECTORS} where {where} order by {order}"
+        return rows(self._con.execute(query, dict(values)))
 
     def sample(self, count: int, seed: int) -> list[Row]:
         """Return vectors at random: the same ones for the same seed and snapshot."""
@@ -125,8 +119,8 @@ class Log:
                 from places
             )
             select place, known from timed where earlier < place - 1 order by place"""
-        rows = self._con.execute(query, {"partition": partition}).fetchall()
-        return [Gap(at, known) for at, known in rows if known is not None]
+        places = self._con.execute(query, {"partition": partition}).fetchall()
+        return [Gap(at, known) for at, known in places if known is not None]
 
     def forgotten(self, vector: Mapping[str, Any], start: int) -> bool:
         """Return whether rows that bore on a vector were removed for good: its terminal's."""
@@ -140,8 +134,7 @@ class Log:
             "terminal": vector["terminal_id"],
             "start": start,
         }
-        found = self._con.execute(query, values).fetchone()
-        return bool(found and found[0])
+        return bool(self._one(query, values))
 
     def before(self, vector: Mapping[str, Any], start: int) -> Iterator[Event]:
         """Yield what bears on a vector, in order, up to its payment; from event time `start` on.
@@ -172,7 +165,7 @@ class Log:
             "customer": vector["customer_id"],
             "terminal": vector["terminal_id"],
         }
-        yield from map(event, _rows(self._con.execute(query, values)))
+        yield from map(event, rows(self._con.execute(query, values)))
 
     def events(self, partition: int, start: int, last: int) -> Iterator[Event]:
         """Yield the log up to the place `last`, in order; from event time `start` on.
@@ -185,8 +178,8 @@ class Log:
         values = {"partition": partition, "start": start, "last": last}
         found = self._con.execute(query, values)
         names = [one[0] for one in found.description or ()]
-        while rows := found.fetchmany(_AT_ONCE):
-            yield from (event(dict(zip(names, row, strict=True))) for row in rows)
+        while some := found.fetchmany(_AT_ONCE):
+            yield from (event(dict(zip(names, row, strict=True))) for row in some)
 
     def unanswered(self, partition: int, after: int, version: str) -> int | None:
         """Return the first place after `after` whose payment has no vector yet, and needs one.
@@ -208,19 +201,18 @@ class Log:
             "after": after,
             "version": version,
         }
-        found = self._con.execute(query, values).fetchone()
-        return found[0] if found else None
+        place: int | None = self._one(query, values)
+        return place
 
     def told(self, partition: int, place: int) -> bool:
         """Return whether a place has a vector, by whatever declaration."""
         query = (
             f"select count(*) > 0 from {VECTORS} where partition = $partition and sequence = $at"
         )
-        found = self._con.execute(query, {"partition": partition, "at": place}).fetchone()
-        return bool(found and found[0])
+        return bool(self._one(query, {"partition": partition, "at": place}))
 
-    def _one(self, query: str) -> Any:
-        found = self._con.execute(query).fetchone()
+    def _one(self, query: str, values: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        found = self._con.execute(query, dict(values)).fetchone()
         return found[0] if found else None
 
 
@@ -245,8 +237,3 @@ def _fields(names: tuple[str, ...]) -> str:
         f"epoch_ms({quoted(name)}) as {quoted(name)}" if name == "event_time" else quoted(name)
         for name in names
     )
-
-
-def _rows(found: duckdb.DuckDBPyConnection) -> list[Row]:
-    names = [one[0] for one in found.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -8,12 +8,12 @@ from typing import Any
 
 import duckdb
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
-from pyiceberg.types import TimestamptzType
+from pyiceberg.table import Table
 
 from config.lake import INGESTED, OFFSET, PARTITION, TOPIC
+from lakehouse import catalog
 from lakehouse.fraud.log import PAYMENTS, SCORES, VECTORS, VERDICTS
-from lakehouse.reading import quoted, show
+from lakehouse.reading import in_ms, rows, show
 
 _PLACE = (TOPIC, PARTITION, OFFSET, INGESTED)
 
@@ -52,30 +52,24 @@ def trace(con: duckdb.DuckDBPyConnection, lake: Catalog, transaction_id: str) ->
         (VECTORS, found.vectors),
         (SCORES, found.scores),
     ):
-        try:
-            records += _records(con, lake, name, transaction_id)
-        except (NoSuchTableError, NoSuchNamespaceError):
+        table = catalog.found(lake, name)
+        if table is None:
             found.absent.append(name)
+        else:
+            records += _records(con, table, name, transaction_id)
     return found
 
 
 def _records(
-    con: duckdb.DuckDBPyConnection, lake: Catalog, name: str, transaction_id: str
+    con: duckdb.DuckDBPyConnection, table: Table, name: str, transaction_id: str
 ) -> list[Found]:
-    table = lake.load_table(name)
     show(con, name, table)
-    timed = ", ".join(
-        f"epoch_ms({quoted(one.name)}) as {quoted(one.name)}"
-        for one in table.schema().fields
-        if isinstance(one.field_type, TimestamptzType)
-    )
     asked = con.execute(
-        f"select * replace ({timed}) from {name} where transaction_id = $id "
+        f"select {in_ms(table)} from {name} where transaction_id = $id "
         f"order by {PARTITION}, {OFFSET}",
         {"id": transaction_id},
     )
-    names = [one[0] for one in asked.description or ()]
-    return [_found(dict(zip(names, row, strict=True))) for row in asked.fetchall()]
+    return list(map(_found, rows(asked)))
 
 
 def _found(row: Mapping[str, Any]) -> Found:

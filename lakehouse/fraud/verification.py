@@ -137,7 +137,7 @@ def differences(
 ) -> dict[str, tuple[Any, Any]]:
     """Return the fields of a vector that differ by a bit, each with both values."""
     if computed is None:
-        return {name: (logged[name], None) for name in ("transaction_id",)}
+        return {"transaction_id": (logged["transaction_id"], None)}
     # By how they are written: 0.0 is not -0.0, and each double has a shortest text of its own.
     return {
         name: (logged[name], value)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dbt.cli.main import dbtRunner
 from pyiceberg.catalog import Catalog
 
 from config.errors import RetryableError, UserError
-from config.files import mapping
+from config.files import locked, mapping
 from config.settings import Settings
 from lakehouse.catalog import catalog
 from lakehouse.locks import builds
@@ -112,10 +111,9 @@ def _folder(current: Settings) -> Path:
 @contextmanager
 def _alone(current: Settings) -> Iterator[None]:
     """Hold the lock of builds: two at once would take each other's rows for their own."""
-    builds(current).parent.mkdir(parents=True, exist_ok=True)
-    with builds(current).open("w") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(locked(builds(current), wait=False))
         except BlockingIOError:
             raise RetryableError("another build of the marts is running") from None
         yield

@@ -15,20 +15,19 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression, In
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
+from lakehouse.catalog import found
+from lakehouse.commits import retried
 from lakehouse.files import discard, live, swap, write
 from lakehouse.reading import quoted, show
 from lakehouse.tables import PROPERTIES
 
 RUN = "millrace.run"
 _CHUNK_ROWS = 1_000_000
-_TRIES = 20
-_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,27 +57,22 @@ def store(
     arrow = con.sql(f"select * from {source} limit 0").to_arrow_table().schema
     table = _table(catalog, target, arrow)
     whole = whole or not target.key
-    for tried in range(1, _TRIES + 1):
-        try:
-            return _store(con, table, target, source, arrow, whole=whole)
-        except (CommitFailedException, ValidationException):
-            if tried == _TRIES:
-                raise
-            target.sleep(_PAUSE_S)
-            table.refresh()
-    raise AssertionError("unreachable")
+    return retried(
+        table,
+        lambda: _store(con, table, target, source, arrow, whole=whole),
+        target.sleep,
+    )
 
 
 def _table(catalog: Catalog, target: Target, arrow: pa.Schema) -> Table:
-    try:
-        return catalog.load_table(target.name)
-    except NoSuchTableError:
+    table = found(catalog, target.name)
+    if table is None:
         catalog.create_namespace_if_not_exists(target.name.partition(".")[0])
         table = catalog.create_table(target.name, schema=arrow, properties=PROPERTIES)
         if target.day is not None:
             with table.update_spec() as update:
                 update.add_field(target.day, IdentityTransform(), target.day)
-        return table
+    return table
 
 
 def _store(
@@ -163,10 +157,10 @@ def _chunks(con: duckdb.DuckDBPyConnection, target: Target, rows: str) -> Iterat
         yield from (pa.Table.from_batches([batch]) for batch in reader if batch.num_rows)
         return
     for group in _groups(con, target, rows):
-        found = con.sql(
+        asked = con.sql(
             f"from {rows} where {_in_days(target, group)} order by {quoted(target.day)}"
         )
-        chunk = found.to_arrow_table()
+        chunk = asked.to_arrow_table()
         if len(chunk):
             yield chunk
 
