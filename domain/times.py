@@ -33,6 +33,11 @@ def since_epoch(when: datetime) -> int:
     return (when - _EPOCH) // _MILLISECOND
 
 
+def nearest(when: datetime) -> int:
+    """Return whole milliseconds since 1970, the rest rounded; `when` has a zone."""
+    return round(when.timestamp() * 1000)
+
+
 def milliseconds(text: str) -> int:
     """Invert `iso`; a time without a zone counts as UTC. Raise ValueError."""
     return since_epoch(moment(text))

@@ -6,14 +6,12 @@ where the decision says the records are; what is nowhere is said to be missing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 from config.errors import RetryableError, UserError
 from config.settings import Settings
@@ -21,7 +19,7 @@ from domain.times import iso, milliseconds
 from ingestion.kafka.tail import Line, Start, Tail, reader
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
-from millrace.stack.environ import api_keys
+from millrace.stack import api
 from millrace.stack.layout import Layout
 from orchestration.shelf.card import UnusableModelError
 from orchestration.shelf.store import Store
@@ -235,19 +233,15 @@ def asked(settings: Settings, transaction_id: str) -> Document | None:
 
     Raise RetryableError if the API does not answer.
     """
-    at = f"{settings.host}:{settings.port('api')}"
-    url = f"http://{at}/v1/fraud/transactions/{quote(transaction_id, safe='')}"
-    key = api_keys(settings).split(",")[0]
     try:
-        with urlopen(Request(url, headers={"X-API-Key": key}), timeout=5) as answer:
-            found: Document = json.load(answer)
-            return found
+        path = f"/v1/fraud/transactions/{quote(transaction_id, safe='')}"
+        found: Document | None = api.get(settings, path)
     except HTTPError as error:
-        if error.code == 404:
-            return None
         raise RetryableError(f"the API answers {error.code}") from error
     except (URLError, OSError) as error:
+        at = f"{settings.host}:{settings.port('api')}"
         raise RetryableError(f"the API does not answer at {at}") from error
+    return found
 
 
 def read(settings: Settings, topic: str, since: int) -> Iterator[Line]:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,13 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from config.clock import now_ms
 from config.errors import RetryableError, UserError
 from config.files import locked
-from config.settings import ROOT, Settings
+from config.settings import Settings
 from config.topics import topics
 from domain.features.declaration import FeatureSet
 from domain.fraud.features import CUSTOMER, TERMINAL
 from ingestion.persons import SHORT, topics_of
+from millrace import apart
 from millrace.stack.layout import Layout
 from orchestration.retraining.handover import FRAME, LOCK
 
@@ -92,17 +90,7 @@ def from_redis(customer: str) -> dict[str, Any]:
 
     Raise RetryableError, with its words, if it fails.
     """
-    command = [sys.executable, "-m", _REDIS, customer]
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, cwd=ROOT, timeout=_RETRY_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise RetryableError(f"Redis: not done within {_RETRY_S} s") from None
-    if ended.returncode:
-        words = ended.stderr.strip().splitlines()
-        raise RetryableError(words[-1] if words else f"{_REDIS} failed")
-    found: dict[str, Any] = json.loads(ended.stdout.strip().splitlines()[-1])
+    found: dict[str, Any] = apart.answer("Redis", _REDIS, customer, within_s=_RETRY_S)
     return found
 
 
@@ -147,8 +135,7 @@ def _marts(settings: Settings) -> None:
     from lakehouse.marts.run import build
 
     # Without its tests: one that fails says nothing of the person, and would keep their past.
-    now_ms = time.time_ns() // 1_000_000
-    done = build(settings, now_ms, full_refresh=True, test=False, held=True)
+    done = build(settings, now_ms(), full_refresh=True, test=False, held=True)
     if done.failed:
         raise UserError("the marts could not be made anew: `millrace marts build --full-refresh`")
 

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from config.errors import UserError
 from domain.events import Transaction
-from domain.times import moment
+from domain.times import moment, nearest
 from ingestion.fraud.columns import plain, table_of
 from ingestion.fraud.pickles import read_frame
 from ingestion.fraud.simulator import Payment
@@ -209,7 +209,7 @@ def _time(value: Any) -> int:
 def _moment(value: Any) -> int:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a time")
-    return round(moment(value).timestamp() * 1000)
+    return nearest(moment(value))
 
 
 def _amount(value: Any) -> float:

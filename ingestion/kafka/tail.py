@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.errors import RetryableError, UserError
-from domain.times import moment
+from domain.times import moment, nearest
 from ingestion.kafka.producer import client_log
 from ingestion.wire.codec import Codec, UnreadableError
 
@@ -81,7 +81,7 @@ class Start:
                 f"--from is {BEGINNING}, {END}, an offset or a time such as 2026-01-31T12:00, "
                 f"not {text!r}"
             ) from None
-        return cls("time", round(when.timestamp() * 1000))
+        return cls("time", nearest(when))
 
 
 def reader(bootstrap: str, *, tells_ends: bool = False) -> Consumer:

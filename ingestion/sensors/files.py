@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from config.clock import now_ms
 from config.errors import UserError
 from config.topics import topics
-from domain.times import moment
+from domain.times import moment, nearest
 from ingestion import schema
 from ingestion.replay.batches import Batch, Record, Rejected
 from ingestion.wire.encode import RecordEncoder, RefusedError
@@ -26,10 +26,6 @@ _TIMES = ("timestamp", "received_at")
 _NUMBERS = tuple(name for name, kind in _FIELDS.items() if kind == ["null", "double"])
 
 
-def _wall() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class ReadingsFile:
     """Readings of a file: one JSON object a line, or a CSV (`.csv`) whose header names fields.
 
@@ -38,7 +34,7 @@ class ReadingsFile:
     Nothing was received later than `now` says (ms): a year mistyped makes none after it stale.
     """
 
-    def __init__(self, path: Path, now: Callable[[], int] = _wall) -> None:
+    def __init__(self, path: Path, now: Callable[[], int] = now_ms) -> None:
         """Open nothing yet. Raise UserError if there is no such file, or its header is unknown."""
         if not path.is_file():
             raise UserError(f"{path} is not a file")
@@ -163,4 +159,4 @@ def _time(name: str, said: Any) -> int:
         raise TypeError(f"{name}: {said!r} is no time")
     if said.lstrip("-").isdecimal():
         return int(said)
-    return round(moment(said).timestamp() * 1000)
+    return nearest(moment(said))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, ClassVar
 
 import duckdb
@@ -10,6 +9,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.adapters.duckdb.utils import SourceConfig, TargetConfig
 from pyiceberg.catalog import Catalog
 
+from config.clock import now_ms
 from config.settings import settings
 from lakehouse.catalog import catalog
 from lakehouse.marts.writing import Target, store
@@ -20,7 +20,7 @@ class Plugin(BasePlugin):
     """Show each table as a view, at the snapshot it has when dbt connects or has stored it."""
 
     # The number of this run, `_run` of each row that it writes: greater than those of all before.
-    run: ClassVar[int] = time.time_ns() // 1_000_000
+    run: ClassVar[int] = now_ms()
 
     _catalog: Catalog
     _con: duckdb.DuckDBPyConnection

@@ -11,8 +11,9 @@ from typing import Annotated
 import typer
 
 from config.errors import UserError
-from domain.times import moment
+from domain.times import nearest
 from millrace import streaming
+from millrace.options import logical
 
 TOPIC = "alerts"
 
@@ -67,11 +68,7 @@ def raise_(
 
 
 def _milliseconds(at: str | None) -> int:
-    try:
-        when = datetime.now(UTC) if at is None else moment(at)
-    except ValueError as error:
-        raise UserError(f"--at: {error}") from error
-    return round(when.timestamp() * 1000)
+    return nearest(datetime.now(UTC) if at is None else logical(at))
 
 
 def _fact(text: str) -> tuple[str, str]:

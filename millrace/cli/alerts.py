@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -15,15 +12,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from config.clock import now_ms
 from config.errors import UserError
-from config.settings import ROOT, settings
+from config.settings import settings
 from domain.alerts.acts import Acts, acknowledgement, silence
 from domain.alerts.episodes import STATES, document
 from domain.times import iso, milliseconds
 from ingestion.kafka.tail import BEGINNING, Start, Tail, reader
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
-from millrace import streaming
+from millrace import apart, streaming
 from millrace.options import AsJson
 
 TOPIC, ACTS = "alerts", "alert-acts"
@@ -74,14 +72,10 @@ def newest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _with_acts(alerts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return alerts with who has seen them, and until when they are silenced."""
-    acts, now = Acts(), _now()
+    acts, now = Acts(), now_ms()
     for act in _records(ACTS, BEGINNING, follow=False):
         acts.take(act)
     return [{**one, **acts.about(one, now)} for one in alerts]
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 @app.command(name="list", epilog="Example: millrace alerts list --state open --json")
@@ -180,7 +174,7 @@ def ack(
     """Say that somebody has seen an alert: reminders of it are no longer sent."""
     if not any(one["alert_id"] == alert_id for one in _read(BEGINNING, follow=False)):
         raise UserError(f"no alert {alert_id}: `millrace alerts list --state all` lists them")
-    _do(acknowledgement(alert_id, now=_now(), by=by or _user(), note=note), as_json=as_json)
+    _do(acknowledgement(alert_id, now=now_ms(), by=by or _user(), note=note), as_json=as_json)
 
 
 @app.command(name="silence", epilog="Example: millrace alerts silence --entity boiler-7 --for 2h")
@@ -199,7 +193,7 @@ def silence_(
     """Send no alerts of an entity, of a kind, or of both, for a while; they are still listed."""
     if bool(for_) == bool(until):
         raise UserError("say either --for or --until")
-    now = _now()
+    now = now_ms()
     try:
         end = now + streaming.duration_ms(for_) if for_ else milliseconds(until)
         act = silence(entity, kind, now=now, until=end, by=by or _user(), note=note)
@@ -214,19 +208,7 @@ def try_(as_json: AsJson = False) -> None:
 
     Exit with 1 if one does not take it.
     """
-    # Nothing here may import `serving`: a process of its own knows the channels.
-    ended = subprocess.run(
-        (sys.executable, "-m", _TRIAL),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=_TRIAL_S,
-        check=False,
-    )
-    if ended.returncode:
-        words = ended.stderr.strip().splitlines()
-        raise UserError(words[-1] if words else f"{_TRIAL} failed")
-    outcomes: dict[str, str] = json.loads(ended.stdout.strip().splitlines()[-1])
+    outcomes: dict[str, str] = apart.answer("the channels", _TRIAL, within_s=_TRIAL_S)
     if as_json:
         typer.echo(json.dumps(outcomes))
     else:

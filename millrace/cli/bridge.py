@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from config.clock import now_ms
 from config.settings import settings
 from ingestion.sensors.files import TOPIC
 from ingestion.sensors.mqtt import Bridge, Tally, subscribed
@@ -45,7 +45,7 @@ def mqtt(
     with streaming.kafka("millrace-mqtt", paced=True) as (sink, codec):
         bridge = Bridge(sink, codec.encoder(TOPIC))
         stopped = False
-        with subscribed(url, topics, client_id, bridge, _wall):
+        with subscribed(url, topics, client_id, bridge, now_ms):
             try:
                 while messages is None or bridge.tally.messages < messages:
                     bridge.carry(0.5)
@@ -63,7 +63,3 @@ def _tell(tally: Tally, *, as_json: bool) -> None:
     typer.echo(
         f"{tally.messages:,} messages: {tally.readings:,} readings, {tally.unreadable:,} unreadable"
     )
-
-
-def _wall() -> int:
-    return time.time_ns() // 1_000_000

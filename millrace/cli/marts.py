@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from config.clock import now_ms
 from config.settings import settings
 from millrace.options import AsJson
 from millrace.stages import stages
@@ -43,9 +43,9 @@ def build(
     from lakehouse.marts.run import build as run
 
     with _progress("marts") as report:
-        now_ms = time.time_ns() // 1_000_000
+        now = now_ms()
         options = {"full_refresh": full_refresh, "test": test}
-        done = run(settings(), now_ms, select=select, report=report, **options)
+        done = run(settings(), now, select=select, report=report, **options)
     _show(done, as_json=as_json)
 
 

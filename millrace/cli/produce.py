@@ -12,7 +12,7 @@ import typer
 
 from config.errors import UserError
 from config.topics import Topic, topics
-from domain.times import moment
+from domain.times import moment, nearest
 from ingestion import schema as contracts
 from ingestion.wire.encode import RefusedError
 from millrace import streaming
@@ -71,4 +71,4 @@ def records(topic: Topic, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _milliseconds(text: str) -> int:
-    return round(moment(text).timestamp() * 1000)
+    return nearest(moment(text))

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from config.clock import now_ms
 from config.errors import UserError
 from config.settings import settings
 from ingestion.kafka import quarantine, quarantine_replay
@@ -100,7 +101,7 @@ def show(
     with _codec() as codec:
         entry = _read(codec, quiet=as_json).find(Position.parse(position))
         try:
-            now, problem = quarantine_replay.attempt(codec, entry, _now()), None
+            now, problem = quarantine_replay.attempt(codec, entry, now_ms()), None
         except UnreadableError as error:
             now, problem = None, str(error)
     if as_json:
@@ -154,7 +155,7 @@ def replay(  # noqa: PLR0917 - options of a command
         )
         outbox = quarantine_replay.KafkaOutbox(settings().kafka_bootstrap)
         done = quarantine_replay.replay(
-            entries, codec, outbox, _now, time.sleep, force=force, dry=dry_run
+            entries, codec, outbox, now_ms, time.sleep, force=force, dry=dry_run
         )
     if as_json:
         body: dict[str, Any] = {
@@ -248,7 +249,3 @@ def _table(entries: list[Entry], with_replayed: bool) -> None:
         ]
         table.add_row(*("-" if cell is None else str(cell) for cell in row))
     Console(markup=False).print(table)
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

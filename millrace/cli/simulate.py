@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from config.clock import now_ms
 from config.errors import UserError
 from config.settings import settings
 from ingestion.fraud.batches import FraudEncoders, PaymentBatches
@@ -97,7 +98,7 @@ def sensors(
 
     Without --events it goes on until it is stopped.
     """
-    begin = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else _now()
+    begin = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else now_ms()
     if rate > 1000 * count:
         raise UserError(f"--rate {rate:g}: a sensor makes at most 1000 readings a second")
     setting = Setting(count, rate, seed, begin, payments=payments)
@@ -129,10 +130,6 @@ def sensors(
     streaming.show(summary, time.monotonic() - started, as_json=as_json)
     if not as_json:
         typer.echo(f"what was done to which reading: {beside}")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def simulate(

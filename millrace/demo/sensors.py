@@ -9,13 +9,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
-from urllib.request import Request, urlopen
 
 import yaml
 from confluent_kafka import Consumer, TopicPartition
@@ -24,6 +22,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from config.clock import now_ms
 from config.errors import UserError
 from config.files import mapping, write
 from config.settings import Settings
@@ -35,11 +34,10 @@ from ingestion.sensors import batches as readings
 from ingestion.sensors.simulator import Made, Setting, Shares, Simulator
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
-from millrace.demo.saying import sayer, unfailing
-from millrace.demo.signals import undisturbed
-from millrace.stack import environ, lifecycle
+from millrace.demo.saying import sayer
+from millrace.demo.stack import running
+from millrace.stack import api, lifecycle
 from millrace.stack.layout import Layout
-from millrace.stack.supervisor import Supervisor
 
 GROUPS = "core,sensors"
 TOPICS = ("sensor-scores", "rejected-readings", "alerts")
@@ -50,6 +48,7 @@ SHARES = Shares(spell=0.1)
 SILENT_S = 10
 SENSORS_FILE = "MILLRACE_SENSORS_FILE"
 STARTUP_S, DRAIN_S, PLAIN_EVERY_S = 240.0, 20.0, 5.0
+NEWEST = "/v1/alerts?state=open&limit=1"
 STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -102,7 +101,8 @@ def demo(settings: Settings, console: Console, seconds: float, rate: float, *, k
     client_log.setLevel(logging.CRITICAL)  # lines about parts that are still starting
     settings = settings.model_copy(update={"groups": GROUPS})
     os.environ[SENSORS_FILE] = str(_impatient(settings))  # what `up` gives the stack's processes
-    with _stack(settings, console, keep=keep):
+    say = sayer(console)
+    with running(settings, say, lambda: _up(settings, say), keep=keep):
         seen = _stream(settings, console, seconds, rate)
         for text in seen.lines():
             console.print(text, highlight=False, soft_wrap=True)
@@ -129,25 +129,10 @@ def _impatient(settings: Settings) -> Path:
     return file
 
 
-@contextmanager
-def _stack(settings: Settings, console: Console, *, keep: bool) -> Iterator[None]:
-    """Start the stack; stop it afterwards unless it is kept or ran before."""
-    say = sayer(console)
-    was_running = any(info.pid for info in Supervisor(Layout.of(settings)).info().values())
-    complete, began = False, time.monotonic()
-    try:
-        lifecycle.up(settings, say, (), STARTUP_S)
-        say(f"ready after {time.monotonic() - began:.0f} s")
-        yield
-        complete = True
-    finally:
-        tell = unfailing(say)
-        with undisturbed(lambda: tell("finishing, a moment")):
-            if was_running:
-                tell("the stack was up before and stays up")
-            elif not (keep and complete):
-                tell("taking the stack down")
-                lifecycle.down(settings, tell)
+def _up(settings: Settings, say: lifecycle.Say) -> None:
+    began = time.monotonic()
+    lifecycle.up(settings, say, (), STARTUP_S)
+    say(f"ready after {time.monotonic() - began:.0f} s")
 
 
 class _Part(threading.Thread):
@@ -184,7 +169,7 @@ class _Sender(_Part):
 
     def work(self, codec: Codec) -> None:
         """Send until told to stop."""
-        setting = Setting(SENSORS, self._rate, SEED, time.time_ns() // 1_000_000, SHARES)
+        setting = Setting(SENSORS, self._rate, SEED, now_ms(), SHARES)
         size = max(1, round(self._rate / 4))
         chunks: Iterator[Made] = takewhile(
             lambda _: not self._halt.is_set(), Simulator(setting).chunks(size, None)
@@ -277,13 +262,11 @@ def _page(seen: Seen, elapsed: float) -> Table:
 
 def _ask(settings: Settings, console: Console) -> None:
     """Ask the API for the newest open alert, as a person would."""
-    url = f"http://{settings.host}:{settings.port('api')}/v1/alerts?state=open&limit=1"
-    key = environ.api_keys(settings).split(",")[0]
-    request = Request(url, headers={"X-API-Key": key})
     try:
-        with urlopen(request, timeout=5) as answer:  # noqa: S310
-            found = json.load(answer)["alerts"]
+        found = api.get(settings, NEWEST)
     except (URLError, OSError, ValueError) as error:
         raise UserError(f"the API does not answer: {error}") from error
-    console.print(url, highlight=False, soft_wrap=True)
-    console.print(json.dumps(found), highlight=False, soft_wrap=True)
+    if found is None:
+        raise UserError("the API knows no alerts")
+    console.print(api.url(settings, NEWEST), highlight=False, soft_wrap=True)
+    console.print(json.dumps(found["alerts"]), highlight=False, soft_wrap=True)

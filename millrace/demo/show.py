@@ -9,27 +9,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
-from http import HTTPStatus
+from collections.abc import Set
+from contextlib import AbstractContextManager
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import URLError
 
 from rich.console import Console
 
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from ingestion.kafka.producer import client_log
-from millrace.demo.saying import sayer, unfailing
+from millrace.demo.saying import sayer
 from millrace.demo.shop import shop
-from millrace.demo.signals import undisturbed
+from millrace.demo.stack import running
 from millrace.demo.tally import Figures, Tally
 from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
 from millrace.demo.view import summary, view
-from millrace.stack import environ, lifecycle
+from millrace.stack import api, lifecycle
 from millrace.stack.layout import Layout
-from millrace.stack.supervisor import Supervisor
 
 STARTUP_S = 240.0
 DRAIN_S = 20.0
@@ -63,25 +60,17 @@ def demo(
     return figures
 
 
-@contextmanager
-def _stack(settings: Settings, console: Console, sender: Sender, *, keep: bool) -> Iterator[None]:
+def _stack(
+    settings: Settings, console: Console, sender: Sender, *, keep: bool
+) -> AbstractContextManager[None]:
     """Start the stack and load a past; stop it afterwards unless it is kept or ran before."""
-    say = sayer(console)
-    was_running = any(info.pid for info in Supervisor(Layout.of(settings)).info().values())
-    complete = False
-    try:
-        _start(settings, console, sender)
-        yield
-        complete = True
-    finally:
-        tell = unfailing(say)
-        with undisturbed(lambda: tell("finishing, a moment")):
-            sender.stop(DRAIN_S)
-            if was_running:
-                tell("the stack was up before and stays up")
-            elif not (keep and complete):
-                tell("taking the stack down")
-                lifecycle.down(settings, tell)
+    return running(
+        settings,
+        sayer(console),
+        lambda: _start(settings, console, sender),
+        lambda: sender.stop(DRAIN_S),
+        keep=keep,
+    )
 
 
 def _start(settings: Settings, console: Console, sender: Sender) -> None:
@@ -225,11 +214,11 @@ def look_up(settings: Settings, transaction_id: str) -> str:
     own = not settings.api_keys.get_secret_value()
     kept = shlex.quote(str(Layout.of(settings).api_key))
     key = f"$(cat {kept})" if own else "<one of MILLRACE_API_KEYS>"
-    return f'curl -H "X-API-Key: {key}" \\\n  {_url(settings, transaction_id)}'
+    return f'curl -H "X-API-Key: {key}" \\\n  {api.url(settings, _path(transaction_id))}'
 
 
-def _url(settings: Settings, transaction_id: str) -> str:
-    return f"http://{settings.host}:{settings.port('api')}/v1/fraud/transactions/{transaction_id}"
+def _path(transaction_id: str) -> str:
+    return f"/v1/fraud/transactions/{transaction_id}"
 
 
 def _show_look_up(settings: Settings, console: Console, transaction_id: str | None) -> None:
@@ -248,13 +237,5 @@ def _show_look_up(settings: Settings, console: Console, transaction_id: str | No
 
 def _found(settings: Settings, transaction_id: str) -> dict[str, Any] | None:
     """Return the API's answer, or None if it knows of no decision."""
-    key = environ.api_keys(settings).split(",")[0]
-    request = Request(_url(settings, transaction_id), headers={"X-API-Key": key})  # noqa: S310
-    try:
-        with urlopen(request, timeout=5) as answer:  # noqa: S310  (our own API)
-            found: dict[str, Any] = json.load(answer)
-    except HTTPError as error:
-        if error.code == HTTPStatus.NOT_FOUND:
-            return None
-        raise
+    found: dict[str, Any] | None = api.get(settings, _path(transaction_id))
     return found

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from config.errors import UserError
 from config.files import locked, write
+from domain.times import nearest
 from orchestration.training.frame import Frame
 
 FRAME, LOCK = "frame.parquet", ".lock"
@@ -44,7 +45,7 @@ class Run:
     @property
     def at_ms(self) -> int:
         """Return the logical date in ms since 1970."""
-        return round(self.at.timestamp() * 1000)
+        return nearest(self.at)
 
     @property
     def candidate(self) -> Path:

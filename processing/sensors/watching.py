@@ -11,6 +11,7 @@ from pyflink.common import Time, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext, TimeDomain
 from pyflink.datastream.state import StateTtlConfig, ValueStateDescriptor
 
+from config.clock import now_ms
 from domain.events import SensorReading
 from domain.sensors.silence import due, idle, silent
 from domain.sensors.watch import Place, Sensor, watch
@@ -30,10 +31,6 @@ LOOK_MS = 1_000
 
 REJECTED = OutputTag("rejected", row_type("RejectedReading"))
 ALERTS = OutputTag("alerts", row_type("Alert"))
-
-
-def _wall() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
@@ -64,14 +61,14 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
         )
         self._metrics = context.get_metrics_group().add_group("sensors")
         self._counters: dict[str, Any] = {}
-        self._came = _wall()
+        self._came = now_ms()
 
     def process_element(self, row: Row, context: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Yield the score of a good reading, or the rejected one, and the alert if there is one."""
         said, place = row[: len(self._fields)], row[len(self._fields) :]
         reading = SensorReading(**dict(zip(self._fields, said, strict=True)))
         sensor = Sensor.load(self._kept.value(), Shapes)
-        self._came = _wall()
+        self._came = now_ms()
         outcome = watch(reading, Place(*place), self._limits.limits, sensor)
         self._arm(sensor, context)
         self._kept.update(sensor.dump())
@@ -97,7 +94,7 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
         limits, least = self._limits.limits, 0
         if context.time_domain() == TimeDomain.PROCESSING_TIME:
             sensor.heard.wall_timer = None
-            wall, wait = _wall(), idle(sensor.heard, limits)
+            wall, wait = now_ms(), idle(sensor.heard, limits)
             now = wall if wall - self._came >= wait else -1
             least = max(self._came + wait, wall + LOOK_MS)
         else:

@@ -5,7 +5,6 @@ An act is a record on `alert-acts`, as `millrace alerts ack` and `silence` write
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
+from config.clock import now_ms
 from domain.alerts.acts import acknowledgement, silence
 from domain.times import iso
 from serving.alerts import keys
@@ -67,8 +67,7 @@ class Silence(BaseModel):
 
     @model_validator(mode="after")
     def _names_something(self) -> Silence:
-        if not self.entity and not self.kind:
-            raise ValueError("a silence names an entity, a kind of alert, or both")
+        silence(self.entity, self.kind, now=0, until=0)
         return self
 
 
@@ -88,13 +87,9 @@ class Silences(BaseModel):
 @asynccontextmanager
 async def lifespan(context: Context) -> AsyncIterator[None]:
     """Run the producer of acts."""
-    gateway = Gateway(context.settings.kafka_bootstrap, context.codec, ACTS)
-    context.parts[PART] = gateway
-    gateway.start()
-    try:
+    gateway = context.parts[PART] = Gateway(context.settings.kafka_bootstrap, context.codec, ACTS)
+    async with gateway:
         yield
-    finally:
-        await gateway.close()
 
 
 @router.post(
@@ -107,7 +102,7 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
 async def acknowledge(request: Request, said: Annotated[Acknowledgement, Body()]) -> Response:
     """Answer 202 once Kafka has it. It holds for good, whatever is read again."""
     return await _produce(
-        request, acknowledgement(said.alert_id, now=_now(), by=said.by, note=said.note)
+        request, acknowledgement(said.alert_id, now=now_ms(), by=said.by, note=said.note)
     )
 
 
@@ -120,7 +115,7 @@ async def acknowledge(request: Request, said: Annotated[Acknowledgement, Body()]
 )
 async def silence_(request: Request, said: Annotated[Silence, Body()]) -> Response:
     """Answer 202 once Kafka has it. A later one for the same entity and kind replaces it."""
-    now = _now()
+    now = now_ms()
     until = now + said.seconds * 1000
     act = silence(said.entity, said.kind, now=now, until=until, by=said.by, note=said.note)
     return await _produce(request, act)
@@ -147,7 +142,7 @@ async def silences(request: Request) -> Response:
             "note": act["note"],
         }
         for act in acts
-        if (act["until"] or 0) > _now()
+        if (act["until"] or 0) > now_ms()
     ]
     return Response(orjson.dumps({"silences": held}), media_type="application/json")
 
@@ -158,7 +153,3 @@ async def _produce(request: Request, act: dict[str, Any]) -> Response:
         await gateway.produce(act["subject"], gateway.encode(act))
     told = {"subject": act["subject"], "at": iso(act["event_time"])}
     return Response(orjson.dumps(told), HTTPStatus.ACCEPTED, media_type="application/json")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from http import HTTPStatus
@@ -20,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import structlog
 
+from config.clock import now_ms
 from config.errors import RetryableError, UserError
 from domain.alerts.episodes import momentary
 from domain.times import iso
@@ -107,16 +107,12 @@ FORMS: dict[str, Callable[[Document, int], Any]] = {
 }
 
 
-def _wall() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Webhook:
     """POST JSON, with the header `Idempotency-Key`."""
 
     name = "webhook"
 
-    def __init__(self, url: str, form: str, now: Callable[[], int] = _wall) -> None:
+    def __init__(self, url: str, form: str, now: Callable[[], int] = now_ms) -> None:
         self._url, self._form, self._now = url, FORMS[form], now
         self._client = httpx.Client(timeout=TIMEOUT_S)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from config.clock import now_ms
 from domain.alerts.acts import Acts, subjects
 from domain.events import AlertState, Severity
 from serving.alerts import keys
@@ -145,5 +145,5 @@ async def _with_acts(values: Values, found: list[dict[str, Any]]) -> list[dict[s
     for data in stored:
         if data is not None:
             acts.take(orjson.loads(data))
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     return [{**one, **acts.about(one, now)} for one in found]

@@ -8,13 +8,13 @@ some come twice after a kill.
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter as Counts
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter
 
+from config.clock import now_ms
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.alerts.acts import Acts
@@ -162,12 +162,8 @@ def channels(settings: Settings) -> list[Channel]:
     return found
 
 
-def _wall() -> int:
-    return time.time_ns() // 1_000_000
-
-
 if __name__ == "__main__":
     run(
         Sender.name,
-        lambda settings: Sender(channels(settings), _wall, settings.alerts_age_s * 1000),
+        lambda settings: Sender(channels(settings), now_ms, settings.alerts_age_s * 1000),
     )

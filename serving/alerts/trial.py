@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterable
 
+from config.clock import now_ms
 from config.errors import RetryableError, UserError
 from config.settings import settings
 from domain.alerts.episodes import document
@@ -45,7 +45,7 @@ def tried(every: Iterable[Channel], now: int) -> dict[str, str]:
 
 if __name__ == "__main__":
     try:
-        outcomes = tried(channels(settings()), time.time_ns() // 1_000_000)
+        outcomes = tried(channels(settings()), now_ms())
     except UserError as error:
         sys.exit(str(error))
     sys.stdout.write(json.dumps(outcomes) + "\n")

@@ -14,7 +14,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from confluent_kafka import (
@@ -99,6 +99,15 @@ class Gateway:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
         await asyncio.to_thread(self._producer.flush, 2.0)
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.close()
 
     def encode(self, record: dict[str, Any]) -> bytes:
         """Return the request's bytes. Raise AwayError (no schema id yet) or RefusedError."""

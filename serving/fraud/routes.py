@@ -117,11 +117,8 @@ async def lifespan(context: Context) -> AsyncIterator[None]:
 
     context.checks.update({name: check(name) for name in gateway.PARTS})
     context.parts["fraud"] = Submissions(gateway)
-    gateway.start()
-    try:
+    async with gateway:
         yield
-    finally:
-        await gateway.close()
 
 
 def _event_time(payment: Transaction) -> int | None:

@@ -72,13 +72,9 @@ class Accepted(BaseModel):
 @asynccontextmanager
 async def lifespan(context: Context) -> AsyncIterator[None]:
     """Run the producer of readings."""
-    gateway = Gateway(context.settings.kafka_bootstrap, context.codec, TOPIC)
-    context.parts[PART] = gateway
-    gateway.start()
-    try:
+    gateway = context.parts[PART] = Gateway(context.settings.kafka_bootstrap, context.codec, TOPIC)
+    async with gateway:
         yield
-    finally:
-        await gateway.close()
 
 
 @router.post(

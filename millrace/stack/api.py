@@ -1,0 +1,35 @@
+"""Ask the stack's own API, with a key."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from config.settings import Settings
+from millrace.stack import environ
+
+TIMEOUT_S = 5.0
+
+
+def url(settings: Settings, path: str) -> str:
+    """Return the address of a path."""
+    return f"http://{settings.host}:{settings.port('api')}{path}"
+
+
+def get(settings: Settings, path: str) -> Any:
+    """Return what the API answers, None if it knows of no such thing.
+
+    Raise HTTPError for another refusal, URLError, OSError or ValueError if it does not answer.
+    """
+    key = environ.api_keys(settings).split(",")[0]
+    request = Request(url(settings, path), headers={"X-API-Key": key})  # noqa: S310
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  (our own API)
+            return json.load(answer)
+    except HTTPError as error:
+        if error.code == HTTPStatus.NOT_FOUND:
+            return None
+        raise
