@@ -39,9 +39,14 @@ class Shelf(Generic[Model]):
         self._models: dict[str, tuple[str, Model]] = {}  # by feature-set version, with its version
         self._seen: object = None
         self._changing = threading.Lock()  # `refresh` and `search` are on two threads
-        self.trouble = self._absent()
         self.refused = ""
         """Why the current model was refused, for a consumer that also works without any."""
+        self._absence = self._absent()
+
+    @property
+    def trouble(self) -> str:
+        """Return why the current model was refused, or that there is none; empty if all is well."""
+        return self.refused or self._absence
 
     def _absent(self) -> str:
         if self._store.versions():
@@ -82,7 +87,7 @@ class Shelf(Generic[Model]):
                 trouble = f"model refused: {error}{instead}: type `{self._train}`"
                 if trouble != self.trouble:
                     log.error("model refused", error=str(error))  # noqa: TRY400 - says it all
-                self.trouble = self.refused = trouble
+                self.refused = trouble
                 # A disk that did not answer may answer the next time, with the folder as it is.
                 if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
                     self._seen = None
@@ -93,7 +98,7 @@ class Shelf(Generic[Model]):
         line = self._store.history().line()
         if current is None:
             self.refused = ""
-            self.trouble = self._absent() if self.empty else ""
+            self._absence = self._absent() if self.empty else ""
             return
         kept = {rows: held for rows, held in self._models.items() if held[0] in line}
         for version in sorted(held[0] for held in self._models.values() if held[0] not in line):
@@ -103,7 +108,7 @@ class Shelf(Generic[Model]):
             raise UnusableModelError(f"{current} was never promoted, or was withdrawn")
         card, model = self._load(current)
         self._models = {**kept, card.feature_set_version: (current, model)}
-        self.trouble = self.refused = ""
+        self.refused = self._absence = ""
         log.info("model loaded", model=current, feature_set=card.feature_set_version)
 
     def search(self, feature_set_version: str) -> Model | None:
