@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.lake_sql import batches
+from benchmarks.lake_sql import batches, command
 from benchmarks.report import keep, show
 from config.lake import lake_tables
-from config.settings import ROOT, Settings
+from config.settings import Settings
 from config.topics import topics
 from lakehouse.catalog import catalog
 from lakehouse.fraud.backfill import NAME
@@ -57,14 +53,9 @@ def fill(settings: Settings, rows: int, files: int) -> None:
 
 def backfilled(settings: Settings) -> tuple[float, dict[str, Any]]:
     """Run the command and return its seconds and what it says."""
-    environment = {**os.environ, "MILLRACE_STATE_DIR": str(settings.state_dir)}
-    command = ["backfill", "fraud-features", "--from", "2026-03-01", "--json"]
-    line = [sys.executable, "-m", "millrace.cli.main", *command]
-    began = time.perf_counter()
-    done = subprocess.run(
-        line, env=environment, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    return time.perf_counter() - began, json.loads(done.stdout)
+    words = ("backfill", "fraud-features", "--from", "2026-03-01", "--json")
+    took, text = command(settings.state_dir, *words)
+    return took, json.loads(text)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from benchmarks.report import keep, show
 from config.lake import LakeTable
-from config.settings import Settings
+from config.settings import ROOT, Settings
 from lakehouse import listing
 from lakehouse.catalog import catalog
 from lakehouse.tables import apply
@@ -91,13 +91,21 @@ def fill(state: Path, rows: int, files: int) -> dict[str, Any]:
     return {"rows": rows, "files": len(found), "mib": round(sum(found) / 2**20, 1)}
 
 
+def command(state: Path, *arguments: str) -> tuple[float, str]:
+    """Run a command of Millrace's on a folder's lake; return its seconds and its output."""
+    environment = {**os.environ, "MILLRACE_STATE_DIR": str(state)}
+    line = [sys.executable, "-m", "millrace.cli.main", *arguments]
+    began = time.perf_counter()
+    done = subprocess.run(
+        line, env=environment, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    return time.perf_counter() - began, done.stdout
+
+
 def asked(state: Path, query: str) -> tuple[float, list[dict[str, Any]]]:
     """Run the command and return its seconds and its rows."""
-    environment = {**os.environ, "MILLRACE_STATE_DIR": str(state)}
-    line = [sys.executable, "-m", "millrace.cli.main", "sql", query, "--json"]
-    began = time.perf_counter()
-    done = subprocess.run(line, env=environment, check=True, capture_output=True, text=True)
-    return time.perf_counter() - began, json.loads(done.stdout)
+    took, text = command(state, "sql", query, "--json")
+    return took, json.loads(text)
 
 
 def asked_all(state: Path, rows: int, rounds: int) -> dict[str, float]:
@@ -116,16 +124,12 @@ def asked_all(state: Path, rows: int, rounds: int) -> dict[str, float]:
 
 def upkeep(state: Path) -> dict[str, Any]:
     """Run `millrace lake upkeep` and return what became of the files."""
-    environment = {**os.environ, "MILLRACE_STATE_DIR": str(state)}
-    line = [sys.executable, "-m", "millrace.cli.main", "lake", "upkeep", "--keep-hours", "0"]
-    began = time.perf_counter()
-    subprocess.run(line, env=environment, check=True, capture_output=True)
-    took = round(time.perf_counter() - began, 1)
+    took, _ = command(state, "lake", "upkeep", "--keep-hours", "0")
     found = listing.size(
         catalog(Settings.model_validate({"state_dir": state})).load_table("bronze.transactions")
     )
     mib = round(found.bytes / 2**20, 1)
-    return {"rows": found.rows, "files": found.files, "mib": mib, "seconds": took}
+    return {"rows": found.rows, "files": found.files, "mib": mib, "seconds": round(took, 1)}
 
 
 def main() -> None:

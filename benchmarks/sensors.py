@@ -95,6 +95,7 @@ def typed(chunks: Iterator[Made], kind: str) -> Iterator[Made]:
 
 
 def main() -> None:
+    """Bring up a stack, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readings", type=int, default=200_000)
     parser.add_argument("--sensors", type=int, default=1000)
@@ -111,6 +112,7 @@ def main() -> None:
 
 
 def measured(stack: Stack, given: argparse.Namespace) -> dict[str, object]:
+    """Work off a backlog, then keep pace; return the figures."""
     settings = stack.settings
     with (
         Registry(settings.registry_url) as registry,
