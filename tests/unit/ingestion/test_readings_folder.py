@@ -40,6 +40,13 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plain]:
     settings.cache_clear()
 
 
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    found = tmp_path / "in"
+    found.mkdir()
+    return found
+
+
 def line(sensor: str, time: int) -> str:
     return json.dumps({"sensor_id": sensor, "timestamp": time}) + "\n"
 
@@ -54,11 +61,7 @@ def look(folder: Folder, plain: Plain) -> dict[str, int]:
     return told
 
 
-def test_a_file_is_sent_once_it_rests_and_then_what_is_appended(
-    tmp_path: Path, plain: Plain
-) -> None:
-    inbox = tmp_path / "in"
-    inbox.mkdir()
+def test_a_file_is_sent_once_it_rests_and_then_what_is_appended(inbox: Path, plain: Plain) -> None:
     folder, file = Folder(inbox), inbox / "a.jsonl"
     file.write_text(line("a", 1) + line("a", 2))
     (inbox / "notes.txt").write_text("no readings")
@@ -77,10 +80,8 @@ def test_a_file_is_sent_once_it_rests_and_then_what_is_appended(
 
 
 def test_a_file_written_anew_is_another_and_a_wrong_one_stops_nothing(
-    tmp_path: Path, plain: Plain
+    inbox: Path, plain: Plain
 ) -> None:
-    inbox = tmp_path / "in"
-    inbox.mkdir()
     folder, file = Folder(inbox), inbox / "a.jsonl"
     file.write_text(line("a", 1) + line("a", 2))
     (inbox / "0.csv").write_text("colour\nred\n")
@@ -95,10 +96,8 @@ def test_a_file_written_anew_is_another_and_a_wrong_one_stops_nothing(
 
 
 def test_a_file_with_the_same_header_in_the_place_of_another_is_sent_whole(
-    tmp_path: Path, plain: Plain
+    inbox: Path, plain: Plain
 ) -> None:
-    inbox = tmp_path / "in"
-    inbox.mkdir()
     folder, file = Folder(inbox), inbox / "a.csv"
     file.write_text("sensor_id,timestamp\na,1\na,2\n")
     look(folder, plain)
@@ -106,16 +105,14 @@ def test_a_file_with_the_same_header_in_the_place_of_another_is_sent_whole(
     file.write_text("sensor_id,timestamp\na,7\na,8\na,9\n")
     look(folder, plain)
     assert look(folder, plain) == {"a.csv": 3}
-    longer = tmp_path / "longer.csv"
+    longer = inbox.parent / "longer.csv"
     longer.write_text(file.read_text() + "a,10\n")
     longer.rename(file)
     look(folder, plain)
     assert look(folder, plain) == {"a.csv": 1}, "another file, but it begins as the last one did"
 
 
-def test_a_quote_that_is_never_closed_stops_no_other_file(tmp_path: Path, plain: Plain) -> None:
-    inbox = tmp_path / "in"
-    inbox.mkdir()
+def test_a_quote_that_is_never_closed_stops_no_other_file(inbox: Path, plain: Plain) -> None:
     folder = Folder(inbox)
     head = "sensor_id,timestamp\na,1\n"
     (inbox / "a.csv").write_text(head + '"' + "x,1\n" * 40_000 + "a,2\n")

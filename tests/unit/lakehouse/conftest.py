@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog
@@ -16,7 +17,10 @@ from config.lake import LakeTable, lake_tables
 from config.settings import Settings
 from config.topics import topics
 from lakehouse.catalog import catalog
+from lakehouse.query import connect
 from lakehouse.tables import apply
+from tests.unit.lakehouse import lakes
+from tests.unit.lakehouse.fraud_lake import FraudLake
 
 TABLES = {table.name: table for table in lake_tables(topics().values())}
 Place = tuple[int, int]
@@ -34,6 +38,18 @@ def lake(loaded: Settings) -> Iterator[Catalog]:
     opened = catalog(loaded)
     yield opened
     opened.engine.dispose()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect("512MB", tmp_path / "spill") as opened:
+        yield opened
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> FraudLake:
+    """A lake of card fraud's tables, with nothing in them yet."""
+    return FraudLake(lakes.lake(tmp_path))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,6 @@ from lakehouse.fraud.backfill import (
 from lakehouse.fraud.log import PAYMENTS, Log
 from lakehouse.fraud.verification import OLDER, OTHER, Verifier
 from lakehouse.pinned import ask
-from lakehouse.query import connect
 from millrace.backfilling import backfill, by_reference
 from millrace.cli import backfill as command
 from orchestration.fraud.lake import Lake
@@ -50,17 +49,6 @@ from tests.unit.lakehouse.fraud_lake import (
 from tests.unit.lakehouse.lakes import lake
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
-
-
-@pytest.fixture
-def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect("512MB", tmp_path / "spill") as opened:
-        yield opened
-
-
-@pytest.fixture
-def filled(tmp_path: Path) -> FraudLake:
-    return FraudLake(lake(tmp_path))
 
 
 def _rebuilt(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from ingestion import schema
 from lakehouse.quality.declared import FOLDER, checks
 from lakehouse.quality.results import Result, export, keep
 from lakehouse.quality.run import Window, of_sample, of_table
-from lakehouse.query import ask, connect
+from lakehouse.query import ask
 from millrace import checks as command
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
@@ -33,12 +32,6 @@ NOW = EPOCH + timedelta(hours=2)
 @pytest.fixture
 def of(tmp_path: Path) -> Catalog:
     return lake(tmp_path / "lake")
-
-
-@pytest.fixture
-def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect("256MB", tmp_path / "spill") as found:
-        yield found
 
 
 def _checked(

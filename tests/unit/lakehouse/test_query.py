@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pyiceberg.types import StringType
 
 from config.errors import UserError
 from lakehouse import reading
-from lakehouse.query import ask, connect
+from lakehouse.query import ask
 from lakehouse.reading import Moment
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, lake, payments
 
@@ -31,12 +30,6 @@ def catalog(tmp_path: Path) -> Catalog:
     append(table, "transactions", payments(5, datetime(2026, 3, 4, tzinfo=UTC), 20))
     bronze(found, "fraud_labels", "FraudLabel")
     return found
-
-
-@pytest.fixture
-def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect("256MB", tmp_path / "spill") as found:
-        yield found
 
 
 def _asked(con: duckdb.DuckDBPyConnection, catalog: Catalog, query: str, **at: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from lakehouse.fraud import verification
 from lakehouse.fraud.log import Log
 from lakehouse.fraud.verification import Finding, Verifier, begin, counts
 from lakehouse.fraud.watch import Watch
-from lakehouse.query import connect
 from millrace.cli import verify as command
 from orchestration.training.kernel import _read
 from tests.unit.lakehouse.fraud_lake import (
@@ -40,17 +39,6 @@ from tests.unit.lakehouse.fraud_lake import (
 from tests.unit.lakehouse.lakes import lake
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
-
-
-@pytest.fixture
-def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect("512MB", tmp_path / "spill") as opened:
-        yield opened
-
-
-@pytest.fixture
-def filled(tmp_path: Path) -> FraudLake:
-    return FraudLake(lake(tmp_path))
 
 
 def _found(con: duckdb.DuckDBPyConnection, of: FraudLake, count: int = 10_000) -> list[Finding]:
