@@ -24,7 +24,7 @@ demo-sensors: ## from nothing to alerts of simulated sensors, live: KEEP and SEC
 test: setup ports ## everything: lint, Java tests, unit and integration tests with coverage
 	@scripts/test.sh
 
-test-long: setup ports ## what takes minutes more: the lake's job under kills, PostgreSQL, Airflow's runs
+test-long: setup ports ## minutes more: the lake's job under kills, PostgreSQL, Airflow's runs
 	JAVA_HOME=$$(scripts/java_home.sh) $(PY)/pytest tests/integration -m long --durations=0
 
 # First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.
@@ -34,7 +34,8 @@ ports:
 # The lake's tests each make tables, or have dbt build on some: slow as a whole.
 unit: ## the fast tests only, no stack
 	@scripts/setup.sh
-	$(PY)/pytest tests/unit -q -n 2 -m "not slow" --ignore=tests/unit/lakehouse --hypothesis-profile=fast
+	$(PY)/pytest tests/unit -q -n 2 -m "not slow" --ignore=tests/unit/lakehouse \
+		--hypothesis-profile=fast
 
 lint: ## ruff, mypy --strict, import rules, generated files, schema compatibility
 	$(PY)/ruff check .

@@ -35,7 +35,7 @@ class Place:
 
 @dataclass(slots=True)
 class Sensor:
-    """All that is remembered of a sensor.
+    """The memory of a sensor.
 
     `newest` is its newest good reading's time, or when that arrived if it was dated ahead.
     """
@@ -83,7 +83,7 @@ _HEARD = tuple(Heard.__dataclass_fields__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a reading: `rejected` or `scored`, one of them; and the alerts to tell of.
+    """The outcome of a reading: either `rejected` or `scored`, and the alerts to report.
 
     `alert` is of what is unusual, `silence` of a silence that it ends.
     """

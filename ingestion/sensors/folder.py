@@ -18,7 +18,7 @@ _BLOCK = 1 << 20
 
 
 class Position(Progress):
-    """How many rows of a file were sent; it stays, so that what is appended later is read alone.
+    """The number of rows sent of a file; it is kept, so that later only appended rows are read.
 
     A digest of what the file held then stands beside it: a file that does not begin with that is
     another one, whatever its name and its header.

@@ -43,7 +43,7 @@ class Arrived(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What became of a message: key and value for Kafka, for each of its readings."""
+    """A reading of a message as Kafka gets it: key and value."""
 
     key: str
     value: bytes
@@ -52,7 +52,7 @@ class Sent(NamedTuple):
 
 @dataclass
 class Tally:
-    """How many messages came, and of their readings how many were sent or are unreadable."""
+    """The number of messages that came, and of readings that were sent or are unreadable."""
 
     messages: int = 0
     readings: int = 0
