@@ -112,6 +112,53 @@ class BusinessMetrics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemandForecast:
+    """Units of an item that the shop will sell, net of cancellations, from origin on.
+
+    Of two records of an item the one with the later made_at is newer. The arrays from horizon_days
+    to upper_95 are parallel. Key: item_id.
+    """
+
+    item_id: str
+    """The item, as in ShopEvent."""
+    made_at: int
+    """When the forecast was made, UTC: the same for all items of a run."""
+    origin: int
+    """Midnight, UTC, at which the first day forecast begins.
+
+    Nothing that happened from then on was used.
+    """
+    horizon_days: tuple[int, ...]
+    """Lengths of the horizons in calendar days from origin, ascending: 7, 14, 28."""
+    units: tuple[float, ...]
+    """Expected units over each horizon, with the uplift."""
+    lower_80: tuple[float, ...]
+    """Quantile 0.1 of the units over each horizon."""
+    upper_80: tuple[float, ...]
+    """Quantile 0.9 of the units over each horizon."""
+    lower_95: tuple[float, ...]
+    """Quantile 0.025 of the units over each horizon."""
+    upper_95: tuple[float, ...]
+    """Quantile 0.975 of the units over each horizon."""
+    daily: tuple[float, ...]
+    """Expected units of each day from origin on, 0 on closed days; they add up to the units of the
+    longest horizon.
+    """
+    uplift: float = 1.0
+    """Factor a person set for this item or its category, already in every number here; 1: none."""
+    category: str | None = None
+    """The item's category at origin; null where not known."""
+    is_new: bool = False
+    """True if the item was first sold less than 28 days before origin, so that little is known of
+    it.
+    """
+    method: str = "lightgbm"
+    """How it was made: lightgbm, tsb, imapa, autotheta."""
+    model_version: str = ""
+    """Digest of the method's declaration and of the sales that it learnt from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FraudFeatures:
     """A payment with what was known of its customer and terminal when it was made.
 
