@@ -65,6 +65,7 @@ def _names() -> list[str]:
     return [*(rf"(?i:{name})" for name in sorted(named)), *sorted(words)]
 
 
+@pytest.mark.slow
 def test_the_frame_names_no_product() -> None:
     told = [
         (str(path.relative_to(ROOT)), found[0])
@@ -326,6 +327,7 @@ def _groups(text: str) -> Settings:
     return Settings(_env_file=None, groups=text)  # type: ignore[call-arg]
 
 
+@pytest.mark.slow
 def test_compose_holds_the_consumers_of_every_group_as_a_profile() -> None:
     compose = script("compose")
     services = compose.document(compose.defaults())["services"]

@@ -15,6 +15,7 @@ from ingestion.schema import load, names
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.slow
 def test_generated_files_are_up_to_date() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "generate.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

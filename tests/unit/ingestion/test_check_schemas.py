@@ -184,6 +184,7 @@ def test_exit_codes(repository: Repository, capsys: pytest.CaptureFixture[str]) 
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_the_project_itself_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
     assert check_schemas.main([]) == 0, capsys.readouterr().out
 

@@ -34,6 +34,7 @@ def reader() -> HeadReader:
     return HeadReader(SESSION, PREFIX, "session_id", "clicks")
 
 
+@pytest.mark.slow
 @given(st.lists(sessions, max_size=8))
 def test_heads_are_the_fields_of_the_records(reader: HeadReader, records: list[Any]) -> None:
     values = [ENCODER.record({"actions": [], **one}) for one in records]

@@ -90,6 +90,7 @@ def test_what_is_bought_was_put_into_the_cart_and_viewed_before() -> None:
     assert (found.orders[found.kinds != 2] == -1).all()
 
 
+@pytest.mark.slow
 def test_there_is_something_to_learn() -> None:
     """What followed an item in the first half foretells the second half; popularity hardly does."""
     sessions: dict[int, list[int]] = defaultdict(list)

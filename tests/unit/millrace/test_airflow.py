@@ -44,6 +44,7 @@ def test_it_is_set_up_when_first_asked_for(
     assert install.missing(asked) == []
 
 
+@pytest.mark.slow
 def test_no_container_of_ours_runs_it(local: Settings) -> None:
     compose = script("compose")
     assert not NAMES & set(compose.document(compose.defaults())["services"])

@@ -82,6 +82,7 @@ def test_an_offset_that_leaves_no_room_is_refused_and_leaves_the_environment_as_
     assert settings().port_offset == 39000
 
 
+@pytest.mark.slow
 def test_make_is_told_in_one_line_and_code_2(held: int) -> None:
     asked = {"MILLRACE_PORT_OFFSET": "7", "MILLRACE_REDIS_BASE_PORT": str(held - 10_007)}
     done = subprocess.run(

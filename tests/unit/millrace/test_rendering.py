@@ -19,6 +19,7 @@ from millrace.stack.processes import processes, selected
 from millrace.stack.supervisor import LONGEST_SOCKET_PATH, render, socket_path
 
 
+@pytest.mark.slow
 def test_every_port_moves_with_the_offset(tmp_path: Path) -> None:
     here, there = (
         Settings(state_dir=tmp_path, port_offset=0),

@@ -164,6 +164,7 @@ def test_confirm_where_something_else_answers(words: None, tmp_path: Path, answe
             retraining.taken(settings, "fraud", 0)
 
 
+@pytest.mark.slow
 def test_mlflow_is_told_not_to_report_before_it_is_loaded(tmp_path: Path) -> None:
     told = tmp_path / "told"
     fake = tmp_path / "mlflow" / "__init__.py"

@@ -84,6 +84,7 @@ def _run(tmp_path: Path, *arguments: str, **given: str) -> subprocess.CompletedP
     return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_process_is_started_with_the_settings_kept_for_it(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text(
         json.dumps({"MILLRACE_STATE_DIR": str(tmp_path), "MILLRACE_LOG_LEVEL": "loud"})
@@ -93,6 +94,7 @@ def test_a_process_is_started_with_the_settings_kept_for_it(tmp_path: Path) -> N
     assert done.stderr.startswith("MILLRACE_LOG_LEVEL: Input should be 'DEBUG'")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "words"),
     [

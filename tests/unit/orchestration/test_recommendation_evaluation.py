@@ -130,6 +130,7 @@ def _logs_to_stderr() -> None:
     for_command(Settings())
 
 
+@pytest.mark.slow
 def test_the_command_measures_all_methods_alike(tmp_path: Path) -> None:
     data = written(tmp_path / "s.gz", LINES * 30, zipped=True)
     given = ["recommendations", "--train", str(data), "--split", "last:0.25", "--json"]
