@@ -1,0 +1,1 @@
+"""Serve the inventory: keys, consumer, routes."""
