@@ -1,4 +1,4 @@
-"""Read UCI's Online Retail (and Online Retail II): its sheet as CSV or parquet.
+"""Read UCI's Online Retail (and Online Retail II): the workbook, its sheet as CSV, or parquet.
 
 Each line of an invoice becomes one event: `transaction`; `cancellation` for an invoice that starts
 with C, with the units that came back; `fee` for postage, charges, discounts and the like, which are
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from python_calamine import CalamineError
 
 from config.errors import UserError
 from ingestion.replay.batches import Rejected
@@ -100,7 +101,7 @@ def _read(path: Path, rejected: list[Rejected]) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return _parsed(_parquet(path))
     if path.suffix.lower() in (".xlsx", ".xls"):
-        raise UserError(f"{path} is a workbook: save its sheets as CSV")
+        return _parsed(_workbook(path))
     given = check_columns(path, (), "a CSV file")
     return _parsed(read_text(path, tuple(_chosen(given, path).values()), rejected))
 
@@ -112,6 +113,18 @@ def _chosen(given: tuple[str, ...], path: Path) -> dict[str, str]:
     if missing := [COLUMNS[ours][0] for ours, name in found.items() if not name]:
         raise UserError(f"{path} is not Online Retail: it has no column {', '.join(missing)}")
     return found
+
+
+def _workbook(path: Path) -> pd.DataFrame:
+    """Return the rows of all sheets (Online Retail II has one a year), numbered through."""
+    try:
+        sheets = pd.read_excel(path, sheet_name=None, engine="calamine")
+    except (OSError, ValueError, CalamineError) as error:
+        raise UserError(f"{path} is not a workbook: {error}") from error
+    return pd.concat(
+        [one[[*_chosen(tuple(map(str, one.columns)), path).values()]] for one in sheets.values()],
+        ignore_index=True,
+    )
 
 
 def _parquet(path: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from config.errors import UserError
 from millrace.cli.anomalies import anomalies
+from millrace.cli.demand import inventory
 from millrace.options import AsJson
 from millrace.stages import stages
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Measure products on data of your own.", no_args_is_help=True)
 app.command(epilog="Example: millrace evaluate anomalies --format nab --data NAB")(anomalies)
+app.command(epilog="Example: millrace evaluate inventory --data online_retail.xlsx --json")(
+    inventory
+)
 
 
 @app.command(

@@ -16,7 +16,7 @@ from config.settings import settings
 from millrace.errors import told
 from orchestration.shelf.card import UnusableModelError
 
-_OF_THE_LAKE = ("dbt", "duckdb", "pandera", "pyiceberg")
+_OF_THE_LAKE = ("dbt", "duckdb", "pandera", "pyiceberg", "statsforecast")
 
 app = typer.Typer(
     name="millrace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -112,6 +113,58 @@ def test_parquet_and_the_second_edition_read_alike(tmp_path: Path) -> None:
     assert read(path) == [EXPECTED[0], EXPECTED[4]]
 
 
+def test_workbooks_read_alike_all_sheets(tmp_path: Path) -> None:
+    path = tmp_path / "both.xlsx"
+    names = ("Invoice", "StockCode", "Quantity", "InvoiceDate", "Price", "Customer ID")
+    # 40513 days after Excel's first one is 2010-12-01.
+    write_workbook(
+        path,
+        [names, ("536365", "85123A", 6, 40513 + (8 * 60 + 26) / 1440, 2.55, 17850)],
+        [names, ("C536379", "85123A", -1, 40513 + (9 * 60 + 41) / 1440, 2.55, 14527)],
+    )
+
+    assert read(path) == [EXPECTED[0], EXPECTED[4]]
+
+
+def write_workbook(path: Path, *sheets: list[tuple[Any, ...]]) -> None:
+    """Write the least that is a workbook; the fourth column holds times."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    listed, related = "", f'<Relationship Id="s" Type="{relation}/styles" Target="styles.xml"/>'
+    whole = f'<Relationship Id="r" Type="{relation}/officeDocument" Target="xl/workbook.xml"/>'
+    with ZipFile(path, "w") as parts:
+        parts.writestr("_rels/.rels", f'<Relationships xmlns="{package}">{whole}</Relationships>')
+        for number, rows in enumerate(sheets, start=1):
+            listed += f'<sheet name="Year {number}" sheetId="{number}" r:id="r{number}"/>'
+            target = f"worksheets/sheet{number}.xml"
+            related += (
+                f'<Relationship Id="r{number}" Type="{relation}/worksheet" Target="{target}"/>'
+            )
+            lines = "".join(f"<row>{''.join(map(cell, range(9), row))}</row>" for row in rows)
+            parts.writestr(
+                f"xl/{target}",
+                f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
+            )
+        parts.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{relation}"><sheets>{listed}</sheets></workbook>',
+        )
+        parts.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}">{related}</Relationships>',
+        )
+        times = '<cellXfs><xf numFmtId="0"/><xf numFmtId="22" applyNumberFormat="1"/></cellXfs>'
+        parts.writestr("xl/styles.xml", f'<styleSheet xmlns="{main}">{times}</styleSheet>')
+
+
+def cell(place: int, value: object) -> str:
+    """Return a cell; a number in the fourth column is a time."""
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+    return f'<c s="{int(place == 3)}"><v>{value}</v></c>'
+
+
 @pytest.mark.parametrize("time", ["2010-12-01 08:26:00", "01/12/2010 08:26:00"])
 def test_other_programs_write_times_otherwise(tmp_path: Path, time: str) -> None:
     path = tmp_path / "other.csv"
@@ -127,7 +180,7 @@ def test_other_programs_write_times_otherwise(tmp_path: Path, time: str) -> None
     ("name", "content", "reason"),
     [
         ("a.csv", "timestamp,visitorid\n1,2\n", "it has no column InvoiceNo, StockCode"),
-        ("a.xlsx", "PK", "is a workbook: save its sheets as CSV"),
+        ("a.xlsx", "PK", "is not a workbook"),
         ("a.parquet", "PAR?", "is not a parquet file"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Forecasts of demand: how many units of each item will be sold."""
