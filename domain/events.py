@@ -762,6 +762,27 @@ class StockMovement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StockWatch:
+    """The open alerts of an item after an entry of the stock's log.
+
+    The arrays are parallel. Key: item_id.
+    """
+
+    item_id: str
+    """The item."""
+    sequence: int
+    """Offset in stock-log of the entry that opened or cleared an alert."""
+    previous: int
+    """The same of the record of the item before this one; -1 for its first."""
+    kinds: tuple[str, ...]
+    """Kinds of the open alerts."""
+    sequences: tuple[int, ...]
+    """Offsets at which they opened."""
+    opened_at: tuple[int, ...]
+    """When they opened, in ms since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """A card payment at a terminal. Key: customer_id."""
 

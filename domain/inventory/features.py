@@ -81,7 +81,7 @@ ROWS = (
         "The square of the units sold: orders of many units make demand less even.",
     ),
     RowFeature(
-        "at",
+        "occurred",
         "BIGINT",
         "EXTRACT(EPOCH FROM event_time) * 1000 + EXTRACT(MILLISECOND FROM event_time)",
         lambda row: int(row["event_time"]),
@@ -132,7 +132,7 @@ DEMAND = FeatureSet(
 )
 
 _TIMELY = Comparison(DEMAND.late, "eq", value=False)
-_TRADED = ("sale", "cancellation")
+TRADED = ("sale", "cancellation")
 _SOLD = tuple(feature.name for feature in DEMAND.features)
 _COUNT = Comparison("kind", "eq", "count")
 _DELIVERY = Comparison("kind", "eq", "delivery")
@@ -170,7 +170,9 @@ BOOK = FeatureSet(
             description="Units of entries that were too late to know whether they came before: "
             "not in the level.",
         ),
-        Feature("first_at", "min", "ever", "at", description="When the item's first entry was."),
+        Feature(
+            "first_at", "min", "ever", "occurred", description="When the item's first entry was."
+        ),
         *(
             Feature(
                 f"{name}_before",
@@ -188,10 +190,10 @@ BOOK = FeatureSet(
                 "last",
                 "ever",
                 name,
-                filter=(_TIMELY, Comparison("kind", "in", _TRADED)),
+                filter=(_TIMELY, Comparison("kind", "in", TRADED)),
                 description=f"`{name}` at the sale before this entry.",
             )
-            for name in (*_SOLD, "at")
+            for name in (*_SOLD, "occurred")
         ),
     ),
 )
@@ -262,7 +264,7 @@ def _demand(name: str, source: str, told: str) -> DerivedFeature:
     """Return what a sale knows of demand; a movement, whenever it is dated, what the last did."""
 
     def known(row: Mapping[str, Any]) -> float | None:
-        sold = row["kind"] in _TRADED and not row[DEMAND.late] and row[source] is not None
+        sold = row["kind"] in TRADED and not row[DEMAND.late] and row[source] is not None
         found: float | None = row[source] if sold else row[f"{source}_before"]
         return None if found is None else float(found)
 
@@ -298,7 +300,7 @@ DERIVED = (
         for window in WINDOWS
     ),
     _demand("demand_squared", "squared_28d", "`squared_28d` as of `demand_at`."),
-    _demand("demand_at", "at", "When the sale was that knows the demand, in ms since 1970."),
+    _demand("demand_at", "occurred", "When the sale was that knows the demand, in ms since 1970."),
     *(_now(name) for name in TERMS),
 )
 
