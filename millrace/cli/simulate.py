@@ -1,4 +1,4 @@
-"""Simulate payments or sensors into Kafka, a shop or sensors into files: `millrace simulate`."""
+"""Simulate payments, sensors, stock into Kafka, a shop or sensors into files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +25,8 @@ from ingestion.sensors import batches as readings
 from ingestion.sensors.simulator import Setting, Simulator
 from ingestion.shop.shop_files import EVENTS, write
 from ingestion.shop.shop_simulator import Shape
+from ingestion.shop.stock_batches import batches as stock_batches
+from ingestion.shop.stock_simulator import Room, StockRoom
 from millrace import streaming
 
 # The handbook's setting: 10,000 terminals within reach of a radius of 5.
@@ -36,6 +38,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer()
     group.command(epilog="Example: millrace simulate shop data --events 100000")(shop)
     group.command(epilog="Example: millrace simulate sensors --sensors 1000 --rate 200")(sensors)
+    group.command(epilog="Example: millrace simulate stock --items 200 --rate 20")(stock)
     example = "Example: millrace simulate --customers 500 --days 30"
     add = group.callback(invoke_without_command=True, epilog=example)
     add(simulate)
@@ -130,6 +133,34 @@ def sensors(
     streaming.show(summary, time.monotonic() - started, as_json=as_json)
     if not as_json:
         typer.echo(f"what was done to which reading: {beside}")
+
+
+def stock(
+    *,
+    items: Annotated[int, typer.Option(min=1, help="how many there are")] = 200,
+    rate: Annotated[float, typer.Option(help="sales and movements a second")] = 20.0,
+    events: Annotated[int | None, typer.Option(min=1, help="only the first N")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same stock room")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+) -> None:
+    """Simulate a stock room, beginning now: sales, deliveries, counts, and people's mistakes.
+
+    Without --events it goes on until it is stopped. Items are called item-0, item-1 and so on.
+    """
+    pace = RatePacer(rate)
+    room = StockRoom(Room(items, rate, seed, now_ms()))
+    started = time.monotonic()
+    with (
+        streaming.kafka("millrace-simulate", paced=True) as (sink, codec),
+        streaming.bar("stock", events, quiet=as_json) as report,
+    ):
+        made = stock_batches(islice(room.happenings(), events), codec, max(1, round(rate)))
+
+        def work() -> Summary:
+            return run(made, sink, pace, None, report)
+
+        summary = streaming.interruptible(work, "the books stay as they are")
+    streaming.show(summary, time.monotonic() - started, as_json=as_json)
 
 
 def simulate(

@@ -287,6 +287,8 @@ WITH_JSON = {
     *("millrace marts build", "millrace marts docs", "millrace marts freshness"),
     *("millrace lake checks", "millrace lake compact", "millrace lake expire"),
     *("millrace lake orphans", "millrace lake upkeep", "millrace backfill fraud-features"),
+    *("millrace stock deliver", "millrace stock count", "millrace stock correct"),
+    *("millrace stock terms", "millrace simulate stock"),
     *("millrace explain", "millrace forget", "millrace verify features"),
 }
 
