@@ -1,6 +1,6 @@
 """Read the Fraud Detection Handbook's transactions.
 
-The source is a parquet file, a daily pickle, or a folder of either.
+The source is a file (parquet, CSV, or a daily pickle) or a folder of such files.
 
 Columns, in any case: transaction_id, tx_datetime, customer_id, terminal_id, tx_amount and (for
 verdicts) tx_fraud; others are ignored. Times without a zone are UTC. Both replay and training read
@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from config.errors import UserError
 from domain.events import Transaction
@@ -31,7 +32,9 @@ from ingestion.wire.encode import EARLIEST_MS, LATEST_MS
 
 _NEEDED = ("transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount")
 _VERDICT = "tx_fraud"
-_SUFFIXES = (".parquet", ".pkl", ".pickle")
+_PICKLED = (".pkl", ".pickle")
+_SCENARIO = "tx_fraud_scenario"
+_SUFFIXES = (".parquet", ".csv", *_PICKLED)
 _ROWS_AT_ONCE = 20_000
 
 
@@ -57,6 +60,31 @@ class Handbook:
     def labelled(self) -> bool:
         """Return whether every file marks which payments are fraud."""
         return all(_VERDICT in columns for columns in self._columns)
+
+    def scenarios(self) -> pa.Table | None:
+        """Return `transaction_id` (text) and `scenario` of each row, 0 to 3.
+
+        None if a file does not say. Raise UserError for a scenario that is not a number.
+        """
+        found = []
+        for file in self.files:
+            given = {name.lower(): name for name in _names(file)}
+            if _SCENARIO not in given:
+                return None
+            wanted = {"transaction_id": given["transaction_id"], "scenario": given[_SCENARIO]}
+            for table in _tables(file, wanted):
+                try:
+                    text, number = (
+                        table[name].cast(kind)
+                        for name, kind in (
+                            ("transaction_id", pa.string()),
+                            ("scenario", pa.int64()),
+                        )
+                    )
+                except pa.ArrowException as error:
+                    raise UserError(f"{file}: {given[_SCENARIO]}: {error}") from error
+                found.append(pa.table({"transaction_id": text, "scenario": number}))
+        return pa.concat_tables(found)
 
     def count(self) -> int | None:
         """Return the number of rows, or None if it is not known without reading them."""
@@ -111,12 +139,15 @@ def _files(path: Path) -> list[Path]:
 
 
 def _names(file: Path) -> list[str]:
-    if file.suffix != ".parquet":
+    if file.suffix in _PICKLED:
         return [str(name) for name in read_frame(file).columns]
     try:
+        if file.suffix == ".csv":
+            with csv.open_csv(file) as reader:
+                return list(reader.schema.names)
         return list(pq.read_schema(file).names)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{file} is not a parquet file: {error}") from error
+        raise UserError(f"{file} is not a {file.suffix[1:]} file: {error}") from error
 
 
 def _columns(names: list[str], file: Path) -> dict[str, str]:
@@ -129,10 +160,9 @@ def _columns(names: list[str], file: Path) -> dict[str, str]:
 
 
 def _tables(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
+    read = {".parquet": _parquet, ".csv": _csv}.get(file.suffix, _pickle)
     try:
-        yield from (
-            _parquet(file, columns) if file.suffix == ".parquet" else [_pickle(file, columns)]
-        )
+        yield from read(file, columns)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file} can't be read to its end: {error}") from error
 
@@ -143,9 +173,15 @@ def _parquet(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
         yield pa.Table.from_batches([batch]).select(wanted).rename_columns(list(columns))
 
 
-def _pickle(file: Path, columns: dict[str, str]) -> pa.Table:
+def _csv(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
+    wanted = list(columns.values())
+    options = csv.ConvertOptions(include_columns=wanted)
+    yield csv.read_csv(file, convert_options=options).rename_columns(list(columns))
+
+
+def _pickle(file: Path, columns: dict[str, str]) -> Iterator[pa.Table]:
     frame = read_frame(file)
-    return pa.table({ours: _array(file, theirs, frame[theirs]) for ours, theirs in columns.items()})
+    yield pa.table({ours: _array(file, theirs, frame[theirs]) for ours, theirs in columns.items()})
 
 
 def _array(file: Path, name: str, values: Any) -> pa.Array:

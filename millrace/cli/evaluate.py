@@ -15,6 +15,7 @@ from rich.table import Table
 from config.errors import UserError
 from millrace.cli.anomalies import anomalies
 from millrace.cli.demand import inventory
+from millrace.cli.handbook import fraud
 from millrace.options import AsJson
 from millrace.stages import stages
 
@@ -26,6 +27,7 @@ app.command(epilog="Example: millrace evaluate anomalies --format nab --data NAB
 app.command(epilog="Example: millrace evaluate inventory --data online_retail.xlsx --json")(
     inventory
 )
+app.command(epilog="Example: millrace evaluate fraud --data payments.parquet --json")(fraud)
 
 
 @app.command(

@@ -56,9 +56,9 @@ class Payments:
         """Return a column of numbers, times or marks."""
         return cast("npt.NDArray[Any]", self.table[name].to_numpy())
 
-    def customers(self) -> npt.NDArray[np.str_]:
-        """Return each payment's customer."""
-        coded = self.table["customer_id"].combine_chunks().dictionary_encode()
+    def texts(self, name: str) -> npt.NDArray[np.str_]:
+        """Return a column of text."""
+        coded = self.table[name].combine_chunks().dictionary_encode()
         names = np.array(coded.dictionary.to_pylist(), dtype=np.str_)
         indices: Ints = coded.indices.to_numpy()
         return names[indices]

@@ -12,7 +12,9 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from config.errors import UserError
@@ -65,6 +67,20 @@ def handbook(
         )
     payments = _some(pa.concat_tables(tables), rows, total)
     return Data(Payments(_in_order(payments)), delay_ms, path.name, rejected)
+
+
+def scenarios(path: Path, data: Data) -> npt.NDArray[np.int64]:
+    """Return the scenario of each payment of `data`, which was read from `path`.
+
+    Raise UserError for files without the column.
+    """
+    given = Handbook(path).scenarios()
+    if given is None:
+        raise UserError(f"{path} has no column TX_FRAUD_SCENARIO: leave --bound out")
+    ids = data.payments.table["transaction_id"].combine_chunks()
+    at = pc.index_in(ids, given["transaction_id"].combine_chunks())
+    numbers: npt.NDArray[np.int64] = given["scenario"].combine_chunks().take(at).to_numpy()
+    return numbers
 
 
 def simulated(

@@ -24,7 +24,14 @@ from orchestration.fraud.payments import Payments, offsets, stream
 from orchestration.fraud.thresholds import choose
 from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
-from orchestration.training.frame import Floats, Frame, Progress, by_kernel, by_reference
+from orchestration.training.frame import (
+    Floats,
+    Frame,
+    Matrix,
+    Progress,
+    by_kernel,
+    by_reference,
+)
 from orchestration.training.kernel import Kernel, Plan
 from orchestration.training.metrics import measure
 from orchestration.training.split import Split, by_time
@@ -97,24 +104,35 @@ class Learnt:
 def frame_of(
     data: Data, progress: Progress = lambda _: None, kernel: Kernel | None = None
 ) -> Frame:
-    """Return the feature table of all payments, in memory (rows by model features).
+    """Return the feature table of all payments, in memory (rows by model features)."""
+    return framed(data, computed(data, progress, kernel))
+
+
+def computed(
+    data: Data, progress: Progress = lambda _: None, kernel: Kernel | None = None
+) -> Matrix:
+    """Return what the model reads of each payment, as numbers.
 
     The kernel computes it; without one the reference engine does, to the same bits.
     """
     payments, delay = data.payments, data.delay_ms
     if kernel is None:
         rows = feature_rows(payments.transactions(), payments.labels(delay))
-        found = by_reference(rows, FRAUD.model, offsets(payments, delay), progress)
-    else:
-        plan = Plan.of(FRAUD)
-        rows_in = stream(payments, delay, FRAUD.rows, plan.schema())
-        found = by_kernel(kernel, plan, rows_in, len(payments), progress)
+        return by_reference(rows, FRAUD.model, offsets(payments, delay), progress)
+    plan = Plan.of(FRAUD)
+    rows_in = stream(payments, delay, FRAUD.rows, plan.schema())
+    return by_kernel(kernel, plan, rows_in, len(payments), progress)
+
+
+def framed(data: Data, found: Matrix) -> Frame:
+    """Return the numbers with the time, customer and verdict of each payment."""
+    payments = data.payments
     return Frame(
         FRAUD.model,
         found.x,
         payments.numbers("is_fraud")[found.places],
         payments.numbers("event_time")[found.places],
-        payments.customers()[found.places],
+        payments.texts("customer_id")[found.places],
     )
 
 

@@ -37,17 +37,24 @@ def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
     return float(np.mean(precisions)) if precisions else 0.0
 
 
-def measure(frame: Frame, scores: Floats, review: float, block: float) -> dict[str, float]:
-    """Return every reported metric, by name."""
-    blocked = scores >= block
-    reviewed = (scores >= review) & ~blocked
-    frauds = max(1, int(frame.y.sum()))
+def ranked(frame: Frame, scores: Floats) -> dict[str, float]:
+    """Return the metrics of an order, which need no threshold, by name."""
     return {
         "rows": float(len(frame)),
         "frauds": float(frame.y.sum()),
         "roc_auc": float(roc_auc_score(frame.y, scores)),
         "average_precision": float(average_precision_score(frame.y, scores)),
         "card_precision_100": card_precision(frame, scores, 100),
+    }
+
+
+def measure(frame: Frame, scores: Floats, review: float, block: float) -> dict[str, float]:
+    """Return every reported metric, by name."""
+    blocked = scores >= block
+    reviewed = (scores >= review) & ~blocked
+    frauds = max(1, int(frame.y.sum()))
+    return {
+        **ranked(frame, scores),
         "block_rate": float(blocked.mean()),
         "block_precision": _precision(frame.y, blocked),
         "block_recall": float(frame.y[blocked].sum() / frauds),
