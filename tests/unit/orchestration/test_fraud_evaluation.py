@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
@@ -52,11 +53,10 @@ def payments(days: int = 24, customers: int = 50, seed: int = 4) -> pd.DataFrame
 
 
 PAYMENTS = payments()
-DELAY = 7
 
 
-def times(frame: pd.DataFrame) -> np.ndarray:
-    return frame.TX_DATETIME.to_numpy("datetime64[ms]").astype(np.int64)
+def times(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    return np.asarray(frame.TX_DATETIME.to_numpy("datetime64[ms]").astype(np.int64))
 
 
 def rows_of(frame: pd.DataFrame) -> Rows:
