@@ -238,6 +238,10 @@ def _all(file: Path, path: str) -> tuple[Product, ...]:
     _refuse_twins("job", ((job.name, _place(one)) for one in found for job in one.jobs))
     consumers = [(consumer, _place(one)) for one in found for consumer in one.consumers]
     _refuse_twins("consumer", ((consumer.name, place) for consumer, place in consumers))
+    # Flink commits offsets without joining the group: the broker refuses it where others have.
+    named = [(job.name, f"job {job.name} of {_place(one)}") for one in found for job in one.jobs]
+    named += [(consumer.name, f"consumer {consumer.name} of {at}") for consumer, at in consumers]
+    _refuse_twins("Kafka group", ((f"millrace-{name}", holder) for name, holder in named))
     _refuse_twins(
         "port",
         ((str(consumer.port), f"consumer {consumer.name} of {at}") for consumer, at in consumers),

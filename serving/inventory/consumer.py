@@ -24,7 +24,7 @@ class Inventory(Product):
     Every entry is judged, in its order; of an item's in a batch the last one is stored.
     """
 
-    name = "inventory"
+    name = "stock"
     topics = (LEVELS, FORECASTS)
     rebuild = Rebuild(WATCH, everything=True)
 

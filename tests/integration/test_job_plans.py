@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.flink_home import run_script
 
-JOBS = ("fraud_features", "business_metrics", "recommendations", "transaction_zscore")
+JOBS = ("fraud_features", "business_metrics", "recommendations", "transaction_zscore", "inventory")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,7 @@ def plans() -> dict[str, str]:
         ("business_metrics", ["shop_events"]),
         ("recommendations", ["shop_events"]),
         ("transaction_zscore", ["transactions"]),
+        ("inventory", ["shop_events", "stock_log", "stock_movements"]),
     ],
 )
 def test_each_topic_is_read_once(plans: dict[str, str], job: str, topics: list[str]) -> None:
@@ -46,6 +47,17 @@ def test_decisions_are_append_only(plans: dict[str, str]) -> None:
     for operator in ("ChangelogNormalize", "GroupAggregate(", "Deduplicate(keep", "Join("):
         assert operator not in plans["fraud_features"]
         assert operator not in plans["recommendations"]
+
+
+def test_stock_follows_from_its_log_alone(plans: dict[str, str]) -> None:
+    """What is written to the log is not what the book reads: only the log itself is."""
+    plan = plans["inventory"]
+    written = re.findall(r"Sink\(table=\[default_catalog.default_database.(\w+)\]", plan)
+    assert sorted(written) == ["quarantine", "stock_levels", "stock_log_out"]
+    book = plan[plan.index("stock_levels]") :]
+    assert book.count("ProcessTableFunction") == 3
+    for operator in ("ChangelogNormalize", "GroupAggregate(", "Deduplicate(keep", "Join("):
+        assert operator not in plan
 
 
 def test_minutes_wait_for_no_watermark(plans: dict[str, str]) -> None:

@@ -249,6 +249,7 @@ class TestAProductOutside:
             ("name: toys", "name: business", "product business is claimed twice"),
             ("toys.toys_sold", "toys.business_metrics", "job business_metrics is claimed twice"),
             ("toys: {mod", "fraud: {mod", "consumer fraud is claimed twice"),
+            ("toys: {mod", "toys_sold: {mod", "group millrace-toys_sold is claimed twice: by job"),
             ("19152", "19101", "port 19101 is claimed twice: by consumer business of"),
             ("19152", "19092", "port 19092 is claimed twice: by kafka and by consumer-toy_shelves"),
         ):

@@ -9,7 +9,13 @@ from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from domain.shop.sessions import SESSIONS
 from processing import graph, streams, tables
-from processing.jobs import business_metrics, fraud_features, recommendations, sensor_anomalies
+from processing.jobs import (
+    business_metrics,
+    fraud_features,
+    inventory,
+    recommendations,
+    sensor_anomalies,
+)
 
 
 def aliases(query: str) -> list[str]:
@@ -71,6 +77,15 @@ def test_sessions_fill_their_record() -> None:
     found = re.search(r"spec => '(.*)', uid => 'shop-sessions'", query)
     assert found is not None
     assert json.loads(found.group(1)) == SESSIONS.spec()
+
+
+def test_sales_and_movements_fill_the_log() -> None:
+    sales, movements = inventory.logged().split(" UNION ALL ")
+    for query in (sales, movements):
+        assert aliases(query.replace("AS DOUBLE", "").replace("AS BIGINT", "")) == list(
+            tables.columns("StockEntry")
+        )
+    assert "FROM sold WHERE event_type IN ('transaction', 'cancellation')" in sales
 
 
 def test_sensors_records_pass_through_python_with_times_in_milliseconds() -> None:
