@@ -121,6 +121,11 @@ class Layout:
         return self.state / "retraining"
 
     @property
+    def uplifts(self) -> Path:
+        """Return the file of factors on forecasts that people set."""
+        return self.state / "forecasts" / "uplifts.yaml"
+
+    @property
     def mlflow(self) -> Path:
         """Return the folder of MLflow's database and artefacts, where it has no server."""
         return self.state / "mlflow"
