@@ -77,16 +77,16 @@ def _kept(loaded: Settings, all_of_them: Uplifts) -> Uplifts:
 def from_lake(loaded: Settings, until: date, days: int) -> tuple[Sales, dict[str, str]]:
     """Return the sales of the last `days` days before `until`, and the items' categories then.
 
-    An event that was delivered twice counts once. Raise UserError if there are none.
+    An event that was delivered twice counts once. Raise TooLittleError if there are none.
     """
     from lakehouse.catalog import catalog, found
     from lakehouse.pinned import ask
     from lakehouse.query import connect
-    from orchestration.inventory.sales import from_events
+    from orchestration.inventory.sales import TooLittleError, from_events
 
     lake = catalog(loaded)
     if found(lake, EVENTS) is None:
-        raise UserError(f"the lake has no {EVENTS} yet; --data PATH reads a file instead")
+        raise TooLittleError(f"the lake has no {EVENTS} yet; --data PATH reads a file instead")
     with connect(loaded.lake_memory, loaded.lake_spill) as con:
         rows = ask(con, lake, _sales(until, days), (EVENTS,), {}).rows
         known = found(lake, ITEMS) is not None

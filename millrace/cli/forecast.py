@@ -21,6 +21,7 @@ from millrace.options import AsJson, logical
 from millrace.stages import stages
 
 if TYPE_CHECKING:
+    from orchestration.inventory.forecasting import Forecasts
     from orchestration.inventory.sales import Sales
 
 app = typer.Typer(help="Forecast demand.", no_args_is_help=True)
@@ -65,6 +66,10 @@ def inventory(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="write nothing, tell the sums alone")
     ] = False,
+    if_possible: Annotated[
+        bool,
+        typer.Option("--if-possible", help="with too few sales say so and end with code 0"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Forecast the units of each item over 7, 14 and 28 days, and write them to Kafka.
@@ -72,21 +77,36 @@ def inventory(
     Topic demand-forecasts, from where they come into Redis and the lake. The sums of items,
     categories and the whole are told beside one another, with what does not add up.
     """
-    from orchestration.inventory.forecasting import Asked, forecast
-    from orchestration.inventory.panel import Panels
-    from orchestration.inventory.sales import number_of
+    from orchestration.inventory.sales import TooLittleError
 
-    sales, categories, origin = _sales(data, at, days)
-    panels = Panels(sales, [number_of(one.date()) for one in closed or ()])
-    asked = Asked(origin, now_ms(), method, forecasting.uplifts(settings()), categories, workers)
-    with stages("forecasting") as stage:
-        found = forecast(panels, asked, stage)
+    announced = [one.date() for one in closed or ()]
+    try:
+        found = _forecast(data, at, days, announced, method=method, workers=workers)
+    except TooLittleError as error:
+        if not if_possible:
+            raise
+        typer.echo(json.dumps({"items": 0, "sent": 0, "reason": str(error)}))
+        return
     sent = 0 if dry_run else forecasting.send(found.records)
     document = {**found.document, "sent": sent, "topic": forecasting.TOPIC}
     if as_json:
         typer.echo(json.dumps(document))
         return
     _show(document)
+
+
+def _forecast(
+    data: Path | None, at: str | None, days: int, closed: list[date], *, method: str, workers: int
+) -> Forecasts:
+    from orchestration.inventory.forecasting import Asked, forecast
+    from orchestration.inventory.panel import Panels
+    from orchestration.inventory.sales import number_of
+
+    sales, categories, origin = _sales(data, at, days)
+    panels = Panels(sales, [number_of(one) for one in closed])
+    asked = Asked(origin, now_ms(), method, forecasting.uplifts(settings()), categories, workers)
+    with stages("forecasting") as stage:
+        return forecast(panels, asked, stage)
 
 
 def _sales(data: Path | None, at: str | None, days: int) -> tuple[Sales, dict[str, str], int]:

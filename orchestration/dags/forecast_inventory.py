@@ -20,4 +20,8 @@ with DAG(
     tags=["shop", "forecasts"],
     doc_md=__doc__,
 ) as dag:
-    step("forecast", "forecast", "inventory", "--at", MOMENT, "--json", minutes=50)
+    # A shop that has just begun is no failure: the result says why there is nothing yet.
+    step(
+        *("forecast", "forecast", "inventory", "--at", MOMENT, "--if-possible", "--json"),
+        minutes=50,
+    )

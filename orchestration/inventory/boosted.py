@@ -11,10 +11,9 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from config.errors import UserError
 from orchestration.inventory.features import LEAST, NAMES, bases, matrix
 from orchestration.inventory.panel import Panels
-from orchestration.inventory.sales import Floats, Ints
+from orchestration.inventory.sales import Floats, Ints, TooLittleError
 
 WEEK = 7
 HISTORY = 28
@@ -67,7 +66,7 @@ class Boosted:
     ) -> None:
         """Fit the models that are missing, `workers` at a time; `told` hears how many are done.
 
-        Raise UserError if there is too little history.
+        Raise TooLittleError if there is too little history.
         """
         missing = [one for one in dict.fromkeys(fits) if one not in self._models]
         with ThreadPoolExecutor(workers) as pool:
@@ -80,7 +79,7 @@ class Boosted:
         """Return each item's expected units in the `horizon` days from `cut` on.
 
         The model learns of sales before `learnt_by`, which is `cut` unless given. Items never sold
-        have 0. Raise UserError if there is too little history.
+        have 0. Raise TooLittleError if there is too little history.
         """
         known = self._known(cut, horizon)
         found = np.zeros(len(self.panels.sales.items))
@@ -119,7 +118,9 @@ class Boosted:
             scores.append(np.log(known.base))
         if not rows:
             short = self.panels.first + HISTORY + horizon - origin
-            raise UserError(f"too little history: {short} more days are needed for {horizon} ahead")
+            raise TooLittleError(
+                f"too little history: {short} more days are needed for {horizon} ahead"
+            )
         data = lightgbm.Dataset(
             np.concatenate(rows),
             np.concatenate(targets),

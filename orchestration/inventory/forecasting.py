@@ -20,7 +20,7 @@ from orchestration.inventory.calibration import calibrated, learnt_by
 from orchestration.inventory.features import NAMES
 from orchestration.inventory.intervals import LEVELS, learnt
 from orchestration.inventory.panel import Panels
-from orchestration.inventory.sales import DAY_MS, Floats, day_of
+from orchestration.inventory.sales import DAY_MS, Floats, TooLittleError, day_of
 
 AUTO, OURS = "auto", "lightgbm"
 CHOICES = {"tsb": "TSB", "imapa": "IMAPA", "autotheta": "AutoTheta"}
@@ -63,7 +63,7 @@ class Forecasts:
 def method_of(panels: Panels, asked: Asked) -> str:
     """Return the method: ours where there is enough history, else TSB, unless one was chosen.
 
-    Raise UserError for an unknown method, or where there is too little history for any.
+    Raise UserError for an unknown method, TooLittleError for too little history.
     """
     if asked.method not in (AUTO, OURS, *CHOICES):
         raise UserError(f"no method {asked.method!r}; there are: {', '.join((OURS, *CHOICES))}")
@@ -71,7 +71,7 @@ def method_of(panels: Panels, asked: Asked) -> str:
     ours, others = HISTORY + 2 * LONGEST + 4 * WEEK, LONGEST + LEAST_DAYS
     need = ours if asked.method == OURS else others
     if there < need:
-        raise UserError(f"{there} days of sales before the origin; {need} are needed at least")
+        raise TooLittleError(f"{there} days of sales before the origin; {need} are needed at least")
     if asked.method != AUTO:
         return asked.method
     return OURS if there >= ours else "tsb"
@@ -80,13 +80,13 @@ def method_of(panels: Panels, asked: Asked) -> str:
 def forecast(panels: Panels, asked: Asked, stage: Stage) -> Forecasts:
     """Return the forecasts of every item sold before the origin.
 
-    Raise UserError as `method_of` does, and if nothing was sold.
+    Raise as `method_of` does, and TooLittleError if nothing was sold.
     """
     method = method_of(panels, asked)
     panel = panels.at(asked.origin)
     items = np.flatnonzero(panel.first_sold < asked.origin)
     if not len(items):
-        raise UserError(f"nothing was sold before {day_of(asked.origin)}")
+        raise TooLittleError(f"nothing was sold before {day_of(asked.origin)}")
     make = _boosted if method == OURS else _other
     totals, bounds = make(panels, asked, method, stage)
     totals = dict(zip(HORIZONS, np.maximum.accumulate([totals[h] for h in HORIZONS]), strict=True))

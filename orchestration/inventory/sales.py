@@ -25,6 +25,10 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+class TooLittleError(UserError):
+    """Raised where there are too few sales, or none, to forecast from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sales:
     """What was sold, line by line in order of `known` (ms since 1970).
@@ -84,14 +88,14 @@ def from_file(path: Path) -> Sales:
 
 
 def from_events(events: pa.Table, source: str) -> Sales:
-    """Return the sales among records of ShopEvent. Raise UserError if there is none."""
+    """Return the sales among records of ShopEvent. Raise TooLittleError if there is none."""
     lines = pd.DataFrame({name: events[name].to_pandas() for name in COLUMNS})
     kinds = lines["event_type"].astype(str)
     lines = lines[kinds.isin((PURCHASE, CANCELLATION)) & lines["quantity"].gt(0)]
     lines = lines.sort_values("event_time", kind="stable").reset_index(drop=True)
     sold = lines["event_type"].astype(str).eq(PURCHASE).to_numpy()
     if not sold.any():
-        raise UserError(f"{source} holds no sale")
+        raise TooLittleError(f"{source} holds no sale")
     items, codes = np.unique(lines["item_id"].astype(str).to_numpy(object), return_inverse=True)
     known = lines["event_time"].to_numpy(np.int64)
     units = lines["quantity"].to_numpy(np.float64)

@@ -44,6 +44,7 @@ DAY = timedelta(days=1)
 CHAINS = {
     "build_marts": ["build"],
     "check_data_quality": ["checks"],
+    "forecast_inventory": ["forecast"],
     "lake_upkeep": ["compact", "expire", "orphans"],
     "retrain_fraud": [
         *("check", "extract", "validate", "train", "evaluate", "register", "promote", "confirm")
@@ -205,6 +206,7 @@ def test_every_file_is_a_dag_with_limits_and_its_tasks_in_a_chain() -> None:
     assert schedules == {
         "build_marts": "10 * * * *",
         "check_data_quality": "30 2 * * *",
+        "forecast_inventory": "30 3 * * *",
         "lake_upkeep": "0 1 * * *",
         "retrain_fraud": "0 3 * * *",
     }

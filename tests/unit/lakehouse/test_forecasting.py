@@ -117,6 +117,9 @@ def test_the_command_forecasts_from_the_lake(lake: Any) -> None:
 
 
 def test_without_a_lake_the_command_says_so(lake: Any) -> None:
+    done = _run("inventory", "--if-possible", "--json")
+    assert done.exit_code == 0
+    assert "no bronze.shop_events" in json.loads(done.stdout)["reason"]
     assert "no bronze.shop_events" in str(_run("inventory", "--dry-run").exception)
 
 
