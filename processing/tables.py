@@ -147,10 +147,13 @@ def source_ddl(
     group: str,
     watermark: Watermark | None = None,
     offsets: Mapping[int, int] | None = None,
+    table: str | None = None,
+    read: str | None = None,
     config: Settings | None = None,
 ) -> str:
     """Return the CREATE TABLE of a topic to read, under consumer group `group`.
 
+    `table` is its name if that is another than the topic's, `read` a copy of the topic in Kafka.
     Reading starts from `offsets` by partition where given, else from the group's committed offsets,
     else from the beginning.
 
@@ -176,7 +179,9 @@ def source_ddl(
     if watermark:
         lines.append(f"WATERMARK FOR `{watermark.column}` AS {_watermark(watermark)}")
         options |= _watermark_options(watermark)
-    return _create(table_name(topic), lines, options)
+    if read is not None:
+        options["topic"] = read
+    return _create(table or table_name(topic), lines, options)
 
 
 def sink_ddl(
@@ -184,19 +189,22 @@ def sink_ddl(
     *,
     table: str | None = None,
     upsert: bool = False,
+    nowhere: bool = False,
     config: Settings | None = None,
 ) -> str:
     """Return the CREATE TABLE of a topic to write, at least once.
 
     Records carry the time they were produced. `table` is its name if the same job reads the topic
     too. With `upsert` rows change: each version of a key is a record of its own, and the last one
-    counts.
+    counts. With `nowhere` rows are dropped.
 
     Raise KeyError for a topic that `topics.yaml` does not name.
     """
     config = config or settings()
     declared = topics()[topic]
     lines = [f"`{name}` {kind}" for name, kind in columns(declared.schema).items()]
+    if nowhere:
+        return _create(table or table_name(topic), lines, {"connector": "blackhole"})
     if upsert:
         lines.append(f"PRIMARY KEY (`{declared.key}`) NOT ENFORCED")
     options: dict[str, Any] = {
@@ -219,11 +227,14 @@ SOURCE_TIME = (
 )
 
 
-def readable(topic: str, *, config: Settings | None = None) -> str:
-    """Return the SELECT of a source table's records, except those that `unreadable` selects."""
+def readable(topic: str, *, table: str | None = None, config: Settings | None = None) -> str:
+    """Return the SELECT of a source table's records, except those that `unreadable` selects.
+
+    `table` is its name if that is another than the topic's.
+    """
     ahead = _ahead(topics()[topic], config or settings())
     kept = f" AND ({ahead}) IS NOT TRUE" if ahead else ""
-    return f"SELECT * FROM `{table_name(topic)}` WHERE unreadable_reason IS NULL{kept}"
+    return f"SELECT * FROM `{table or table_name(topic)}` WHERE unreadable_reason IS NULL{kept}"
 
 
 def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:

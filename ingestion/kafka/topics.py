@@ -208,7 +208,7 @@ class TopicsAdmin:
             return True
         places = [TopicPartition(topic.name, number) for number in range(found.partitions)]
         asked = self._client.list_offsets({place: OffsetSpec.latest() for place in places})
-        return all(_result(future).offset == 0 for future in asked.values())
+        return all(result(future).offset == 0 for future in asked.values())
 
     def _configs(self, existing: list[Topic]) -> dict[str, dict[str, Any]]:
         """Return the declared values of each topic."""
@@ -217,7 +217,7 @@ class TopicsAdmin:
         asked = self._client.describe_configs(
             [ConfigResource(ResourceType.TOPIC, topic.name) for topic in existing]
         )
-        answers = {resource.name: _result(future) for resource, future in asked.items()}
+        answers = {resource.name: result(future) for resource, future in asked.items()}
         return {
             topic.name: {
                 name: _value(name, answers[topic.name][_CONFIGS[name]].value)
@@ -229,11 +229,14 @@ class TopicsAdmin:
     @staticmethod
     def _wait(futures: Mapping[Any, Future[Any]]) -> None:
         for future in futures.values():
-            _result(future, fine=KafkaError.TOPIC_ALREADY_EXISTS)
+            result(future, fine=KafkaError.TOPIC_ALREADY_EXISTS)
 
 
-def _result(future: Future[Any], fine: int | None = None) -> Any:
-    """Return the brokers' answer; an error with the code `fine` counts as none."""
+def result(future: Future[Any], fine: int | None = None) -> Any:
+    """Return the brokers' answer; an error with the code `fine` counts as none.
+
+    Raise RetryableError if there is none, UserError if they refuse.
+    """
     try:
         return future.result(_TIMEOUT)
     except TimeoutError as error:

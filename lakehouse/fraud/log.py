@@ -17,7 +17,7 @@ from pyiceberg.catalog import Catalog
 from config.errors import UserError
 from domain.features.graph import Place
 from domain.fraud.graph import GRAPH, PAYMENT, VERDICT
-from lakehouse import catalog, forgotten
+from lakehouse import catalog, forgotten, handovers
 from lakehouse.reading import in_ms, quoted, rows, show
 
 Row = dict[str, Any]
@@ -45,10 +45,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Offsets before `end` that no table has; `known_ms`: Kafka's time of the record at `end`."""
+    """Offsets before `end` that no table has; `known_ms`: Kafka's time of the record at `end`.
+
+    `certain`: an event time instead, from behind which nothing is missing.
+    """
 
     end: int
     known_ms: int
+    certain: bool = False
 
 
 class Log:
@@ -66,6 +70,7 @@ class Log:
                 self.columns = tuple(one.name for one in table.schema().fields)
                 self._in_ms = in_ms(table)
         forgotten.show(con, lake)
+        handovers.show(con, lake)
         con.execute(f"create or replace temp view log as {_union()}")
 
     def vectors(self, where: str, values: Mapping[str, Any], order: str = "_offset") -> list[Row]:
@@ -78,6 +83,11 @@ class Log:
         drawn = f"hash(_partition, _offset, {int(seed)})"
         return self.vectors("true", {}, f"{drawn}, _partition, _offset limit {int(count)}")
 
+    def newest(self) -> int | None:
+        """Return the event time (ms) of the newest payment; None if there is none."""
+        found: int | None = self._one(f"select max(epoch_ms(event_time)) from {PAYMENTS}")
+        return found
+
     def several(self) -> bool:
         """Return whether the log has several partitions: then it is not what terminals saw."""
         return bool(self._one(f"select coalesce(max(_partition), 0) > 0 from {PAYMENTS}"))
@@ -85,8 +95,8 @@ class Log:
     def changed(self, version: str) -> list[Gap]:
         """Return each place where the features' declaration became `version` from another.
 
-        What the job had not computed until then it did not know, or knew from before the other. A
-        place that has vectors of both counts, too.
+        What the job had not computed until then it did not know, or knew from before the other,
+        but for what a handover has given it. A place that has vectors of both counts, too.
         """
         query = f"""
             with places as (
@@ -94,10 +104,20 @@ class Log:
                        min(epoch_ms(produced_at)) filter (feature_set_version = $version) as known
                 from {VECTORS} group by sequence
             ), runs as (
-                select *, other or lag(other) over (order by sequence) as begins from places
+                select *, lag(sequence) over (order by sequence) as earlier,
+                       other or lag(other) over (order by sequence) as begins from places
+            ), begun as (
+                select sequence, earlier, other, known from runs where begins and known is not null
             )
-            select sequence, known from runs where begins and known is not null order by sequence"""
-        return [Gap(*one) for one in self._con.execute(query, {"version": version}).fetchall()]
+            select sequence, any_value(known), arg_max(known_from, "at")
+            from begun left join {handovers.NAME} given
+              on not other and given.version = $version and seam > earlier and seam <= sequence
+            group by sequence order by sequence"""
+        found = self._con.execute(query, {"version": version}).fetchall()
+        return [
+            Gap(at, known) if given is None else Gap(at, given - 1, certain=True)
+            for at, known, given in found
+        ]
 
     def gaps(self, partition: int) -> list[Gap]:
         """Return the gaps before records of a partition: neither put aside nor forgotten."""

@@ -114,8 +114,11 @@ class Reach:
         if partition not in self._gaps:
             self._gaps[partition] = self._log.gaps(partition)
         gaps = [*self._gaps[partition], *self._changed]
-        known = [gap.known_ms for gap in gaps if gap.end <= sequence]
-        return max(known) + self._ahead_ms + _SLACK_MS if known else None
+        slack = self._ahead_ms + _SLACK_MS
+        known = [
+            gap.known_ms + (0 if gap.certain else slack) for gap in gaps if gap.end <= sequence
+        ]
+        return max(known) if known else None
 
     def whole(self, partition: int, sequence: int, event_time: int) -> bool:
         """Return whether all that the windows of a payment cover is known."""

@@ -75,13 +75,17 @@ def stop(settings: Settings, job: str, timeout: float = 120.0) -> Path:
         # Mark first: the keeper must not bring it back between the stop and the mark.
         _mark(settings, job).touch()
         try:
-            return _stop(settings, running, folder, timeout)
+            return savepoint(settings, running, folder, timeout)
         except Exception:
             _mark(settings, job).unlink(missing_ok=True)
             raise
 
 
-def _stop(settings: Settings, job_id: str, folder: Path, timeout: float) -> Path:
+def savepoint(settings: Settings, job_id: str, folder: Path, timeout: float = 120.0) -> Path:
+    """Stop the job of that id with a savepoint in `folder`, and return its path.
+
+    Raise UserError if there is none in `timeout` seconds, RetryableError if the JobManager is away.
+    """
     deadline = time.monotonic() + timeout
     # A job that has just come back is RUNNING before its tasks are, and Flink refuses until then.
     while not _whole(settings, job_id):

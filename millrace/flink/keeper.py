@@ -39,7 +39,6 @@ from millrace.errors import told
 from millrace.flink import jobs, submission
 from millrace.flink import rest as cluster
 from millrace.flink.client import Client
-from millrace.flink.submission import Wanted
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
 
@@ -198,7 +197,7 @@ class Keeper:
     def _submit(self, missing: dict[str, Kept]) -> None:
         # A person may have submitted or stopped one while this waited for the lock.
         wanted = [
-            Wanted(name, submission.resumable(self._settings, name))
+            submission.again(self._settings, name)
             for name in missing
             if not jobs.stopped_on_purpose(self._settings, name)
             and jobs.living(self._settings, name) is None

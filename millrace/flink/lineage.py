@@ -20,19 +20,23 @@ from millrace.stack.layout import Layout
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A submission: the id of its job, and the state it resumed from (None: it began empty)."""
+    """A submission: the id of its job, and the state it resumed from (None: it began empty).
+
+    With `drops_state` it left behind there what it has no operators for.
+    """
 
     job_id: str
     resumed_from: Path | None
+    drops_state: bool = False
 
 
-def begin(settings: Settings, job: str, resume: Path | None) -> Line:
+def begin(settings: Settings, job: str, resume: Path | None, drops_state: bool = False) -> Line:
     """Put a job on a new line and return it.
 
     Call before asking Flink: a process that dies in between must not leave a job that runs on an
     unrecorded line.
     """
-    line = Line(uuid.uuid4().hex, resume)
+    line = Line(uuid.uuid4().hex, resume, drops_state)
     _write(settings, job, line)
     return line
 
@@ -44,7 +48,11 @@ def current(settings: Settings, job: str) -> Line | None:
     except FileNotFoundError:
         return None
     resumed_from = found["resumed_from"]
-    return Line(found["id"], Path(resumed_from) if resumed_from else None)
+    return Line(
+        found["id"],
+        Path(resumed_from) if resumed_from else None,
+        bool(found.get("drops_state", False)),
+    )
 
 
 def put_back(settings: Settings, job: str, line: Line | None) -> None:
@@ -85,7 +93,8 @@ def _newest(settings: Settings, job: str, job_id: str, savepoint: str) -> Path |
 
 def _write(settings: Settings, job: str, line: Line) -> None:
     resumed_from = str(line.resumed_from) if line.resumed_from else None
-    text = json.dumps({"id": line.job_id, "resumed_from": resumed_from})
+    told = {"id": line.job_id, "resumed_from": resumed_from, "drops_state": line.drops_state}
+    text = json.dumps(told)
     write(_file(settings, job), text)
 
 

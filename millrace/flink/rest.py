@@ -50,15 +50,22 @@ class Job:
 
 
 def rest(
-    settings: Settings, path: str, body: dict[str, Any] | None = None, timeout: float = 5.0
+    settings: Settings,
+    path: str,
+    body: dict[str, Any] | None = None,
+    timeout: float = 5.0,
+    method: str | None = None,
 ) -> Any:
-    """Send a GET, or a POST if there is a body, and return the answer.
+    """Send a GET, a POST if there is a body, or `method`, and return the answer.
 
     Raise RetryableError if the JobManager is away or refuses.
     """
     data = None if body is None else json.dumps(body).encode()
     request = Request(  # noqa: S310 - the URL is ours
-        f"{settings.flink_rest}{path}", data=data, headers={"Content-Type": "application/json"}
+        f"{settings.flink_rest}{path}",
+        data=data,
+        headers={"Content-Type": "application/json"},
+        method=method,
     )
     try:
         with urlopen(request, timeout=timeout) as answer:  # noqa: S310 - the URL is ours
@@ -71,6 +78,18 @@ def overview(settings: Settings) -> list[dict[str, Any]]:
     """Return Flink's own list of jobs, newest first. Raise RetryableError."""
     found: list[dict[str, Any]] = rest(settings, "/jobs/overview")["jobs"]
     return sorted(found, key=lambda job: -int(job["start-time"]))
+
+
+def cancel(settings: Settings, name: str) -> None:
+    """Cancel every living job of that name, without a savepoint. Raise RetryableError."""
+    for one in overview(settings):
+        if one["name"] == name and one["state"] in LIVING:
+            rest(settings, f"/jobs/{one['jid']}?mode=cancel", method="PATCH")
+
+
+def free_slots(settings: Settings) -> int:
+    """Return how many slots no job has. Raise RetryableError."""
+    return int(rest(settings, "/overview")["slots-available"])
 
 
 def lingering(settings: Settings) -> list[str] | None:

@@ -42,6 +42,13 @@ def resumable(settings: Settings, name: str) -> Path | None:
     return None if _own_start(settings, name) else lineage.latest(settings, name)
 
 
+def again(settings: Settings, name: str) -> Wanted:
+    """Return the job with the state that it goes on from, as it was submitted from it before."""
+    resume, line = resumable(settings, name), lineage.current(settings, name)
+    same = line is not None and resume is not None and resume == line.resumed_from
+    return Wanted(name, resume, same and line is not None and line.drops_state)
+
+
 def _own_start(settings: Settings, name: str) -> str | None:
     declared = products.jobs(settings).get(name)
     return None if declared is None else declared.start
@@ -157,7 +164,11 @@ def _through(
 
 def _begin(settings: Settings, one: Wanted, start: dict[str, str]) -> dict[str, object]:
     """Put a job on a new line and return its request."""
-    return job(settings, one, lineage.begin(settings, one.name, one.resume), start)
+    return job(settings, one, _line(settings, one), start)
+
+
+def _line(settings: Settings, one: Wanted) -> lineage.Line:
+    return lineage.begin(settings, one.name, one.resume, one.drops_state)
 
 
 def _outcomes(

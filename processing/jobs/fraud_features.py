@@ -20,8 +20,9 @@ from config.topics import topics
 from domain.fraud.features import CUSTOMER, TERMINAL, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from processing.graph import events, features, logged, ordered, passed, rolling
+from processing.history import Tables
 from processing.submission import run
-from processing.tables import create_views, readable, sink_ddl, source_ddl, unreadable
+from processing.tables import create_views, readable, unreadable
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -31,17 +32,20 @@ SOURCE, LOG = "transactions", "fraud-terminal-log"
 SINKS = ("fraud-features", "quarantine")
 
 
-def views(*, several: bool) -> dict[str, str]:
+LIVE = Tables(f"millrace-{JOB}")
+
+
+def views(*, several: bool, tables: Tables = LIVE) -> dict[str, str]:
     """Return the query of each view, by name, in order.
 
     `several`: the log between customers and terminals is read.
     """
     log = {
-        "log_readable": readable(LOG),
+        "log_readable": readable(LOG, table=tables.name(LOG)),
         "ordered": ordered(TERMINAL_LOG, "log_readable"),
     }
     return {
-        "transactions_readable": readable(SOURCE),
+        "transactions_readable": readable(SOURCE, table=tables.name(SOURCE)),
         "events": events(GRAPH, "transactions_readable"),
         "customers": rolling(CUSTOMER, "events", uid="fraud-customer"),
         "known": passed(GRAPH, CUSTOMER, "customers"),
@@ -52,21 +56,21 @@ def views(*, several: bool) -> dict[str, str]:
 
 def topology(environment: TableEnvironment) -> StatementSet:
     """Build the whole job, ready to execute."""
-    several = topics()[SOURCE].partitions > 1
+    several, tables = topics()[SOURCE].partitions > 1, Tables.of(environment, JOB)
     sources = (SOURCE, LOG) if several else (SOURCE,)
     for topic in sources:
-        environment.execute_sql(source_ddl(topic, group=f"millrace-{JOB}"))
+        environment.execute_sql(tables.source(topic))
     for topic in SINKS:
-        environment.execute_sql(sink_ddl(topic))
-    create_views(environment, views(several=several))
+        environment.execute_sql(tables.sink(topic))
+    create_views(environment, views(several=several, tables=tables))
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO fraud_features {features(GRAPH, 'terminals')}")
     if several:
-        environment.execute_sql(sink_ddl(LOG, table="terminal_log_out"))
+        environment.execute_sql(tables.sink(LOG, table="terminal_log_out"))
         statements.add_insert_sql(f"INSERT INTO terminal_log_out {logged(TERMINAL_LOG, 'known')}")
-    statements.add_insert_sql(
-        "INSERT INTO quarantine " + " UNION ALL ".join(unreadable(topic, JOB) for topic in sources)
-    )
+    if not tables.copies:
+        aside = " UNION ALL ".join(unreadable(topic, JOB) for topic in sources)
+        statements.add_insert_sql(f"INSERT INTO quarantine {aside}")
     return statements
 
 

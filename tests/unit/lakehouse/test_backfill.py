@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from typer.testing import CliRunner
 
 from config.errors import UserError
 from config.settings import Settings
+from config.topics import topics
 from domain.fraud.graph import GRAPH
+from ingestion.wire.codec import Codec
+from lakehouse import handovers
 from lakehouse.fraud.backfill import (
     NAME,
     Filled,
@@ -28,13 +32,15 @@ from lakehouse.fraud.backfill import (
     state,
 )
 from lakehouse.fraud.log import PAYMENTS, Log
-from lakehouse.fraud.verification import OLDER, OTHER, Verifier
+from lakehouse.fraud.verification import OLDER, OTHER, Verifier, begin
+from lakehouse.history import records
 from lakehouse.pinned import ask
 from millrace.backfilling import backfill, by_reference
 from millrace.cli import backfill as command
 from orchestration.fraud.lake import Lake
 from orchestration.retraining.product import Extract, Window
 from orchestration.training.frame import Frame
+from tests.unit.ingestion.registries import FakeRegistry
 from tests.unit.lakehouse.fraud_lake import (
     DAY,
     HOUR,
@@ -43,6 +49,7 @@ from tests.unit.lakehouse.fraud_lake import (
     FraudLake,
     judge,
     pay,
+    produced,
     stream,
     vectors,
 )
@@ -328,6 +335,67 @@ def test_each_return_of_a_declaration_is_a_beginning(
     assert [(gap.end, gap.known_ms) for gap in found] == [
         (at, made[at]["produced_at"]) for at in places
     ]
+
+
+@pytest.mark.parametrize(("seam", "whole"), [(2, True), (1, False), (3, False)])
+def test_what_follows_a_handover_is_whole(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake, seam: int, whole: bool
+) -> None:
+    """Of a seam elsewhere the change says nothing: who began anew knows nothing of before."""
+    events: list[Event] = [pay(f"t{at}", START + at * HOUR, "c", "k") for at in range(4)]
+    made = vectors(events)
+    filled.log(events)
+    filled.vectors({**one, "feature_set_version": "fraud-other"} for one in made[:2])
+    filled.vectors(made[2:])
+    _rebuilt(con, filled, START, 1)
+    handovers.keep(filled.lake, GRAPH.version, {0: seam}, begin(START + 3 * HOUR), START)
+    handovers.keep(filled.lake, "fraud-other", {0: 2}, begin(START + DAY), START)
+    found = {one.sequence: one for one in Verifier(Log(con, filled.lake), DAY).sample(9, 1)}
+    assert (found[3].equal, found[3].why) == ((True, None) if whole else (False, OLDER))
+    if whole:
+        assert _followed(con, filled, 3).logged == 2
+    else:
+        with pytest.raises(UserError, match="2 vectors were logged before"):
+            _followed(con, filled, 3)
+
+
+def test_a_handover_blinds_what_reaches_back_behind_it(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events: list[Event] = [
+        *(pay(f"t{at}", START + (40 + at) * DAY, "c", "k") for at in range(3)),
+        pay("late", START + 39 * DAY, "d", "k"),
+    ]
+    made = vectors(events)
+    filled.log(events)
+    filled.vectors({**one, "feature_set_version": "fraud-other"} for one in made[:2])
+    filled.vectors(made[2:])
+    handovers.keep(filled.lake, GRAPH.version, {0: 2}, begin(START + 40 * DAY), START)
+    found = {one.sequence: one for one in Verifier(Log(con, filled.lake), DAY).sample(9, 1)}
+    assert (found[2].why, found[3].why) == (None, OLDER)
+
+
+def test_history_is_the_log_as_kafka_had_it(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events = stream(3, 30)
+    filled.log(events)
+    codec = Codec(FakeRegistry().client())
+    found = list(
+        records(con, filled.lake, codec, topics()["transactions"], start=0, end={0: 20, 1: 9})
+    )
+    assert [one.offset for one in found] == list(range(20))
+    for one, event in zip(found, events, strict=False):
+        decoded = codec.decoded("transactions", one.value)
+        assert (decoded.name, decoded.record) == (type(event).__name__, asdict(event))
+        assert one.key == event.customer_id.encode()
+        assert one.time == produced(event)
+    late = records(
+        con, filled.lake, codec, topics()["transactions"], start=START + 20 * DAY, end={0: 99}
+    )
+    assert {one.offset for one in late} == {
+        offset for offset, one in enumerate(events) if one.event_time >= START + 20 * DAY
+    }
 
 
 def test_payments_that_were_left_out_are_not_waited_for(

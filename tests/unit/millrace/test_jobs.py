@@ -65,6 +65,15 @@ def test_a_rollback_stays_on_its_line(local: Settings) -> None:
     assert lineage.latest(local, "other") is None
 
 
+def test_state_left_behind_is_left_again_until_the_job_has_its_own(local: Settings) -> None:
+    layout = Layout.of(local)
+    given = _complete(layout.savepoints / "fraud_features-history" / "savepoint-bbbbbb-1", age=9)
+    line = lineage.begin(local, "fraud_features", given, drops_state=True)
+    assert submission.again(local, "fraud_features") == Wanted("fraud_features", given, True)
+    own = _complete(layout.checkpoints / "fraud_features" / line.job_id / "chk-1", age=0)
+    assert submission.again(local, "fraud_features") == Wanted("fraud_features", own, False)
+
+
 def test_a_job_begun_without_state_stays_without(local: Settings) -> None:
     _complete(Layout.of(local).checkpoints / "j" / ("a" * 32) / "chk-9", age=0)
     lineage.begin(local, "j", None)
