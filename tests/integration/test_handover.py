@@ -119,6 +119,8 @@ def test_a_kill_at_each_stage_loses_nothing(house: House) -> None:
     )
     with plug(settings) as (sink, codec):
         with under_load(flow, sink, codec, RATE):
+            before = house.held()
+            until("the lake has a history", lambda: house.held() > before + 100, 300, 1.0)
             for condition, what in stages:
                 house.killed_when(condition, what)
                 time.sleep(1.0)
