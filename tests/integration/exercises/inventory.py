@@ -55,7 +55,7 @@ class Stock:
     start: int
     began: dict[str, dict[int, int]]
     rate: int = 100
-    good: int = 8_000
+    good: int = 100_000
     served: bool = True
     """Whether the API has the product's routes."""
     sales: list[ShopEvent] = field(default_factory=list)
