@@ -102,6 +102,19 @@ class Watermark:
     align_drift_ms: int = 3_600_000
 
 
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """How a sink folds versions: of those of one `key` within `ms` it writes the last.
+
+    It also writes them all once `rows` keys have come, and before each checkpoint. Without `key`
+    the topic's is taken.
+    """
+
+    ms: int
+    key: tuple[str, ...] = ()
+    rows: int = 5_000
+
+
 def sql_type(avro: Any) -> str:
     """Return the SQL type of an Avro type, without nullability: unions are of null and one other.
 
@@ -188,15 +201,15 @@ def sink_ddl(
     topic: str,
     *,
     table: str | None = None,
-    upsert: bool = False,
+    fold: Fold | None = None,
     nowhere: bool = False,
     config: Settings | None = None,
 ) -> str:
     """Return the CREATE TABLE of a topic to write, at least once.
 
     Records carry the time they were produced. `table` is its name if the same job reads the topic
-    too. With `upsert` rows change: each version of a key is a record of its own, and the last one
-    counts. With `nowhere` rows are dropped.
+    too. With `fold` rows are versions, each a record of its own, and the last one of a key counts.
+    With `nowhere` rows are dropped.
 
     Raise KeyError for a topic that `topics.yaml` does not name.
     """
@@ -205,11 +218,12 @@ def sink_ddl(
     lines = [f"`{name}` {kind}" for name, kind in columns(declared.schema).items()]
     if nowhere:
         return _create(table or table_name(topic), lines, {"connector": "blackhole"})
-    if upsert:
-        lines.append(f"PRIMARY KEY (`{declared.key}`) NOT ENFORCED")
+    if fold:
+        listed = ", ".join(f"`{name}`" for name in fold.key or (declared.key,))
+        lines.append(f"PRIMARY KEY ({listed}) NOT ENFORCED")
     options: dict[str, Any] = {
         **_connection(declared, config),
-        **({"connector": "upsert-kafka"} if upsert else {"key.fields": declared.key}),
+        **(_folded(fold, declared) if fold else {"key.fields": declared.key}),
         "value.millrace-avro.schema": contracts.text(declared.schema),
         "value.millrace-avro.subject": declared.subject,
         "key.format": "millrace-text",
@@ -218,6 +232,15 @@ def sink_ddl(
         **{f"properties.{key}": value for key, value in _PRODUCER.items()},
     }
     return _create(table or table_name(topic), lines, options)
+
+
+def _folded(fold: Fold, topic: Topic) -> dict[str, Any]:
+    return {
+        "connector": "upsert-kafka",
+        "key.millrace-text.column": topic.key,
+        "sink.buffer-flush.interval": f"{fold.ms} ms",
+        "sink.buffer-flush.max-rows": fold.rows,
+    }
 
 
 # A producer may give a record any time at all; the contract allows the years 1 to 9999.

@@ -1,7 +1,6 @@
 """Compute the shop's orders, GMV, active visitors and conversion by event-time minute.
 
-    shop-events ── order lines once by id ┐
-             └──── all other events ──────┴── by minute, distinct ids ── business-metrics
+    shop-events ── by minute, distinct ids ── business-metrics
     unreadable events ── quarantine
 
 Plain Flink SQL without a watermark: the job emits a minute's state again whenever an event changes
@@ -9,9 +8,9 @@ it, and never closes it. So no order of arrival loses an event: not several part
 or a replay at full speed (docs/decisions/0013). Of two versions of a minute the one with more
 events is newer.
 
-Only the sums need each event once beforehand, and only order lines are summed. All else counts
-distinct ids, which a repeated event does not change; so the other events, nearly all, are folded
-before they are sent anywhere.
+All counts and sums are over distinct ids, so an event that comes again changes nothing. The kernel
+keeps a minute's ids in one value, which a bundle of events reads and writes once
+(docs/decisions/0027).
 """
 
 from __future__ import annotations
@@ -19,7 +18,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from processing.submission import run
-from processing.tables import columns, create_views, readable, sink_ddl, source_ddl, unreadable
+from processing.tables import (
+    Fold,
+    columns,
+    create_views,
+    readable,
+    sink_ddl,
+    source_ddl,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
@@ -27,25 +34,18 @@ if TYPE_CHECKING:
 JOB = "business_metrics"
 SOURCE = "shop-events"
 SINK = "business-metrics"
+# A backlog's partitions are read one after the other, each with events of the same minutes.
+FOLD = Fold(ms=500)
 OPTIONS = {
     # A minute that no event has touched for this long leaves the state, with the ids of its events.
     "table.exec.state.ttl": "7 d",
     # A backlog changes a minute many times within a second: count in memory, emit once.
     "table.exec.mini-batch.enabled": "true",
     "table.exec.mini-batch.allow-latency": "500 ms",
-    "table.exec.mini-batch.size": "10000",
+    "table.exec.mini-batch.size": "20000",
 }
 
-_USED = "event_id, event_type, event_time, user_id, transaction_id, price, quantity"
 _LINE = "event_type = 'transaction'"
-_EVENTS = f"""
-    SELECT {_USED} FROM readable WHERE NOT {_LINE}
-    UNION ALL
-    SELECT {_USED} FROM (
-        SELECT *, ROW_NUMBER() OVER (
-            PARTITION BY event_id, FLOOR(event_time TO MINUTE) ORDER BY arrived) AS nth
-        FROM (SELECT *, PROCTIME() AS arrived FROM readable WHERE {_LINE})
-    ) WHERE nth = 1"""
 
 # A higher price counts as unpriced: a sum of doubles would overflow, and so would a decimal's.
 _MOST = "1E15"
@@ -56,14 +56,14 @@ _AMOUNT = (
 
 _MINUTES = f"""
     SELECT minute_start,
-           COUNT(DISTINCT transaction_id) FILTER (WHERE {_LINE}) AS orders,
-           SUM(amount) FILTER (WHERE {_LINE}) AS gmv,
-           COUNT(*) FILTER (WHERE {_LINE} AND amount IS NULL) AS unpriced_lines,
-           COUNT(DISTINCT user_id) AS active_visitors,
-           COUNT(DISTINCT user_id) FILTER (WHERE {_LINE}) AS buyers,
-           COUNT(DISTINCT event_id) AS events
+           distinct_count(transaction_id) FILTER (WHERE {_LINE}) AS orders,
+           distinct_sum(event_id, amount) FILTER (WHERE {_LINE}) AS gmv,
+           distinct_count(event_id) FILTER (WHERE {_LINE} AND amount IS NULL) AS unpriced_lines,
+           distinct_count(user_id) AS active_visitors,
+           distinct_count(user_id) FILTER (WHERE {_LINE}) AS buyers,
+           distinct_count(event_id) AS events
     FROM (
-        SELECT *, FLOOR(event_time TO MINUTE) AS minute_start, {_AMOUNT} AS amount FROM events
+        SELECT *, FLOOR(event_time TO MINUTE) AS minute_start, {_AMOUNT} AS amount FROM readable
     ) GROUP BY minute_start"""
 
 _METRICS = {
@@ -84,11 +84,9 @@ def metrics() -> str:
 def topology(environment: TableEnvironment) -> StatementSet:
     """Build the whole job, ready to execute."""
     environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
-    environment.execute_sql(sink_ddl(SINK, upsert=True))
+    environment.execute_sql(sink_ddl(SINK, fold=FOLD))
     environment.execute_sql(sink_ddl("quarantine"))
-    create_views(
-        environment, {"readable": readable(SOURCE), "events": _EVENTS, "minutes": _MINUTES}
-    )
+    create_views(environment, {"readable": readable(SOURCE), "minutes": _MINUTES})
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO business_metrics {metrics()}")
     statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")

@@ -24,7 +24,7 @@ from config.errors import RetryableError, UserError
 from config.topics import topics
 from ingestion.wire.codec import Codec, UnreadableError
 from serving.consumers.attempts import Attempts
-from serving.consumers.product import Incoming, Output, Product, Result
+from serving.consumers.product import Incoming, Output, Product, Result, incoming
 from serving.store import Stored
 
 log = structlog.get_logger(__name__)
@@ -79,23 +79,12 @@ class Handler:
         batch = Batch()
         rows: list[Row] = []
         for message in messages:
-            topic, value = message.topic(), message.value()
             try:
-                decoded = self._codec.decoded(topic, value)
+                decoded = self._codec.decoded(message.topic(), message.value())
             except UnreadableError as error:
                 batch.poison.append((message, error))
             else:
-                row = Incoming(
-                    decoded.record,
-                    message.timestamp()[1],
-                    message.offset(),
-                    topic,
-                    message.partition(),
-                    decoded.name,
-                    message.key(),
-                    value,
-                )
-                rows.append((message, row))
+                rows.append((message, incoming(message, decoded.record, decoded.name)))
         if rows:
             self._product.came = len(rows)
             self._make_all(rows, batch)

@@ -23,6 +23,7 @@ from ingestion.kafka import quarantine
 from ingestion.wire.codec import Codec
 from serving.consumers.attempts import Attempts
 from serving.consumers.connection import Connection
+from serving.consumers.gathering import Gathering
 from serving.consumers.group import Group
 from serving.consumers.handling import Batch, Handler, Outgoing
 from serving.consumers.health import Health
@@ -77,6 +78,7 @@ class Loop:
         self._attempts = Attempts()
         self._handler = Handler(product, codec, self._attempts)
         self._rebuilding = Rebuilding(product, codec, reader, now)
+        self._gathering = Gathering(product, codec, now, clock)
         self._group = Group(
             consumer,
             product.topics,
@@ -122,15 +124,20 @@ class Loop:
         self._health.beat()
         if self._held():
             return
-        messages = self._group.next_batch(self._product.batch_size, self._pace.idle)
+        idle = 0.0 if self._gathering.ready else self._pace.idle
+        messages = self._group.next_batch(self._product.batch_size, idle)
         # Partitions assigned during the read may have to be rebuilt before their records are
         # handled.
         if messages and not self._rebuilding.due:
             self._process(messages)
         elif messages:
             self._group.keep(messages)
-        moment = self._clock()
-        if self._product.tick_every is not None and moment >= self._next_tick:
+        else:
+            self._gathering.rest()
+        if self._gathering.ready:
+            self._process_gathered()
+        moment, ticks = self._clock(), not self._gathering.active
+        if self._product.tick_every is not None and ticks and moment >= self._next_tick:
             self._next_tick = moment + self._product.tick_every
             self._tick()
         self._producer.poll(0)
@@ -178,8 +185,18 @@ class Loop:
     def _process(self, messages: list[Message]) -> None:
         started = time.perf_counter()
         entry = self._group.open(messages)
-        self._deliver(entry, self._retry(lambda: self._handler.handle(messages)))
+        now = self._gathering.sift(messages)
+        self._deliver(entry, self._retry(lambda: self._handler.handle(now)))
         self._metrics.work.observe(time.perf_counter() - started)
+
+    def _process_gathered(self) -> None:
+        messages, folded = self._gathering.take(self._product.batch_size)
+        entry = self._group.ledger.open({}, tick=True)
+        batch = self._retry(lambda: self._handler.handle(messages))
+        if folded and messages:
+            topic = messages[0].topic()
+            batch.folded[topic] = batch.folded.get(topic, 0) + folded
+        self._deliver(entry, batch)
 
     def _tick(self) -> None:
         entry = self._group.ledger.open({}, tick=True)

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from confluent_kafka import Message
 from prometheus_client import CollectorRegistry
 
 from serving.store import Write
@@ -27,6 +28,20 @@ class Incoming(NamedTuple):
     schema: str = ""
     key: bytes | None = None
     value: bytes | None = None
+
+
+def incoming(message: Message, record: dict[str, Any], schema: str) -> Incoming:
+    """Return a message's record with its origin."""
+    return Incoming(
+        record,
+        message.timestamp()[1],
+        message.offset(),
+        message.topic(),
+        message.partition(),
+        schema,
+        message.key(),
+        message.value(),
+    )
 
 
 class Output(NamedTuple):
@@ -88,6 +103,20 @@ class Rebuild:
     newest: Newest | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """A topic whose backlogs are gathered, and what of them counts.
+
+    A backlog begins with a batch of `many` records whose last is of an event that entered the
+    system `old_s` seconds ago or earlier.
+    """
+
+    topic: str
+    newest: Newest
+    many: int
+    old_s: float = 5.0
+
+
 class Product(ABC):
     """Topics in, writes and records out.
 
@@ -99,6 +128,9 @@ class Product(ABC):
     - `batch_size`: most records handed on at once.
     - `tick_every`: seconds between two calls of `tick`; None: never.
     - `rebuild`: what to read before the first record is handled; several topics in their order.
+    - `gather`: a topic whose backlogs are held back until they are over, and then handled in
+      batches without what is out of date. No tick comes meanwhile. Such a product is rebuilt from
+      all of that topic.
     - `fold`: of records with an equal key in a batch, only the newest is handled.
 
     The frame sets `came`, how many records the batch in hand had before it was folded.
@@ -109,6 +141,7 @@ class Product(ABC):
     batch_size: int = 500
     tick_every: float | None = None
     rebuild: Rebuild | tuple[Rebuild, ...] | None = None
+    gather: Gather | None = None
     came: int = 0
 
     def missing(self) -> str | None:
@@ -142,6 +175,10 @@ class Product(ABC):
         The records left out count as handled: their offsets are committed.
         """
         return None
+
+    def origin(self, row: Incoming) -> int:
+        """Return when the event behind a record entered the system (ms)."""
+        return row.timestamp
 
     @abstractmethod
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:

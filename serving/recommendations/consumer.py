@@ -26,7 +26,7 @@ from orchestration.recommendations.engine.reranking import FEATURE_SET
 from orchestration.recommendations.engine.trees import Trees
 from orchestration.shelf.shelf import Shelf
 from serving.consumers.models import ModelInfo
-from serving.consumers.product import Incoming, Newest, Product, Rebuild, Result
+from serving.consumers.product import Gather, Incoming, Newest, Product, Rebuild, Result
 from serving.consumers.run import run
 from serving.recommendations import keys
 from serving.recommendations.meter import Meter
@@ -43,7 +43,7 @@ TICK_S = 0.25
 LIMIT = 10
 BACKLOG = 500
 """Records at once that are taken for a backlog."""
-WAITING = 2000
+WAITING = 4000
 """Lists made in a tick at most for visitors whose clicks came in a backlog."""
 
 
@@ -76,6 +76,7 @@ class Recommendations(Product):
         """
         held = (bounds or Bounds()).sessions
         sessions = Newest("session_id", "clicks", most=held, most_first=visitors)
+        self.gather = Gather(SESSIONS, sessions, many=BACKLOG)
         self.rebuild = (
             Rebuild(ITEMS, everything=True),
             Rebuild(SESSIONS, everything=True, newest=sessions),
@@ -123,6 +124,10 @@ class Recommendations(Product):
         name = "session_id" if row.topic == SESSIONS else "item_id"
         return row.topic, row.record[name]
 
+    def origin(self, row: Incoming) -> int:
+        """Return when the click that caused a session's record was sent."""
+        return int(row.record.get("produced_at") or row.timestamp)
+
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Take all records in, then make the lists of their visitors.
 
@@ -135,7 +140,7 @@ class Recommendations(Product):
         for row, session in zip(batch, concerned, strict=True):
             newest = session is not None and not self._busy and self._visitors.newest(session)
             writes = (self._list(session, now_ms),) if session is not None and newest else ()
-            results.append(Result(writes, origin=_origin(row) if writes else None))
+            results.append(Result(writes, origin=self.origin(row) if writes else None))
         return results
 
     def tick(self, now_ms: int) -> Sequence[Result]:
@@ -280,10 +285,6 @@ class Recommendations(Product):
         user = session["user_id"]
         self._visitors.made(user, found, self._epoch)
         return keys.visitor_list(user, session, found, now_ms, self._kept_ms)
-
-
-def _origin(row: Incoming) -> int:
-    return row.record["produced_at"] or row.timestamp
 
 
 def make(configured: Settings) -> Recommendations:

@@ -64,9 +64,10 @@ def test_minutes_wait_for_no_watermark(plans: dict[str, str]) -> None:
     plan = plans["business_metrics"]
     assert "watermark" not in plan.lower()
     assert "Window" not in plan
-    assert "Deduplicate(keep=[FirstRow]" in plan
-    assert "LocalGroupAggregate(" in plan, "a backlog is folded in memory first"
-    assert "ChangelogNormalize" not in plan
+    assert "DISTINCT" not in plan, "no entry of the state for each event"
+    assert "MiniBatchAssigner(" in plan, "a backlog is folded in memory first"
+    for operator in ("ChangelogNormalize", "SinkMaterializer", "upsertMaterialize=[true]"):
+        assert operator not in plan
 
 
 def test_payments_pass_customer_then_terminal(plans: dict[str, str]) -> None:

@@ -122,6 +122,20 @@ def test_a_source_starts_where_its_group_stopped_and_else_at_the_beginning() -> 
     assert given["value.millrace-avro.url"] == CONFIG.registry_url
 
 
+def test_a_sink_that_folds_does_so_by_its_own_key_and_places_records_by_the_topic_s() -> None:
+    fold = tables.Fold(ms=20, key=("user_id", "session_id"), rows=7)
+    ddl = tables.sink_ddl("sessions", fold=fold, config=CONFIG)
+    assert "PRIMARY KEY (`user_id`, `session_id`) NOT ENFORCED" in ddl
+    given = options(ddl)
+    assert given["connector"] == "upsert-kafka"
+    assert given["key.millrace-text.column"] == topics()["sessions"].key == "user_id"
+    assert given["sink.buffer-flush.interval"] == "20 ms"
+    assert given["sink.buffer-flush.max-rows"] == "7"
+    assert "key.fields" not in given
+    alone = tables.sink_ddl("business-metrics", fold=tables.Fold(ms=1), config=CONFIG)
+    assert "PRIMARY KEY (`window_start`) NOT ENFORCED" in alone
+
+
 def test_a_sink_outlasts_a_broker_that_restarts() -> None:
     given = options(tables.sink_ddl("fraud-features", config=CONFIG))
     assert given["sink.delivery-guarantee"] == "at-least-once"

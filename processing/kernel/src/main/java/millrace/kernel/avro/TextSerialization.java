@@ -7,7 +7,7 @@ import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 
-/** Write a row's only column as UTF-8 text, and NULL as no bytes. */
+/** Write one column of a row as UTF-8 text, and NULL as no bytes. */
 final class TextSerialization implements SerializationSchema<RowData> {
   private static final long serialVersionUID = 1L;
 
@@ -19,9 +19,11 @@ final class TextSerialization implements SerializationSchema<RowData> {
   }
 
   private final Kind kind;
+  private final int place;
   private final int precision;
 
-  TextSerialization(LogicalType type) {
+  TextSerialization(LogicalType type, int place) {
+    this.place = place;
     kind =
         switch (type.getTypeRoot()) {
           case CHAR, VARCHAR -> Kind.STRING;
@@ -36,14 +38,14 @@ final class TextSerialization implements SerializationSchema<RowData> {
 
   @Override
   public byte[] serialize(RowData row) {
-    if (row.isNullAt(0)) {
+    if (row.isNullAt(place)) {
       return null;
     }
     return switch (kind) {
-      case STRING -> row.getString(0).toBytes();
-      case LONG -> text(row.getLong(0));
-      case INT -> text(row.getInt(0));
-      case TIMESTAMP -> text(row.getTimestamp(0, precision).getMillisecond());
+      case STRING -> row.getString(place).toBytes();
+      case LONG -> text(row.getLong(place));
+      case INT -> text(row.getInt(place));
+      case TIMESTAMP -> text(row.getTimestamp(place, precision).getMillisecond());
     };
   }
 

@@ -10,13 +10,16 @@ import java.nio.charset.StandardCharsets;
 import java.util.Random;
 import java.util.ServiceLoader;
 import java.util.stream.Stream;
+import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.ValidationException;
 import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.data.StringData;
 import org.apache.flink.table.data.TimestampData;
 import org.apache.flink.table.factories.Factory;
+import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.LogicalType;
 import org.apache.flink.table.types.logical.RowType;
 import org.junit.jupiter.api.Test;
@@ -137,11 +140,33 @@ class FormatTest {
     assertNull(key(DataTypes.STRING().getLogicalType(), null));
     assertThrows(
         ValidationException.class,
-        () -> new TextSerialization(DataTypes.DOUBLE().getLogicalType()));
+        () -> new TextSerialization(DataTypes.DOUBLE().getLogicalType(), 0));
+  }
+
+  @Test
+  void ofAKeyOfSeveralColumnsTheNamedOneIsWritten() {
+    DataType key =
+        DataTypes.ROW(
+            DataTypes.FIELD("late", DataTypes.BOOLEAN()),
+            DataTypes.FIELD("user_id", DataTypes.STRING()));
+    Configuration options = new Configuration();
+    assertThrows(ValidationException.class, () -> encoder(options, key));
+    options.setString("column", "nobody");
+    assertThrows(ValidationException.class, () -> encoder(options, key));
+    options.setString("column", "user_id");
+    byte[] written =
+        encoder(options, key).serialize(GenericRowData.of(true, StringData.fromString("u")));
+    assertArrayEquals("u".getBytes(StandardCharsets.UTF_8), written);
+  }
+
+  private static SerializationSchema<RowData> encoder(Configuration options, DataType key) {
+    return new TextFormatFactory()
+        .createEncodingFormat(null, options)
+        .createRuntimeEncoder(null, key);
   }
 
   private static byte[] key(LogicalType type, Object value) {
-    return new TextSerialization(type).serialize(GenericRowData.of(value));
+    return new TextSerialization(type, 0).serialize(GenericRowData.of(value));
   }
 
   @Test
