@@ -62,7 +62,7 @@ class Shop:
         ]
         self.product, empties = Sessions(), count()
         clock = count()
-        self.bench = Bench(
+        self.bench: Bench = Bench(
             messages,
             product=self.product,
             codec=self.codec,
