@@ -162,13 +162,15 @@ def source_ddl(
     offsets: Mapping[int, int] | None = None,
     table: str | None = None,
     read: str | None = None,
+    fetch_bytes: int | None = None,
     config: Settings | None = None,
 ) -> str:
     """Return the CREATE TABLE of a topic to read, under consumer group `group`.
 
     `table` is its name if that is another than the topic's, `read` a copy of the topic in Kafka.
     Reading starts from `offsets` by partition where given, else from the group's committed offsets,
-    else from the beginning.
+    else from the beginning. A backlog's partitions are read in turns of `fetch_bytes` each (None:
+    what Kafka's client takes, 1 MiB).
 
     Raise KeyError for a topic that `topics.yaml` does not name.
     """
@@ -189,6 +191,8 @@ def source_ddl(
         "value.fields-include": "EXCEPT_KEY",
         **{f"properties.{key}": value for key, value in _CONSUMER.items()},
     }
+    if fetch_bytes:
+        options["properties.max.partition.fetch.bytes"] = fetch_bytes
     if watermark:
         lines.append(f"WATERMARK FOR `{watermark.column}` AS {_watermark(watermark)}")
         options |= _watermark_options(watermark)

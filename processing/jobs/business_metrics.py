@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 JOB = "business_metrics"
 SOURCE = "shop-events"
 SINK = "business-metrics"
-# A backlog's partitions are read one after the other, each with events of the same minutes.
 FOLD = Fold(ms=500)
+# A backlog's partitions are read one after the other, each with events of the same minutes: about
+# a thousand events at a time, so that all of a minute's come within one fold.
+FETCH_BYTES = 65_536
 OPTIONS = {
     # A minute that no event has touched for this long leaves the state, with the ids of its events.
     "table.exec.state.ttl": "7 d",
@@ -83,7 +85,7 @@ def metrics() -> str:
 
 def topology(environment: TableEnvironment) -> StatementSet:
     """Build the whole job, ready to execute."""
-    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}"))
+    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}", fetch_bytes=FETCH_BYTES))
     environment.execute_sql(sink_ddl(SINK, fold=FOLD))
     environment.execute_sql(sink_ddl("quarantine"))
     create_views(environment, {"readable": readable(SOURCE), "minutes": _MINUTES})

@@ -122,6 +122,13 @@ def test_a_source_starts_where_its_group_stopped_and_else_at_the_beginning() -> 
     assert given["value.millrace-avro.url"] == CONFIG.registry_url
 
 
+def test_a_source_reads_its_partitions_in_turns_of_the_size_asked_for() -> None:
+    name = "properties.max.partition.fetch.bytes"
+    ddl = tables.source_ddl("shop-events", group="g", fetch_bytes=4096, config=CONFIG)
+    assert options(ddl)[name] == "4096"
+    assert name not in options(tables.source_ddl("shop-events", group="g", config=CONFIG))
+
+
 def test_a_sink_that_folds_does_so_by_its_own_key_and_places_records_by_the_topic_s() -> None:
     fold = tables.Fold(ms=20, key=("user_id", "session_id"), rows=7)
     ddl = tables.sink_ddl("sessions", fold=fold, config=CONFIG)
