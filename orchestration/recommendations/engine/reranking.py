@@ -19,9 +19,9 @@ from orchestration.recommendations.engine.scoring import (
     Scratch,
     Tables,
     clear,
-    leading,
     score,
 )
+from orchestration.recommendations.engine.scoring import ranked as leaders
 from orchestration.recommendations.engine.weights import TUNED, Decay, Weights
 
 CANDIDATES = 60
@@ -62,11 +62,12 @@ def _relative(
     found = score(a, s, t, query, weights, own, sessions)
     top = 0.0
     for place in range(found):
-        top = max(top, s.score[s.found[place]])
+        top = max(top, s.score[place])
     shares = np.zeros(len(items))
     if top > 0.0:
         for place in range(len(items)):
-            shares[place] = s.score[items[place]] / top
+            at = s.place[items[place]]
+            shares[place] = s.score[at - 1] / top if at > 0 else 0.0
     clear(s, found)
     return shares
 
@@ -108,9 +109,8 @@ def candidates(
     `query` and `clicks` are the session's items, the newest first; in `query` each counts once.
     """
     found = score(a, s, tables[0], query, weights, own, sessions)
-    best = leading(a, s, found, hidden, limit)
-    ranked = Ranked(best, s.score[best], s.because[best], s.bought[best])
-    clear(s, found)
+    ranked = leaders(a, s, found, hidden, limit)
+    best = ranked.items
     near = _relative(a, s, tables[1], query, sessions, own, best)
     far = _relative(a, s, tables[2], query, sessions, own, best)
     rows = np.zeros((len(best), 15))

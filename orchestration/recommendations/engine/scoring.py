@@ -20,16 +20,20 @@ Floats = npt.NDArray[np.float64]
 
 
 class Scratch(NamedTuple):
-    """Working memory of one caller; all zero between two calls."""
+    """Working memory of one caller; similarity and place are zero between two calls.
+
+    What is known of the items found stands side by side, in the order they were found.
+    """
 
     similarity: Floats  # S
     matched: Bytes  # S: the newest step of the query that the session holds
     near: Ints  # S: sessions touched
-    score: Floats  # I
-    best: Floats  # I: the greatest single contribution
-    because: Bytes  # I: the step that it came from
-    bought: Bytes  # I: whether a neighbour bought the item after it
-    found: Ints  # I: items touched
+    place: Ints  # I: one more than where the item stands among those found, 0 for others
+    found: Ints  # the items found
+    score: Floats
+    best: Floats  # the greatest single contribution
+    because: Bytes  # the step that it came from
+    bought: Bytes  # whether a neighbour bought the item after it
 
 
 class Tables(NamedTuple):
@@ -56,11 +60,12 @@ def scratch(sessions: int, items: int) -> Scratch:
         similarity=np.zeros(sessions),
         matched=np.zeros(sessions, np.int8),
         near=np.zeros(sessions, np.int32),
+        place=np.zeros(items, np.int32),
+        found=np.zeros(items, np.int32),
         score=np.zeros(items),
         best=np.zeros(items),
         because=np.zeros(items, np.int8),
         bought=np.zeros(items, np.int8),
-        found=np.zeros(items, np.int32),
     )
 
 
@@ -119,6 +124,16 @@ def _nearest(a: Arrays, s: Scratch, count: int, t: Tables) -> int:
 
 
 @compiled
+def _find(s: Scratch, item: int, found: int) -> int:
+    """Enter an item of which nothing is known yet; return how many there are now."""
+    s.found[found] = item
+    s.score[found] = s.best[found] = 0.0
+    s.because[found] = s.bought[found] = 0
+    s.place[item] = found + 1
+    return found + 1
+
+
+@compiled
 def _add(a: Arrays, s: Scratch, slot: int, query: Ints, t: Tables, found: int) -> int:
     """Add a neighbour's items to the scores; return how many items there are now."""
     step = s.matched[slot]
@@ -137,15 +152,15 @@ def _add(a: Arrays, s: Scratch, slot: int, query: Ints, t: Tables, found: int) -
         gain = worth * weight * t.action[action]
         if gain == 0.0:
             continue
-        if s.score[item] == 0.0:
-            s.found[found] = item
-            found += 1
-        s.score[item] += gain
-        if gain > s.best[item]:
-            s.best[item] = gain
-            s.because[item] = step
+        if s.place[item] == 0:
+            found = _find(s, item, found)
+        at = s.place[item] - 1
+        s.score[at] += gain
+        if gain > s.best[at]:
+            s.best[at] = gain
+            s.because[at] = step
         if distance > 0 and action == 2:
-            s.bought[item] = 1
+            s.bought[at] = 1
     return found
 
 
@@ -171,57 +186,53 @@ def score(
             log, power = t.log[known], t.power[known]
         else:
             log, power = np.log(float(known)), float(known) ** t.popularity
-        s.score[item] *= (t.base + t.rarity * max(0.0, whole - log)) * power
-        top = max(top, s.score[item])
+        s.score[place] *= (t.base + t.rarity * max(0.0, whole - log)) * power
+        top = max(top, s.score[place])
     if top == 0.0:
         top = 1.0
     for step in range(len(query)):
         item = query[step]
         if item >= 0 and t.repeat[step] > 0.0:
-            if s.score[item] == 0.0:
-                s.found[found] = item
-                found += 1
-            s.score[item] += top * t.repeat[step]
-            if s.best[item] == 0.0:
-                s.because[item] = step
+            if s.place[item] == 0:
+                found = _find(s, item, found)
+            at = s.place[item] - 1
+            s.score[at] += top * t.repeat[step]
+            if s.best[at] == 0.0:
+                s.because[at] = step
     return found
 
 
 @compiled
 def clear(s: Scratch, found: int) -> None:
-    """Zero the working memory."""
+    """Forget what was found."""
     for place in range(found):
-        item = s.found[place]
-        s.score[item] = 0.0
-        s.best[item] = 0.0
-        s.bought[item] = 0
+        s.place[s.found[place]] = 0
 
 
 @compiled
-def _before(a: Arrays, s: Scratch, item: int, other: int) -> bool:
-    if s.score[item] != s.score[other]:
-        return bool(s.score[item] > s.score[other])
-    return bool(a.tie[item] < a.tie[other])
+def _before(a: Arrays, s: Scratch, place: int, other: int) -> bool:
+    if s.score[place] != s.score[other]:
+        return bool(s.score[place] > s.score[other])
+    return bool(a.tie[s.found[place]] < a.tie[s.found[other]])
 
 
 @compiled
 def leading(a: Arrays, s: Scratch, found: int, hidden: Bytes, limit: int) -> Ints:
-    """Return the `limit` items with the greatest scores, the greatest first, none of the hidden."""
+    """Return the places of the `limit` greatest scores, the greatest first, of items not hidden."""
     best = np.empty(min(limit, found), np.int32)
     kept = 0
     for place in range(found):
-        item = s.found[place]
-        if hidden[item]:
+        if hidden[s.found[place]]:
             continue
         if kept == len(best):
-            if not _before(a, s, item, best[kept - 1]):
+            if not _before(a, s, place, best[kept - 1]):
                 continue
             kept -= 1
         at = kept
-        while at > 0 and _before(a, s, item, best[at - 1]):
+        while at > 0 and _before(a, s, place, best[at - 1]):
             best[at] = best[at - 1]
             at -= 1
-        best[at] = item
+        best[at] = place
         kept += 1
     return best[:kept]
 
@@ -233,6 +244,15 @@ class Ranked(NamedTuple):
     scores: Floats
     because: Bytes
     bought: Bytes
+
+
+@compiled
+def ranked(a: Arrays, s: Scratch, found: int, hidden: Bytes, limit: int) -> Ranked:
+    """Return the best of the items found, none of those marked in `hidden`, and forget the rest."""
+    best = leading(a, s, found, hidden, limit)
+    told = Ranked(s.found[best], s.score[best], s.because[best], s.bought[best])
+    clear(s, found)
+    return told
 
 
 @compiled
@@ -249,7 +269,4 @@ def rank(
 ) -> Ranked:
     """Return the best items for a query (see `score`), none of those marked in `hidden`."""
     found = score(a, s, t, query, weights, own, sessions)
-    best = leading(a, s, found, hidden, limit)
-    ranked = Ranked(best, s.score[best], s.because[best], s.bought[best])
-    clear(s, found)
-    return ranked
+    return ranked(a, s, found, hidden, limit)
