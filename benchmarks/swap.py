@@ -3,9 +3,9 @@
     python -m benchmarks.swap [--rate 200] [--swaps 20] [--quick]
 
 Needs the whole stack (`millrace up`); of models that are missing two are trained. While payments
-come at a fixed rate, one model and then the other is promoted. Measured is from the call of
-`promote` to the time at which the scorer had scored the first payment by that model, and whether
-each payment was scored once. Target: 2 s at most, none lost, none twice.
+come at a fixed rate, one model and then the other is promoted, each when the one before has scored.
+Measured is from the call of `promote` to the time at which the scorer had scored the first payment
+by that model, and whether each payment was scored once. Target: 2 s at most, none lost, none twice.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import fastavro
@@ -32,9 +32,59 @@ from millrace.stack.layout import Layout
 from orchestration.shelf.store import Store
 
 EVERY_S = 3.0
+LOOK_S = 0.5
 PATIENCE_S = 120.0
 Score = tuple[str, str, int]
 """A payment's id, the model that scored it, and when, in ms."""
+
+
+class Scores:
+    """The scores of a run's payments, read as they come."""
+
+    def __init__(self, topics: Topics, run: str) -> None:
+        self._topics, self._run = topics, run
+        self._since = topics.position("fraud-scores")
+        self._schema = fastavro.parse_schema({**load("FraudScore")})
+        self.found: list[Score] = []
+
+    def first(self, version: str, began: float, alive: Callable[[], bool]) -> float:
+        """Return when a model first scored from `began` on; infinity if it does not in time.
+
+        Wait as long as `alive` says that payments come, `PATIENCE_S` at most. Times are in ms.
+        """
+        read = 0
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            more = alive() and time.monotonic() < deadline
+            self.look()
+            times = [at for _, by, at in self.found[read:] if by == version and at >= began]
+            if times or not more:
+                return min(times, default=float("inf"))
+            read = len(self.found)
+            time.sleep(LOOK_S)
+
+    def all_of(self, sent: int) -> Counter[str]:
+        """Wait until each of the payments sent has a score, and return how many each has."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            self.look()
+            times = Counter(identity for identity, _, _ in self.found)
+            if len(times) >= sent or time.monotonic() > deadline:
+                return times
+            time.sleep(LOOK_S)
+
+    def look(self) -> None:
+        """Read what has come since the last look."""
+        until = self._topics.position("fraud-scores")
+        self.found += self._ours(self._topics.read("fraud-scores", self._since, until))
+        self._since = until
+
+    def _ours(self, values: Iterable[tuple[bytes, int]]) -> Iterator[Score]:
+        for value, _ in values:
+            score: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), self._schema, None)
+            if score["transaction_id"].startswith(self._run):
+                at = round(score["scored_at"].timestamp() * 1000)
+                yield score["transaction_id"], score["model_version"], at
 
 
 def models(config: Settings) -> list[str]:
@@ -56,57 +106,35 @@ def swap(config: Settings, rate: float, swaps: int) -> dict[str, Any]:
         two.reverse()
     topics = Topics(config.kafka_bootstrap)
     pace = Pace(config, register(config.registry_url, "transactions-value", text("Transaction")))
-    run, since = f"swap{int(time.time())}-", topics.position("fraud-scores")
+    run = f"swap{int(time.time())}-"
+    scores = Scores(topics, run)
     sent: list[int] = []
     seconds = (swaps + 2) * EVERY_S
     sender = threading.Thread(
         target=lambda: sent.append(pace.send("transactions", rate, seconds, run))
     )
     sender.start()
-    promoted = []
+    first, promoting = [], []
+    due = time.monotonic()
     for number in range(swaps):
-        time.sleep(EVERY_S)
+        due = max(due + EVERY_S, time.monotonic())
+        time.sleep(due - time.monotonic())
         began = time.time()
         version, _ = store.promote(two[number % 2])
-        promoted.append((began * 1000, version, (time.time() - began) * 1000))
+        promoting.append(time.time() - began)
+        first.append(scores.first(version, began * 1000, sender.is_alive) / 1000 - began)
     sender.join()
-    scores = _scores(topics, since, run, sent[0])
-    first = [_first(scores, version, began) - began for began, version, _ in promoted]
-    times = Counter(identity for identity, _, _ in scores)
+    times = scores.all_of(sent[0])
     return {
         "rate": rate,
         "swaps": swaps,
-        "p50_s": round(statistics.median(first) / 1000, 3),
-        "max_s": round(max(first) / 1000, 3),
-        "promote_p50_ms": round(statistics.median(one[2] for one in promoted), 1),
+        "p50_s": round(statistics.median(first), 3),
+        "max_s": round(max(first), 3),
+        "promote_p50_ms": round(statistics.median(promoting) * 1000, 1),
         "payments": sent[0],
         "scored": len(times),
         "scored_twice": sum(count > 1 for count in times.values()),
     }
-
-
-def _scores(topics: Topics, since: Any, run: str, sent: int) -> list[Score]:
-    """Return every score of the run, when each payment has one."""
-    schema = fastavro.parse_schema({**load("FraudScore")})
-    until = time.monotonic() + PATIENCE_S
-    while True:
-        found: list[Score] = []
-        for value, _ in topics.read("fraud-scores", since):
-            score: Any = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
-            if score["transaction_id"].startswith(run):
-                at = round(score["scored_at"].timestamp() * 1000)
-                found.append((score["transaction_id"], score["model_version"], at))
-        if len({one[0] for one in found}) >= sent or time.monotonic() > until:
-            return found
-        time.sleep(0.5)
-
-
-def _first(scores: Sequence[Score], version: str, began: float) -> float:
-    """Return when a model first scored after it was promoted; infinity if it never did.
-
-    A model that the next one displaced before it scored was never taken up in time.
-    """
-    return min((at for _, by, at in scores if by == version and at >= began), default=float("inf"))
 
 
 def main() -> None:

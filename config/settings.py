@@ -246,6 +246,9 @@ class Settings(BaseSettings):
         default=5000, ge=1, description="least rows held out for the gate; a quarter of the data"
     )
     retrain_frauds: int = Field(default=50, ge=1, description="least frauds among those rows")
+    retrain_questions: int = Field(
+        default=1000, ge=1, description="least questions held out for the gate of recommendations"
+    )
     retrain_worse_by: float = Field(
         default=0.02,
         ge=0,

@@ -21,7 +21,7 @@ from domain.fraud.features import CUSTOMER, TERMINAL
 from ingestion.persons import SHORT, topics_of
 from millrace import apart
 from millrace.stack.layout import Layout
-from orchestration.retraining.handover import FRAME, LOCK
+from orchestration.retraining.handover import FRAME, ITEMS, LOCK
 
 _REDIS = "serving.fraud.forgetting"
 _WHO = "_customer"
@@ -155,6 +155,8 @@ def frames(retraining: Path, customer: str) -> tuple[list[Path], list[str]]:
                 removed.append(draft)
             if (frame := folder / FRAME).exists():
                 try:
+                    if pq.read_schema(frame).names == [ITEMS]:
+                        continue  # it names no person
                     who = pq.read_table(frame, columns=[_WHO])[_WHO]
                 except (pa.ArrowInvalid, OSError, KeyError) as error:
                     failed.append(f"{frame}: {' '.join(str(error).split())}")

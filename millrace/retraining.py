@@ -23,24 +23,31 @@ from millrace.stack.layout import Layout
 if TYPE_CHECKING:
     from lakehouse.pinned import Pinned
     from lakehouse.quality.results import Result
-    from orchestration.retraining.product import Retrained
+    from orchestration.retraining.gated import Gated
+    from orchestration.retraining.handover import Run
     from orchestration.retraining.record import Record
     from orchestration.training.kernel import Kernel
 
 log = structlog.get_logger(__name__)
-Make = Callable[[Settings, Path | None], "Retrained"]
+Make = Callable[[Settings, Path | None, "Run", Path], "Gated"]
+OPTIONAL = frozenset({"recommender"})
+"""Products that also work without a model."""
 METRIC = "millrace_model_info"
 _EVERY_S = 0.1
 
 
 def products() -> dict[str, Make]:
-    """Return how each product that is retrained is made, of settings and a file instead."""
-    return {"fraud": _fraud}
+    """Return how the steps of each product are made.
+
+    Of settings, a file instead of the lake, the run and the folder of the models in use.
+    """
+    return {"fraud": _fraud, "recommender": _recommender}
 
 
-def _fraud(loaded: Settings, data: Path | None) -> Retrained:
+def _fraud(loaded: Settings, data: Path | None, run: Run, shelf: Path) -> Gated:
     from orchestration.fraud.lake import Lake
     from orchestration.fraud.retrain import File, Fraud, Source
+    from orchestration.retraining.steps import Steps
 
     def source() -> Source:
         path = data or loaded.retrain_data
@@ -51,7 +58,22 @@ def _fraud(loaded: Settings, data: Path | None) -> Retrained:
             return Lake(loaded.lake_files, ask, backfilled, delay_ms, end)
         return File(path, lambda: kernel(Layout.of(loaded)))
 
-    return Fraud(loaded, source)
+    return Steps(Fraud(loaded, source), run, shelf)
+
+
+def _recommender(loaded: Settings, data: Path | None, run: Run, shelf: Path) -> Gated:
+    from orchestration.recommendations.refresh import Refresh
+
+    if data is not None:
+        raise UserError("--data: `millrace train recommendations` learns from a file of sessions")
+    return Refresh(
+        run,
+        shelf,
+        loaded.lake_files,
+        partial(_ask, loaded),
+        loaded.retrain_questions,
+        loaded.retrain_worse_by,
+    )
 
 
 def _ask(loaded: Settings, query: str, names: Sequence[str], pinned: Mapping[str, int]) -> Pinned:
@@ -72,15 +94,15 @@ def _backfilled(loaded: Settings) -> int | None:
     return reached(catalog(loaded))
 
 
-def checked(loaded: Settings, product: Retrained, until: datetime, days: int) -> dict[str, Any]:
+def checked(loaded: Settings, steps: Gated, until: datetime, days: int) -> dict[str, Any]:
     """Check the lake's tables that a product learns from, the rows of the window, and keep that.
 
     Raise StoppedError, naming each check that failed. Rows from elsewhere have no such checks.
     """
-    from orchestration.retraining.steps import StoppedError
+    from orchestration.retraining.gated import StoppedError
 
     results: list[Result] = []
-    if names := product.tables():
+    if names := steps.tables():
         from lakehouse.catalog import catalog
         from lakehouse.quality.results import keep
         from lakehouse.quality.run import Window
@@ -97,7 +119,7 @@ def checked(loaded: Settings, product: Retrained, until: datetime, days: int) ->
         )
         raise StoppedError(f"the lake's data do not pass: {words}")
     told = {"tables": list(names), "checks": len(results), "warnings": len(wrong)}
-    return {"product": product.name, **told}
+    return {"product": steps.name, **told}
 
 
 def kernel(layout: Layout) -> Kernel | None:
@@ -148,18 +170,21 @@ def taken(
 ) -> dict[str, Any]:
     """Wait until a consumer of the product scores with the current model.
 
-    Raise UserError if none does `within` seconds, with what its metrics say instead.
+    Raise UserError if none does `within` seconds, with what its metrics say instead; without a
+    current model, too, unless the product works without.
     """
     from orchestration.shelf.store import Store
 
     version = Store(Layout.of(loaded).models / product).current()
+    if version is None and product in OPTIONAL:
+        return {"product": product, "version": None, "waited_s": 0.0}
     if version is None:
         raise UserError(f"no model of {product} is current")
     urls = [
         f"http://{loaded.host}:{consumer.port + loaded.port_offset}/metrics"
         for one in declared(loaded)
-        if one.name == product
         for consumer in one.consumers
+        if product in (one.name, consumer.name)
     ]
     began = clock()
     while True:

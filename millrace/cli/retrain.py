@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,14 +16,16 @@ from millrace.stack.layout import Layout
 from millrace.stages import stages
 
 if TYPE_CHECKING:
-    from orchestration.retraining.steps import Steps
+    from orchestration.retraining.gated import Gated
 
 app = typer.Typer(
     help="Retrain a model through a gate. Each step ends with a line of JSON.",
     no_args_is_help=True,
 )
 
-ProductName = Annotated[str, typer.Argument(metavar="PRODUCT", help="whose model, e.g. fraud")]
+ProductName = Annotated[
+    str, typer.Argument(metavar="PRODUCT", help="whose model: fraud or recommender")
+]
 At = Annotated[
     str | None,
     typer.Option(
@@ -115,26 +116,22 @@ def run(product: ProductName, at: At = None, days: Days = None, data: Data = Non
     _end(steps.promote(known))
 
 
-def _steps(product: str, at: str | None, data: Path | None = None) -> Steps:
+def _steps(product: str, at: str | None, data: Path | None = None) -> Gated:
     from orchestration.retraining.handover import Run
-    from orchestration.retraining.steps import Steps
 
     loaded = settings()
     layout = Layout.of(loaded)
-    made: dict[str, Callable[..., Any]] = products()
+    made = products()
     if product not in made:
         raise UserError(f"{product!r} is not retrained; these are: {', '.join(made)}")
-    return Steps(
-        made[product](loaded, data),
-        Run.of(layout.retraining, product, _moment(at)),
-        layout.models / product,
-    )
+    run = Run.of(layout.retraining, product, _moment(at))
+    return made[product](loaded, data, run, layout.models / product)
 
 
-def _checked(steps: Steps, days: int | None) -> dict[str, Any]:
+def _checked(steps: Gated, days: int | None) -> dict[str, Any]:
     from millrace.retraining import checked
 
-    return checked(settings(), steps.product, steps.run.at, days or settings().retrain_days)
+    return checked(settings(), steps, steps.run.at, days or settings().retrain_days)
 
 
 def _moment(at: str | None) -> datetime:

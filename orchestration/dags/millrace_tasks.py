@@ -54,6 +54,22 @@ def step(
     )
 
 
+def retraining(product: str) -> list[BashOperator]:
+    """Return the steps of a product's retraining, in their order."""
+    at = (product, "--at", MOMENT)
+    return [
+        # Data that do not pass do not get better by asking again.
+        step("check", "retrain", "check", *at, retries=0),
+        step("extract", "retrain", "extract", *at, minutes=60),
+        step("validate", "retrain", "validate", *at, retries=0),
+        step("train", "retrain", "train", *at, minutes=60),
+        step("evaluate", "retrain", "evaluate", *at, minutes=60),
+        step("register", "retrain", "register", *at),
+        step("promote", "retrain", "promote", *at),
+        step("confirm", "retrain", "confirm", product),
+    ]
+
+
 def result(line: str) -> Any:
     """Return the JSON of a command's last line. Raise ValueError, showing it, if it is none."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from airflow.sdk import DAG, chain
-from millrace_tasks import DEFAULTS, MOMENT, START, step
+from millrace_tasks import DEFAULTS, START, retraining
 
 with DAG(
     "retrain_fraud",
@@ -21,15 +21,4 @@ with DAG(
     tags=["fraud", "training"],
     doc_md=__doc__,
 ) as dag:
-    at = ("fraud", "--at", MOMENT)
-    chain(
-        # Data that do not pass do not get better by asking again.
-        step("check", "retrain", "check", *at, retries=0),
-        step("extract", "retrain", "extract", *at, minutes=60),
-        step("validate", "retrain", "validate", *at, retries=0),
-        step("train", "retrain", "train", *at, minutes=60),
-        step("evaluate", "retrain", "evaluate", *at),
-        step("register", "retrain", "register", *at),
-        step("promote", "retrain", "promote", *at),
-        step("confirm", "retrain", "confirm", "fraud"),
-    )
+    chain(*retraining("fraud"))

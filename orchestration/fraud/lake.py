@@ -6,10 +6,10 @@ about; nothing is computed anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,34 +17,13 @@ import pyarrow as pa
 from config.errors import UserError
 from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
+from orchestration.retraining.lake import Ask, moment
 from orchestration.retraining.product import Extract, Report, Window
 from orchestration.training.frame import Frame
 
 VECTORS, VERDICTS = "bronze.fraud_features", "bronze.fraud_labels"
 BACKFILLED, PAYMENTS = "silver.fraud_vectors", "bronze.transactions"
 _DAY_MS = 86_400_000
-
-
-class Answer(Protocol):
-    """Rows of the lake, and the snapshots that they were read from, by table."""
-
-    @property
-    def rows(self) -> pa.Table:
-        """Return the rows."""
-        ...
-
-    @property
-    def snapshots(self) -> Mapping[str, int]:
-        """Return the snapshots."""
-        ...
-
-
-class Ask(Protocol):
-    """Asks the lake: a query, its tables, and the snapshots of those that are pinned."""
-
-    def __call__(self, query: str, names: Sequence[str], pinned: Mapping[str, int]) -> Answer:
-        """Return the answer. Raise UserError if there is none."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +92,8 @@ class Lake:
         query = f"""
         select count(*) as missing, max(epoch_ms(event_time)) as newest
         from {PAYMENTS}
-        where _offset > {-1 if end is None else end} and event_time >= {_time(window.begin)}
-          and event_time < {_time(until)}
+        where _offset > {-1 if end is None else end} and event_time >= {moment(window.begin)}
+          and event_time < {moment(until)}
           and transaction_id not in (select transaction_id from {BACKFILLED})
         """  # noqa: S608  (numbers and names of ours)
         answer = self.ask(query, (BACKFILLED, PAYMENTS), pinned)
@@ -142,7 +121,7 @@ def _query(window: Window, vectors: str, order: str, delay_ms: int) -> str:
         partition by transaction_id order by {order}) as place
       from {vectors}
       where feature_set_version = '{GRAPH.version}'
-        and event_time >= {_time(window.begin)} and event_time < {_time(window.until - delay_ms)}
+        and event_time >= {moment(window.begin)} and event_time < {moment(window.until - delay_ms)}
     ),
     paid as (select * from vectors where place = 1),
     verdicts as (
@@ -158,10 +137,6 @@ def _query(window: Window, vectors: str, order: str, delay_ms: int) -> str:
     where verdicts.place = 1
     order by event_time, "partition", "sequence", transaction_id
     """  # noqa: S608  (numbers and names of ours)
-
-
-def _time(ms: int) -> str:
-    return f"make_timestamptz({ms * 1000})"
 
 
 def _day(ms: int) -> str:

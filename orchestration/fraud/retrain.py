@@ -105,8 +105,7 @@ class Fraud:
         """Return the gate's limits."""
         worse_by = dict.fromkeys(COMPARED, self.settings.retrain_worse_by)
         return Limits(
-            self.settings.retrain_rows,
-            self.settings.retrain_frauds,
+            {"rows": self.settings.retrain_rows, "frauds": self.settings.retrain_frauds},
             worse_by,
             {"average_precision": LEAST_AP},
         )

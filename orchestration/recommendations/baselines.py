@@ -13,6 +13,7 @@ from config.errors import UserError
 from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Wish
 from orchestration.recommendations.engine.recommender import Recommender
+from orchestration.recommendations.engine.trees import Trees
 from orchestration.recommendations.engine.weights import SKNN, STAN, TUNED, VMIS, VSTAN, Weights
 from orchestration.recommendations.sessions import Session
 
@@ -105,6 +106,14 @@ class Neighbours:
     def answer(self, prefix: Session, limit: int) -> Sequence[str]:
         """Return the engine's list."""
         return [one.item for one in self._engine.recommend(prefix, wish=Wish(limit))]
+
+
+class Ordered(Neighbours):
+    """The engine with trees that are there already."""
+
+    def __init__(self, trees: Trees) -> None:
+        super().__init__(TUNED)
+        self._engine.trees = trees
 
 
 class Reranked(Neighbours):

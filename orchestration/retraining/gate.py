@@ -13,13 +13,13 @@ Metrics = Mapping[str, float]
 class Limits:
     """What a challenger must reach on the held-out window.
 
-    The window has at least `rows` rows and `frauds` of the rare class. `worse_by` names the metrics
-    compared, each with how much worse than the champion's it may be; `at_least` names metrics with
-    a floor that holds without a champion, too. More is better in every one of them.
+    `counts` says what the window must hold at least, for instance rows, and rows of the rare class.
+    `worse_by` names the metrics compared, each with how much worse than the champion's it may be;
+    `at_least` names metrics with a floor that holds without a champion, too. More is better in
+    every one of them.
     """
 
-    rows: int
-    frauds: int
+    counts: Mapping[str, int]
     worse_by: Mapping[str, float]
     at_least: Mapping[str, float] = field(default_factory=dict)
 
@@ -81,9 +81,9 @@ def judge(
 ) -> Verdict:
     """Return the verdict on a challenger.
 
-    `metrics` are its own on the held-out window, with `rows` and `frauds` of that window; `until`
-    is the end of the window it was trained on, in ms. `withdrawn` says that a person took it out of
-    use before: no schedule brings it back.
+    `metrics` are its own on the held-out window, with the counts of that window; `until` is the end
+    of the window it was trained on, in ms. `withdrawn` says that a person took it out of use
+    before: no schedule brings it back.
     """
     conditions = [*_window(metrics, limits), *_floors(metrics, limits)]
     conditions.append(
@@ -97,7 +97,7 @@ def judge(
 
 
 def _window(metrics: Metrics, limits: Limits) -> Iterator[Condition]:
-    for name, least in (("rows", limits.rows), ("frauds", limits.frauds)):
+    for name, least in limits.counts.items():
         found = int(metrics[name])
         yield Condition(name, found >= least, f"{found} {name} held out, at least {least}")
 

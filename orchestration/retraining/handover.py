@@ -23,6 +23,8 @@ from domain.times import nearest
 from orchestration.training.frame import Frame
 
 FRAME, LOCK = "frame.parquet", ".lock"
+ITEMS = "items"
+"""The only column where sessions are learnt from: without their visitors."""
 _Y, _TIME, _WHO = "_y", "_event_time", "_customer"
 
 
@@ -87,7 +89,19 @@ class Run:
     def put_frame(self, frame: Frame) -> None:
         """Keep the training frame, and drop those of earlier runs: they can be read again."""
         columns = {name: frame.x[:, at] for at, name in enumerate(frame.features)}
-        table = pa.table({**columns, _Y: frame.y, _TIME: frame.event_time, _WHO: frame.customer})
+        rest = {_Y: frame.y, _TIME: frame.event_time, _WHO: frame.customer}
+        self.put_rows(pa.table({**columns, **rest}))
+
+    def frame(self) -> Frame:
+        """Return the training frame. Raise UserError if the run has none (any more)."""
+        table = self.rows()
+        features = tuple(name for name in table.column_names if name not in {_Y, _TIME, _WHO})
+        x = np.column_stack([table[name].to_numpy() for name in features])
+        who = np.array(table[_WHO].to_pylist(), dtype=np.str_)
+        return Frame(features, x, table[_Y].to_numpy(), table[_TIME].to_numpy(), who)
+
+    def put_rows(self, table: pa.Table) -> None:
+        """Keep what is learnt from, and drop what earlier runs kept: it can be read again."""
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".{FRAME}"
         pq.write_table(table, draft, compression="zstd")
@@ -96,17 +110,13 @@ class Run:
             if other.parent != self.folder:
                 other.unlink(missing_ok=True)
 
-    def frame(self) -> Frame:
-        """Return the training frame. Raise UserError if the run has none (any more)."""
+    def rows(self) -> pa.Table:
+        """Return what is learnt from. Raise UserError if the run has none (any more)."""
         try:
-            table = pq.read_table(self.folder / FRAME)
+            return pq.read_table(self.folder / FRAME)
         except FileNotFoundError:
             raise UserError(f"the run has no training frame: {self.command('extract')}") from None
-        features = tuple(name for name in table.column_names if name not in {_Y, _TIME, _WHO})
-        x = np.column_stack([table[name].to_numpy() for name in features])
-        who = np.array(table[_WHO].to_pylist(), dtype=np.str_)
-        return Frame(features, x, table[_Y].to_numpy(), table[_TIME].to_numpy(), who)
 
-    def has_frame(self) -> bool:
-        """Return whether the frame is still there."""
+    def has_rows(self) -> bool:
+        """Return whether what is learnt from is still there."""
         return (self.folder / FRAME).exists()

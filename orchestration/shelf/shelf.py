@@ -21,6 +21,9 @@ Accept = Callable[[Card, Any], Model]
 
 log = structlog.get_logger(__name__)
 
+WATCH_S = 0.2
+"""How often a running process looks at its folder: two calls of `stat`."""
+
 
 class Shelf(Generic[Model]):
     """The models a consumer scores with.

@@ -18,7 +18,7 @@ from domain.fraud.graph import GRAPH
 from domain.fraud.policy import reasons
 from domain.times import record_of
 from ingestion import schema
-from orchestration.shelf.shelf import Shelf
+from orchestration.shelf.shelf import WATCH_S, Shelf
 from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
@@ -158,7 +158,7 @@ class Fraud(Product):
 def make(configured: Settings) -> Fraud:
     """Return the product with its shelf of models, watched."""
     shelf = Shelf(configured.state_dir / "models" / Fraud.name, accept, TRAIN)
-    shelf.watch(1.0, threading.Event())
+    shelf.watch(WATCH_S, threading.Event())
     return Fraud(shelf, kept_ms=configured.decisions_kept_days * DAY_MS)
 
 

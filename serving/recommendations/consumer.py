@@ -24,7 +24,7 @@ from orchestration.recommendations.engine.popularity import Lists
 from orchestration.recommendations.engine.recommender import Recommender
 from orchestration.recommendations.engine.reranking import FEATURE_SET
 from orchestration.recommendations.engine.trees import Trees
-from orchestration.shelf.shelf import Shelf
+from orchestration.shelf.shelf import WATCH_S, Shelf
 from serving.consumers.models import ModelInfo
 from serving.consumers.product import Gather, Incoming, Newest, Product, Rebuild, Result
 from serving.consumers.run import run
@@ -293,7 +293,7 @@ def make(configured: Settings) -> Recommendations:
         sessions=configured.recommendations_sessions, items=configured.recommendations_items
     )
     shelf = Shelf(configured.state_dir / "models" / Recommendations.name, accept, TRAIN)
-    shelf.watch(1.0, threading.Event())
+    shelf.watch(WATCH_S, threading.Event())
     product = Recommendations(
         bounds,
         visitors=configured.recommendations_visitors,

@@ -43,6 +43,13 @@ def model(_ours: Stack) -> str:
 
 
 @pytest.fixture(scope="session")
+def broker(_ours: Stack, model: str) -> Stack:
+    """The stack with its model, of which Kafka and the registry run at least."""
+    _ours.up("topics")
+    return _ours
+
+
+@pytest.fixture(scope="session")
 def harness(_ours: Stack, model: str) -> Stack:
     """The whole stack, running: jobs, consumers, API. To look at it, hurt it, and wait for it."""
     _ours.up()

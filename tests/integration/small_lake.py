@@ -19,15 +19,20 @@ from lakehouse.tables import apply
 from orchestration.fraud.sources import simulated
 from orchestration.fraud.train import Data, frame_of
 from orchestration.training.frame import Frame
+from tests.unit.orchestration.visits import visits
 
 PAYMENTS, VECTORS, VERDICTS = "transactions", "fraud_features", "fraud_labels"
+SESSIONS = "sessions"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = {"event_time", "produced_at"}
 
 
 @dataclass(frozen=True, slots=True)
 class SmallLake:
-    """A month of payments from 2018-04-01 on, their vectors, and their verdicts a week later."""
+    """A month of payments from 2018-04-01 on, their vectors, and their verdicts a week later.
+
+    And 3,000 sessions of the month's last day.
+    """
 
     data: Data
 
@@ -48,6 +53,8 @@ def fill(settings: Settings) -> SmallLake:
     judged = [asdict(one) for one in verdicts]
     for part in range(4):
         append(lake, VERDICTS, judged[part::4], range(part, len(judged), 4))
+    last = datetime(2018, 4, 30, tzinfo=UTC)
+    append(lake, SESSIONS, visits(3000, last, timedelta(hours=20)))
     lake.engine.dispose()  # type: ignore[attr-defined]
     return SmallLake(data)
 
@@ -66,7 +73,9 @@ def append(
 
 def _placed(table: LakeTable, offset: int, row: dict[str, Any]) -> dict[str, Any]:
     timed = {
-        name: _EPOCH + timedelta(milliseconds=value) if name in _TIMES else value
+        name: _EPOCH + timedelta(milliseconds=value)
+        if name in _TIMES and isinstance(value, int)
+        else value
         for name, value in row.items()
     }
     place = {"_topic": table.topic, "_partition": 0, "_offset": offset}

@@ -41,7 +41,8 @@ def environment(settings: Settings) -> dict[str, str]:
         ("core", "execution_api_server_url"): f"{url(settings)}/execution/",
         ("core", "simple_auth_manager_users"): f"{USER}:admin",
         ("core", "simple_auth_manager_passwords_file"): str(layout.airflow_passwords),
-        ("database", "sql_alchemy_conn"): f"sqlite:///{layout.airflow / 'airflow.db'}",
+        # Its processes write to one file; who waits for another's turn longer than this fails.
+        ("database", "sql_alchemy_conn"): f"sqlite:///{layout.airflow / 'airflow.db'}?timeout=60",
         ("logging", "base_log_folder"): str(layout.airflow / "logs"),
         ("logging", "json_logs"): "True",
         ("api", "host"): settings.host,

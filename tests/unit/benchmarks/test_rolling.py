@@ -24,7 +24,9 @@ class FakeTopics(Topics):
         self.outputs = outputs
         self.deleted: list[str] = []
 
-    def read(self, name: str, since: dict[int, int] | None = None) -> Iterator[tuple[bytes, int]]:
+    def read(
+        self, name: str, since: dict[int, int] | None = None, until: dict[int, int] | None = None
+    ) -> Iterator[tuple[bytes, int]]:
         return ((value, 0) for value in self.outputs[name])
 
     def delete(self, *names: str) -> None:

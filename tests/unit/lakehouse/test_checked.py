@@ -18,6 +18,8 @@ from lakehouse.catalog import catalog
 from lakehouse.query import ask, connect
 from lakehouse.tables import NAMESPACES
 from millrace.retraining import checked, products
+from orchestration.retraining.gated import Gated
+from orchestration.retraining.handover import Run
 from tests.unit.lakehouse.lakes import EPOCH, append, bronze, payments
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parquet writer option")
@@ -63,9 +65,14 @@ def fill(lake: Catalog, rows: list[dict[str, Any]]) -> None:
     append(bronze(lake, "fraud_labels", "FraudLabel"), "transactions", verdicts(20))
 
 
+def fraud(loaded: Settings, data: Path | None = None) -> Gated:
+    run = Run.of(loaded.state_dir / "retraining", "fraud", UNTIL)
+    return products()["fraud"](loaded, data, run, loaded.state_dir / "models" / "fraud")
+
+
 def test_sound_rows_pass(loaded: Settings, lake: Catalog) -> None:
     fill(lake, vectors(20))
-    done = checked(loaded, products()["fraud"](loaded, None), UNTIL, 1)
+    done = checked(loaded, fraud(loaded), UNTIL, 1)
     assert done["tables"] == ["bronze.fraud_features", "bronze.fraud_labels"]
     assert done["warnings"] == 0
     with connect("256MB", loaded.lake_spill) as con:
@@ -79,7 +86,7 @@ def test_one_failure_stops_it_by_name(loaded: Settings, lake: Catalog) -> None:
         "the lake's data do not pass: "
         r"bronze\.fraud_features terminal_risk_7d: range, 1 of 20 rows$"
     )
-    product = products()["fraud"](loaded, None)
+    product = fraud(loaded)
     with pytest.raises(UserError, match=words):
         checked(loaded, product, UNTIL, 1)
     before = EPOCH + timedelta(hours=1)
@@ -87,7 +94,7 @@ def test_one_failure_stops_it_by_name(loaded: Settings, lake: Catalog) -> None:
 
 
 def test_rows_of_a_file_have_no_such_checks(loaded: Settings, tmp_path: Path) -> None:
-    product = products()["fraud"](loaded, tmp_path / "file.parquet")
+    product = fraud(loaded, tmp_path / "file.parquet")
     done = checked(loaded, product, datetime(2026, 1, 1, tzinfo=UTC), 1)
     assert done == {"product": "fraud", "tables": [], "checks": 0, "warnings": 0}
     assert not (tmp_path / "lake").exists()

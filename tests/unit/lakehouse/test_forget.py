@@ -67,10 +67,18 @@ def test_frames_that_hold_the_customer_go(current: Settings) -> None:
     holds.put("extract", {})
     other.put("extract", {})
     assert frames(folder, "c2") == ([holds.folder / "frame.parquet"], [])
-    assert (holds.has_frame(), other.has_frame()) == (False, True)
+    assert (holds.has_rows(), other.has_rows()) == (False, True)
     assert holds.get("extract") is None, "its snapshots are gone with the rows"
     assert other.get("extract") == {}
     assert frames(folder, "c2") == ([], [])
+
+
+def test_sessions_without_their_visitors_stay(current: Settings) -> None:
+    folder = Layout.of(current).retraining
+    run = Run.of(folder, "recommender", NOW)
+    run.put_rows(pa.table({"items": [["c2", "i1"]]}))
+    assert frames(folder, "c2") == ([], [])
+    assert run.has_rows()
 
 
 def test_a_torn_draft_goes_and_a_torn_frame_is_told(current: Settings) -> None:
@@ -108,7 +116,7 @@ def test_who_has_read_the_person_is_waited_for(
         _frame(current, "fraud", "x")
     thread.join(30)
     assert [one["rows"] for one in ended[0].lake] == [1]
-    assert not run.has_frame()
+    assert not run.has_rows()
 
 
 def test_marts_are_made_anew_without_their_tests(

@@ -60,7 +60,7 @@ class Toys:
         return Wanted(rows=self.least, frauds=1, days=1)
 
     def limits(self) -> Limits:
-        return Limits(self.least, 1, {"quality": 0.1})
+        return Limits({"rows": self.least, "frauds": 1}, {"quality": 0.1})
 
     def learn(self, rows: Frame, origin: Mapping[str, Any], shelf: Path, report: Report) -> Card:
         self.learnt += 1

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from orchestration.retraining.gate import Champion, Limits, Verdict, judge
 
-LIMITS = Limits(rows=100, frauds=10, worse_by={"ap": 0.02, "cp": 0.05}, at_least={"ap": 0.1})
+LIMITS = Limits(
+    counts={"rows": 100, "frauds": 10}, worse_by={"ap": 0.02, "cp": 0.05}, at_least={"ap": 0.1}
+)
 GOOD = {"rows": 100.0, "frauds": 10.0, "ap": 0.5, "cp": 0.3}
 UNTIL = 1000
 

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from config.errors import UserError
+from orchestration.retraining.gated import SECTION, StoppedError
 from orchestration.retraining.handover import Run
 from orchestration.retraining.record import CHALLENGER, CHAMPION, Record
-from orchestration.retraining.steps import SECTION, Steps, StoppedError
+from orchestration.retraining.steps import Steps
 from orchestration.shelf.store import Store
 from tests.unit.orchestration.retrainings import Toys, frame, silent
 from tests.unit.orchestration.shelves import kind, publish
@@ -105,7 +106,7 @@ class TestRuns:
         run = Run.of(tmp_path, "toys", MONDAY + DAY)
         run.put_frame(frame(days=9))
         assert run.frame().digest() == frame(days=9).digest()
-        assert not before.has_frame()
+        assert not before.has_rows()
         with pytest.raises(UserError, match="type `millrace retrain extract toys --at 2025-03-03"):
             before.frame()
 
