@@ -51,7 +51,7 @@ def inventory(
     At each origin nothing is used that was known from then on, cancellations included. WAPE and
     bias are of the items' totals over 7, 14 and 28 days, MASE of their days, coverage of the
     intervals, and accuracy is 1 - WAPE of the units of all items by day and by week. Slow methods
-    are measured at three of the origins, ours as well.
+    are measured at three of the origins, ours as well; AutoTheta only with --only.
     """
     from orchestration.inventory.evaluation import evaluate, known_methods
     from orchestration.inventory.evaluation import origins as chosen
@@ -59,7 +59,11 @@ def inventory(
     from orchestration.inventory.sales import from_file, number_of
 
     known = known_methods()
-    wanted = [one for one in only if one != "none"] if only else list(known)
+    wanted = (
+        [one for one in only if one != "none"]
+        if only
+        else [name for name, one in known.items() if not one.on_request]
+    )
     if unknown := [name for name in wanted if name not in known]:
         raise UserError(f"no method {unknown[0]!r}; there are: {', '.join(known)}")
     sales = from_file(data)
