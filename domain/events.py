@@ -136,13 +136,13 @@ class DemandForecast:
     units: tuple[float, ...]
     """Expected units over each horizon, with the uplift."""
     lower_80: tuple[float, ...]
-    """Quantile 0.1 of the units over each horizon."""
+    """Lower bound of the units over each horizon: the interval holds 80 %."""
     upper_80: tuple[float, ...]
-    """Quantile 0.9 of the units over each horizon."""
+    """Upper bound of the units over each horizon: the interval holds 80 %."""
     lower_95: tuple[float, ...]
-    """Quantile 0.025 of the units over each horizon."""
+    """Lower bound of the units over each horizon: the interval holds 95 %."""
     upper_95: tuple[float, ...]
-    """Quantile 0.975 of the units over each horizon."""
+    """Upper bound of the units over each horizon: the interval holds 95 %."""
     daily: tuple[float, ...]
     """Expected units of each day from origin on, 0 on closed days; they add up to the units of the
     longest horizon.

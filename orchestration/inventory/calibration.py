@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestration.inventory.boosted import WEEK, Boosted
-from orchestration.inventory.intervals import LEVELS, Intervals, learnt
+from orchestration.inventory.intervals import Bounds, Intervals, learnt
 from orchestration.inventory.sales import Floats
 
 WEEKS = 4
@@ -21,15 +21,9 @@ def intervals(boosted: Boosted, origin: int, horizon: int) -> Intervals:
     cuts = [earlier + WEEK * week for week in range(WEEKS + 1)]
     made = [boosted.totals(cut, horizon, earlier) for cut in cuts]
     came = [boosted.panels.sold(cut, cut + horizon, origin).sum(axis=1) for cut in cuts]
-    levels = [one for pair in LEVELS.values() for one in pair]
-    return learnt(made, came, levels)
+    return learnt(made, came)
 
 
-def calibrated(
-    boosted: Boosted, origin: int, horizon: int, totals: Floats
-) -> dict[int, tuple[Floats, Floats]]:
-    """Return the lower and upper bounds of forecasts, by the percentage of their interval."""
-    found = intervals(boosted, origin, horizon).bounds(totals)
-    return {
-        level: (found[:, 2 * place], found[:, 2 * place + 1]) for place, level in enumerate(LEVELS)
-    }
+def calibrated(boosted: Boosted, origin: int, horizon: int, totals: Floats) -> Bounds:
+    """Return the bounds of forecasts made at an origin."""
+    return intervals(boosted, origin, horizon).bounds(totals)

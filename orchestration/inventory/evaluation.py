@@ -15,7 +15,7 @@ from orchestration.inventory import aggregate
 from orchestration.inventory.baselines import METHODS, Method, ahead, filled, spread
 from orchestration.inventory.boosted import HISTORY, WEEK, Boosted
 from orchestration.inventory.calibration import calibrated, learnt_by
-from orchestration.inventory.intervals import LEVELS
+from orchestration.inventory.intervals import LEVELS, Bounds
 from orchestration.inventory.measures import Coverage, Errors, Scores, scales, weeks
 from orchestration.inventory.panel import Panel, Panels
 from orchestration.inventory.sales import Floats, Ints, Sales, day_of
@@ -126,7 +126,7 @@ class _Made:
     totals: dict[int, Floats]
     daily: Floats
     sum_by_day: Floats | None = None
-    bounds: dict[int, dict[int, tuple[Floats, Floats]]] | None = None
+    bounds: dict[int, Bounds] | None = None
 
 
 def _ours(

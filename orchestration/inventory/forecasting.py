@@ -18,7 +18,7 @@ from orchestration.inventory.baselines import METHODS, ahead, spread
 from orchestration.inventory.boosted import HISTORY, PARAMETERS, ROUNDS, WEEK, Boosted
 from orchestration.inventory.calibration import calibrated, learnt_by
 from orchestration.inventory.features import NAMES
-from orchestration.inventory.intervals import LEVELS, learnt
+from orchestration.inventory.intervals import Bounds, learnt
 from orchestration.inventory.panel import Panels
 from orchestration.inventory.sales import DAY_MS, Floats, TooLittleError, day_of
 
@@ -33,7 +33,6 @@ _CUTS = {False: 5, True: 1}
 _MOST_CATEGORIES = 200
 _TOLERANCE = 0.05
 
-Bounds = dict[int, tuple[Floats, Floats]]
 Stage = Callable[[str, int | None], Callable[[int], None]]
 
 
@@ -156,17 +155,12 @@ def _other(
     now = made(asked.origin)
     earlier = [asked.origin - LONGEST - WEEK * week for week in range(_CUTS[chosen.slow])]
     before = {cut: made(cut) for cut in earlier if cut >= panels.first + LEAST_DAYS}
-    levels = [one for pair in LEVELS.values() for one in pair]
     totals, bounds = {}, {}
     for h in HORIZONS:
         totals[h] = now[:, :h].sum(axis=1)
         came = [panels.sold(cut, cut + h, asked.origin).sum(axis=1) for cut in before]
-        known = learnt([one[:, :h].sum(axis=1) for one in before.values()], came, levels)
-        found = known.bounds(totals[h])
-        bounds[h] = {
-            level: (found[:, 2 * place], found[:, 2 * place + 1])
-            for place, level in enumerate(LEVELS)
-        }
+        made_then = [one[:, :h].sum(axis=1) for one in before.values()]
+        bounds[h] = learnt(made_then, came).bounds(totals[h])
     return totals, bounds
 
 

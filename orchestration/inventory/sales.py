@@ -88,10 +88,15 @@ def from_file(path: Path) -> Sales:
 
 
 def from_events(events: pa.Table, source: str) -> Sales:
-    """Return the sales among records of ShopEvent. Raise TooLittleError if there is none."""
+    """Return the sales among records of ShopEvent: with units, and at no price or one above 0.
+
+    Raise TooLittleError if there is none.
+    """
     lines = pd.DataFrame({name: events[name].to_pandas() for name in COLUMNS})
     kinds = lines["event_type"].astype(str)
-    lines = lines[kinds.isin((PURCHASE, CANCELLATION)) & lines["quantity"].gt(0)]
+    # What costs nothing is no sale: stock that was found, or booked from one code to another.
+    free = lines["price"].le(0).fillna(False).astype(bool) & kinds.eq(PURCHASE)
+    lines = lines[kinds.isin((PURCHASE, CANCELLATION)) & lines["quantity"].gt(0) & ~free]
     lines = lines.sort_values("event_time", kind="stable").reset_index(drop=True)
     sold = lines["event_type"].astype(str).eq(PURCHASE).to_numpy()
     if not sold.any():

@@ -153,13 +153,23 @@ def test_intervals_hold_the_share_they_promise() -> None:
     random = np.random.default_rng(1)
     forecast = random.gamma(2.0, 10.0, 20_000)
     came = forecast * random.lognormal(0.0, 0.5, 20_000)
-    known = learnt([forecast[:10_000]], [came[:10_000]], (0.1, 0.9))
+    known = learnt([forecast[:10_000]], [came[:10_000]])
 
-    lower, upper = known.bounds(forecast[10_000:]).T
+    for level, (lower, upper) in known.bounds(forecast[10_000:]).items():
+        inside = np.mean((lower <= came[10_000:]) & (came[10_000:] <= upper))
+        assert inside == pytest.approx(level / 100, abs=0.02)
 
-    assert np.mean((lower <= came[10_000:]) & (came[10_000:] <= upper)) == pytest.approx(
-        0.8, abs=0.02
-    )
+
+def test_intervals_of_small_counts_hold_little_more_than_they_promise() -> None:
+    random = np.random.default_rng(2)
+    forecast = random.gamma(1.0, 2.0, 20_000)
+    came = random.poisson(forecast).astype(float)
+    known = learnt([forecast[:10_000]], [came[:10_000]])
+
+    lower, upper = known.bounds(forecast[10_000:])[80]
+
+    inside = np.mean((lower <= came[10_000:]) & (came[10_000:] <= upper))
+    assert 0.75 < inside < 0.85
 
 
 def test_too_short_a_file_is_told() -> None:

@@ -68,6 +68,12 @@ def test_a_sale_is_taken_back_once() -> None:
     assert units(found, 0, known_by=9) == 0
 
 
+def test_what_costs_nothing_is_no_sale() -> None:
+    rows = [(SALE, at(0), "ann", "a", price, 5) for price in (0.0, 1.0)]
+
+    assert from_events(table(rows), "x").units.sum() == 5
+
+
 def test_no_sale_is_refused() -> None:
     with pytest.raises(UserError, match="x holds no sale"):
         sales((BACK, at(0), "ann", "a", 1))
