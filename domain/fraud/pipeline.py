@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from domain.events import FraudLabel, Transaction
-from domain.features.graph import NOWHERE, Place, Row, Source
+from domain.features.graph import NOWHERE, Graph, Place, Row, Source
 from domain.features.twin import Stage, Twin
 from domain.fraud.features import CUSTOMER
 from domain.fraud.graph import GRAPH, PAYMENT, VERDICT
@@ -27,26 +27,26 @@ __all__ = [
 ]
 
 
-def payment_row(transaction: Transaction, place: Place = NOWHERE) -> Row:
+def payment_row(transaction: Transaction, place: Place = NOWHERE, graph: Graph = GRAPH) -> Row:
     """Return a transaction as `rolling` takes it, without row features; times in ms.
 
     The record's fields may be columns as well as values.
     """
-    return GRAPH.given(PAYMENT.record, _fields(transaction, PAYMENT), place)
+    return graph.given(PAYMENT.record, _fields(transaction, PAYMENT), place)
 
 
-def label_row(label: FraudLabel, place: Place = NOWHERE) -> Row:
+def label_row(label: FraudLabel, place: Place = NOWHERE, graph: Graph = GRAPH) -> Row:
     """Return a verdict as `rolling` takes it; its time is when it became known.
 
     Its fields may be columns, as in `payment_row`.
     """
-    return GRAPH.given(VERDICT.record, _fields(label, VERDICT), place)
+    return graph.given(VERDICT.record, _fields(label, VERDICT), place)
 
 
-def row_of(event: Transaction | FraudLabel, place: Place = NOWHERE) -> Row:
+def row_of(event: Transaction | FraudLabel, place: Place = NOWHERE, graph: Graph = GRAPH) -> Row:
     """Return an event of the log as the job feeds it to `rolling`; `place` is in `transactions`."""
     source = VERDICT if isinstance(event, FraudLabel) else PAYMENT
-    return GRAPH.row(source.record, _fields(event, source), place)
+    return graph.row(source.record, _fields(event, source), place)
 
 
 def _fields(event: Transaction | FraudLabel, source: Source) -> Row:
@@ -76,19 +76,19 @@ class Terminals(Twin):
 class FraudPipeline(Twin):
     """Turn payments and verdicts, in the order of the log, into a feature row per new payment."""
 
-    def __init__(self) -> None:
-        super().__init__(GRAPH)
+    def __init__(self, graph: Graph = GRAPH) -> None:
+        super().__init__(graph)
 
 
 def feature_rows(
-    transactions: Iterable[Transaction], labels: Iterable[FraudLabel]
+    transactions: Iterable[Transaction], labels: Iterable[FraudLabel], graph: Graph = GRAPH
 ) -> Iterator[Row]:
     """Yield the feature rows of all payments, in their order, with the verdicts known by then.
 
     Both inputs are in order of event_time and are merged as a replay merges them. The offsets
     carried are those that a replay into an empty log would give.
     """
-    pipeline = FraudPipeline()
+    pipeline = FraudPipeline(graph)
     for offset, event in enumerate(log_order(transactions, labels)):
-        if (out := pipeline.process(row_of(event, Place(offset=offset)))) is not None:
+        if (out := pipeline.process(row_of(event, Place(offset=offset), graph))) is not None:
             yield out

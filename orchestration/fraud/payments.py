@@ -18,6 +18,8 @@ import pyarrow.compute as pc
 
 from domain.events import FraudLabel, Transaction
 from domain.features.declaration import RowFeature
+from domain.features.graph import Graph
+from domain.fraud.graph import GRAPH
 from domain.fraud.order import PAYMENT, VERDICT
 from domain.fraud.pipeline import Place, label_row, payment_row
 from ingestion.fraud import columns
@@ -85,19 +87,19 @@ def _log(payments: Payments, delay_ms: int) -> npt.NDArray[np.int64]:
 
 
 def stream(
-    payments: Payments, delay_ms: int, rows: tuple[RowFeature, ...], schema: pa.Schema
+    payments: Payments, delay_ms: int, schema: pa.Schema, graph: Graph = GRAPH
 ) -> Iterator[Chunk]:
     """Yield payments and verdicts in order of time, the verdict first at equal times.
 
-    `rows` are computed for payments; `schema` says which columns are wanted.
+    `graph` says what a row holds; `schema` says which columns are wanted.
     """
     table, count = payments.table.combine_chunks(), len(payments)
     order = _log(payments, delay_ms)
     for start in range(0, 2 * count, _CHUNK):
         part = order[start : start + _CHUNK]
         is_payment, sequence = part >= count, part % max(count, 1)
-        paid = _rows_of_payments(table, sequence[is_payment], rows)
-        judged = _rows_of_verdicts(table, sequence[~is_payment], delay_ms)
+        paid = _rows_of_payments(table, sequence[is_payment], graph)
+        judged = _rows_of_verdicts(table, sequence[~is_payment], delay_ms, graph)
         both = pa.concat_tables([_table(judged, schema), _table(paid, schema)]).combine_chunks()
         # Back to the order of the stream, by the positions the rows of each kind went to.
         back = np.empty(len(part), np.int64)
@@ -109,13 +111,13 @@ Columns = tuple[int, Mapping[str, Any]]
 """The number of rows, and each column as it was made: an array, a value for all rows, or None."""
 
 
-def _rows_of_payments(
-    table: pa.Table, places: npt.NDArray[np.int64], rows: tuple[RowFeature, ...]
-) -> Columns:
+def _rows_of_payments(table: pa.Table, places: npt.NDArray[np.int64], graph: Graph) -> Columns:
     record = _record(table, places).transaction
-    given = payment_row(record, Place(offset=places))
+    given = payment_row(record, Place(offset=places), graph)
     read = {name: one.values if isinstance(one, Text) else one for name, one in given.items()}
-    return len(places), given | {row.name: _computed(row, read, len(places)) for row in rows}
+    return len(places), given | {
+        row.name: _computed(row, read, len(places)) for row in graph.table.rows
+    }
 
 
 def _computed(row: RowFeature, given: Mapping[str, Any], count: int) -> npt.NDArray[Any]:
@@ -123,8 +125,10 @@ def _computed(row: RowFeature, given: Mapping[str, Any], count: int) -> npt.NDAr
     return values.astype(np.int64) if row.type == "BIGINT" else values
 
 
-def _rows_of_verdicts(table: pa.Table, places: npt.NDArray[np.int64], delay_ms: int) -> Columns:
-    return len(places), label_row(_record(table, places).label(delay_ms))
+def _rows_of_verdicts(
+    table: pa.Table, places: npt.NDArray[np.int64], delay_ms: int, graph: Graph
+) -> Columns:
+    return len(places), label_row(_record(table, places).label(delay_ms), graph=graph)
 
 
 def _record(table: pa.Table, places: npt.NDArray[np.int64]) -> Payment:

@@ -26,6 +26,8 @@ HOUR_MS = 3_600_000
 WINDOWS = (1, 7, 30)
 DELAY = 7
 _EXACT = 10_000
+SLOW = frozenset({"random-forest"})
+"""What takes minutes on months of payments: its trees grow to the end."""
 NAMES = (
     "TX_AMOUNT",
     "TX_DURING_WEEKEND",

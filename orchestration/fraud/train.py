@@ -16,6 +16,7 @@ from typing import Any
 import lightgbm
 import numpy as np
 
+from domain.features.graph import Graph
 from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import feature_rows
@@ -109,7 +110,10 @@ def frame_of(
 
 
 def computed(
-    data: Data, progress: Progress = lambda _: None, kernel: Kernel | None = None
+    data: Data,
+    progress: Progress = lambda _: None,
+    kernel: Kernel | None = None,
+    graph: Graph = GRAPH,
 ) -> Matrix:
     """Return what the model reads of each payment, as numbers.
 
@@ -117,10 +121,10 @@ def computed(
     """
     payments, delay = data.payments, data.delay_ms
     if kernel is None:
-        rows = feature_rows(payments.transactions(), payments.labels(delay))
-        return by_reference(rows, FRAUD.model, offsets(payments, delay), progress)
-    plan = Plan.of(FRAUD)
-    rows_in = stream(payments, delay, FRAUD.rows, plan.schema())
+        rows = feature_rows(payments.transactions(), payments.labels(delay), graph)
+        return by_reference(rows, graph.table.model, offsets(payments, delay), progress)
+    plan = Plan.of(graph.table)
+    rows_in = stream(payments, delay, plan.schema(), graph)
     return by_kernel(kernel, plan, rows_in, len(payments), progress)
 
 

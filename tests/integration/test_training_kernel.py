@@ -109,7 +109,7 @@ def test_what_making_the_rows_raises_is_raised() -> None:
 def test_whoever_stops_asking_leaves_no_process() -> None:
     data = simulated(days=16, customers=10, seed=3)
     plan = Plan(FRAUD.sets, FRAUD.model)
-    parts = stream(data.payments, data.delay_ms, FRAUD.rows, plan.schema())
+    parts = stream(data.payments, data.delay_ms, plan.schema())
     before = set(psutil.Process().children())
 
     answers = kernel().run(plan, (part.rows for part in parts))

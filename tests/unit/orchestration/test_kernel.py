@@ -72,7 +72,7 @@ def test_the_stream_is_the_pipeline_s(delay_ms: int) -> None:
     ]
     payments = Payments.of(near)
 
-    parts = list(stream(payments, delay_ms, FRAUD.rows, EVERY))
+    parts = list(stream(payments, delay_ms, EVERY))
 
     rows = [row for part in parts for row in part.rows.to_pylist()]
     unseen = dict.fromkeys(("sequence", "order_sequence", "produced_at"))
@@ -83,7 +83,7 @@ def test_the_stream_is_the_pipeline_s(delay_ms: int) -> None:
 
 
 def test_no_payments_no_rows() -> None:
-    assert list(stream(Payments.of([]), 5, FRAUD.rows, EVERY)) == []
+    assert list(stream(Payments.of([]), 5, EVERY)) == []
 
 
 def test_a_command_that_fails_says_why() -> None:
