@@ -7,8 +7,9 @@ MILLRACE_SEED draws others (tests/integration/rolling_runs.py).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+import numpy as np
 import psutil
 import pyarrow as pa
 import pytest
@@ -16,11 +17,13 @@ import pytest
 from config.settings import ROOT
 from domain.features.declaration import FeatureSet
 from domain.features.graph import Place
+from domain.fraud.catalogue import CATALOGUE, GRAPH
 from domain.fraud.features import CUSTOMER, FRAUD
 from lakehouse.fraud.log import Event
 from millrace.backfilling import by_kernel, by_reference
 from orchestration.fraud.payments import stream
 from orchestration.fraud.sources import handbook, simulated
+from orchestration.fraud.train import computed as matrix
 from orchestration.fraud.train import frame_of
 from orchestration.training.kernel import KernelError, Plan
 from tests.integration.kernel_runs import bits, computed, kernel
@@ -62,6 +65,20 @@ def test_the_frame_is_the_reference_s() -> None:
 
     assert len(found) == len(data.payments)
     assert found.digest() == specified.digest()
+
+
+def test_the_whole_catalogue_is_the_reference_s() -> None:
+    data = simulated(days=20, customers=12, seed=12)
+    every = tuple(
+        name for name, kind in CATALOGUE.computed().items() if kind in ("BIGINT", "DOUBLE")
+    )
+    graph = replace(GRAPH, table=replace(CATALOGUE, model=every))
+
+    found, specified = (matrix(data, kernel=one, graph=graph) for one in (kernel(), None))
+
+    assert found.x.shape == (len(data.payments), len(every))
+    np.testing.assert_array_equal(found.x, specified.x)
+    np.testing.assert_array_equal(found.places, specified.places)
 
 
 @pytest.mark.skipif(not HANDBOOK.is_dir(), reason="no ../shared/data/fraud_handbook")
