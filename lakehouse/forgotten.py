@@ -69,13 +69,7 @@ def show(con: duckdb.DuckDBPyConnection, lake: Catalog) -> None:
     """Make the table a view of DuckDB's, an empty one if nothing was ever removed."""
     from lakehouse import reading
 
-    table = catalog.found(lake, NAME)
-    if table is not None:
-        reading.show(con, NAME, table)
-        return
-    con.execute("create schema if not exists ops")
-    con.register("nothing_forgotten", _SCHEMA.empty_table())
-    con.execute(f"create or replace view {NAME} as select * from nothing_forgotten")
+    reading.show_kept(con, NAME, catalog.found(lake, NAME), _SCHEMA)
 
 
 def held(table: Table) -> dict[int, int]:

@@ -46,10 +46,4 @@ def keep(
 
 def show(con: duckdb.DuckDBPyConnection, lake: Catalog) -> None:
     """Make the table a view of DuckDB's, an empty one if nothing was ever handed over."""
-    table = catalog.found(lake, NAME)
-    if table is not None:
-        reading.show(con, NAME, table)
-        return
-    con.execute("create schema if not exists ops")
-    con.register("nothing_handed_over", _SCHEMA.empty_table())
-    con.execute(f"create or replace view {NAME} as select * from nothing_handed_over")
+    reading.show_kept(con, NAME, catalog.found(lake, NAME), _SCHEMA)

@@ -117,6 +117,19 @@ def show(con: duckdb.DuckDBPyConnection, name: str, table: Table, moment: Moment
         con.execute(f"{view} select * from {quoted(source)}")
 
 
+def show_kept(
+    con: duckdb.DuckDBPyConnection, name: str, table: Table | None, schema: pa.Schema
+) -> None:
+    """Make a table of ours a view of DuckDB's, an empty one where there is none yet."""
+    if table is not None:
+        show(con, name, table)
+        return
+    namespace, _, short = name.partition(".")
+    con.execute(f"create schema if not exists {quoted(namespace)}")
+    con.register(f"no_{short}", schema.empty_table())
+    con.execute(f"create or replace view {name} as select * from {quoted(f'no_{short}')}")
+
+
 def rows(asked: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return what was asked as a dictionary a row."""
     names = [one[0] for one in asked.description or ()]

@@ -190,12 +190,13 @@ def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]
     found += [
         Remains(
             "Flink, state of fraud_features and its checkpoints",
-            "id, sums and times, if no payment comes any more; no job obeys a tombstone yet",
+            "id, sums and times, if no payment comes any more; gone at once by a handover, "
+            "`millrace backfill fraud-features --from DATE --hand-over`",
             after(seconds=idle.total_seconds()),
         ),
         Remains(
             "Flink, state of the terminals",
-            "a hash of 32 bits of the id for each day, and the customer's part in sums",
+            "a hash of 32 bits of the id for each day, and the customer's part in sums; as above",
             after(seconds=(max(_idle(TERMINAL), _LEAST_IDLE) + _COMPACTED).total_seconds()),
         ),
         Remains("Flink, savepoints", str(Layout.of(settings).savepoints), None),

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from lakehouse.fraud.backfill import (
 from lakehouse.fraud.log import PAYMENTS, Log
 from lakehouse.fraud.verification import OLDER, OTHER, Verifier, begin
 from lakehouse.history import records
+from lakehouse.persons import removed
 from lakehouse.pinned import ask
 from millrace.backfilling import backfill, by_reference
 from millrace.cli import backfill as command
@@ -396,6 +398,19 @@ def test_history_is_the_log_as_kafka_had_it(
     assert {one.offset for one in late} == {
         offset for offset, one in enumerate(events) if one.event_time >= START + 20 * DAY
     }
+
+
+def test_history_has_nothing_of_a_customer_who_was_removed(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events, topic = stream(4, 30), topics()["transactions"]
+    filled.log(events)
+    assert list(removed(filled.lake, "c1", topics(), datetime.now(UTC)))
+    codec = Codec(FakeRegistry().client())
+    found = list(records(con, filled.lake, codec, topic, start=0, end={0: len(events)}))
+    left = [place for place, one in enumerate(events) if one.customer_id != "c1"]
+    assert [one.offset for one in found] == left
+    assert 0 < len(left) < len(events)
 
 
 def test_payments_that_were_left_out_are_not_waited_for(
