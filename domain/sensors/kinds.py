@@ -108,6 +108,39 @@ class Novel:
 
 
 @dataclass(frozen=True, slots=True)
+class Rare:
+    """A field whose value is rare by Half-Space Trees (docs/anomalies.md).
+
+    One reading in 200 is, by construction. Its state is 4 KB a sensor, read and written with each
+    reading.
+    """
+
+    kind: str
+    field: str = "value"
+    weight: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Several channels of one asset watched together: MEWMA (docs/anomalies.md).
+
+    A channel is "SENSOR.FIELD". Time is divided into steps of `seconds`, and a row is the last
+    value of each channel in a step, or of up to `carried` steps before. The first `training` rows
+    say what is normal. An alert clears after `clear_after` rows in a row below the limit.
+    """
+
+    kind: str
+    channels: tuple[str, ...]
+    seconds: float = 1.0
+    carried: int = 10
+    training: int = 400
+    window: int = 40
+    factor: float = 17.0
+    weight: float = 0.6
+    clear_after: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
     """Something was found in `times` readings in a row."""
 
@@ -130,7 +163,8 @@ class Rising:
 
 
 Remembering = Jump | Dynamic | Windowed | Rising
-Rule = Threshold | Remembering | Novel | Repeated
+Detected = Novel | Rare
+Rule = Threshold | Remembering | Detected | Repeated
 RULES: dict[str, type[Rule]] = {
     "thresholds": Threshold,
     "jumps": Jump,
@@ -138,6 +172,7 @@ RULES: dict[str, type[Rule]] = {
     "windows": Windowed,
     "rising": Rising,
     "novelty": Novel,
+    "half_space": Rare,
     "repeated": Repeated,
 }
 

@@ -14,8 +14,9 @@ from typing import Any, get_args
 from domain.alerts.episodes import Criticality, Policy
 from domain.sensors.kinds import (
     RULES,
+    Detected,
     Dynamic,
-    Novel,
+    Joint,
     Range,
     Remembering,
     Repeated,
@@ -28,6 +29,8 @@ from domain.sensors.kinds import (
 )
 
 DEFAULT = "default"
+MOST = 2000
+"""Rows that an asset's training may have: it keeps them until then."""
 FIELDS = ("value", "temperature", "humidity", "pressure")
 TEXTS = ("status", "location", "asset_id", "sensor_type")
 CRITICALITIES: tuple[Criticality, ...] = get_args(Criticality)
@@ -65,7 +68,7 @@ class SensorType:
     # remember come with the name of their memory.
     thresholds: tuple[Threshold, ...] = field(init=False, repr=False, compare=False)
     remembering: tuple[tuple[str, Remembering], ...] = field(init=False, repr=False, compare=False)
-    novel: tuple[tuple[str, Novel], ...] = field(init=False, repr=False, compare=False)
+    detected: tuple[tuple[str, Detected], ...] = field(init=False, repr=False, compare=False)
     repeated: tuple[tuple[str, Repeated], ...] = field(init=False, repr=False, compare=False)
     policy: Policy = field(init=False, repr=False, compare=False)
 
@@ -75,7 +78,7 @@ class SensorType:
         for name, made in (
             ("thresholds", tuple(rule for rule in self.rules if isinstance(rule, Threshold))),
             ("remembering", tuple(one for one in named if isinstance(one[1], Remembering))),
-            ("novel", tuple(one for one in named if isinstance(one[1], Novel))),
+            ("detected", tuple(one for one in named if isinstance(one[1], Detected))),
             ("repeated", tuple(one for one in named if isinstance(one[1], Repeated))),
             ("policy", Policy(self.alert_at, self.clear_after, round(self.remind_s * 1000))),
         ):
@@ -84,10 +87,14 @@ class SensorType:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Every type by name, and the criticality of assets that are not like their type."""
+    """Every type by name; the criticality of assets that are not like their type.
+
+    `joints` are the channels that are watched together, by asset.
+    """
 
     types: Mapping[str, SensorType]
     assets: Mapping[str, Criticality] = field(default_factory=dict)
+    joints: Mapping[str, Joint] = field(default_factory=dict)
 
     def of(self, sensor_type: str) -> SensorType:
         """Return the type, or the default for one that is not declared."""
@@ -108,8 +115,41 @@ def parse(declared: Mapping[str, Any]) -> Limits:
     for name, body in bodies.items():
         if name != DEFAULT:
             types[name] = _type(default, name, _mapping(name, body or {}))
-    assets = _mapping("assets", declared.get("assets", {}))
-    return Limits(types, {one: _criticality(f"assets.{one}", said) for one, said in assets.items()})
+    assets: dict[str, Criticality] = {}
+    joints: dict[str, Joint] = {}
+    for name, said in _mapping("assets", declared.get("assets", {})).items():
+        _asset(name, said, assets, joints)
+    return Limits(types, assets, joints)
+
+
+def _asset(name: str, said: Any, assets: dict[str, Criticality], joints: dict[str, Joint]) -> None:
+    """Take up an asset: its criticality, or a mapping of that and of `joint`."""
+    where = f"assets.{name}"
+    body = said if isinstance(said, Mapping) else {"criticality": said}
+    if unknown := set(body) - {"criticality", "joint"}:
+        raise LimitsError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
+    if "criticality" in body:
+        assets[name] = _criticality(where, body["criticality"])
+    if "joint" in body:
+        joints[name] = _joint(f"{where}.joint", body["joint"])
+
+
+def _joint(where: str, said: Any) -> Joint:
+    body = dict(_mapping(where, said))
+    channels = _list(f"{where}.channels", body.pop("channels", None))
+    for one in channels:
+        sensor, dot, name = one.rpartition(".") if isinstance(one, str) else ("", "", "")
+        if not (sensor and dot and name in FIELDS):
+            raise LimitsError(f"{where}.channels: {one!r} is no SENSOR.FIELD")
+    if len(set(channels)) < max(2, len(channels)):
+        raise LimitsError(f"{where}.channels: two or more, each once")
+    made: Joint = _build(Joint, where, {**body, "channels": tuple(channels)})
+    whole = (made.carried, made.training, made.window, made.clear_after)
+    if any(one != int(one) or one < 0 for one in whole) or not MOST >= made.training >= 100:
+        raise LimitsError(f"{where}: whole numbers, and 100 to {MOST} rows of training")
+    if not (made.seconds > 0 and made.window > 0 and made.factor > 0):
+        raise LimitsError(f"{where}: seconds, window and factor above 0")
+    return made
 
 
 def _type(base: SensorType, name: str, body: Mapping[str, Any]) -> SensorType:
@@ -163,6 +203,8 @@ def _build(kind: type[Any], where: str, said: Any) -> Any:
     if unknown := set(body) - set(known):
         raise LimitsError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
     for name, value in body.items():
+        if isinstance(value, tuple):
+            continue  # looked at before
         _plain(f"{where}.{name}", str(known[name]), value)
     if kind is not Threshold and "field" in body:
         _measured(where, body["field"])

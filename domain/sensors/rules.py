@@ -47,7 +47,7 @@ def findings(
     if not late:
         found += _remembering(reading, kind, notes)
         if detectors is not None:
-            found += _novel(reading, kind, detectors)
+            found += _detected(reading, kind, detectors)
         found += _repeated(kind, notes, bool(found))
         known = {name for name, _ in (*kind.remembering, *kind.repeated)}
         for gone in notes.keys() - known:  # the limits were changed
@@ -94,20 +94,16 @@ def _remembering(reading: SensorReading, kind: SensorType, notes: Notes) -> Iter
             yield Finding(rule.kind, rule.weight, told)
 
 
-def _novel(reading: SensorReading, kind: SensorType, detectors: Detectors) -> Iterator[Finding]:
+def _detected(reading: SensorReading, kind: SensorType, detectors: Detectors) -> Iterator[Finding]:
     if detectors.known:
-        detectors.keep({name for name, _ in kind.novel})
-    for name, rule in kind.novel:
+        detectors.keep({name for name, _ in kind.detected})
+    for name, rule in kind.detected:
         said = getattr(reading, rule.field)
         if said is None:
             continue
-        judged = detectors.of(name).judge(said)
+        judged = detectors.judge(name, rule, said)
         if judged.alarm:
-            told = (
-                f"{rule.field} {said:g} is new: value by {judged.value:.3g} and shape by "
-                f"{judged.shape:.3g} of its usual spread"
-            )
-            yield Finding(rule.kind, rule.weight, told)
+            yield Finding(rule.kind, rule.weight, f"{rule.field} {said:g} {judged.told}")
 
 
 def _repeated(kind: SensorType, notes: Notes, found: bool) -> Iterator[Finding]:

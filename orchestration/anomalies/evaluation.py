@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.sensors.detectors.alarms import ALARM
-from domain.sensors.detectors.half_space import Shape
+from domain.sensors.detectors.half_space import Shape, usual
 from domain.sensors.detectors.mewma import Mewma
 from domain.sensors.detectors.quantile import AdaptiveThreshold
 from orchestration.anomalies import baselines, half_space, nab, skab
@@ -32,7 +32,7 @@ def _novelty(readings: Sequence[float]) -> Sequence[float]:
 
 
 def _half_space(readings: Sequence[float]) -> Sequence[float]:
-    raw = half_space.score_all(half_space.usual(), half_space.scaled(readings))
+    raw = half_space.score_all(usual(), half_space.scaled(readings))
     threshold = AdaptiveThreshold()
     return [threshold.score(float(score)) for score in raw]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from domain.sensors.detectors.half_space import SMALL, Forest, Shape, built
+from domain.sensors.detectors.half_space import SMALL, Forest, Shape
 from orchestration.compiled import compiled
 
 Doubles = npt.NDArray[np.float64]
@@ -81,12 +80,6 @@ def _score_all(
         if count == window:
             windows[WHOLE] = windows[LATEST]
             count, warm = 0, True
-
-
-@cache
-def usual() -> Forest:
-    """Return the forest of one channel in [0, 1] that is used if nothing else is asked for."""
-    return built(Shape())
 
 
 def scaled(readings: Sequence[float]) -> Doubles:

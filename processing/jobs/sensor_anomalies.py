@@ -1,7 +1,8 @@
 """Judge every reading of the sensors: rejected, or scored; and tell of what is unusual.
 
     sensor-readings ── by sensor: gate ── detectors ── sensor-scores
-                                  │           └─ what is unusual, as it opens and clears ── alerts
+                                  │           ├─ what is unusual, as it opens and clears ── alerts
+                                  │           └─ by asset: channels that go together ── alerts
                                   └─ readings that fail, with every reason ── rejected-readings
     timers ── nothing of a sensor for ten minutes ── alerts
     unreadable readings ── quarantine
@@ -31,7 +32,8 @@ OPTIONS = THREADS
 
 def topology(environment: StreamTableEnvironment) -> StatementSet:
     """Build the whole job, ready to start."""
-    from processing.sensors.watching import ALERTS, REJECTED, Watching
+    from processing.sensors.assets import ASSET, Assets
+    from processing.sensors.watching import ALERTS, JOINT, REJECTED, Watching
 
     heard = Watermark("kafka_time")
     environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}", watermark=heard))
@@ -48,7 +50,14 @@ def topology(environment: StreamTableEnvironment) -> StatementSet:
         .uid("sensor-watch")
         .name("sensor-watch")
     )
-    parts = {"scored": watched} | {
+    joint = (
+        watched.get_side_output(JOINT)
+        .key_by(lambda row: row[ASSET])
+        .process(Assets(settings().sensors_file), row_type("Alert"))
+        .uid("asset-watch")
+        .name("asset-watch")
+    )
+    parts = {"scored": watched, "joint": joint} | {
         name: watched.get_side_output(tag)
         for name, tag in (("rejected", REJECTED), ("told", ALERTS))
     }
@@ -59,7 +68,8 @@ def topology(environment: StreamTableEnvironment) -> StatementSet:
     statements.add_insert_sql(
         f"INSERT INTO rejected_readings {outgoing('RejectedReading', 'rejected')}"
     )
-    statements.add_insert_sql(f"INSERT INTO alerts {outgoing('Alert', 'told')}")
+    told = f"{outgoing('Alert', 'told')} UNION ALL {outgoing('Alert', 'joint')}"
+    statements.add_insert_sql(f"INSERT INTO alerts {told}")
     statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")
     return statements
 

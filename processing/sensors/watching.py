@@ -31,6 +31,8 @@ LOOK_MS = 1_000
 
 REJECTED = OutputTag("rejected", row_type("RejectedReading"))
 ALERTS = OutputTag("alerts", row_type("Alert"))
+JOINT = OutputTag("joint", row_type("SensorScore"))
+"""Good readings of assets whose channels are watched together."""
 
 
 class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
@@ -77,7 +79,10 @@ class Watching(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no ty
                 self._count("rejected", reason)
             yield REJECTED, self._rejected(outcome.rejected)
         if outcome.scored is not None:
-            yield self._scored(outcome.scored)
+            scored = self._scored(outcome.scored)
+            yield scored
+            if outcome.scored.asset_id in self._limits.limits.joints and not outcome.scored.late:
+                yield JOINT, scored
         for alert in (*outcome.silence, outcome.alert):
             if alert is not None:
                 self._count("alerts", alert.state)

@@ -6,7 +6,9 @@ The group is off by default, so the job is submitted here, and a consumer is sta
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -25,7 +27,10 @@ from confluent_kafka import Producer
 
 from config.settings import ROOT, Settings
 from domain.alerts.acts import subjects
-from domain.events import SensorReading
+from domain.events import Alert, SensorReading
+from domain.sensors.joint import Asset, watch_asset
+from domain.sensors.watch import Place, Sensor, watch
+from ingestion.sensors.limits_file import load
 from ingestion.wire.codec import Codec
 from millrace.stack.harness import Stack
 from serving.alerts import keys as alerts
@@ -212,6 +217,58 @@ def _of(
         return [one for one in every if one["job"] == JOB]
     name = "entity" if topic == "alerts" else "sensor_id"
     return [one for one in every if one[name].startswith(run)]
+
+
+def _detected(run: str) -> list[SensorReading]:
+    """Return readings of a rare sensor, and of a turbine whose channels stop going together."""
+    chance, made = random.Random(5), []
+    for second in range(900):
+        flow = 50 + 5 * math.sin(second / 30) + chance.gauss(0, 0.5)
+        out = (100 - flow if 600 <= second < 700 else flow) + chance.gauss(0, 0.5)
+        rare = 90.0 if second in (700, 800) else chance.gauss(20, 1)
+        of_turbine: dict[str, Any] = {"asset_id": "turbine-1", "sensor_type": "rare"}
+        made += [
+            _reading("turbine-1-inlet", second, value=flow, **of_turbine),
+            _reading("turbine-1-outlet", second, value=out, **of_turbine),
+            _reading(f"{run}-rare", second, value=rare, sensor_type="rare"),
+        ]
+    return made
+
+
+def test_trees_and_channels_that_go_together_are_judged_in_the_job_as_by_its_twin(
+    job: Stack,
+) -> None:
+    stack, run = job.settings, f"detected-{uuid4().hex[:8]}"
+    before = {topic: ends(stack, topic) for topic in OUTCOMES}
+    readings, limits = _detected(run), load(ROOT / "config" / "sensors.yaml")
+    with plug(stack) as (sink, codec):
+        encoder = codec.encoder(SOURCE)
+        for one in readings:
+            sink.send(SOURCE, one.sensor_id, encoder.object(one))
+        sink.flush()
+        through(stack, (JOB, SOURCE))
+        scores = read(stack, "sensor-scores", codec, before["sensor-scores"])
+        told = read(stack, "alerts", codec, before["alerts"])
+    sensors: dict[str, Sensor] = {}
+    asset = Asset.load(None, limits.joints["turbine-1"])
+    expected: list[tuple[str, int, tuple[str, ...]]] = []
+    joint: list[Alert] = []
+    for one in readings:
+        sensor = sensors.setdefault(one.sensor_id, Sensor())
+        scored = watch(one, Place(one.timestamp), limits, sensor).scored
+        assert scored is not None
+        expected.append((one.sensor_id, one.timestamp, scored.findings))
+        if one.asset_id:
+            joint += watch_asset(one.asset_id, scored, limits, asset)
+    found = [(one["sensor_id"], one["timestamp"], tuple(one["findings"])) for one in scores]
+    assert sorted(found) == sorted(expected)
+    assert any("RARE" in findings for _, _, findings in expected)
+    assert joint
+    assert [
+        (one["alert_id"], one["state"], one["event_time"])
+        for one in told
+        if one["entity"] == "turbine-1"
+    ] == [(one.alert_id, one.state, one.event_time) for one in joint]
 
 
 def test_a_sensor_that_falls_silent_is_told_of_over_a_restart_and_cleared_when_it_speaks(

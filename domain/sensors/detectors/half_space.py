@@ -10,6 +10,7 @@ import random
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import accumulate
 
 PADDING = 0.15
@@ -79,6 +80,12 @@ def built(shape: Shape) -> Forest:
     for tree in range(shape.trees):
         divide(tree, 0, list(shape.limits))
     return Forest(shape, thresholds, bytes(channels))
+
+
+@cache
+def usual() -> Forest:
+    """Return the forest of one channel in [0, 1] that is used if nothing else is asked for."""
+    return built(Shape())
 
 
 @dataclass(slots=True)

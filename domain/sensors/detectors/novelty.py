@@ -33,6 +33,13 @@ class Judgement(NamedTuple):
         """Whether somebody should hear of it."""
         return self.score >= ALARM
 
+    @property
+    def told(self) -> str:
+        """Return it in words."""
+        return (
+            f"is new: value by {self.value:.3g} and shape by {self.shape:.3g} of its usual spread"
+        )
+
 
 NOTHING = Judgement(0.0, 0.0, 0.0)
 
