@@ -539,6 +539,41 @@ class SensorScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SensorWindow:
+    """The good readings of a sensor or of a location in a window of time, as it stands.
+
+    Of two records of a window_id the one with more readings and alerts is newer. Key: window_id.
+    """
+
+    window_id: str
+    """SCOPE/NAME/MINUTES/START, the start in seconds since 1970."""
+    scope: str
+    """sensor or location."""
+    name: str
+    """The sensor's id, or the location."""
+    window_start: int
+    """Start of the window, UTC, inside."""
+    window_end: int
+    """End of the window, UTC, outside."""
+    readings: int = 0
+    """Good readings with a value."""
+    mean: float | None = None
+    """Mean of their values; null: there are none."""
+    min: float | None = None
+    """The least value."""
+    max: float | None = None
+    """The greatest value."""
+    p50: float | None = None
+    """The median, between two values interpolated, as are the following."""
+    p95: float | None = None
+    """The 95 % quantile."""
+    p99: float | None = None
+    """The 99 % quantile."""
+    alerts: int = 0
+    """Alerts that opened in the window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A visitor's session as it stands after a click.
 

@@ -1,4 +1,4 @@
-"""Keep sensors as they stand: scored and rejected readings in, Redis out."""
+"""Keep sensors as they stand: scored and rejected readings, and windows in; Redis out."""
 
 from __future__ import annotations
 
@@ -8,28 +8,25 @@ from serving.consumers.product import Incoming, Product, Result
 from serving.consumers.run import run
 from serving.sensors import keys
 
-SCORES, REJECTED = "sensor-scores", "rejected-readings"
+SCORES, REJECTED, WINDOWS = "sensor-scores", "rejected-readings", "sensor-windows"
+WRITES = {SCORES: keys.scored, REJECTED: keys.refused, WINDOWS: keys.window}
 
 
 class Sensors(Product):
-    """The newest reading of each sensor, and the last one that was rejected."""
+    """The newest reading of each sensor, the last that was rejected, and the newest windows."""
 
     name = "sensors"
-    topics = (SCORES, REJECTED)
+    topics = (SCORES, REJECTED, WINDOWS)
 
     def fold(self, row: Incoming) -> Hashable:
         """Of a sensor's readings only the newest counts; a late one is no newer than another."""
+        if row.topic == WINDOWS:
+            return None  # of two versions the later one may have less in it, after a kill
         return None if row.record.get("late") else (row.topic, row.record["sensor_id"])
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Return one write per record."""
-        return [
-            Result(
-                keys.scored(row.record) if row.topic == SCORES else keys.refused(row.record),
-                origin=row.timestamp,
-            )
-            for row in batch
-        ]
+        return [Result(WRITES[row.topic](row.record), origin=row.timestamp) for row in batch]
 
 
 if __name__ == "__main__":

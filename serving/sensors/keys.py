@@ -15,6 +15,15 @@ SENSORS = "sensors:recent"
 KEEP = 200_000
 TTL_MS = 30 * 24 * 60 * 60 * 1000
 TIMES = ("timestamp", "arrived")
+WINDOW_TIMES = ("window_start", "window_end")
+MINUTES = (5, 10)
+"""Sizes of windows."""
+EVERY_MS = 300_000
+"""Time from the beginning of a window to that of the next, of either size."""
+WINDOWS_KEPT = 3
+"""Windows of a size that are kept of a sensor or a location, with the one that fills up."""
+_MINUTE_MS = 60_000
+WINDOW_TTL_MS = 24 * 60 * 60 * 1000
 
 _PLACE = ("source_partition", "source_offset")
 
@@ -27,6 +36,36 @@ def latest(sensor_id: str) -> str:
 def rejected(sensor_id: str) -> str:
     """Return the key of a sensor's reading that was rejected last."""
     return f"sensors:rejected:{sensor_id}"
+
+
+def windows(scope: str, name: str) -> list[str]:
+    """Return the keys of the windows kept of a sensor or a location, by size."""
+    return [_window(scope, name, size, n) for size in MINUTES for n in range(WINDOWS_KEPT)]
+
+
+def window(record: Mapping[str, Any]) -> tuple[Write, ...]:
+    """Return the write of a SensorWindow in its place.
+
+    A later window takes the place; of two versions of one that with more in it stays.
+    """
+    start = record["window_start"]
+    minutes = (record["window_end"] - start) // _MINUTE_MS
+    place = start // EVERY_MS % WINDOWS_KEPT
+    document = document_of(record, WINDOW_TIMES) | {"minutes": minutes}
+    return (
+        Write(
+            key=_window(record["scope"], record["name"], minutes, place),
+            event_time=start,
+            sequence=record["readings"] + record["alerts"],
+            data=orjson.dumps(document),
+            rule=Rule.NEWEST,
+            ttl_ms=WINDOW_TTL_MS,
+        ),
+    )
+
+
+def _window(scope: str, name: str, minutes: int, place: int) -> str:
+    return f"sensors:window:{scope}:{minutes}:{place}:{name}"
 
 
 def scored(record: Mapping[str, Any]) -> tuple[Write, ...]:

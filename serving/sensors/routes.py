@@ -17,7 +17,8 @@ from serving.sensors import keys
 from serving.sensors.intake import READING
 
 router = APIRouter(prefix="/v1/sensors", tags=["sensors"])
-routers = (router,)
+locations = APIRouter(prefix="/v1/locations", tags=["sensors"])
+routers = (router, locations)
 
 State = Literal["ok", "alert", "rejected"]
 
@@ -30,12 +31,30 @@ SCORED: dict[str, Any] = {
     "late": False,
     "arrived": "2025-11-30T07:03:20.050Z",
 }
+WINDOW: dict[str, Any] = {
+    "window_id": "sensor/boiler-7/5/1764486000",
+    "scope": "sensor",
+    "name": "boiler-7",
+    "window_start": "2025-11-30T07:00:00.000Z",
+    "window_end": "2025-11-30T07:05:00.000Z",
+    "readings": 300,
+    "mean": 20.1,
+    "min": 19.5,
+    "max": 22.0,
+    "p50": 20.0,
+    "p95": 21.4,
+    "p99": 21.9,
+    "alerts": 1,
+    "minutes": 5,
+}
 SENSOR: dict[str, Any] = {
     "sensor_id": "boiler-7",
     "state": "alert",
     "latest": SCORED,
     "rejected": None,
+    "windows": None,
 }
+WINDOWS = "the newest windows of 5 and of 10 minutes (every 5), also those that fill up"
 
 
 class Sensor(BaseModel):
@@ -51,6 +70,20 @@ class Sensor(BaseModel):
     rejected: dict[str, Any] | None = Field(
         description="its last reading that failed the quality gate, with the reasons"
     )
+    windows: list[dict[str, Any]] | None = Field(
+        default=None, description=f"{WINDOWS}; of one sensor asked for alone"
+    )
+
+
+class Location(BaseModel):
+    """What the sensors of a place have measured together."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"location": "hall-2", "windows": [WINDOW]}}
+    )
+
+    location: str
+    windows: list[dict[str, Any]] = Field(description=WINDOWS)
 
 
 class Sensors(BaseModel):
@@ -92,11 +125,39 @@ async def sensor(
     request: Request,
     sensor_id: Annotated[str, Path(description="as in its readings", examples=["boiler-7"])],
 ) -> Response:
-    """Return the sensor's newest good reading and what was last rejected of it."""
-    found = await _look_up(of(request).values, [sensor_id])
+    """Return the sensor's newest good reading, what was last rejected of it, and its windows."""
+    values = of(request).values
+    found = await _look_up(values, [sensor_id])
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of sensor {sensor_id}")
-    return Response(orjson.dumps(found[0]), media_type="application/json")
+    whole = found[0] | {"windows": await _windows(values, "sensor", sensor_id)}
+    return Response(orjson.dumps(whole), media_type="application/json")
+
+
+@locations.get(
+    "/{location:rest}",
+    summary="A location's windows",
+    response_model=Location,
+    responses=described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+async def location_(
+    request: Request,
+    location: Annotated[str, Path(description="as in readings", examples=["hall-2"])],
+) -> Response:
+    """Return what the sensors of a location have measured together, and their alerts."""
+    windows = await _windows(of(request).values, "location", location)
+    if not windows:
+        raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of location {location}")
+    whole = {"location": location, "windows": windows}
+    return Response(orjson.dumps(whole), media_type="application/json")
+
+
+async def _windows(values: Values, scope: str, name: str) -> list[dict[str, Any]]:
+    """Return the newest windows, the shorter ones first, the newest of each size first."""
+    stored = await values.get_many(keys.windows(scope, name))
+    found = [orjson.loads(one) for one in stored if one is not None]
+    found.sort(key=lambda one: one["window_start"], reverse=True)
+    return sorted(found, key=lambda one: int(one["minutes"]))
 
 
 async def _look_up(values: Values, names: list[str]) -> list[dict[str, Any]]:

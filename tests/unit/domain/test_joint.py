@@ -81,7 +81,7 @@ def test_the_same_is_told_whatever_the_order_between_sensors_and_by_the_detector
     expected, calm, open_ = [], 0, False
     for second, score in enumerate(scores[:-1]):
         calm = 0 if score >= 0.5 else calm + 1
-        if calm == 0 and not open_ or calm == 10 and open_:
+        if (calm == 0 and not open_) or (calm == 10 and open_):
             open_ = not open_
             expected.append(("open" if open_ else "cleared", START + (second + 1) * 1000))
     assert [(one.state, one.event_time) for one in told] == expected

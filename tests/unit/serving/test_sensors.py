@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from domain.events import RejectedReading, SensorScore
+from domain.events import RejectedReading, SensorScore, SensorWindow
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.product import Incoming
 from serving.sensors import routes
-from serving.sensors.consumer import REJECTED, SCORES, Sensors
+from serving.sensors.consumer import REJECTED, SCORES, WINDOWS, Sensors
 from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
@@ -41,6 +41,21 @@ def rejected(sensor: str, second: int, arrived: int) -> Incoming:
         source_offset=arrived,
     )
     return Incoming(asdict(record), timestamp=123, offset=0, topic=REJECTED)
+
+
+def windowed(place: int, readings: int, size: int = 5, scope: str = "sensor") -> Incoming:
+    start = 300 * SECOND * place
+    record = SensorWindow(
+        window_id=f"{scope}/a/{size}/{start // SECOND}",
+        scope=scope,
+        name="a",
+        window_start=start,
+        window_end=start + size * 60 * SECOND,
+        readings=readings,
+        mean=2.0,
+        alerts=1,
+    )
+    return Incoming(asdict(record), timestamp=123, offset=0, topic=WINDOWS)
 
 
 def keep(store: MemoryStore, *rows: Incoming) -> None:
@@ -107,6 +122,26 @@ class TestRoutes:
         assert await listed(state="alert") == ["b"]
         assert await listed(state="ok") == ["a"]
         assert await listed(limit=2) == ["c", "b"]
+
+    async def test_the_newest_windows_are_shown_corrected_and_never_taken_back(
+        self, client: httpx.AsyncClient, values: MemoryValues
+    ) -> None:
+        rows = [windowed(place, 5 * place + 7) for place in range(4)]
+        rows += [windowed(3, 30), windowed(3, 4), windowed(2, 18), windowed(0, 99)]
+        rows += [windowed(2, 9, size=10), windowed(3, 1, scope="location")]
+        keep(values.store, scored("a", 1), *rows)
+        found = (await self.state(client, "a"))["windows"]
+        assert [(one["minutes"], one["window_start"][14:16], one["readings"]) for one in found] == [
+            (5, "15", 30),
+            (5, "10", 18),
+            (5, "05", 12),
+            (10, "10", 9),
+        ]
+        answer = await client.get("/v1/locations/a", headers=KEY)
+        (only,) = answer.raise_for_status().json()["windows"]
+        assert (only["readings"], only["mean"], only["alerts"]) == (1, 2.0, 1)
+        answer = await client.get("/v1/locations/x", headers=KEY)
+        assert_problem(answer, 404, "nothing is known of location x", "/v1/locations/x")
 
     async def test_an_unknown_sensor_is_a_problem(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/sensors/x", headers=KEY)
