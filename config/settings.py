@@ -111,6 +111,11 @@ class Settings(BaseSettings):
         description="limits and detectors of the sensors, by type",
     )
 
+    alerts_file: Path = Field(
+        default=ROOT / "config" / "alerts.yaml",
+        description="which alerts are sent together, and which hide others",
+    )
+
     flink_parallelism: int = Field(
         default=1, ge=1, description="of each job; more needs more partitions"
     )
@@ -272,7 +277,7 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(default=True, description="log JSON lines; false: text for a person")
 
-    @field_validator("state_dir", "build_dir", "sensors_file", "retrain_data")
+    @field_validator("state_dir", "build_dir", "sensors_file", "alerts_file", "retrain_data")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else ROOT / value

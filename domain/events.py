@@ -67,7 +67,7 @@ class Alert:
 class AlertAct:
     """An act of a person on alerts: an acknowledgement of one, or a silence for those to come.
 
-    Of two records of a subject the one with the later event_time counts. Key: subject.
+    Of two records of a subject the one that stands later in the topic counts. Key: subject.
     """
 
     subject: str

@@ -1,7 +1,7 @@
 """What people did about alerts: acknowledged one, or silenced some for a while.
 
-An act names its subject, so that of two acts on one the later counts, in whatever order and however
-often they are read.
+An act names its subject. Of two acts on one, that which stands later in the log counts, as it does
+for Kafka's compaction, whoever's clock is wrong, and however often they are read.
 """
 
 from __future__ import annotations
@@ -40,30 +40,25 @@ def subjects(alert: Mapping[str, Any]) -> tuple[str, ...]:
     return (_ack(alert["alert_id"]), *(_silence(*pair) for pair in pairs))
 
 
-def newer(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Return whether `a` replaces `b`, an act on the same subject."""
-    return bool(a["event_time"] >= b["event_time"])
-
-
 class Acts:
     """The acts that count, by subject."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Mapping[str, Any]] = {}
+        self._known: dict[str, tuple[int, Mapping[str, Any]]] = {}
 
-    def take(self, act: Mapping[str, Any]) -> None:
-        """Take up an act, unless a later one on its subject is known."""
+    def take(self, act: Mapping[str, Any], place: int) -> None:
+        """Take up an act by its place in the log, unless a later one on its subject is known."""
         known = self._known.get(act["subject"])
-        if known is None or newer(act, known):
-            self._known[act["subject"]] = act
+        if known is None or place >= known[0]:
+            self._known[act["subject"]] = (place, act)
 
     def acknowledged(self, alert: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return the acknowledgement of an alert, if there is one."""
-        return self._known.get(subjects(alert)[0])
+        return self._act(subjects(alert)[0])
 
     def silenced_until(self, alert: Mapping[str, Any], now: int) -> int | None:
         """Return until when an alert is silenced, None if it is not."""
-        acts = (self._known.get(one) for one in subjects(alert)[1:])
+        acts = map(self._act, subjects(alert)[1:])
         ends = [act["until"] for act in acts if act is not None and (act["until"] or 0) > now]
         return max(ends, default=None)
 
@@ -78,6 +73,10 @@ class Acts:
     def clear(self) -> None:
         """Forget all."""
         self._known.clear()
+
+    def _act(self, subject: str) -> Mapping[str, Any] | None:
+        known = self._known.get(subject)
+        return None if known is None else known[1]
 
 
 def _act(subject: str, act: str, now: int, by: str, note: str) -> dict[str, Any]:

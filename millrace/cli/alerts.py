@@ -73,8 +73,8 @@ def newest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _with_acts(alerts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return alerts with who has seen them, and until when they are silenced."""
     acts, now = Acts(), now_ms()
-    for act in _records(ACTS, BEGINNING, follow=False):
-        acts.take(act)
+    for place, act in enumerate(_records(ACTS, BEGINNING, follow=False)):
+        acts.take(act, place)
     return [{**one, **acts.about(one, now)} for one in alerts]
 
 

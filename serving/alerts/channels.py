@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.message import EmailMessage
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ import structlog
 
 from config.clock import now_ms
 from config.errors import RetryableError, UserError
-from domain.alerts.episodes import momentary
+from domain.alerts.episodes import SEVERITIES, momentary
 from domain.times import iso
 
 log = structlog.get_logger(__name__)
@@ -51,16 +51,18 @@ class Channel(Protocol):
     """Where alerts are sent."""
 
     name: str
+    groups: bool
+    """Whether it takes several alerts as one message."""
 
-    def send(self, alert: Document) -> None:
-        """Send it. Raise RetryableError or RefusedError."""
+    def send(self, *alerts: Document) -> None:
+        """Send one alert, or several of a group at once. Raise RetryableError or RefusedError."""
         ...
 
 
-def key(alert: Document) -> str:
-    """Return what tells this word on the alert from every other one, however often it is sent."""
-    word = f"{alert['alert_id']}|{alert['event_time']}|{alert['state']}"
-    return hashlib.sha256(word.encode()).hexdigest()[:32]
+def key(*alerts: Document) -> str:
+    """Return what tells this word on the alerts from every other one, however often it is sent."""
+    words = (f"{one['alert_id']}|{one['event_time']}|{one['state']}" for one in alerts)
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
 
 
 def line(alert: Document) -> str:
@@ -69,14 +71,25 @@ def line(alert: Document) -> str:
     return f"[{alert['severity']}] {state}: {alert['message']}"
 
 
+def heading(alerts: Sequence[Document]) -> str:
+    """Return several alerts of a group in one line."""
+    if len(alerts) == 1:
+        return line(alerts[0])
+    gravest = max((one["severity"] for one in alerts), key=SEVERITIES.index)
+    kinds = ", ".join(dict.fromkeys(one["kind"] for one in alerts))
+    places = ", ".join(dict.fromkeys(one["location"] for one in alerts if one["location"]))
+    return f"[{gravest}] {len(alerts)} alerts: {kinds}" + (f" in {places}" if places else "")
+
+
 def plain(alert: Document, _: int) -> Any:
     """Return the body of a webhook that takes the alert as it is."""
     return dict(alert)
 
 
-def slack(alert: Document, _: int) -> Any:
+def slack(*alerts: Document) -> Any:
     """Return the body that Slack and what is compatible with it take."""
-    return {"text": line(alert)}
+    lines = [line(one) for one in alerts]
+    return {"text": "\n".join([heading(alerts), *lines] if len(lines) > 1 else lines)}
 
 
 def alertmanager(alert: Document, now: int) -> Any:
@@ -102,7 +115,7 @@ def alertmanager(alert: Document, now: int) -> Any:
 
 FORMS: dict[str, Callable[[Document, int], Any]] = {
     "json": plain,
-    "slack": slack,
+    "slack": lambda alert, _: slack(alert),
     "alertmanager": alertmanager,
 }
 
@@ -114,15 +127,15 @@ class Webhook:
 
     def __init__(self, url: str, form: str, now: Callable[[], int] = now_ms) -> None:
         self._url, self._form, self._now = url, FORMS[form], now
+        self.groups = form == "slack"
         self._client = httpx.Client(timeout=TIMEOUT_S)
 
-    def send(self, alert: Document) -> None:
-        """Send it; only an answer of 2xx counts as sent, or of 409: it was before."""
+    def send(self, *alerts: Document) -> None:
+        """Send them; only an answer of 2xx counts as sent, or of 409: it was before."""
+        body = slack(*alerts) if self.groups else self._form(alerts[0], self._now())
         try:
             answer = self._client.post(
-                self._url,
-                json=self._form(alert, self._now()),
-                headers={"Idempotency-Key": key(alert)},
+                self._url, json=body, headers={"Idempotency-Key": key(*alerts)}
             )
         except httpx.HTTPError as error:
             # Not the URL: it may hold a secret.
@@ -137,6 +150,7 @@ class Mail:
     """Send mail by SMTP; `url` is smtp://[USER:PASSWORD@]HOST[:PORT]."""
 
     name = "mail"
+    groups = True
 
     def __init__(self, url: str, sender: str, to: str) -> None:
         parts = urlsplit(url)
@@ -150,13 +164,14 @@ class Mail:
             raise UserError("MILLRACE_ALERTS_MAIL_TO: to whom alerts are mailed")
         self._parts, self._port, self._sender, self._to = parts, port, sender, to
 
-    def send(self, alert: Document) -> None:
-        """Send it; a word sent twice has the same Message-ID."""
+    def send(self, *alerts: Document) -> None:
+        """Send them; a word sent twice has the same Message-ID."""
         message = EmailMessage()
         message["From"], message["To"] = self._sender, self._to
-        message["Subject"] = " ".join(line(alert).split())
-        message["Message-ID"] = f"<{key(alert)}@millrace>"
-        message.set_content("\n".join(f"{name}: {fact}" for name, fact in alert.items()) + "\n")
+        message["Subject"] = " ".join(heading(alerts).split())
+        message["Message-ID"] = f"<{key(*alerts)}@millrace>"
+        told = ["\n".join(f"{name}: {fact}" for name, fact in one.items()) for one in alerts]
+        message.set_content("\n\n".join(told) + "\n")
         parts = self._parts
         try:
             with self._connected() as server:
@@ -190,13 +205,15 @@ class Log:
     """Write alerts to the process's own log."""
 
     name = "log"
+    groups = False
 
-    def send(self, alert: Document) -> None:
-        """Log it."""
-        log.warning(
-            "alert",
-            alert_id=alert["alert_id"],
-            severity=alert["severity"],
-            state=alert["state"],
-            told=alert["message"],
-        )
+    def send(self, *alerts: Document) -> None:
+        """Log them."""
+        for one in alerts:
+            log.warning(
+                "alert",
+                alert_id=one["alert_id"],
+                severity=one["severity"],
+                state=one["state"],
+                told=one["message"],
+            )

@@ -17,11 +17,13 @@ MOMENTS = "alerts:moments"
 KEEP = 10_000
 
 SILENCES = "alerts:silences"
-"""The index of the acts that silence, by when they were done; a member is its subject."""
+"""The index of the acts that silence, by their place in the log; a member is its subject."""
 KEEP_SILENCES = 1_000
 
 _ALERT = "alerts:alert:"
 _ACT = "alerts:act:"
+_AFTER_TIMES = 1 << 50
+"""Later than any time: acts that a release before stored by their time are replaced."""
 
 
 def alert(alert_id: str) -> str:
@@ -35,11 +37,11 @@ def act(subject: str) -> str:
 
 
 def done(record: Mapping[str, Any], offset: int) -> Write:
-    """Return the write of an AlertAct; of two on a subject the later one stays."""
+    """Return the write of an AlertAct; of two on a subject that later in the log stays."""
     silences = Index(SILENCES, KEEP_SILENCES, member=record["subject"])
     return Write(
         key=act(record["subject"]),
-        event_time=record["event_time"],
+        event_time=_AFTER_TIMES + offset,
         sequence=offset,
         data=orjson.dumps(dict(record)),
         rule=Rule.NEWEST,

@@ -144,6 +144,6 @@ async def _with_acts(values: Values, found: list[dict[str, Any]]) -> list[dict[s
     acts = Acts()
     for data in stored:
         if data is not None:
-            acts.take(orjson.loads(data))
+            acts.take(orjson.loads(data), 0)  # one a subject is stored
     now = now_ms()
     return [{**one, **acts.about(one, now)} for one in found]

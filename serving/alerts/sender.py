@@ -1,8 +1,8 @@
 """Send alerts to people: alerts and acts in; webhook, mail and the log out.
 
 A silenced alert is not sent, nor a reminder of one that somebody has acknowledged, unless it has
-become graver. Offsets are committed once every channel has taken the alert, so none is lost and
-some come twice after a kill.
+become graver, nor one that another alert hides (domain/alerts/routing.py). Offsets are committed
+once every channel has taken the alert, so none is lost and some come twice after a kill.
 """
 
 from __future__ import annotations
@@ -11,20 +11,25 @@ import math
 from collections import Counter as Counts
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from config.clock import now_ms
-from config.errors import RetryableError
+from config.errors import RetryableError, UserError
+from config.files import mapping
 from config.settings import Settings
 from domain.alerts.acts import Acts
 from domain.alerts.episodes import GRAVER, document, momentary
+from domain.alerts.routing import Hidden, Routing, RoutingError, parse
 from ingestion.wire.codec import UnreadableError
 from serving.alerts.channels import Channel, Document, Log, Mail, RefusedError, Webhook, key
 from serving.alerts.consumer import ACTS, ALERTS
 from serving.consumers.product import Incoming, Product, Rebuild, Result
 from serving.consumers.run import run
 
+log = structlog.get_logger(__name__)
 IN_A_ROW = 5
 """A channel that refuses so many alerts in a row is not set up rightly; the alerts are good."""
 REMEMBERED = 10_000
@@ -41,11 +46,18 @@ class Sender(Product):
     topics = (ALERTS, ACTS)
     # What was silenced or seen before this process began is known first, and what is open.
     rebuild = (Rebuild(ACTS, everything=True), Rebuild(ALERTS, everything=True))
-    batch_size = 10
+    batch_size = 50
+    tick_every = 5.0
 
     def __init__(
-        self, channels: Sequence[Channel], now: Callable[[], int], age_ms: float = math.inf
+        self,
+        channels: Sequence[Channel],
+        now: Callable[[], int],
+        age_ms: float = math.inf,
+        routing: Routing | None = None,
     ) -> None:
+        self._routing = routing or Routing()
+        self._hidden = Hidden(self._routing)
         self._channels, self._now, self._age_ms, self._acts = channels, now, age_ms, Acts()
         self._open: set[str] = set()
         self._left_out: set[str] = set()
@@ -54,7 +66,7 @@ class Sender(Product):
         self._refusals: Counts[str] = Counts()
         self._count = Counter(
             "millrace_alerts_sent",
-            "Alerts by channel and outcome: sent, refused, silenced, acknowledged, old.",
+            "Alerts by channel and outcome: sent, refused, silenced, acknowledged, hidden, old.",
             ["channel", "outcome"],
             registry=None,
         )
@@ -67,36 +79,63 @@ class Sender(Product):
         """Forget the acts, and what is open."""
         self._acts.clear()
         self._open.clear()
+        self._hidden.clear()
 
     def restore_state(self, row: Incoming) -> None:
         """Take up an act of before, or whether an alert is open."""
         if row.topic == ACTS:
-            self._acts.take(row.record)
-        elif row.record["state"] == "cleared":
+            self._acts.take(row.record, row.offset)
+            return
+        self._hidden.take(document(row.record))
+        if row.record["state"] == "cleared":
             self._open.discard(row.record["alert_id"])
         else:
             self._open.add(row.record["alert_id"])
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Send each alert by each channel, then tell of what failed.
+        """Send the alerts by each channel, those of a group at once, then tell of what failed.
 
         Raise RetryableError while a channel is away: the batch comes again, and only the rest of it
         is sent. Raise UnreadableError if a channel refused one.
         """
-        away: dict[str, RetryableError] = {}
-        refused: list[str] = []
+        kept = self._hidden.copy()
+        try:
+            refused = self._send(self._due(batch))
+        except RetryableError:
+            self._hidden = kept  # the batch comes again
+            raise
+        if refused:
+            self._hidden = kept
+            raise UnreadableError("refused", refused)
+        return [Result() for _ in batch]
+
+    def _due(self, batch: Sequence[Incoming]) -> list[Document]:
+        """Take up a batch; return the alerts that are to be sent, in order."""
+        due: list[Document] = []
         for row in batch:
             if row.topic == ACTS:
-                self._acts.take(row.record)
-            elif self._old(row):
+                self._acts.take(row.record, row.offset)
+                continue
+            alert = document(row.record)
+            hidden = self._hidden.take(alert)
+            if self._old(row):
                 self._count.labels("", "old").inc()
-            else:
-                self._send(document(row.record), away, refused)
-        if away:
-            raise next(iter(away.values()))
-        if refused:
-            raise UnreadableError("refused", refused[0])
-        return [Result() for _ in batch]
+            elif hidden:
+                self._count.labels("", "hidden").inc()
+            elif self._wanted(alert):
+                due.append(alert)
+        return due
+
+    def tick(self, now_ms: int) -> Sequence[Result]:
+        """Send what was hidden and is still open, once nothing hides it any more.
+
+        Raise RetryableError while a channel is away. A channel that refuses one has it no more.
+        """
+        released = self._hidden.released(now_ms)
+        if refused := self._send([one for one in released if self._wanted(one)]):
+            log.error("an alert is refused", detail=refused)
+        self._hidden.told(released)
+        return ()
 
     def _old(self, row: Incoming) -> bool:
         """Return whether nobody wants to hear of the alert any more."""
@@ -112,43 +151,54 @@ class Sender(Product):
         self._left_out.add(alert_id)
         return True
 
-    def _send(self, alert: Document, away: dict[str, RetryableError], refused: list[str]) -> None:
+    def _wanted(self, alert: Document) -> bool:
+        """Return whether people have not said that they need not hear of it."""
         if self._acts.silenced_until(alert, self._now()) is not None:
             self._count.labels("", "silenced").inc()
-            return
+            return False
         reminds = alert["state"] == "still_open" and GRAVER not in alert["details"]
         if reminds and self._acts.acknowledged(alert) is not None:
             self._count.labels("", "acknowledged").inc()
-            return
+            return False
+        return True
+
+    def _send(self, due: Sequence[Document]) -> str:
+        """Send alerts by every channel; return why one was refused, if one was.
+
+        Raise RetryableError if a channel is away: the others get theirs all the same.
+        """
+        away: dict[str, RetryableError] = {}
         for channel in self._channels:
-            if channel.name in away:
-                continue  # it would cost its time again, and get the alerts out of order
-            word = (channel.name, key(alert))
-            if word not in self._sent:
+            new = [one for one in due if (channel.name, key(one)) not in self._sent]
+            for group in self._routing.groups(new) if channel.groups else [[one] for one in new]:
                 try:
-                    why = self._try(channel, alert)
+                    why = self._try(channel, group)
                 except RetryableError as error:
                     away[channel.name] = error
-                    continue  # the other channels get it all the same
-                self._sent[word] = why
-                if len(self._sent) > REMEMBERED:
-                    self._sent.popitem(last=False)
-            if self._sent[word]:
-                refused.append(self._sent[word])
+                    break  # it would cost its time again, and get the alerts out of order
+                for one in group:
+                    self._sent[channel.name, key(one)] = why
+        if away:
+            raise next(iter(away.values()))
+        words = [(channel.name, key(one)) for channel in self._channels for one in due]
+        refused = [self._sent[word] for word in words if self._sent[word]]
+        while len(self._sent) > REMEMBERED:
+            self._sent.popitem(last=False)
+        return refused[0] if refused else ""
 
-    def _try(self, channel: Channel, alert: Document) -> str:
-        """Return why the channel refuses the alert, nothing if it took it. Raise RetryableError."""
+    def _try(self, channel: Channel, alerts: Sequence[Document]) -> str:
+        """Return why the channel refuses them, nothing if it took them. Raise RetryableError."""
         try:
-            channel.send(alert)
+            channel.send(*alerts)
         except RefusedError as error:
             self._refusals[channel.name] += 1
             if self._refusals[channel.name] >= IN_A_ROW:
                 told = f"{channel.name} refuses one alert after the other, is it set up rightly?"
                 raise RetryableError(f"{told} {error}") from None
-            self._count.labels(channel.name, "refused").inc()
+            self._count.labels(channel.name, "refused").inc(len(alerts))
             return str(error)
         self._refusals[channel.name] = 0
-        self._count.labels(channel.name, "sent").inc()
+        self._count.labels(channel.name, "sent").inc(len(alerts))
         return ""
 
 
@@ -162,8 +212,21 @@ def channels(settings: Settings) -> list[Channel]:
     return found
 
 
+def routing(path: Path) -> Routing:
+    """Return what is sent together and what hides what. Raise UserError, naming the file."""
+    try:
+        return parse(mapping(path))
+    except RoutingError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
 if __name__ == "__main__":
     run(
         Sender.name,
-        lambda settings: Sender(channels(settings), now_ms, settings.alerts_age_s * 1000),
+        lambda settings: Sender(
+            channels(settings),
+            now_ms,
+            settings.alerts_age_s * 1000,
+            routing(settings.alerts_file),
+        ),
     )

@@ -18,6 +18,7 @@ from tests.unit.serving.api_parts import KEY, FakeGateway, MemoryValues, assert_
 from tests.unit.serving.test_alerts import keep, told
 
 pytestmark = pytest.mark.anyio
+DONE = [0]
 NOW = time.time_ns() // 1_000_000
 
 
@@ -28,8 +29,9 @@ def application(context: Context, gateway: FakeGateway) -> FastAPI:
 
 
 def done(values: MemoryValues, *acts: dict[str, Any]) -> None:
-    rows = [Incoming(one, 1, place, "alert-acts") for place, one in enumerate(acts)]
-    for result in Alerts().handle(rows):
+    rows = [Incoming(one, 1, place, "alert-acts") for place, one in enumerate(acts, DONE[0])]
+    DONE[0] += len(rows)
+    for result in Alerts().handle([*reversed(rows)]):  # in whatever order they are read
         values.store.apply(result.writes)
 
 
@@ -67,9 +69,9 @@ async def test_alerts_say_who_has_seen_them_and_until_when_they_are_silenced(
     keep(values.store, told("a/1", 1), told("b/2", 2))
     done(
         values,
-        acknowledgement("a/1", now=2_000, by="bob", note="late"),
+        acknowledgement("a/1", now=3_000, by="ada"),
         silence("b", "", now=NOW, until=NOW + 3_600_000, by="eve"),
-        acknowledgement("a/1", now=1_000, by="ada"),  # older, read later
+        acknowledgement("a/1", now=2_000, by="bob", note="late"),  # by a clock that is behind
     )
     listed = (await client.get("/v1/alerts", headers=KEY)).json()["alerts"]
     seen = {"by": "bob", "note": "late", "at": "1970-01-01T00:00:02.000Z"}

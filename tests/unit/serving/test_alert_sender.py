@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import smtplib
 import socketserver
 import ssl
@@ -10,18 +11,30 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
 from config.errors import RetryableError, UserError
-from config.settings import Settings
+from config.settings import ROOT, Settings
 from domain.alerts.acts import acknowledgement, silence
 from domain.alerts.episodes import GRAVER, MOMENT, document
+from domain.alerts.routing import RoutingError, parse
 from ingestion.wire.codec import UnreadableError
-from serving.alerts.channels import Document, Mail, RefusedError, Webhook, alertmanager, key, line
-from serving.alerts.sender import IN_A_ROW, Sender, channels
+from serving.alerts.channels import (
+    Document,
+    Mail,
+    RefusedError,
+    Webhook,
+    alertmanager,
+    heading,
+    key,
+    line,
+    slack,
+)
+from serving.alerts.sender import IN_A_ROW, Sender, channels, routing
 from serving.alerts.trial import tried
 from serving.consumers.product import Incoming
 from tests.unit.serving.test_alerts import MINUTE, told
@@ -33,15 +46,18 @@ class Fake:
     def __init__(self, name: str = "fake") -> None:
         self.name, self.got = name, list[tuple[str, str]]()
         self.failures: list[Exception] = []
+        self.groups = False
+        self.messages: list[int] = []
 
-    def send(self, alert: Document) -> None:
+    def send(self, *alerts: Document) -> None:
         if self.failures:
             raise self.failures.pop(0)
-        self.got.append((alert["alert_id"], alert["state"]))
+        self.got += [(alert["alert_id"], alert["state"]) for alert in alerts]
+        self.messages.append(len(alerts))
 
 
-def act(record: dict[str, Any]) -> Incoming:
-    return Incoming(record, timestamp=1, offset=1, topic="alert-acts")
+def act(record: dict[str, Any], place: int = 1) -> Incoming:
+    return Incoming(record, timestamp=1, offset=place, topic="alert-acts")
 
 
 def test_silenced_alerts_and_reminders_of_acknowledged_ones_are_not_sent() -> None:
@@ -59,12 +75,125 @@ def test_silenced_alerts_and_reminders_of_acknowledged_ones_are_not_sent() -> No
     assert fake.got[-1] == ("loud/1", "still_open")
 
 
-def test_an_older_act_read_again_changes_nothing() -> None:
+def test_an_older_act_read_again_changes_nothing_whatever_the_clocks_said() -> None:
     fake = Fake()
     sender = Sender([fake], lambda: 100)
-    lifted = act(silence("s", "", now=20, until=20))
-    sender.handle([lifted, act(silence("s", "", now=10, until=900)), told("s/1", 1)])
+    lifted = act(silence("s", "", now=10, until=10), 8)
+    sender.handle([lifted, act(silence("s", "", now=20, until=900), 7), told("s/1", 1)])
     assert fake.got == [("s/1", "open")]
+
+
+ROUTING = parse(
+    {
+        "group_by": ["product", "kind", "location"],
+        "grace_s": 60,
+        "inhibit": [
+            {
+                "source": {"kind": "SILENT", "entity": "gateway-*"},
+                "target": {"kind": "SILENT"},
+                "equal": ["location"],
+            }
+        ],
+    }
+)
+
+
+def silent(name: str, minute: int, state: str = "open", location: str = "hall") -> Incoming:
+    return told(f"{name}/silent", minute, state, kind="SILENT", location=location)
+
+
+def test_a_silent_gateway_hides_its_sensors_silence_until_it_is_back_and_some_are_not() -> None:
+    fake, now = Fake(), [0]
+    sender = Sender([fake], lambda: now[0], routing=ROUTING)
+    sender.handle([silent("early", 1), silent("gateway-1", 2), silent("a", 3), silent("b", 3)])
+    sender.handle([silent("far", 3, location="yard"), silent("gateway-2", 3), told("a/hot", 3)])
+    sender.handle([silent("a", 4, "cleared"), silent("early", 4, "cleared")])
+    heard = [
+        ("early/silent", "open"),
+        ("gateway-1/silent", "open"),
+        ("far/silent", "open"),
+        ("gateway-2/silent", "open"),
+        ("a/hot", "open"),
+        ("early/silent", "cleared"),
+    ]
+    assert fake.got == heard
+    sender.tick(0)
+    sender.handle([silent("gateway-1", 5, "cleared"), silent("gateway-2", 5, "cleared")])
+    heard += [("gateway-1/silent", "cleared"), ("gateway-2/silent", "cleared")]
+    for moment in (1_000, 60_999):
+        sender.tick(moment)
+    assert fake.got == heard
+    fake.failures = [RetryableError("away")]
+    with pytest.raises(RetryableError):
+        sender.tick(61_000)
+    sender.tick(61_500)
+    sender.tick(62_000)
+    sender.handle([silent("b", 6, "cleared")])
+    assert fake.got == [*heard, ("b/silent", "open"), ("b/silent", "cleared")]
+
+
+def test_what_is_hidden_stays_so_over_a_restart_and_while_a_channel_is_away() -> None:
+    fake = Fake()
+    sender = Sender([fake], lambda: 0, routing=ROUTING)
+    for row in (silent("gateway-1", 1), silent("a", 2), silent("b", 2)):
+        sender.restore_state(row)
+    fake.failures = [RetryableError("away")] * 2
+    batch = [silent("a", 3, "cleared"), silent("gateway-1", 4, "cleared")]
+    for _ in range(2):
+        with pytest.raises(RetryableError):
+            sender.handle(batch)
+    sender.handle(batch)
+    assert fake.got == [("gateway-1/silent", "cleared")]
+    sender.tick(0)
+    sender.tick(60_000)
+    assert fake.got[1:] == [("b/silent", "open")]
+
+
+def test_alerts_that_come_together_and_agree_are_one_message_to_people() -> None:
+    people, machine = Fake("people"), Fake("machine")
+    people.groups = True
+    sender = Sender([people, machine], lambda: 0, routing=ROUTING)
+    hot = [told(f"s{n}/1", 1, location="hall") for n in range(3)]
+    batch = [*hot, told("far/1", 1, location="yard")]
+    people.failures = [RetryableError("away")]
+    with pytest.raises(RetryableError):
+        sender.handle(batch)
+    sender.handle(batch)
+    assert (people.messages, machine.messages) == ([3, 1], [1, 1, 1, 1])
+    assert sorted(people.got) == sorted(machine.got)
+    documents = [document(one.record) for one in hot]
+    assert heading(documents) == "[warning] 3 alerts: HIGH_TEMP in hall"
+    assert slack(*documents)["text"].count("\n") == 3
+    assert key(*documents) != key(documents[0])
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"),
+    [
+        ({"group": []}, "unknown: group"),
+        ({"group_by": ["entities"]}, "group_by: 'entities' is none of"),
+        ({"inhibit": {}}, "inhibit: not a list"),
+        ({"inhibit": [{"source": {"kind": "A"}}]}, r"inhibit\[0\].target: a mapping"),
+        ({"inhibit": [{"source": {"kind": 1}, "target": {"kind": "A"}}]}, "1 is no text"),
+        ({"inhibit": [{"source": {"name": "x"}}]}, "'name' is none of"),
+        ({"grace_s": True}, "grace_s: True is no number"),
+    ],
+)
+def test_a_mistake_in_what_is_grouped_and_hidden_is_told_with_its_place(
+    declared: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RoutingError, match=words):
+        parse(declared)
+    file = tmp_path / "alerts.yaml"
+    file.write_text(json.dumps(declared))
+    with pytest.raises(UserError, match=re.escape(str(file))):
+        routing(file)
+
+
+def test_the_file_that_is_there_can_be_used() -> None:
+    found = routing(ROOT / "config" / "alerts.yaml")
+    assert found.group_by
+    assert found.inhibit
 
 
 def test_what_a_channel_could_not_take_is_sent_again_and_the_rest_is_not() -> None:
