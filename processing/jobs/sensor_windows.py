@@ -58,17 +58,16 @@ _ONCE = f"""
 _OPENED = """
     SELECT entity, location, event_time, alert_id FROM opening
     WHERE state = 'open' AND product = 'sensors'"""
-_NOTHING, _NOBODY = "CAST(NULL AS DOUBLE) AS `value`", "CAST(NULL AS STRING) AS alert_id"
-_EVENTS = f"""
-    SELECT 'sensor' AS scope, sensor_id AS name, event_time, `value`, {_NOBODY} FROM once
-    UNION ALL
-    SELECT 'location', location, event_time, `value`, {_NOBODY} FROM once
-    WHERE location IS NOT NULL
-    UNION ALL
-    SELECT 'sensor', entity, event_time, {_NOTHING}, alert_id FROM opened
-    UNION ALL
-    SELECT 'location', location, event_time, {_NOTHING}, alert_id FROM opened
-    WHERE location IS NOT NULL"""
+_EVENTS = """
+    SELECT t.`scope`, t.`name`, event_time, `value`, alert_id
+    FROM (
+        SELECT sensor_id AS entity, location, event_time, `value`,
+               CAST(NULL AS STRING) AS alert_id FROM once
+        UNION ALL
+        SELECT entity, location, event_time, CAST(NULL AS DOUBLE), alert_id FROM opened
+    ) CROSS JOIN UNNEST(ARRAY[ROW('sensor', entity), ROW('location', location)])
+      AS t (`scope`, `name`)
+    WHERE t.`name` IS NOT NULL"""
 
 # Decimals add up to the same sum in any order; doubles do not.
 _EXACT = "CAST(LEAST(GREATEST(`value`, -1E12), 1E12) AS DECIMAL(22, 9))"
@@ -77,20 +76,20 @@ _EXACT = "CAST(LEAST(GREATEST(`value`, -1E12), 1E12) AS DECIMAL(22, 9))"
 def _windows(minutes: int, window: str) -> str:
     kind, _, rest = window.partition("(")
     return f"""
-    SELECT scope || '/' || name || '/{minutes}/'
+    SELECT `scope` || '/' || `name` || '/{minutes}/'
              || CAST(EXTRACT(EPOCH FROM started) AS STRING) AS window_id,
-           scope, name, started AS window_start, ended AS window_end, readings,
+           `scope`, `name`, started AS window_start, ended AS window_end, readings,
            total / readings AS mean, least AS `min`, most AS `max`,
            shares[1] AS p50, shares[2] AS p95, shares[3] AS p99, alerts
     FROM (
-        SELECT scope, name,
+        SELECT `scope`, `name`,
                CAST({kind}_START({rest} AS TIMESTAMP_LTZ(3)) AS started,
                CAST({kind}_END({rest} AS TIMESTAMP_LTZ(3)) AS ended,
                COUNT(`value`) AS readings, CAST(SUM({_EXACT}) AS DOUBLE) AS total,
                MIN(`value`) AS least, MAX(`value`) AS most,
                PERCENTILE(`value`, ARRAY[0.5E0, 0.95E0, 0.99E0]) AS shares,
                COUNT(DISTINCT alert_id) AS alerts
-        FROM events GROUP BY scope, name, {window})"""
+        FROM events GROUP BY `scope`, `name`, {window})"""
 
 
 def views() -> dict[str, str]:

@@ -249,6 +249,8 @@ def test_trees_and_channels_that_go_together_are_judged_in_the_job_as_by_its_twi
         through(stack, (JOB, SOURCE))
         scores = read(stack, "sensor-scores", codec, before["sensor-scores"])
         told = read(stack, "alerts", codec, before["alerts"])
+        rejected = read(stack, "rejected-readings", codec, before["rejected-readings"])
+    assert [(one["sensor_id"], one["detail"]) for one in rejected] == []
     sensors: dict[str, Sensor] = {}
     asset = Asset.load(None, limits.joints["turbine-1"])
     expected: list[tuple[str, int, tuple[str, ...]]] = []
