@@ -13,9 +13,9 @@
 {%- endmacro %}
 
 {#- Rows of bronze that a silver table has not seen: those after its last offset in each partition.
-    A partition is committed in the order of its offsets. -#}
-{% macro arrived(table) -%}
-  select arrived.*, cast(event_time as date) as event_date
+    A partition is committed in the order of its offsets. `event_date` is the day of `time`. -#}
+{% macro arrived(table, time="event_time") -%}
+  select arrived.*, cast({{ time }} as date) as event_date
   from {{ source('bronze', table) }} arrived
   {% if is_incremental() -%}
   left join (

@@ -29,9 +29,9 @@ def lake(folder: Path) -> SqlCatalog:
     return found
 
 
-def bronze(catalog: Catalog, name: str, record: str) -> Table:
+def bronze(catalog: Catalog, name: str, record: str, time: str = "event_time") -> Table:
     """The empty bronze table of a record."""
-    table = LakeTable(name, name.replace("_", "-"), record, "event_time")
+    table = LakeTable(name, name.replace("_", "-"), record, time)
     apply(catalog, [table])
     return catalog.load_table(table.identifier)
 

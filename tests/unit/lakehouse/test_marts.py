@@ -85,6 +85,92 @@ def _clicks(count: int, start: datetime) -> list[dict[str, Any]]:
     ]
 
 
+def _readings(count: int, first: int = 0) -> list[dict[str, Any]]:
+    return [
+        {
+            "sensor_id": f"s{n % 3}",
+            "timestamp": EPOCH - 9 * DAY,
+            "arrived": EPOCH + timedelta(hours=n),
+            "value": float(n),
+            "status": "OK",
+            "sensor_type": "default",
+            "score": 0.6 if n % 5 == 0 else 0.0,
+            "findings": ["HOT", "ODD"][: n % 3],
+            "reasons": ["stale", "time"],
+            "detail": "old",
+            "late": n % 7 == 0,
+            "source_partition": n % 2,
+            "source_offset": n,
+        }
+        for n in range(first, first + count)
+    ]
+
+
+def _opened(*given: tuple[str, str, int, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "alert_id": name,
+            "entity": name.partition("/")[0],
+            "event_time": EPOCH + timedelta(hours=hour),
+            "kind": kind,
+            "severity": "warning",
+            "message": "",
+            "details": [],
+            "state": state,
+            "product": "sensors",
+        }
+        for name, state, hour, kind in given
+    ]
+
+
+def _only(rows: list[dict[str, Any]], table: Any) -> list[dict[str, Any]]:
+    names = {one.name for one in table.schema().fields}
+    return [{name: value for name, value in row.items() if name in names} for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_health_of_sensors_grown_run_by_run_is_counted_as_by_hand(current: Settings) -> None:
+    of = catalog(current)
+    of.create_namespace_if_not_exists("bronze")
+    scores = bronze(of, "sensor_scores", "SensorScore", "arrived")
+    refused = bronze(of, "rejected_readings", "RejectedReading", "arrived")
+    alerts = bronze(of, "alerts", "Alert")
+    good, bad = _readings(60), _readings(20, 100)
+    told = _opened(("s0/1", "open", 2, "HOT"), ("s0/silent", "open", 3, "SILENT"))
+    more = _opened(
+        ("s0/1", "cleared", 40, "HOT"), ("s1/2", "open", 40, "HOT"), ("z/1", "open", 0, "J")
+    )
+    steps = [
+        [(scores, good[:40]), (refused, bad[:5]), (alerts, told)],
+        [(scores, [*good[35:50], good[50]]), (alerts, [*more, told[0]])],  # told again after a kill
+        [(scores, good[51:]), (refused, bad[3:])],
+    ]
+    for step in steps:
+        for table, rows in step:
+            append(table, table.name()[-1].replace("_", "-"), _only(rows, table))
+        done = run.build(current, 1)
+        assert [one for one in done.nodes if one.failed] == []
+    grown = _rows(of, "gold.sensor_health")
+    expected: dict[tuple[date, str], list[int]] = defaultdict(lambda: [0] * 6)
+    for place, rows in enumerate((good, bad)):
+        for row in rows:
+            counts = expected[row["arrived"].date(), row["sensor_id"]]
+            counts[place] += 1
+            if place == 0:
+                counts[2] += row["late"]
+                counts[3] += row["score"] >= 0.5
+    for row in (*told, *more[1:]):
+        counts = expected[row["event_time"].date(), row["entity"]]
+        counts[4] += 1
+        counts[5] += row["kind"] == "SILENT"
+    names = ("good", "rejected", "late", "unusual", "alerts", "silences")
+    found = {(row["event_date"], row["sensor_id"]): [row[n] for n in names] for row in grown}
+    assert found == expected
+    assert not run.build(current, 1, full_refresh=True).failed
+    assert _rows(of, "gold.sensor_health") == grown
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_marts_grown_run_by_run_are_those_rebuilt_from_nothing(current: Settings) -> None:
@@ -214,7 +300,17 @@ def test_the_command_builds_what_has_a_source_and_says_what_has_not(current: Set
     told = json.loads(built.stdout)
     models = {one["name"] for one in told["nodes"] if one["kind"] == "model"}
     assert models == {"transactions", "daily_payments"}
-    assert told["missing"] == ["bronze.fraud_labels", "bronze.fraud_scores", "bronze.shop_events"]
+    assert told["missing"] == [
+        f"bronze.{name}"
+        for name in (
+            "alerts",
+            "fraud_labels",
+            "fraud_scores",
+            "rejected_readings",
+            "sensor_scores",
+            "shop_events",
+        )
+    ]
     stale = command.invoke(application("marts"), ["marts", "freshness", "--json"])
     (one,) = json.loads(stale.stdout)["nodes"]
     assert (one["name"], one["status"], stale.exit_code) == ("bronze.transactions", "error", 1)
