@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from processing.tables import columns
+from processing.tables import columns, source_ddl, table_name, unreadable
 
 if TYPE_CHECKING:
     from pyflink.common import Row
@@ -43,6 +43,17 @@ def outgoing(record: str, stream: str) -> str:
         for name, kind in columns(record).items()
     )
     return f"SELECT {', '.join(listed)} FROM {stream}"
+
+
+def aside(environment: StreamTableEnvironment, topic: str, job: str) -> str:
+    """SELECT a topic's unreadable records for `quarantine`, by a source of their own.
+
+    A table that becomes a stream has a source apart from that of the statements. In one group the
+    faster of the two would commit what the other has not handled.
+    """
+    table = f"{table_name(topic)}_unreadable"
+    environment.execute_sql(source_ddl(topic, group=f"millrace-{job}-unreadable", table=table))
+    return unreadable(topic, job, table=table)
 
 
 def row_type(record: str) -> RowTypeInfo:

@@ -264,7 +264,9 @@ def readable(topic: str, *, table: str | None = None, config: Settings | None = 
     return f"SELECT * FROM `{table or table_name(topic)}` WHERE unreadable_reason IS NULL{kept}"
 
 
-def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:
+def unreadable(
+    topic: str, job: str, *, table: str | None = None, config: Settings | None = None
+) -> str:
     """Return the SELECT of the records that must not enter the job, in the columns of `quarantine`.
 
     These are records that could not be read, and events dated further ahead of Kafka's timestamp
@@ -290,7 +292,7 @@ def unreadable(topic: str, job: str, *, config: Settings | None = None) -> str:
                {SOURCE_TIME} AS source_time, kafka_key AS `key`, unreadable_raw AS `value`,
                {reason} AS reason, {detail} AS detail, {literal(job)} AS job,
                CAST(CURRENT_TIMESTAMP AS TIMESTAMP_LTZ(3)) AS quarantined_at, FALSE AS replayed
-        FROM `{table_name(topic)}` WHERE {wrong}"""
+        FROM `{table or table_name(topic)}` WHERE {wrong}"""
 
 
 def _ahead(topic: Topic, config: Settings) -> str | None:

@@ -21,7 +21,7 @@ from domain.sensors.kinds import Joint
 from domain.sensors.limits import FIELDS, Limits
 
 PRODUCT = "sensors"
-WAITING = 600
+WAITING = 3600
 """Steps a channel's readings may wait for the others, at most; older ones are taken as they are."""
 REMIND_MS = 3_600_000
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from config.settings import settings
-from processing.streams import THREADS, incoming, outgoing, row_type
+from processing.streams import THREADS, aside, incoming, outgoing, row_type
 from processing.submission import run
-from processing.tables import Watermark, create_views, readable, sink_ddl, source_ddl, unreadable
+from processing.tables import Watermark, create_views, readable, sink_ddl, source_ddl
 
 if TYPE_CHECKING:
     from pyflink.table import StatementSet, StreamTableEnvironment
@@ -70,7 +70,7 @@ def topology(environment: StreamTableEnvironment) -> StatementSet:
     )
     told = f"{outgoing('Alert', 'told')} UNION ALL {outgoing('Alert', 'joint')}"
     statements.add_insert_sql(f"INSERT INTO alerts {told}")
-    statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")
+    statements.add_insert_sql(f"INSERT INTO quarantine {aside(environment, SOURCE, JOB)}")
     return statements
 
 

@@ -4,15 +4,18 @@
     alerts ── that opened ─────── how many ───────────────────────────────────────┴ sensor-windows
     unreadable records ── quarantine
 
-Plain Flink SQL on event time, with a watermark ten minutes behind the newest reading. A window is
-told of while it fills up, again when it is over, and again for each later reading of up to an hour
-(its state lives until then): the record with more readings is newer.
+Flink SQL on event time, with a watermark ten minutes behind the newest reading. A window is told of
+while it fills up, again when it is over, and again for each later reading of up to an hour (its
+state lives until then): the record with more readings is newer. Flink's windows take back what they
+correct; that is left out by a function in Python, a row for a correction, not for a reading.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from processing.streams import THREADS, aside, outgoing, row_type
 from processing.submission import run
 from processing.tables import (
     Watermark,
@@ -21,13 +24,14 @@ from processing.tables import (
     readable,
     sink_ddl,
     source_ddl,
-    unreadable,
 )
 
 if TYPE_CHECKING:
-    from pyflink.table import StatementSet, TableEnvironment
+    from pyflink.common import Row
+    from pyflink.table import StatementSet, StreamTableEnvironment
 
 JOB = "sensor_windows"
+PYTHON = True
 SCORES, ALERTS, SINK = "sensor-scores", "alerts", "sensor-windows"
 LATE_MS = 600_000
 AHEAD = "INTERVAL '5' MINUTE"
@@ -44,8 +48,7 @@ OPTIONS = {
     "table.exec.emit.allow-lateness": "1 h",
     # By when a reading that the detectors' job tells of again, after a kill, is known.
     "table.exec.state.ttl": "1 h",
-    # A window has one task, so its records are in order as they are.
-    "table.exec.sink.upsert-materialize": "NONE",
+    **THREADS,
 }
 
 # A score told again has its reading's place again.
@@ -77,14 +80,14 @@ def _windows(minutes: int, window: str) -> str:
     kind, _, rest = window.partition("(")
     return f"""
     SELECT `scope` || '/' || `name` || '/{minutes}/'
-             || CAST(EXTRACT(EPOCH FROM started) AS STRING) AS window_id,
-           `scope`, `name`, started AS window_start, ended AS window_end, readings,
+             || CAST(started AS STRING) AS window_id,
+           `scope`, `name`, started * 1000 AS window_start,
+           (started + {minutes} * 60) * 1000 AS window_end, readings,
            total / readings AS mean, least AS `min`, most AS `max`,
            shares[1] AS p50, shares[2] AS p95, shares[3] AS p99, alerts
     FROM (
         SELECT `scope`, `name`,
-               CAST({kind}_START({rest} AS TIMESTAMP_LTZ(3)) AS started,
-               CAST({kind}_END({rest} AS TIMESTAMP_LTZ(3)) AS ended,
+               EXTRACT(EPOCH FROM CAST({kind}_START({rest} AS TIMESTAMP_LTZ(3))) AS started,
                COUNT(`value`) AS readings, CAST(SUM({_EXACT}) AS DOUBLE) AS total,
                MIN(`value`) AS least, MAX(`value`) AS most,
                PERCENTILE(`value`, ARRAY[0.5E0, 0.95E0, 0.99E0]) AS shares,
@@ -98,23 +101,37 @@ def views() -> dict[str, str]:
     return {"once": _ONCE, "opened": _OPENED, "events": _EVENTS, **sized}
 
 
-def topology(environment: TableEnvironment) -> StatementSet:
+def topology(environment: StreamTableEnvironment) -> StatementSet:
     """Build the whole job, ready to execute."""
     group = f"millrace-{JOB}"
     for topic, time in ((SCORES, "timestamp"), (ALERTS, "event_time")):
         watermark = Watermark(time, delay_ms=LATE_MS)
         environment.execute_sql(source_ddl(topic, group=group, watermark=watermark))
-    environment.execute_sql(sink_ddl(SINK, upsert=True))
-    environment.execute_sql(sink_ddl("quarantine"))
+    for topic in (SINK, "quarantine"):
+        environment.execute_sql(sink_ddl(topic))
     create_views(environment, {"scores": readable(SCORES), "opening": readable(ALERTS), **views()})
-    statements = environment.create_statement_set()
     names = ", ".join(f"`{name}`" for name in columns("SensorWindow"))
     told = " UNION ALL ".join(f"SELECT {names} FROM windows_{minutes}" for minutes, _ in SIZES)
-    statements.add_insert_sql(f"INSERT INTO sensor_windows {told}")
+    newest = (
+        environment.to_changelog_stream(environment.sql_query(told))
+        .flat_map(_standing, row_type("SensorWindow"))
+        .name("standing")
+    )
+    environment.create_temporary_view("standing", newest)
+    statements = environment.create_statement_set()
+    statements.add_insert_sql(f"INSERT INTO sensor_windows {outgoing('SensorWindow', 'standing')}")
     for topic in (SCORES, ALERTS):
-        statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(topic, JOB)}")
+        statements.add_insert_sql(f"INSERT INTO quarantine {aside(environment, topic, JOB)}")
     return statements
 
 
+def _standing(row: Row) -> Iterator[Row]:
+    """Yield a version of a window as a row of its own; what is taken back is left out."""
+    from pyflink.common import Row, RowKind
+
+    if row.get_row_kind() in (RowKind.INSERT, RowKind.UPDATE_AFTER):
+        yield Row(*row)
+
+
 if __name__ == "__main__":
-    run(JOB, topology, OPTIONS)
+    run(JOB, topology, OPTIONS, python=PYTHON)

@@ -116,7 +116,13 @@ class Sensors:
     def through(self) -> None:
         """Wait until every reading has its outcome, and the store the outcomes."""
         self.hands.sink.flush(120)
-        hops = ((JOB, SOURCE), (ZSCORE, "transactions"), (CONSUMER, SCORES), (CONSUMER, REJECTED))
+        hops = (
+            (JOB, SOURCE),
+            (f"{JOB}-unreadable", SOURCE),
+            (ZSCORE, "transactions"),
+            (CONSUMER, SCORES),
+            (CONSUMER, REJECTED),
+        )
         through(self.hands.stack, *hops, timeout=300)
 
     def verify(self) -> None:

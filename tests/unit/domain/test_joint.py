@@ -90,7 +90,7 @@ def test_the_same_is_told_whatever_the_order_between_sensors_and_by_the_detector
 
 def test_a_channel_that_is_silent_stops_the_rows_and_what_waits_is_bounded() -> None:
     known = limits()
-    streams = recording(2 * WAITING, range(0))
+    streams = recording(WAITING + 40, range(0))
     asset = Asset.load(None, known.joints["turbine"])
     for one in streams["in"]:
         assert not list(watch_asset("turbine", one, known, asset))
