@@ -25,6 +25,7 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.cluster import Cluster
 from benchmarks.measure import cpu_seconds
 from config.settings import Settings
+from domain.sensors.silence import KIND
 from ingestion.kafka.producer import KafkaSink
 from ingestion.replay.pacing import Pacer, RatePacer, Unpaced
 from ingestion.replay.run import run
@@ -36,6 +37,7 @@ from millrace.stack.harness import Stack, shifted
 
 JOB = "sensor_anomalies"
 OUTCOMES = ("sensor-scores", "rejected-readings")
+ALERTS = "alerts"
 OFFSET = 9000
 WARM = 0.2
 """The share that is left out: the JVM compiles and Python imports."""
@@ -55,6 +57,7 @@ class Outcomes:
         ]
         for place in self._places:
             place.offset = self._end(place)
+        self._alerts = self._end(TopicPartition(ALERTS, 0))
 
     def _end(self, place: TopicPartition) -> int:
         end: int = self._consumer.get_watermark_offsets(place, timeout=10)[1]
@@ -84,6 +87,20 @@ class Outcomes:
                 found.append(message.timestamp()[1] - record["arrived"])
                 left -= 1
         return np.array(found[-number:])
+
+    def alerts(self, codec: Codec) -> np.ndarray:
+        """Return the ms from a reading's own time to the alert that it opened, by Kafka."""
+        places = [TopicPartition(ALERTS, 0, self._alerts)]
+        left = self._consumer.get_watermark_offsets(places[0], timeout=10)[1] - self._alerts
+        self._consumer.assign(places)
+        found: list[int] = []
+        while left > 0:
+            for message in self._consumer.consume(10_000, 5.0):
+                record = codec.decode(message.topic(), message.value())
+                if record["state"] == "open" and record["kind"] != KIND:
+                    found.append(message.timestamp()[1] - record["event_time"])
+                left -= 1
+        return np.array(found[round(len(found) * WARM) :] or [0])
 
 
 def typed(chunks: Iterator[Made], kind: str) -> Iterator[Made]:
@@ -141,6 +158,8 @@ def measured(stack: Stack, given: argparse.Namespace) -> dict[str, object]:
         count = send(given.rate * given.seconds, given.rate, RatePacer(given.rate), 2)
         paced.wait(count)
         delays = paced.delays(codec, round(count * (1 - WARM)))
+        alerts = paced.alerts(codec)
+    shares = (("p50", 50), ("p99", 99), ("max", 100))
     return {
         "sensors": given.sensors,
         "type": given.type,
@@ -149,8 +168,10 @@ def measured(stack: Stack, given: argparse.Namespace) -> dict[str, object]:
         "taskmanager_cpu_us_per_reading": round(cpu / done * 1e6, 1),
         "paced_per_second": given.rate,
         "reading_to_outcome_ms": {
-            name: float(np.percentile(delays, share))
-            for name, share in (("p50", 50), ("p99", 99), ("max", 100))
+            name: float(np.percentile(delays, share)) for name, share in shares
+        },
+        "reading_to_alert_ms": {
+            name: float(np.percentile(alerts, share)) for name, share in shares
         },
     }
 
