@@ -290,6 +290,9 @@ WITH_JSON = {
     *("millrace stock deliver", "millrace stock count", "millrace stock correct"),
     *("millrace stock terms", "millrace simulate stock"),
     *("millrace explain", "millrace forget", "millrace verify features"),
+    *("millrace evaluate fraud", "millrace evaluate inventory", "millrace forecast inventory"),
+    *("millrace forecast uplift set", "millrace forecast uplift list"),
+    "millrace forecast uplift remove",
 }
 
 
