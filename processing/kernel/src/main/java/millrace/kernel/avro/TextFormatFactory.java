@@ -62,6 +62,7 @@ public final class TextFormatFactory implements SerializationFormatFactory {
       }
     };
   }
+
   private static int place(RowType key, String named) {
     int place = named == null ? 0 : key.getFieldIndex(named);
     if (place < 0 || named == null && key.getFieldCount() != 1) {

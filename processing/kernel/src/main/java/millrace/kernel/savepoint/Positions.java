@@ -76,7 +76,8 @@ public final class Positions {
       throws IOException {
     int version = in.readInt();
     if (version != VERSION) {
-      throw new IOException("splits of version " + version + ", not of Kafka's as it is known here");
+      throw new IOException(
+          "splits of version " + version + ", not of Kafka's as it is known here");
     }
     in.readInt(); // its length
     String topic = in.readUTF();
