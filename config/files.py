@@ -5,14 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from config.errors import UserError
+
+_POLL_S = 0.2
 
 
 def write(path: Path, content: str | bytes, mode: int = 0o644, *, durable: bool = False) -> None:
@@ -50,16 +53,32 @@ def sync(folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, within_s: float | None = None) -> Iterator[None]:
     """Hold a lock that other processes and threads wait for, by a file that is made if missing.
 
-    The system lets go of it when a process ends, however it ends. Without `wait` raise
-    BlockingIOError if somebody else holds it.
+    The system lets go of it when a process ends, however it ends. With `within_s` raise
+    BlockingIOError if somebody else holds it for so many seconds more; 0 does not wait.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if within_s is None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        else:
+            _locks(lock, within_s)
         yield
+
+
+def _locks(lock: IO[str], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def mapping(file: Path) -> dict[str, Any]:

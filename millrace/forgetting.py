@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,8 @@ from orchestration.retraining.handover import FRAME, ITEMS, LOCK
 _REDIS = "serving.fraud.forgetting"
 _WHO = "_customer"
 _RETRY_S = 600
+PATIENCE_S = 600.0
+"""How long somebody is waited for who may have read the customer."""
 _LEAST_IDLE = timedelta(days=30)
 _COMPACTED = timedelta(days=30)
 
@@ -104,7 +107,10 @@ def _from_lake(settings: Settings, done: Forgotten, now: datetime) -> None:
         lake, every = catalog(settings), topics()
         done.lake_reached = bool(tables(lake))
         # Whoever has read rows before they go must not write what it made of them afterwards.
-        with locked(builds(settings)), locked(backfills(settings)):
+        with (
+            _awaited(builds(settings), "a build of the marts"),
+            _awaited(backfills(settings), "a backfill or a handover"),
+        ):
             try:
                 for one in removed(lake, done.customer_id, every, now, lambda: _marts(settings)):
                     done.lake.append(one.as_dict())
@@ -130,6 +136,19 @@ def _from_lake(settings: Settings, done: Forgotten, now: datetime) -> None:
         done.failed.append(f"lake: {error!r}")
 
 
+@contextmanager
+def _awaited(lock: Path, who: str) -> Iterator[None]:
+    """Hold a lock. Raise RetryableError, saying who has it, if it is not free in time."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(lock, within_s=PATIENCE_S))
+        except BlockingIOError:
+            raise RetryableError(
+                f"{who} is still at work after {PATIENCE_S:g} s: type it again when it has ended"
+            ) from None
+        yield
+
+
 def _marts(settings: Settings) -> None:
     """Make silver and gold anew: sums must not hold what no row says any more."""
     from lakehouse.marts.run import build
@@ -143,29 +162,45 @@ def _marts(settings: Settings) -> None:
 def frames(retraining: Path, customer: str) -> tuple[list[Path], list[str]]:
     """Remove the training frames that hold a customer; return them, and what cannot be read.
 
-    A step that is at work on a run is waited for. What a killed one left of a frame goes unread.
-    With its frame a run loses what `extract` said of it: the snapshots named there are gone, and it
-    is read from the newest, `millrace retrain extract`.
+    A step that is at work on a run is waited for; one that takes too long is told among these.
+    What a killed one left of a frame goes unread. With its frame a run loses what `extract` said of
+    it: the snapshots named there are gone, and it is read from the newest, `millrace retrain
+    extract`.
     """
     removed, failed = list[Path](), list[str]()
     for folder in sorted(path for path in retraining.glob("*/*") if path.is_dir()):
-        with locked(folder / LOCK):
-            for draft in folder.glob(f".*{FRAME}"):
-                draft.unlink()
-                removed.append(draft)
-            if (frame := folder / FRAME).exists():
-                try:
-                    if pq.read_schema(frame).names == [ITEMS]:
-                        continue  # it names no person
-                    who = pq.read_table(frame, columns=[_WHO])[_WHO]
-                except (pa.ArrowInvalid, OSError, KeyError) as error:
-                    failed.append(f"{frame}: {' '.join(str(error).split())}")
-                    continue
-                if customer in set(who.to_pylist()):
-                    frame.unlink()
-                    (folder / "extract.json").unlink(missing_ok=True)
-                    removed.append(frame)
+        try:
+            with _awaited(folder / LOCK, f"a step of the retraining in {folder}"):
+                removed += _drafts(folder)
+                removed += _of_run(folder, customer)
+        except (RetryableError, UserError) as error:
+            failed.append(str(error))
     return removed, failed
+
+
+def _drafts(folder: Path) -> list[Path]:
+    found = list(folder.glob(f".*{FRAME}"))
+    for draft in found:
+        draft.unlink()
+    return found
+
+
+def _of_run(folder: Path, customer: str) -> list[Path]:
+    """Remove a run's frame if it holds the customer. Raise UserError if it cannot be read."""
+    frame = folder / FRAME
+    if not frame.exists():
+        return []
+    try:
+        if pq.read_schema(frame).names == [ITEMS]:
+            return []  # it names no person
+        who = pq.read_table(frame, columns=[_WHO])[_WHO]
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise UserError(f"{frame}: {' '.join(str(error).split())}") from error
+    if customer not in set(who.to_pylist()):
+        return []
+    frame.unlink()
+    (folder / "extract.json").unlink(missing_ok=True)
+    return [frame]
 
 
 def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]:
@@ -190,7 +225,7 @@ def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]
     found += [
         Remains(
             "Flink, state of fraud_features and its checkpoints",
-            "id, sums and times, if no payment comes any more; gone at once by a handover, "
+            "id, sums and times, if no payment comes any more; made anew by a handover, "
             "`millrace backfill fraud-features --from DATE --hand-over`",
             after(seconds=idle.total_seconds()),
         ),

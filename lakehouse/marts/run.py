@@ -113,7 +113,7 @@ def _alone(current: Settings) -> Iterator[None]:
     """Hold the lock of builds: two at once would take each other's rows for their own."""
     with ExitStack() as held:
         try:
-            held.enter_context(locked(builds(current), wait=False))
+            held.enter_context(locked(builds(current), within_s=0))
         except BlockingIOError:
             raise RetryableError("another build of the marts is running") from None
         yield

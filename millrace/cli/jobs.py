@@ -38,8 +38,9 @@ def submit(
     loaded = settings()
     jobs.declared(loaded, name)
     with jobs.exclusive(loaded, name):
-        resume = None if fresh else _resume(loaded, name, from_savepoint)
-        job_id = submission.submit(loaded, Wanted(name, resume, drops_state))
+        wanted = Wanted(name) if fresh else _from(loaded, name, from_savepoint)
+        resume, drops = wanted.resume, wanted.drops_state or drops_state
+        job_id = submission.submit(loaded, Wanted(name, resume, drops))
     if as_json:
         typer.echo(
             json.dumps(
@@ -50,8 +51,10 @@ def submit(
         typer.echo(f"{name} {job_id}" + (f" resumed from {resume}" if resume else " started fresh"))
 
 
-def _resume(loaded: Settings, name: str, wanted: str) -> Path | None:
-    return submission.resumable(loaded, name) if wanted == "latest" else Path(wanted).resolve()
+def _from(loaded: Settings, name: str, wanted: str) -> Wanted:
+    if wanted == "latest":
+        return submission.again(loaded, name)
+    return Wanted(name, Path(wanted).resolve())
 
 
 @app.command(epilog="Example: millrace jobs stop fraud_features")

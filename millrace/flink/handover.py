@@ -93,7 +93,10 @@ class Handover:
             except (RetryableError, UserError) as error:
                 raise type(error)(f"{error}{self._advice()}") from error
             finally:
-                self._clear()
+                # What cannot be removed now the next attempt removes: it must not hide how this
+                # one ended.
+                with suppress(RetryableError):
+                    self._clear()
 
     def _run(self, history: History, consumer: Consumer) -> Handed:
         self._clear()
@@ -147,10 +150,7 @@ class Handover:
         """
         if jobs.living(self._settings, self._job) is None:
             return self._from_its_savepoint()
-        return {
-            name: committed(self._client, f"millrace-{self._job}", name, topics()[name].partitions)
-            for name in self._names
-        }
+        return {name: self._committed(name) for name in self._names}
 
     def _from_its_savepoint(self) -> Seam:
         if not jobs.stopped_on_purpose(self._settings, self._job):
@@ -159,7 +159,14 @@ class Handover:
         if state is None:
             raise UserError(f"{self._job} has no state that something could follow")
         found = positions(Layout.of(self._settings), state)
-        return {name: found.get(name, {}) for name in self._names}
+        # A state that history made has no place of the job's sources: they begin at the group's.
+        return {
+            name: found[name] if name in found else self._committed(name) for name in self._names
+        }
+
+    def _committed(self, name: str) -> Offsets:
+        group, partitions = f"millrace-{self._job}", topics()[name].partitions
+        return committed(self._client, group, name, partitions)
 
     def _stopped(self) -> Seam:
         """Stop the job if it runs, and return where it would go on."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -61,3 +62,24 @@ def test_a_lock_is_held_by_one_at_a_time_and_let_go_of_after_a_failure(tmp_path:
     with pytest.raises(ZeroDivisionError), locked(path):
         raise ZeroDivisionError
     assert not taken()
+
+
+def test_a_lock_is_waited_for_as_long_as_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    let_go = threading.Event()
+
+    def hold() -> None:
+        with locked(path):
+            held.set()
+            let_go.wait(30)
+
+    held, holder = threading.Event(), threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(30)
+    for within_s in (0, 0.3):
+        with pytest.raises(BlockingIOError), locked(path, within_s=within_s):
+            pass
+    threading.Timer(0.3, let_go.set).start()
+    with locked(path, within_s=30):
+        holder.join(30)
+        assert not holder.is_alive()

@@ -119,6 +119,30 @@ def test_who_has_read_the_person_is_waited_for(
     assert not run.has_rows()
 
 
+def test_nobody_is_waited_for_without_end(
+    current: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What can be removed meanwhile is; the rest is told, and removed when it is typed again."""
+    monkeypatch.setattr(forgetting, "PATIENCE_S", 0.3)
+    FraudLake(lake(tmp_path)).log([pay("a", START, "x", "k")])
+    busy, free = _frame(current, "else", "x"), _frame(current, "fraud", "x")
+
+    def done() -> Forgotten:
+        return forget(current, "x", redis=lambda _: {"keys": 0, "file_rewritten": True})
+
+    with locked(locks.backfills(current)), locked(busy.folder / ".lock"):
+        told = done()
+    assert told.lake == []
+    assert [one.partition(" is still at work after 0.3 s")[0] for one in told.failed] == [
+        "lake: a backfill or a handover",
+        f"a step of the retraining in {busy.folder}",
+    ]
+    assert (busy.has_rows(), free.has_rows()) == (True, False)
+    told = done()
+    assert (told.failed, [one["rows"] for one in told.lake]) == ([], [1])
+    assert not busy.has_rows()
+
+
 def test_marts_are_made_anew_without_their_tests(
     current: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -205,19 +205,19 @@ def test_reset_tells_programs_what_it_removed(tmp_path: Path, millrace: Millrace
 @pytest.fixture
 def submitted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fresh_settings: None
-) -> list[Path | None]:
-    """What jobs were told to resume from; each becomes the job f00."""
+) -> list[submission.Wanted]:
+    """What was submitted; each becomes the job f00."""
     del fresh_settings
-    resumed: list[Path | None] = []
+    asked: list[submission.Wanted] = []
 
     def submit(_settings: Settings, wanted: submission.Wanted) -> str:
-        resumed.append(wanted.resume)
+        asked.append(wanted)
         return "f00"
 
     monkeypatch.setenv("MILLRACE_STATE_DIR", str(tmp_path))
     monkeypatch.setattr(lineage, "latest", lambda *_: Path("/state/chk-3"))
     monkeypatch.setattr(submission, "submit", submit)
-    return resumed
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -233,13 +233,24 @@ def submitted(
     ],
 )
 def test_a_submission_tells_the_job_and_what_it_resumes(
-    submitted: list[Path | None], options: tuple[str, ...], resume: str | None, words: str
+    submitted: list[submission.Wanted], options: tuple[str, ...], resume: str | None, words: str
 ) -> None:
     line = ["submit", "fraud_features", *options]
     assert CliRunner().invoke(cli_jobs.app, line).stdout == words
     answer = json.loads(CliRunner().invoke(cli_jobs.app, [*line, "--json"]).stdout)
     assert answer == {"name": "fraud_features", "id": "f00", "resumed_from": resume}
-    assert submitted == [Path(resume) if resume else None] * 2
+    assert [one.resume for one in submitted] == [Path(resume) if resume else None] * 2
+
+
+def test_a_submission_leaves_behind_again_what_the_one_before_left(
+    submitted: list[submission.Wanted],
+) -> None:
+    """A handover that was killed while it submitted the job is gone on from by that."""
+    given = Path("/state/chk-3")
+    lineage.begin(settings(), "fraud_features", given, drops_state=True)
+    for options, drops in (((), True), (("--from-savepoint", "/else/where"), False)):
+        CliRunner().invoke(cli_jobs.app, ["submit", "fraud_features", *options])
+        assert submitted[-1].drops_state is drops
 
 
 def test_a_stop_tells_the_savepoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,6 +159,29 @@ def test_card_precision_by_the_handbooks_code() -> None:
     assert ranked(frame, scores)["card_precision_100"] == pytest.approx(np.mean(precisions))
 
 
+@pytest.mark.parametrize("levels", [5, 10**9])
+def test_auc_and_average_precision_by_their_definitions(levels: int) -> None:
+    """Mann and Whitney's statistic; the precision at each score, by the recall it adds."""
+    random = np.random.default_rng(2)
+    fraud = random.random(300) < 0.1
+    scores = np.floor((random.random(300) + 0.4 * fraud) * levels)
+    frame = Frame(("x",), np.zeros((300, 1)), fraud, np.full(300, START), np.full(300, "c"))
+    pairs = [
+        1.0 if one > other else 0.5 if one == other else 0.0
+        for one in scores[fraud]
+        for other in scores[~fraud]
+    ]
+    precision, before = 0.0, 0
+    for threshold in sorted(set(scores), reverse=True):
+        called = [hit for hit, score in zip(fraud, scores, strict=True) if score >= threshold]
+        hits = sum(called)
+        precision += (hits - before) / sum(fraud) * hits / len(called)
+        before = hits
+    found = ranked(frame, scores)
+    assert found["roc_auc"] == pytest.approx(sum(pairs) / len(pairs), rel=1e-12)
+    assert found["average_precision"] == pytest.approx(precision, rel=1e-12)
+
+
 def test_what_can_be_known_of_a_compromised_terminal() -> None:
     day = np.array([0, 3, 7, 20, 28, 34, 41, 41, 41])
     scenario = np.array([2, 2, 2, 2, 2, 2, 2, 1, 3])
