@@ -143,6 +143,14 @@ class Codec:
         self._contract(name).check(record)
         return Decoded(schema_id, record, name)
 
+    def readable(self, topic: str, value: bytes | None) -> bool:
+        """Return whether bytes can be decoded. Raise RetryableError (registry away)."""
+        try:
+            self.decoded(topic, value)
+        except UnreadableError:
+            return False
+        return True
+
     def _resolve(self, writer: _Writer, topic: str) -> tuple[str, Any]:
         """Return which of the topic's records this is, and the schema to read it as."""
         name = _record_of(writer, topic)

@@ -37,6 +37,14 @@ class Wanted:
     drops_state: bool = False
 
 
+def refusal(name: str, printed: str) -> UserError:
+    """Return why Flink refused a job, and what helps where its state does not fit any more."""
+    why = f"Flink refused {name}: {jobs.reason(printed)}"
+    if "allowNonRestoredState" in printed:
+        why += f" Here that is `millrace jobs submit {name} --drop-state`"
+    return UserError(why)
+
+
 def resumable(settings: Settings, name: str) -> Path | None:
     """Return the state that a job goes on from: None if it has none, or a start of its own."""
     return None if _own_start(settings, name) else lineage.latest(settings, name)
@@ -189,9 +197,7 @@ def _outcomes(
             )
         elif "error" in answer:
             lineage.put_back(settings, one.name, before[one.name])
-            outcomes[one.name] = UserError(
-                f"Flink refused {one.name}: {jobs.reason(answer['error'])}"
-            )
+            outcomes[one.name] = refusal(one.name, answer["error"])
         else:
             jobs.unmark(settings, one.name)
             outcomes[one.name] = answer["id"]

@@ -4,8 +4,10 @@ For products of whose records only the newest of a key counts (`Product.gather`)
 many records come at once whose events entered the system long ago: a replay, or a job that starts
 again after hours. Records of now are never gathered, however many come.
 
-What is gathered is held as a rebuilding holds it, in the same bounds, and its offsets are
-committed: such a product is rebuilt from the topic's beginning when it starts.
+Age is judged by partition, so that a partition that is behind holds back no other.
+
+What is gathered is held as a rebuilding holds it, in the same bounds. Its offsets are committed
+once all of it is handled.
 """
 
 from __future__ import annotations
@@ -47,29 +49,43 @@ class Gathering:
     @property
     def ready(self) -> bool:
         """Return whether gathered records wait to be handled."""
-        return not self.active and bool(self._sieve)
+        return not self.active and self.holds
+
+    @property
+    def holds(self) -> bool:
+        """Return whether there are gathered records."""
+        return bool(self._sieve)
 
     def sift(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Gather a batch's records, if it is a backlog's; return what is to be handled now."""
+        """Gather a batch's records, if it is a backlog's; return what is to be handled now.
+
+        Nothing is gathered before all that was is handled. Raise RetryableError (registry away);
+        the same messages may then come again.
+        """
         declared = self._product.gather
-        if declared is None:
+        if declared is None or self.ready:
             return messages
-        own = [one for one in messages if one.topic() == declared.topic]
-        if not self.active and not self._begins(declared, own):
+        behind = self._behind(declared, messages)
+        own, rest = list[Message](), list[Message]()
+        for one in messages:
+            gathers = one.topic() == declared.topic and one.partition() in behind
+            (own if gathers else rest).append(one)
+        if not self.active and len(own) < declared.many:
             return messages
+        strange = self._of(declared).add(own) if own else []
+        if not self.active:
+            self._begin(declared)
         self._came += len(own)
-        strange = self._of(declared).add(own)
         self._gathered += len(own) - len(strange)
-        rest = [one for one in messages if one.topic() != declared.topic]
         if self._clock() - self._looked >= LOOK_S:
-            self._look(declared, own)
+            self._look(declared)
         return [*rest, *strange]
 
     def rest(self) -> None:
         """Note that no record has come."""
         declared = self._product.gather
         if declared is not None and self.active and self._clock() - self._looked >= LOOK_S:
-            self._look(declared, [])
+            self._look(declared)
 
     def take(self, count: int) -> tuple[list[Message], int]:
         """Remove and return up to `count` records, and how many were found to be out of date."""
@@ -80,23 +96,26 @@ class Gathering:
         self._gathered = len(self._sieve)
         return messages, folded
 
-    def _begins(self, declared: Gather, own: Sequence[Message]) -> bool:
-        if len(own) < declared.many or not self._is_old(declared, own[-1]):
-            return False
+    def _begin(self, declared: Gather) -> None:
         self.active, self._begun = True, self._clock()
         self._looked, self._came = self._begun, 0
         log.info("gathering a backlog", topic=declared.topic)
-        return True
 
-    def _look(self, declared: Gather, own: Sequence[Message]) -> None:
-        """End where little has come since it was looked last, or what comes is of now."""
+    def _look(self, declared: Gather) -> None:
+        """End where little of a backlog has come since it was looked last, or after a minute."""
         moment, few = self._clock(), self._came < declared.many
         self._came, self._looked = 0, moment
-        young = bool(own) and not self._is_old(declared, own[-1])
-        if few or young or moment - self._begun > MOST_S:
+        if few or moment - self._begun > MOST_S:
             self.active = False
             held = len(self._sieve or ())
             log.info("gathered", topic=declared.topic, records=self._gathered, held=held)
+
+    def _behind(self, declared: Gather, messages: Sequence[Message]) -> set[int]:
+        """Return the partitions whose last record is old. A batch too small to begin has none."""
+        if not self.active and len(messages) < declared.many:
+            return set()
+        last = {one.partition(): one for one in messages if one.topic() == declared.topic}
+        return {number for number, one in last.items() if self._is_old(declared, one)}
 
     def _is_old(self, declared: Gather, message: Message) -> bool:
         try:
@@ -108,8 +127,8 @@ class Gathering:
 
     def _of(self, declared: Gather) -> Sieve:
         if self._sieve is None:
-            encoder = self._codec.encoder(declared.topic)
-            newest = declared.newest
-            reader = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
-            self._sieve = Sieve(newest, reader)
+            topic, newest = declared.topic, declared.newest
+            encoder = self._codec.encoder(topic)
+            heads = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
+            self._sieve = Sieve(newest, heads, lambda one: self._codec.readable(topic, one.value()))
         return self._sieve

@@ -136,7 +136,7 @@ class Loop:
             self._gathering.rest()
         if self._gathering.ready:
             self._process_gathered()
-        moment, ticks = self._clock(), not self._gathering.active
+        moment, ticks = self._clock(), not (self._gathering.active or self._gathering.ready)
         if self._product.tick_every is not None and ticks and moment >= self._next_tick:
             self._next_tick = moment + self._product.tick_every
             self._tick()
@@ -185,13 +185,14 @@ class Loop:
     def _process(self, messages: list[Message]) -> None:
         started = time.perf_counter()
         entry = self._group.open(messages)
-        now = self._gathering.sift(messages)
+        now = self._retry(lambda: self._gathering.sift(messages))
         self._deliver(entry, self._retry(lambda: self._handler.handle(now)))
         self._metrics.work.observe(time.perf_counter() - started)
 
     def _process_gathered(self) -> None:
         messages, folded = self._gathering.take(self._product.batch_size)
-        entry = self._group.ledger.open({}, tick=True)
+        # Offsets of all that was gathered are committed with the last of it.
+        entry = self._group.ledger.open({}, tick=not self._gathering.holds)
         batch = self._retry(lambda: self._handler.handle(messages))
         if folded and messages:
             topic = messages[0].topic()

@@ -129,8 +129,9 @@ class Product(ABC):
     - `tick_every`: seconds between two calls of `tick`; None: never.
     - `rebuild`: what to read before the first record is handled; several topics in their order.
     - `gather`: a topic whose backlogs are held back until they are over, and then handled in
-      batches without what is out of date. No tick comes meanwhile. Such a product is rebuilt from
-      all of that topic.
+      batches without what is out of date. No tick comes meanwhile. A gathered record may be handed
+      on after a newer one of its key, which the product has to find out. Such a product ticks, and
+      is rebuilt from all of that topic.
     - `fold`: of records with an equal key in a batch, only the newest is handled.
 
     The frame sets `came`, how many records the batch in hand had before it was folded.

@@ -62,12 +62,15 @@ class Rebuilding:
         self._read = self._whole = self._taken = 0
         self._unreadable = 0
         self._sieve: Sieve | None = None
+        self._heads: HeadReader | None = None
+        self._hiding: set[bytes] = set()  # keys whose newest record has a head, but no more
+        self._only: set[bytes] | None = None  # those of the first reading, in the second
         self.due = False
 
     def restart(self) -> None:
         """Begin again, because the assigned partitions changed."""
         self.due = bool(self._all)
-        self._at, self._begun = 0, False
+        self._at, self._begun, self._only = 0, False, None
 
     @property
     def told(self) -> str:
@@ -125,9 +128,9 @@ class Rebuilding:
                 self._ends[place.partition] = high
                 self._whole += high - first
         reader.assign(starts)
-        if self._at == 0:
+        if self._at == 0 and self._only is None:
             self._product.clear_state()
-        self._sieve = self._sieving(declared)
+        self._sieve, self._hiding = self._sieving(declared), set()
         self._begun, self._read, self._taken, self._unreadable = True, 0, 0, 0
         log.info("rebuilding", topic=declared.topic, partitions=chosen, records=self._whole)
 
@@ -136,8 +139,13 @@ class Rebuilding:
         if newest is None:
             return None
         encoder = self._codec.encoder(topic)
-        reader = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
-        return Sieve(newest, reader)
+        heads = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
+        self._heads = heads
+        if self._only is None:
+            return Sieve(newest, heads)
+        return Sieve(
+            newest, heads, lambda one: self._codec.readable(topic, one.value()), self._only
+        )
 
     def _starts(
         self, reader: Consumer, declared: Rebuild, chosen: list[int]
@@ -183,6 +191,8 @@ class Rebuilding:
             decoded = self._codec.decoded(topic, value)
         except UnreadableError:
             self._unreadable += 1  # it was put aside when it was handled
+            if self._sieve is not None and self._heads is not None:
+                self._hiding.update(filter(None, self._heads.read([value or b""]).texts))
             return
         stamp, offset = message.timestamp()[1], message.offset()
         where = (stamp, offset, topic, message.partition(), decoded.name)
@@ -190,7 +200,12 @@ class Rebuilding:
         self._product.restore_state(Incoming(decoded.record, *where, key, value))
 
     def _end(self, declared: Rebuild) -> None:
-        self._at, self._begun = self._at + 1, False
+        self._begun = False
+        if self._only is None and self._hiding:
+            self._only = self._hiding
+            log.info("reading again what unreadable records hid", keys=len(self._hiding))
+            return
+        self._at, self._only = self._at + 1, None
         self.due = self._at < len(self._all)
         if self._reader is not None:
             self._reader.assign([])

@@ -111,6 +111,16 @@ def test_only_what_a_product_declares_is_a_job(name: str) -> None:
         jobs.declared(Settings(), name)
 
 
+def test_a_refusal_for_state_that_fits_no_more_says_what_helps() -> None:
+    told = (
+        "Caused by: java.lang.IllegalStateException: Failed to rollback to savepoint s. Cannot map "
+        "state for operator 1 to the new program. If you want to allow to skip this, you can set "
+        "the --allowNonRestoredState option on the CLI."
+    )
+    assert str(submission.refusal("j", told)).endswith("`millrace jobs submit j --drop-state`")
+    assert "--drop-state" not in str(submission.refusal("j", "Caused by: no slots"))
+
+
 def test_the_reason_is_the_innermost_cause() -> None:
     assert jobs.reason("a\nCaused by: first\n\tat x\nCaused by: second\nend") == "Caused by: second"
     assert jobs.reason("Traceback\nValueError: no\n") == "ValueError: no"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import count
 from typing import Any
 
@@ -29,11 +29,14 @@ class Sessions(Product):
     def __init__(self) -> None:
         self.batches: list[list[Seen]] = []
         self.ticked_after: list[int] = []
+        self.commits: list[dict[Any, int]] = []
+        self.commits_before: list[int] = []
 
     def origin(self, row: Incoming) -> int:
         return int(row.record["produced_at"])
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+        self.commits_before.append(len(self.commits))
         self.batches.append([(one.record["session_id"], one.record["clicks"]) for one in batch])
         return [Result() for _ in batch]
 
@@ -47,15 +50,29 @@ class Sessions(Product):
 
 
 class Shop:
-    """A loop over messages whose clock moves by `step` seconds each time it is read."""
+    """A loop over messages whose clock moves by `step` seconds each time it is read.
 
-    def __init__(self, sent: Sequence[tuple[str, int, int]], step: float = 0.02) -> None:
+    Those of `cut` lack their last byte. `places` are their partitions.
+    """
+
+    def __init__(
+        self,
+        sent: Sequence[tuple[str, int, int]],
+        step: float = 0.02,
+        cut: Container[int] = (),
+        places: Sequence[int] = (),
+    ) -> None:
         self.codec = Codec(FakeRegistry().client())
         encoder = self.codec.encoder("sessions")
         messages = [
             FakeMessage(
-                b"no" if not name else encoder.record(_record(name, clicks, produced)),
+                b"no"
+                if not name
+                else encoder.record(_record(name, clicks, produced))[
+                    : -1 if place in cut else None
+                ],
                 place,
+                places[place] if places else 0,
                 source="sessions",
             )
             for place, (name, clicks, produced) in enumerate(sent)
@@ -69,6 +86,7 @@ class Shop:
             clock=lambda: next(clock) * step,
             empty=lambda: self.bench.loop.stop() if next(empties) > 60 else None,
         )
+        self.product.commits = self.bench.consumer.commits
         self.bench.loop.run()
 
 
@@ -116,7 +134,7 @@ def test_a_backlog_ends_with_the_first_records_of_now() -> None:
     handled = shop.product.seen
     assert handled[-1] == ("s", 440)
     assert len(handled) > 100
-    assert all(clicks > 40 for _, clicks in handled)
+    assert [clicks for _, clicks in handled if clicks <= 40] == [40], "of the old the newest, once"
 
 
 def test_a_backlog_without_end_is_handed_on_now_and_then() -> None:
@@ -132,3 +150,35 @@ def test_what_cannot_be_read_is_put_aside_from_a_backlog() -> None:
     assert shop.product.seen == [("s", 40)]
     assert shop.bench.value("millrace_consumer_quarantined_total") == 4
     assert shop.bench.value("millrace_consumer_records_total") == 36
+
+
+def test_a_record_with_a_broken_tail_hides_none_and_is_put_aside() -> None:
+    sent = [(f"s{place % 3}", 1 + place, OLD) for place in range(60)]
+    shop = Shop(sent, cut={20, 57, 58})
+    assert sorted(shop.product.seen) == [("s0", 55), ("s1", 56), ("s2", 60)]
+    assert shop.bench.value("millrace_consumer_quarantined_total") == 3
+    assert shop.bench.consumer.commits[-1] == {0: 60}
+
+
+def test_a_partition_that_is_behind_holds_back_no_other() -> None:
+    sent = [
+        ("old", 1 + place, OLD) if place % 4 else ("new", 1 + place, YOUNG) for place in range(400)
+    ]
+    shop = Shop(sent, places=[int(place % 4 > 0) for place in range(400)])
+    new = [clicks for name, clicks in shop.product.seen if name == "new"]
+    assert new == [1 + place for place in range(0, 400, 4)]
+    assert [clicks for name, clicks in shop.product.seen if name == "old"] == [400]
+
+
+def test_all_that_was_gathered_is_handled_before_more_is_gathered() -> None:
+    sent = [(f"s{place % 50}", 2 + place, OLD) for place in range(3000)]
+    shop = Shop(sent, step=2.0)
+    sizes = [len(batch) for batch in shop.product.batches[:5]]
+    assert sizes == [20, 20, 20, 20, 10], "what was gathered in turn with what comes meanwhile"
+
+
+def test_offsets_are_committed_once_all_that_was_gathered_is_handled() -> None:
+    shop = Shop([(f"s{place}", 2, OLD) for place in range(45)])
+    assert [len(batch) for batch in shop.product.batches] == [20, 20, 5]
+    assert shop.product.commits_before == [0, 0, 0]
+    assert shop.bench.consumer.commits[-1] == {0: 45}

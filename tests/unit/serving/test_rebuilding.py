@@ -256,3 +256,24 @@ def test_of_the_records_of_a_key_the_newest_alone_is_handed_over() -> None:
         steps += 1
     assert product.seen == [("b", 2), ("a", 3), ("c", 1), ("d", 4)]
     assert steps < 5
+
+
+def test_an_unreadable_record_hides_no_older_one_of_its_key() -> None:
+    codec = Codec(cast("Any", Known()))
+
+    def told(at: int, name: str, clicks: int, *, cut: int = 0) -> FakeMessage:
+        ids = {"session_id": name, "user_id": "u", "event_id": f"e{at}", "event_time": 1}
+        value = codec.encode("sessions", {**ids, "started": 1, "clicks": clicks})
+        return FakeMessage(value[: len(value) - cut], at)
+
+    sent = [told(0, "a", 1), told(1, "b", 1), told(2, "a", 2), told(3, "a", 3, cut=1)]
+    sent += [told(4, "b", 2), told(5, "a", 4, cut=1), told(6, "c", 1, cut=1)]
+    reader, product = FakeReader(sent), Sessions()
+    made = Rebuilding(product, codec, lambda: cast("Consumer", reader), lambda: 0.0)
+    made.restart()
+    steps = 0
+    while made.due:
+        made.advance([("sessions", 0)], 0.0)
+        steps += 1
+        assert steps < 20
+    assert product.seen == [("b", 2), ("a", 2)]

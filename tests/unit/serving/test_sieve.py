@@ -75,6 +75,39 @@ def test_what_has_no_head_is_handed_back() -> None:
     assert len(made) == 1
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_cannot_be_read_hides_nothing_and_is_not_hidden(seed: int) -> None:
+    draw, asked = random.Random(seed), list[int]()
+    messages = [message(at, f"s{draw.randrange(30)}", draw.randint(0, 6)) for at in range(200)]
+    broken = {place for place in range(200) if draw.random() < 0.3}
+
+    def readable(one: Any) -> bool:
+        asked.append(one.offset())
+        return one.offset() not in broken
+
+    newest = Newest("session_id", "clicks", 1000, 1000)
+    made = Sieve(newest, HeadReader(SESSION, PREFIX, "session_id", "clicks"), readable)
+    strange = [one for at in range(0, 200, 17) for one in made.add(messages[at : at + 17])]
+    assert len(asked) == len(set(asked)), "each is asked about once"
+    left = drained(made)
+    best: dict[str, int] = {}
+    for one in messages:
+        name, clicks = _head(one)
+        if one.offset() not in broken:
+            best[name] = max(clicks, best.get(name, 0))
+    assert dict(_head(one) for one in left if one.offset() not in broken) == best
+    assert broken == {one.offset() for one in (*strange, *left)} & broken
+    assert {one.offset() for one in strange} <= broken
+
+
+def test_of_other_keys_than_those_asked_for_nothing_is_kept() -> None:
+    newest = Newest("session_id", "clicks", 1000, 1000)
+    heads = HeadReader(SESSION, PREFIX, "session_id", "clicks")
+    made = Sieve(newest, heads, only={b"b"})
+    made.add([message(at, name, 1 + at) for at, name in enumerate("abcb")])
+    assert [_head(one) for one in drained(made)] == [("b", 4)]
+
+
 def _head(one: FakeMessage) -> tuple[str, int]:
     found = HeadReader(SESSION, PREFIX, "session_id", "clicks").read([one.value() or b""])
     return found.texts[0].decode(), found.numbers[0]
