@@ -17,9 +17,6 @@ from processing.jobs.sensor_windows import ALERTS, JOB, SCORES, SINK
 from tests.integration.parts import ends, plug, read, until
 
 MINUTE = 60_000
-pytestmark = pytest.mark.skip(
-    reason="the job is not declared in products.yaml yet: not tried whole"
-)
 Window = tuple[str, str, int, int]
 """Scope, name, size in minutes, start (ms)."""
 
