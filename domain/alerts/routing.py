@@ -64,13 +64,15 @@ class Routing:
 class Hidden:
     """The open alerts that hide others, and those that are hidden, by id.
 
-    A hidden one is released once nothing has hidden it for the grace.
+    A hidden one is released once nothing has hidden it for the grace. Of open ones that people have
+    heard of, later words may be hidden, the clearing never.
     """
 
     routing: Routing
     _sources: dict[str, Alert] = field(default_factory=dict)
     _hidden: dict[str, Alert] = field(default_factory=dict)
     _free_since: dict[str, int] = field(default_factory=dict)
+    _heard_of: set[str] = field(default_factory=set)
 
     def take(self, alert: Alert) -> bool:
         """Take up an alert as it stands; return whether it is hidden.
@@ -81,13 +83,18 @@ class Hidden:
         if alert["state"] == "cleared" and not momentary(alert):
             self._sources.pop(name, None)
             self._free_since.pop(name, None)
-            return self._hidden.pop(name, None) is not None
+            hidden = self._hidden.pop(name, None) is not None
+            heard_of = name in self._heard_of
+            self._heard_of.discard(name)
+            return hidden and not heard_of
         if not momentary(alert) and any(_like(alert, one.source) for one in self.routing.inhibit):
             self._sources[name] = alert
         if name in self._hidden or self._by(alert):
             if not momentary(alert):
                 self._hidden[name] = alert
             return True
+        if not momentary(alert):
+            self._heard_of.add(name)
         return False
 
     def released(self, now: int) -> list[Alert]:
@@ -107,16 +114,19 @@ class Hidden:
         for one in alerts:
             self._hidden.pop(one["alert_id"], None)
             self._free_since.pop(one["alert_id"], None)
+            self._heard_of.add(one["alert_id"])
 
     def copy(self) -> Hidden:
         """Return it as it stands now."""
-        return Hidden(self.routing, {**self._sources}, {**self._hidden}, {**self._free_since})
+        known = ({**self._sources}, {**self._hidden}, {**self._free_since}, {*self._heard_of})
+        return Hidden(self.routing, *known)
 
     def clear(self) -> None:
         """Forget all."""
         self._sources.clear()
         self._hidden.clear()
         self._free_since.clear()
+        self._heard_of.clear()
 
     def _by(self, alert: Alert) -> bool:
         return any(

@@ -110,7 +110,8 @@ def _complete(asset: Asset) -> Iterator[tuple[int, list[float]]]:
             if waiting[0][0] == number:
                 asset.carried[channel] = waiting.pop(0)
         row = [asset.carried.get(channel) for channel in joint.channels]
-        fresh = [one[1] for one in row if one is not None and number - one[0] <= joint.carried]
+        # What was let go of unread, while another channel was silent, may be of later than the row.
+        fresh = [one[1] for one in row if one and 0 <= number - one[0] <= joint.carried]
         if len(fresh) == len(row):
             yield number, fresh
 

@@ -100,6 +100,16 @@ def test_a_channel_that_is_silent_stops_the_rows_and_what_waits_is_bounded() -> 
     assert asset.detector.rows == [], "nothing of it for so long makes no row"
 
 
+def test_no_row_holds_a_value_of_a_later_step() -> None:
+    known = limits()
+    streams = recording(WAITING + 40, range(0))
+    asset = Asset.load(None, known.joints["turbine"])
+    for one in (streams["out"][5], *streams["in"], streams["out"][-1]):
+        list(watch_asset("turbine", one, known, asset))
+    assert asset.carried["in.value"][0] > 5
+    assert asset.detector.rows == [], "of the fifth step the inlet's value is gone"
+
+
 def test_rows_of_another_declaration_are_learnt_anew_and_strangers_are_passed_over() -> None:
     known = limits()
     _, asset = played(mixed(recording(50, range(0)), 1), known)

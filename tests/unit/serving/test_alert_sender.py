@@ -132,6 +132,24 @@ def test_a_silent_gateway_hides_its_sensors_silence_until_it_is_back_and_some_ar
     assert fake.got == [*heard, ("b/silent", "open"), ("b/silent", "cleared")]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_whoever_heard_of_an_alert_hears_that_it_cleared(restarted: bool) -> None:
+    fake = Fake()
+    sender = Sender([fake], lambda: 0, routing=ROUTING)
+    before = [silent("a", 1), silent("gateway-1", 2), silent("a", 3, "still_open")]
+    if restarted:
+        for row in before:
+            sender.restore_state(row)
+    else:
+        sender.handle(before)
+        assert fake.got == [("a/silent", "open"), ("gateway-1/silent", "open")]
+    sender.handle([silent("a", 4, "cleared")])
+    assert fake.got[-1] == ("a/silent", "cleared")
+    sender.tick(0)
+    sender.tick(99_000)
+    assert fake.got[-1] == ("a/silent", "cleared")
+
+
 def test_what_is_hidden_stays_so_over_a_restart_and_while_a_channel_is_away() -> None:
     fake = Fake()
     sender = Sender([fake], lambda: 0, routing=ROUTING)

@@ -5,7 +5,7 @@ named as (
   select *, concat(cast(source_partition as varchar), '/', cast(source_offset as varchar))
     as reading_id
   from arrived
-  where {{ is_text('sensor_id') }} and arrived is not null and arrived is not null
+  where {{ is_text('sensor_id') }} and arrived is not null
 ),
 ranked as (
   select *, row_number() over (partition by reading_id order by {{ by_place() }}) as place
