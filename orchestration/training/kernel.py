@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
 import numpy as np
@@ -55,9 +56,9 @@ class Plan:
 
     @classmethod
     def of(cls, table: FeatureTable) -> Plan:
-        """Return the plan that computes what a model of the table reads."""
+        """Return the plan that computes what a model of the table reads, and what that needs."""
         derived = tuple(one for one in table.derived if one.name in table.model)
-        return cls(table.sets, table.model, derived)
+        return cls(_needed(table, derived), table.model, derived)
 
     def columns(self) -> dict[str, Type]:
         """Return the input columns that the kernel reads, with their types."""
@@ -241,6 +242,26 @@ def _answers(pipe: IO[bytes], width: int) -> Iterator[Answer]:
 
 def _names(key: str | Sequence[str]) -> list[str]:
     return [key] if isinstance(key, str) else [*key]
+
+
+def _needed(table: FeatureTable, derived: Sequence[DerivedFeature]) -> tuple[FeatureSet, ...]:
+    """Return the table's sets without features that nobody reads.
+
+    Their windows stay, as these say how long rows are remembered. What a derived feature reads its
+    SQL names.
+    """
+    wanted = {*table.model}.union(*(re.findall(r"\w+", one.sql) for one in derived))
+    found: list[FeatureSet] = []
+    for one in reversed(table.sets):
+        # A set says which rows are repeated, whatever it computes.
+        kept = tuple(f for f in one.features if f.name in wanted) or one.features[:1]
+        found.append(replace(one, features=kept))
+        wanted |= _read(found[-1])
+    unread = {f.name for one in table.sets for f in one.features} - wanted
+    return tuple(
+        replace(one, inputs=tuple(column for column in one.inputs if column[0] not in unread))
+        for one in reversed(found)
+    )
 
 
 def _read(declared: FeatureSet) -> set[str]:

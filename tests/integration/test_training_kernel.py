@@ -17,7 +17,7 @@ import pytest
 from config.settings import ROOT
 from domain.features.declaration import FeatureSet
 from domain.features.graph import Place
-from domain.fraud.catalogue import CATALOGUE, GRAPH
+from domain.fraud.catalogue import CATALOGUE, GRAPH, RANKING
 from domain.fraud.features import CUSTOMER, FRAUD
 from lakehouse.fraud.log import Event
 from millrace.backfilling import by_kernel, by_reference
@@ -79,6 +79,13 @@ def test_the_whole_catalogue_is_the_reference_s() -> None:
     assert found.x.shape == (len(data.payments), len(every))
     np.testing.assert_array_equal(found.x, specified.x)
     np.testing.assert_array_equal(found.places, specified.places)
+    # What the ranking reads comes out the same where nothing else is computed.
+    alone = matrix(data, kernel=kernel(), graph=GRAPH)
+    read = [every.index(name) for name in RANKING if name in every]
+    named = [RANKING.index(every[at]) for at in read]
+    assert len(read) == len(RANKING) - 1, "all but the amount, which is carried"
+    np.testing.assert_array_equal(alone.x[:, named], specified.x[:, read])
+    np.testing.assert_array_equal(alone.places, specified.places)
 
 
 @pytest.mark.skipif(not HANDBOOK.is_dir(), reason="no ../shared/data/fraud_handbook")

@@ -14,6 +14,7 @@ import pytest
 
 from domain.features.reference import Rolling
 from domain.fraud import pipeline
+from domain.fraud.catalogue import CATALOGUE
 from domain.fraud.features import CUSTOMER, FRAUD, INPUTS, TERMINAL
 from ingestion.fraud.simulator import Payment
 from orchestration.fraud.payments import Payments, stream
@@ -46,6 +47,22 @@ def test_what_an_earlier_set_computes_is_no_input() -> None:
     name = CUSTOMER.features[0].name
     later = replace(TERMINAL, inputs=(*INPUTS, (name, "BIGINT")))
     assert name not in Plan((CUSTOMER, later), (name,)).columns()
+
+
+def test_nothing_is_computed_that_neither_the_model_nor_a_later_set_reads() -> None:
+    plan = Plan.of(replace(CATALOGUE, model=("amount", "terminal_plain_risk_14d")))
+    computed = {one.name: {made.name for made in one.features} for one in plan.sets}
+    assert computed["terminal"] == {"terminal_plain_14d", "terminal_labels_14d"}
+    assert computed["pair"] == {"pair_last_ratio", "pair_last_amount"}
+    assert computed["customer"] == {"customer_ratio_30d"}
+    assert len(computed["habit"]) == 1, "it says which rows are repeated"
+    assert [one.windows for one in plan.sets] == [one.windows for one in CATALOGUE.sets]
+    assert "pair_count_30d" not in {name for one in plan.sets for name, _ in one.inputs}
+    numbers = tuple(one for one, kind in CATALOGUE.computed().items() if kind != "STRING")
+    every = Plan.of(replace(CATALOGUE, model=numbers))
+    assert [len(one.features) for one in every.sets] == [
+        len(one.features) for one in CATALOGUE.sets
+    ]
 
 
 def expected(payments: Payments, delay_ms: int) -> list[dict[str, Any]]:
