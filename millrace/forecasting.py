@@ -77,22 +77,41 @@ def _kept(loaded: Settings, all_of_them: Uplifts) -> Uplifts:
 def from_lake(loaded: Settings, until: date, days: int) -> tuple[Sales, dict[str, str]]:
     """Return the sales of the last `days` days before `until`, and the items' categories then.
 
-    An event that was delivered twice counts once. Raise TooLittleError if there are none.
+    If the newest are old, the days are those before their end. An event that was delivered twice
+    counts once. Raise TooLittleError if there are none.
     """
     from lakehouse.catalog import catalog, found
     from lakehouse.pinned import ask
     from lakehouse.query import connect
-    from orchestration.inventory.sales import TooLittleError, from_events
+    from orchestration.inventory.sales import (
+        DAY_MS,
+        TooLittleError,
+        day_of,
+        from_events,
+        number_of,
+    )
 
     lake = catalog(loaded)
     if found(lake, EVENTS) is None:
         raise TooLittleError(f"the lake has no {EVENTS} yet; --data PATH reads a file instead")
     with connect(loaded.lake_memory, loaded.lake_spill) as con:
-        rows = ask(con, lake, _sales(until, days), (EVENTS,), {}).rows
+        newest = ask(con, lake, _newest(until), (EVENTS,), {}).rows.to_pylist()[0]["newest"]
+        if newest is None:
+            raise TooLittleError(f"{EVENTS} before {until} holds no sale")
+        end = day_of(_origin(newest // DAY_MS, number_of(until)))
+        rows = ask(con, lake, _sales(end, days), (EVENTS,), {}).rows
         known = found(lake, ITEMS) is not None
         items = ask(con, lake, _categories(until), (ITEMS,), {}).rows.to_pylist() if known else []
     sales = from_events(rows, f"{EVENTS} before {until}")
     return sales, {one["item_id"]: one["category"] for one in items}
+
+
+def _newest(until: date) -> str:
+    return f"""
+    select epoch_ms(max(event_time)) as newest
+    from {EVENTS}
+    where event_type in ('transaction', 'cancellation') and event_time < {_midnight(until)}
+    """  # noqa: S608  (numbers and names of ours)
 
 
 def _sales(until: date, days: int) -> str:
@@ -122,11 +141,14 @@ def _midnight(day: date) -> str:
 
 def origin_of(sales: Sales, until: int) -> int:
     """Return the first day to forecast: `until`, or where the sales end if they are old."""
-    end = sales.last_day + 1
-    if until - end <= STALE_DAYS:
-        return until
-    log.warning("sales are old: forecasts begin where they end", days=until - end)
-    return end
+    found = _origin(sales.last_day, until)
+    if found != until:
+        log.warning("sales are old: forecasts begin where they end", days=until - found)
+    return found
+
+
+def _origin(last_day: int, until: int) -> int:
+    return until if until - last_day - 1 <= STALE_DAYS else last_day + 1
 
 
 def send(forecasts: Iterable[DemandForecast]) -> int:

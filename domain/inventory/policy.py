@@ -14,6 +14,8 @@ Z_95 = 1.6448536269514722
 """Of twenty times that an item is ordered, stock lasts until the delivery in nineteen."""
 STEP, REACH = 0.1, 0.2
 """A price changes by a tenth at most at once, and by a fifth where no bound is set."""
+MOST = 1e9
+"""What a term is taken for at most: nothing that follows from it is infinite."""
 PLENTY = 4.0
 """Stock for so many times the days until the next delivery but one is too much."""
 
@@ -31,9 +33,11 @@ class Terms:
 
     @classmethod
     def of(cls, level: Mapping[str, Any]) -> Terms:
-        """Return the terms that a StockLevel carries; a negative number is as good as none."""
+        """Return the terms that a StockLevel carries, `MOST` at most; a negative one is none."""
         given = {name: level[f"{name}_now"] for name in cls.__dataclass_fields__}
-        known = {name: one for name, one in given.items() if one is not None and one >= 0}
+        known = {
+            name: min(one, MOST) for name, one in given.items() if one is not None and one >= 0
+        }
         return cls(**{**known, "pack": max(1.0, known.get("pack", 1.0))})
 
 

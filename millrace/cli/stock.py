@@ -10,13 +10,13 @@ import typer
 
 from config.clock import now_ms
 from config.errors import UserError
+from domain.inventory.features import TERMS
 from domain.times import nearest
 from ingestion.wire.encode import RefusedError
 from millrace import streaming
 from millrace.options import AsJson, logical
 
 TOPIC = "stock-movements"
-TERMS = ("threshold", "lead_days", "pack", "price", "price_least", "price_most")
 
 app = typer.Typer(
     help="Stock: tell of deliveries, counts, corrections and terms.", no_args_is_help=True

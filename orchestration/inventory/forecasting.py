@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from orchestration.inventory.baselines import METHODS, ahead, spread
 from orchestration.inventory.boosted import HISTORY, PARAMETERS, ROUNDS, WEEK, Boosted
 from orchestration.inventory.calibration import calibrated, learnt_by
 from orchestration.inventory.features import NAMES
-from orchestration.inventory.intervals import Bounds, learnt
+from orchestration.inventory.intervals import LEVELS, Bounds, learnt
 from orchestration.inventory.panel import Panels
 from orchestration.inventory.sales import DAY_MS, Floats, TooLittleError, day_of
 
@@ -88,7 +89,11 @@ def forecast(panels: Panels, asked: Asked, stage: Stage) -> Forecasts:
         raise TooLittleError(f"nothing was sold before {day_of(asked.origin)}")
     make = _boosted if method == OURS else _other
     totals, bounds = make(panels, asked, method, stage)
-    totals = dict(zip(HORIZONS, np.maximum.accumulate([totals[h] for h in HORIZONS]), strict=True))
+    # More days have no fewer units, and neither have their bounds.
+    totals = _ascending(totals)
+    for level, side in product(LEVELS, (0, 1)):
+        for h, bound in _ascending({h: bounds[h][level][side] for h in HORIZONS}).items():
+            bounds[h][level][side][:] = bound
     version = _version(panels, asked.origin, method)
     shares = {h: panel.shares(h) for h in HORIZONS}
     # The longest horizon's total by day, so that days and total agree.
@@ -130,6 +135,12 @@ def forecast(panels: Panels, asked: Asked, stage: Stage) -> Forecasts:
         **_levels(panels, asked, totals),
     }
     return Forecasts(records, document)
+
+
+def _ascending(by_horizon: Mapping[int, Floats]) -> dict[int, Floats]:
+    """Return the values with each horizon's raised to that of the horizon before it."""
+    raised = np.maximum.accumulate([by_horizon[h] for h in HORIZONS])
+    return dict(zip(HORIZONS, raised, strict=True))
 
 
 def _boosted(
@@ -189,9 +200,11 @@ def _version(panels: Panels, origin: int, method: str) -> str:
     declared = (PARAMETERS, ROUNDS, NAMES) if method == OURS else method
     digest = hashlib.sha256(json.dumps(declared, sort_keys=True).encode())
     sales = panels.sales.before(origin)
-    for column in (sales.item, sales.day, sales.units, sales.known):
+    # Not places among all items: those of an item change with what is first sold later.
+    known, item = np.unique(sales.item, return_inverse=True)
+    for column in (item, sales.day, sales.units, sales.price, sales.known):
         digest.update(np.ascontiguousarray(column).tobytes())
-    digest.update("\0".join(sales.items).encode())
+    digest.update("\0".join(sales.items[place] for place in known).encode())
     return f"{method}-{digest.hexdigest()[:12]}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -160,8 +160,3 @@ def _matched(codes: Ints, who: Ints, known: Ints, units: Floats, sold: NDArray[n
                 stack.append((sale, there - took))
     sales, by, took_units = zip(*found, strict=True) if found else ((), (), ())
     return _Taken(np.array(sales, np.int64), np.array(by, np.int64), np.array(took_units, float))
-
-
-def today(now_ms: int) -> int:
-    """Return the day since 1970 that a moment lies in, UTC."""
-    return number_of(datetime.fromtimestamp(now_ms / 1000, UTC).date())

@@ -2,7 +2,8 @@
 
 A silenced alert is not sent, nor a reminder of one that somebody has acknowledged, unless it has
 become graver, nor one that another alert hides (domain/alerts/routing.py). Offsets are committed
-once every channel has taken the alert, so none is lost and some come twice after a kill.
+once every channel has taken the alert, so none is lost and some are sent twice after a kill. What a
+product that restarts tells once more is not: a word is sent at its first place in the topic.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ IN_A_ROW = 5
 """A channel that refuses so many alerts in a row is not set up rightly; the alerts are good."""
 REMEMBERED = 10_000
 """Words known to be sent, so that a batch that is handled again sends only the rest."""
+FIRST_PLACES = 50_000
+"""Words whose first place in the topic is known, the newest; an older one is sent once more."""
 
 
 class Sender(Product):
@@ -48,6 +51,7 @@ class Sender(Product):
     rebuild = (Rebuild(ACTS, everything=True), Rebuild(ALERTS, everything=True))
     batch_size = 50
     tick_every = 5.0
+    tick_delivers = False
 
     def __init__(
         self,
@@ -63,10 +67,12 @@ class Sender(Product):
         self._left_out: set[str] = set()
         # What became of each word: empty when it was sent, else why it was refused.
         self._sent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._first: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._refusals: Counts[str] = Counts()
         self._count = Counter(
             "millrace_alerts_sent",
-            "Alerts by channel and outcome: sent, refused, silenced, acknowledged, hidden, old.",
+            "Alerts by channel and outcome: sent, refused, silenced, acknowledged, hidden, old, "
+            "repeated.",
             ["channel", "outcome"],
             registry=None,
         )
@@ -76,7 +82,8 @@ class Sender(Product):
         registry.register(self._count)
 
     def clear_state(self) -> None:
-        """Forget the acts, and what is open."""
+        """Forget the acts, what is open, and what was told where."""
+        self._first.clear()
         self._acts.clear()
         self._open.clear()
         self._hidden.clear()
@@ -86,7 +93,10 @@ class Sender(Product):
         if row.topic == ACTS:
             self._acts.take(row.record, row.offset)
             return
-        self._hidden.take(document(row.record))
+        alert = document(row.record)
+        if self._repeated(row, alert):
+            return
+        self._hidden.take(alert)
         if row.record["state"] == "cleared":
             self._open.discard(row.record["alert_id"])
         else:
@@ -117,6 +127,9 @@ class Sender(Product):
                 self._acts.take(row.record, row.offset)
                 continue
             alert = document(row.record)
+            if self._repeated(row, alert):
+                self._count.labels("", "repeated").inc()
+                continue
             hidden = self._hidden.take(alert)
             if self._old(row):
                 self._count.labels("", "old").inc()
@@ -136,6 +149,17 @@ class Sender(Product):
             log.error("an alert is refused", detail=refused)
         self._hidden.told(released)
         return ()
+
+    def _repeated(self, row: Incoming, alert: Document) -> bool:
+        """Return whether the same word stands at an earlier place of the topic.
+
+        There it has been handled, by this process or one before it, or is about to be.
+        """
+        place = row.partition, row.offset
+        first = self._first.setdefault(key(alert), place)
+        while len(self._first) > FIRST_PLACES:
+            self._first.popitem(last=False)
+        return first != place
 
     def _old(self, row: Incoming) -> bool:
         """Return whether nobody wants to hear of the alert any more."""

@@ -84,7 +84,7 @@ class Loop:
             product.topics,
             metrics,
             self._attempts,
-            ticking=product.tick_every is not None,
+            ticking=product.tick_every is not None and product.tick_delivers,
             before_leaving=lambda: self._settle(store.trail),
             changed=self._rebuilding.restart,
         )

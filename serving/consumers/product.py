@@ -127,6 +127,7 @@ class Product(ABC):
 
     - `batch_size`: most records handed on at once.
     - `tick_every`: seconds between two calls of `tick`; None: never.
+    - `tick_delivers`: whether a tick delivers what `handle` gathered, so that offsets wait for it.
     - `rebuild`: what to read before the first record is handled; several topics in their order.
     - `gather`: a topic whose backlogs are held back until they are over, and then handled in
       batches without what is out of date. No tick comes meanwhile. A gathered record may be handed
@@ -141,6 +142,7 @@ class Product(ABC):
     topics: tuple[str, ...]
     batch_size: int = 500
     tick_every: float | None = None
+    tick_delivers: bool = True
     rebuild: Rebuild | tuple[Rebuild, ...] | None = None
     gather: Gather | None = None
     came: int = 0
@@ -195,7 +197,8 @@ class Product(ABC):
 
         Called every `tick_every` seconds between two batches. Offsets of records handled before a
         tick are committed only when its results are stored and produced, so a product may gather in
-        `handle` and deliver here: after a crash it gets the records since the last tick again.
+        `handle` and deliver here: after a crash it gets the records since the last tick again. With
+        `tick_delivers` False no offset waits for a tick.
         """
         return ()
 

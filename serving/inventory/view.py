@@ -42,12 +42,6 @@ def present(level: Mapping[str, Any], wall_ms: int) -> int:
     return int(newest + max(0, wall_ms - level["produced_at"]))
 
 
-def at_risk(stored: Stored, wall_ms: int) -> bool:
-    """Return whether the item has an open alert, or is at one of its limits now."""
-    newest = stored.newest()
-    return bool(newest.get("alerts")) or _limited(stock(newest, present(newest, wall_ms)))
-
-
 def _limited(now: Stock) -> bool:
     if now.level is None:
         return False
@@ -67,7 +61,7 @@ def document(stored: Stored, wall_ms: int) -> Document:
         "state": "known" if known else "unknown",
         "level": now.level,
         "negative": known and (now.level or 0) < 0,
-        "at_risk": bool(newest.get("alerts")) or _limited(now),
+        "at_risk": bool(newest["alerts"]) or _limited(now),
         "as_of": iso(newest["event_time"]),
         "last_entry": {
             "entry_id": newest["entry_id"],

@@ -127,6 +127,8 @@ def test_old_sales_are_forecast_from_their_end(lake: Any) -> None:
     _fill(lake)
     sales, _ = from_lake(settings(), UNTIL, 730)
 
+    long_after, _ = from_lake(settings(), UNTIL + timedelta(days=4_000), 730)
+    assert long_after.before(FIRST + DAYS).units.tolist() == sales.units.tolist()
     end = sales.last_day + 1
     assert origin_of(sales, end + 7) == end + 7
     assert origin_of(sales, end + 8) == end

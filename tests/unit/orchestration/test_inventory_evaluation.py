@@ -97,6 +97,7 @@ def test_what_comes_after_the_origin_changes_no_forecast() -> None:
         assert not np.any(news), "an item that is not sold yet is not forecast"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moving average", "SeasonalNaive"])
 def test_figures_are_those_of_utilsforecast(name: str) -> None:
     panels = Panels(from_events(events(), "x"))

@@ -101,6 +101,12 @@ def test_an_uplift_changes_its_items_on_its_days_alone(plain: Forecasts) -> None
             assert one == old
 
 
+def test_more_days_have_no_fewer_units_nor_narrower_bounds(plain: Forecasts) -> None:
+    for one in plain.records:
+        for ascending in (one.units, one.lower_95, one.lower_80, one.upper_80, one.upper_95):
+            assert list(ascending) == sorted(ascending)
+
+
 def test_levels_are_told_beside_one_another(plain: Forecasts) -> None:
     told, items = plain.document, by_item(plain)
 
@@ -116,14 +122,18 @@ def test_levels_are_told_beside_one_another(plain: Forecasts) -> None:
 
 def test_the_version_is_of_the_sales_before_the_origin_alone(plain: Forecasts) -> None:
     rows = events()
-    same = made(rows, method="tsb")
+    # All that comes later is of an item whose name comes first.
+    later = rows.slice(len(rows) - 9)
+    later = later.set_column(1, "event_time", pc.add(later["event_time"], 60 * DAY_MS))
+    later = later.set_column(3, "item_id", pa.array(["a-new"] * len(later)))
+    same = made(pa.concat_tables([rows, later]), method="tsb")
     fewer = made(rows.filter(pc.not_equal(rows["item_id"], "i03")), method="tsb")
 
     assert same.document["model_version"] == plain.document["model_version"]
     assert fewer.document["model_version"] != plain.document["model_version"]
 
 
-@pytest.mark.parametrize("method", ["imapa", "autotheta"])
+@pytest.mark.parametrize("method", ["imapa", pytest.param("autotheta", marks=pytest.mark.slow)])
 def test_other_methods_on_request(method: str) -> None:
     found = made(method=method)
 

@@ -214,6 +214,31 @@ def test_the_file_that_is_there_can_be_used() -> None:
     assert found.inhibit
 
 
+def test_what_a_product_tells_once_more_is_not_sent_again_by_a_sender_that_began_anew() -> None:
+    words = [told("a/1", 1), told("b/1", 2), told("a/1", 3, "cleared")]
+    again = [*words, told("c/1", 4), words[1]]
+    log = [one._replace(offset=place) for place, one in enumerate([*words, *again])]
+    first, second = Fake(), Fake()
+    Sender([first], lambda: 0).handle(log[:3])
+    # It begins anew with the topic as it stands by then; the last record came too late for that.
+    sender = Sender([second], lambda: 0)
+    for row in log[:-1]:
+        sender.restore_state(row)
+    sender.handle(log[3:])
+    assert first.got == [("a/1", "open"), ("b/1", "open"), ("a/1", "cleared")]
+    assert second.got == [("c/1", "open")]
+
+
+def test_what_was_told_before_a_kill_and_not_yet_handled_is_sent() -> None:
+    log = [told("a/1", 1), told("a/1", 1)._replace(offset=1)]
+    fake = Fake()
+    sender = Sender([fake], lambda: 0)
+    for row in log:
+        sender.restore_state(row)
+    sender.handle(log)
+    assert fake.got == [("a/1", "open")]
+
+
 def test_what_a_channel_could_not_take_is_sent_again_and_the_rest_is_not() -> None:
     away, well = Fake("away"), Fake("well")
     away.failures = [RetryableError("away"), RetryableError("away")]

@@ -198,6 +198,20 @@ class TestRoutes:
         assert alerts["next"] == "i03"
         assert (await self.answer(client, "alerts", kind="RUNS_OUT"))["alerts"] == []
 
+    async def test_terms_beyond_all_measure_do_not_spoil_the_page(
+        self, client: httpx.AsyncClient, values: MemoryValues, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(routes, "now_ms", lambda: START + 4 * DAY + 5)
+        huge = dict.fromkeys(("threshold", "lead_days", "pack", "price", "price_most"), 1e308)
+        sold = [entry("sale", 3, START + day * DAY, entry_id=f"d{day}") for day in range(5)]
+        keep(
+            values.store,
+            Inventory().handle(rows([entry("count", 9), *sold, entry("terms", **huge)])),
+        )
+        (found,) = (await self.answer(client, "items"))["items"]
+        assert found["level"] == -6
+        assert found["reorder"]["quantity"] >= 0
+
     async def test_an_unknown_item_is_a_problem(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/inventory/x", headers=KEY)
         assert_problem(answer, 404, "nothing is known of item x", "/v1/inventory/x")

@@ -276,6 +276,15 @@ def test_without_a_tick_what_was_gathered_is_read_again() -> None:
     assert bench.consumer.commits == []
 
 
+def test_where_a_tick_delivers_nothing_gathered_no_offset_waits_for_it() -> None:
+    product = Counting()
+    product.tick_delivers = False
+    bench = ticking(Minute(), {1: 30.0}, product=product)
+    bench.loop.run()
+    assert product.ticks == []
+    assert bench.consumer.commits[-1] == {0: 3}
+
+
 def test_a_tick_whose_records_are_not_confirmed_commits_nothing() -> None:
     producer = FakeProducer()
     producer.mute = True
