@@ -202,7 +202,9 @@ class TestRoutes:
         self, client: httpx.AsyncClient, values: MemoryValues, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(routes, "now_ms", lambda: START + 4 * DAY + 5)
-        huge = dict.fromkeys(("threshold", "lead_days", "pack", "price", "price_most"), 1e308)
+        huge: dict[str, Any] = dict.fromkeys(
+            ("threshold", "lead_days", "pack", "price", "price_most"), 1e308
+        )
         sold = [entry("sale", 3, START + day * DAY, entry_id=f"d{day}") for day in range(5)]
         keep(
             values.store,
