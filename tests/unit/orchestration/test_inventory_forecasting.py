@@ -101,8 +101,9 @@ def test_an_uplift_changes_its_items_on_its_days_alone(plain: Forecasts) -> None
             assert one == old
 
 
-def test_more_days_have_no_fewer_units_nor_narrower_bounds(plain: Forecasts) -> None:
-    for one in plain.records:
+@pytest.mark.slow
+def test_more_days_have_no_fewer_units_nor_lower_bounds(ours: Forecasts) -> None:
+    for one in ours.records:
         for ascending in (one.units, one.lower_95, one.lower_80, one.upper_80, one.upper_95):
             assert list(ascending) == sorted(ascending)
 
