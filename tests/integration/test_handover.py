@@ -24,7 +24,7 @@ from ingestion.kafka.topics import admin
 from lakehouse import handovers
 from lakehouse.catalog import catalog
 from lakehouse.listing import size
-from millrace.flink import jobs
+from millrace.flink import jobs, lineage
 from millrace.flink import rest as cluster
 from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
 from tests.integration.explained import explained, now
@@ -110,7 +110,7 @@ def test_no_event_is_missing_or_twice_at_the_seam(house: House) -> None:
 
 @pytest.mark.timeout(900)
 def test_an_attempt_that_is_killed_loses_nothing(house: House) -> None:
-    """While the second job runs beside the first, and while the job stands still."""
+    """While the second job runs beside the first, the job stands still, and it is submitted."""
     settings = house.stack.settings
     flow, start = Flow(f"kill-{uuid.uuid4().hex[:8]}"), now(settings)
 
@@ -125,6 +125,10 @@ def test_an_attempt_that_is_killed_loses_nothing(house: House) -> None:
             assert house.lives(JOB)
             house.killed_when(stands_still, "the job stands still")
             assert house.copies(), "nobody has cleared up"
+            former = lineage.current(settings, JOB)
+            house.killed_when(
+                lambda: lineage.current(settings, JOB) != former, "the job is submitted"
+            )
             told = json.loads(house.stack.cli(*HAND_OVER, timeout=500))
         sink.flush(60)
         _all_is_explained(house, flow, start)
