@@ -1,4 +1,4 @@
-"""Gather a backlog, and hand on what of it counts once it is over, before any of it is decoded.
+"""Gather a backlog, and hand on what of it counts once it is over; most of it is never decoded.
 
 For products of whose records only the newest of a key counts (`Product.gather`). A backlog is when
 many records come at once whose events entered the system long ago: a replay, or a job that starts

@@ -1,4 +1,4 @@
-"""Choose among the records of a topic those that a rebuilding needs, before any is decoded."""
+"""Choose by their heads those records of a topic that a rebuilding or a gathering needs."""
 
 from __future__ import annotations
 
