@@ -107,8 +107,8 @@ class Rebuild:
 class Gather:
     """A topic whose backlogs are gathered, and what of them counts.
 
-    A backlog begins with a batch of `many` records whose last is of an event that entered the
-    system `old_s` seconds ago or earlier.
+    A backlog begins with a batch of `many` records from partitions that are behind: the last record
+    of each there is of an event that entered the system `old_s` seconds ago or earlier.
     """
 
     topic: str
