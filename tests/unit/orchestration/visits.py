@@ -18,6 +18,7 @@ def session(
         "user_id": f"visitor of {name}",
         "event_id": f"{name} at {ended}",
         "event_time": ended,
+        "produced_at": ended,
         "started": started,
         "clicks": len(items),
         "items": items,
