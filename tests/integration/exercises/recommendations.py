@@ -121,8 +121,8 @@ class Visitors:
         """Assert that a reader has the sessions of the clicks, no others, and their lists."""
         told = self._told()
         assert not any(one["late"] for one in told)
-        answered = {one["event_id"] for one in told}
-        assert answered == {event.event_id for event in self.events}
+        # Not every click's: of a session's versions in a backlog only the newest may be told.
+        assert {one["event_id"] for one in told} <= {event.event_id for event in self.events}
         found = defaultdict(list)
         for one in _newest(told).values():
             found[one["user_id"]].append(
