@@ -34,6 +34,7 @@ from domain.fraud.features import INPUTS, WINDOWS
 _MINUTES = (Window("5m", MINUTE, 5), Window("10m", MINUTE, 10))
 _DAYS = (Window("14d", DAY, 14), Window("21d", DAY, 21), Window("28d", DAY, 28))
 _HABIT = Window("60d", DAY, 60)
+_LIVE = {feature.name: feature for feature in live.CUSTOMER.features}
 
 REMARKABLE = 2.5
 """A payment of so many times the customer's mean is remarkable."""
@@ -90,26 +91,8 @@ CUSTOMER = FeatureSet(
             )
             for window in ("1d", "7d", "30d")
         ),
-        Feature(
-            "customer_last_amount",
-            "last",
-            "30d",
-            "amount",
-            description="Amount of the customer's payment before this one.",
-        ),
-        Feature(
-            "customer_seconds_since",
-            "seconds_since",
-            "30d",
-            description="Seconds since the customer's payment before this one, within 30 days.",
-        ),
-        Feature(
-            "customer_night_share_30d",
-            "share",
-            "30d",
-            condition=(Comparison("is_night", "eq", 1),),
-            description="Share of the customer's payments within 30 days made at night.",
-        ),
+        *(_LIVE[name] for name in ("customer_last_amount", "customer_seconds_since")),
+        _LIVE["customer_night_share_30d"],
         Feature(
             "customer_weekend_share_30d",
             "share",
