@@ -7,7 +7,7 @@ import statistics
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from domain.sensors.kinds import Jump
@@ -101,7 +101,10 @@ def test_a_window_is_the_half_minute_before_a_readings_own_and_its_own_so_far(
         held = [old for when, old in came if (START // 1000 + when) // 30 >= half - 1]
         off = False
         if len(held) >= 4 and (spread := statistics.pstdev(held)) >= 0.1:
-            off = abs(value - statistics.fmean(held)) > 3 * spread
+            beyond = abs(value - statistics.fmean(held)) - 3 * spread
+            # A value right at the limit falls to either side by how sums are rounded.
+            assume(abs(beyond) > 1e-9)
+            off = beyond > 0
         assert kinds(kind, notes, now, value=value) == (["Z"] if off else [])
         came.append((now, value))
     assert sum(map(len, notes.values())) <= 7

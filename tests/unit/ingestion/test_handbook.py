@@ -273,7 +273,9 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 def test_nothing_to_read_is_told(tmp_path: Path) -> None:
     broken = tmp_path / "a.parquet"
     broken.write_bytes(b"PAR1 not really")
-    other = tmp_path / "a.csv"
+    cut = tmp_path / "a.csv"
+    cut.write_text("")
+    other = tmp_path / "a.txt"
     other.write_text("a,b")
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -281,8 +283,9 @@ def test_nothing_to_read_is_told(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "none", "does not exist"),
         (broken, "is not a parquet file"),
-        (other, "no .parquet, .pkl, .pickle file"),
-        (empty, "no .parquet, .pkl, .pickle file"),
+        (cut, "is not a csv file"),
+        (other, "no .parquet, .csv, .pkl, .pickle file"),
+        (empty, "no .parquet, .csv, .pkl, .pickle file"),
     ):
         with pytest.raises(UserError, match=message):
             Handbook(path)

@@ -29,6 +29,9 @@ SAME = {
     "BYTES": "binary",
     "TIMESTAMP_LTZ(3)": "timestamptz",
     "ARRAY<STRING>": "list<string>",
+    "ARRAY<INT>": "list<int>",
+    "ARRAY<DOUBLE>": "list<double>",
+    "MAP<STRING, STRING>": "map<string, string>",
 }
 
 
