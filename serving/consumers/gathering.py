@@ -18,9 +18,8 @@ import structlog
 from confluent_kafka import Message
 
 from ingestion.wire.codec import Codec, UnreadableError
-from ingestion.wire.heads import HeadReader
 from serving.consumers.product import Gather, Product, incoming
-from serving.consumers.sieve import Sieve
+from serving.consumers.sieve import Sieve, heads_of
 
 log = structlog.get_logger(__name__)
 LOOK_S = 0.25
@@ -44,7 +43,7 @@ class Gathering:
         self._gathered = self._came = 0
         self._begun = self._looked = 0.0
         self.active = False
-        """Whether a backlog is being gathered."""
+        """True while a backlog is being gathered."""
 
     @property
     def ready(self) -> bool:
@@ -128,7 +127,6 @@ class Gathering:
     def _of(self, declared: Gather) -> Sieve:
         if self._sieve is None:
             topic, newest = declared.topic, declared.newest
-            encoder = self._codec.encoder(topic)
-            heads = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
+            heads = heads_of(self._codec, topic, newest)
             self._sieve = Sieve(newest, heads, lambda one: self._codec.readable(topic, one.value()))
         return self._sieve

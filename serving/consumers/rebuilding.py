@@ -23,8 +23,8 @@ from config.errors import RetryableError, UserError
 from ingestion.wire.codec import Codec, UnreadableError
 from ingestion.wire.heads import HeadReader
 from serving.consumers.ledger import Place
-from serving.consumers.product import Incoming, Product, Rebuild
-from serving.consumers.sieve import Sieve
+from serving.consumers.product import Product, Rebuild, incoming
+from serving.consumers.sieve import Sieve, heads_of
 
 log = structlog.get_logger(__name__)
 STEP = 5000
@@ -138,9 +138,7 @@ class Rebuilding:
         newest, topic = declared.newest, declared.topic
         if newest is None:
             return None
-        encoder = self._codec.encoder(topic)
-        heads = HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
-        self._heads = heads
+        self._heads = heads = heads_of(self._codec, topic, newest)
         if self._only is None:
             return Sieve(newest, heads)
         return Sieve(
@@ -186,7 +184,7 @@ class Rebuilding:
             self._take(message, topic)
 
     def _take(self, message: Message, topic: str) -> None:
-        key, value = message.key(), message.value()
+        value = message.value()
         try:
             decoded = self._codec.decoded(topic, value)
         except UnreadableError:
@@ -194,10 +192,8 @@ class Rebuilding:
             if self._sieve is not None and self._heads is not None:
                 self._hiding.update(filter(None, self._heads.read([value or b""]).texts))
             return
-        stamp, offset = message.timestamp()[1], message.offset()
-        where = (stamp, offset, topic, message.partition(), decoded.name)
         self._taken += 1
-        self._product.restore_state(Incoming(decoded.record, *where, key, value))
+        self._product.restore_state(incoming(message, decoded.record, decoded.name))
 
     def _end(self, declared: Rebuild) -> None:
         self._begun = False

@@ -8,8 +8,15 @@ from typing import NamedTuple
 
 from confluent_kafka import Message
 
+from ingestion.wire.codec import Codec
 from ingestion.wire.heads import HeadReader
 from serving.consumers.product import Newest
+
+
+def heads_of(codec: Codec, topic: str, newest: Newest) -> HeadReader:
+    """Return the reader of the fields by which records of a topic are chosen."""
+    encoder = codec.encoder(topic)
+    return HeadReader(encoder.schema, encoder.prefix, newest.key, newest.version)
 
 
 class _Kept(NamedTuple):
@@ -17,7 +24,7 @@ class _Kept(NamedTuple):
     place: int
     message: Message
     read: bool = False
-    """Whether it was read whole, so that it may hide others."""
+    """True if it was read whole, so that it may hide others."""
 
 
 class Sieve:
