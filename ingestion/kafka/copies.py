@@ -47,7 +47,7 @@ class Copy:
 
     def __init__(self, client: AdminClient, bootstrap: str, of: Topic, name: str) -> None:
         """Make it. Raise RetryableError if Kafka is away."""
-        self.name, self._client = name, client
+        self.name = name
         self._failed: KafkaError | None = None
         self._ends: Offsets = dict.fromkeys(range(of.partitions), 0)
         config = dict(_FOREVER)
@@ -99,10 +99,6 @@ class Copy:
 
     def _settle(self, error: KafkaError | None, _: Message) -> None:
         self._failed = self._failed or error
-
-    def drop(self) -> None:
-        """Remove the topic, as far as Kafka answers."""
-        remove(self._client, [self.name])
 
 
 def remove(client: AdminClient, names: Sequence[str]) -> None:

@@ -204,7 +204,7 @@ class Handover:
             answers, printed = client.submit([asked])
         answer = answers.get(self._second, {"error": printed})
         if "error" in answer:
-            raise UserError(f"Flink refused {self._second}: {jobs.reason(answer['error'])}")
+            raise submission.refusal(self._second, answer["error"])
 
     def _living(self) -> str:
         found = jobs.living(self._settings, self._second)

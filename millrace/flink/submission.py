@@ -172,11 +172,8 @@ def _through(
 
 def _begin(settings: Settings, one: Wanted, start: dict[str, str]) -> dict[str, object]:
     """Put a job on a new line and return its request."""
-    return job(settings, one, _line(settings, one), start)
-
-
-def _line(settings: Settings, one: Wanted) -> lineage.Line:
-    return lineage.begin(settings, one.name, one.resume, one.drops_state)
+    line = lineage.begin(settings, one.name, one.resume, one.drops_state)
+    return job(settings, one, line, start)
 
 
 def _outcomes(
