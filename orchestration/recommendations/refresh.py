@@ -24,17 +24,17 @@ from orchestration.recommendations.ranking import learn
 from orchestration.recommendations.sessions import Log, Session, split
 from orchestration.retraining.checks import Check
 from orchestration.retraining.gate import Limits
-from orchestration.retraining.gated import SECTION, Gated
+from orchestration.retraining.gated import Gated
 from orchestration.retraining.handover import ITEMS, Run
 from orchestration.retraining.lake import Ask, moment
 from orchestration.retraining.product import Report
-from orchestration.shelf.card import UnusableModelError
+from orchestration.shelf.card import Card, UnusableModelError
 from orchestration.shelf.store import Store
+from orchestration.training.metrics import DAY_MS
 
 NAME, TABLE = "recommender", "bronze.sessions"
 HELD_OUT = "last:0.1"
 COMPARED = ("hit_rate", "reciprocal_rank")
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Refresh(Gated):
     def extract(self, days: int, report: Report) -> dict[str, Any]:
         """Read the sessions of the window that ends at the logical date, and keep them."""
         with self.run.locked():
-            begin, until = self.run.at_ms - days * _DAY_MS, self.run.at_ms
+            begin, until = self.run.at_ms - days * DAY_MS, self.run.at_ms
             asked = {"lake": self.where, "begin": begin, "until": until}
             before, pinned = self.before(asked)
             if before is not None and self.run.has_rows():
@@ -140,9 +140,9 @@ class Refresh(Gated):
                 "evaluate",
                 {
                     "challenger": version,
-                    "metrics": measured(_trees(Store(self.run.candidate), version)),
+                    "metrics": measured(_trees(*Store(self.run.candidate).load(version))),
                     "without": measured(None),
-                    "champion": self._champion(measured),
+                    "champion": self.champion(lambda *model: measured(_trees(*model))),
                 },
             )
 
@@ -150,27 +150,10 @@ class Refresh(Gated):
         found: list[Session] = self.run.rows()[ITEMS].to_pylist()
         return found
 
-    def _champion(self, measured: Any) -> dict[str, Any] | None:
-        """Return the model in use with its measures; without, if the engine cannot use it."""
-        store = Store(self.shelf)
-        version = store.current()
-        if version is None:
-            return None
-        try:
-            until = store.card(version).details.get(SECTION, {}).get("until")
-            return {
-                "version": version,
-                "until": until,
-                "metrics": measured(_trees(store, version)),
-            }
-        except UnusableModelError as error:
-            return {"version": version, "metrics": None, "until": None, "why": str(error)}
 
-
-def _trees(store: Store, version: str) -> Trees:
-    card, predictor = store.load(version)
+def _trees(card: Card, predictor: Any) -> Trees:
     if (card.feature_set_version, card.features) != (FEATURE_SET, FEATURES):
-        raise UnusableModelError(f"{version} was learnt from {card.feature_set_version}")
+        raise UnusableModelError(f"{card.version} was learnt from {card.feature_set_version}")
     return trees_of(predictor.dump())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from orchestration.retraining.gate import Champion, Limits, judge
 from orchestration.retraining.handover import Run
 from orchestration.retraining.product import Report
 from orchestration.retraining.record import CHALLENGER, Record, Retraining
-from orchestration.shelf.card import Card
+from orchestration.shelf.card import Card, UnusableModelError
 from orchestration.shelf.store import Store
 
 SECTION = "retraining"
@@ -103,6 +103,23 @@ class Gated(ABC):
         before = self.run.get("evaluate")
         current = Store(self.shelf).current()
         return before if before and before["challenger"] == current == version else None
+
+    def champion(self, measured: Callable[[Card, Any], dict[str, Any]]) -> dict[str, Any] | None:
+        """Return the model in use with its metrics; without, and why, if it cannot be measured.
+
+        `measured` gives the metrics of a card and its predictor, and may raise UnusableModelError.
+        """
+        store = Store(self.shelf)
+        version = store.current()
+        if version is None:
+            return None
+        found: dict[str, Any] = {"version": version, "metrics": None, "until": None}
+        try:
+            card, predictor = store.load(version)
+            found["until"] = card.details.get(SECTION, {}).get("until")
+            return {**found, "metrics": measured(card, predictor)}
+        except UnusableModelError as error:
+            return {**found, "why": str(error)}
 
     def register(self, record: Record) -> dict[str, Any]:
         """Record the run in MLflow and publish the model; it scores nothing yet."""

@@ -12,14 +12,13 @@ from typing import Any
 
 from orchestration.retraining.checks import examine
 from orchestration.retraining.gate import Limits
-from orchestration.retraining.gated import SECTION, Gated
+from orchestration.retraining.gated import Gated
 from orchestration.retraining.handover import Run
 from orchestration.retraining.product import Report, Retrained, Window
-from orchestration.shelf.card import UnusableModelError
+from orchestration.shelf.card import Card, UnusableModelError
 from orchestration.shelf.store import Store
 from orchestration.training.frame import Frame
-
-DAY_MS = 86_400_000
+from orchestration.training.metrics import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,9 @@ class Steps(Gated):
                 {
                     "challenger": version,
                     "metrics": self.product.metrics(card, predictor, rows),
-                    "champion": self._champion(rows),
+                    "champion": self.champion(
+                        lambda card, predictor: self._measured(card, predictor, rows)
+                    ),
                     "held_out": {
                         "from": int(rows.event_time.min()),
                         "to": int(rows.event_time.max()),
@@ -116,24 +117,13 @@ class Steps(Gated):
                 },
             )
 
-    def _champion(self, rows: Frame) -> dict[str, Any] | None:
-        """Return the model in use with its metrics on the rows; without, if it reads others."""
-        store = Store(self.shelf)
-        version = store.current()
-        if version is None:
-            return None
-        try:
-            card, predictor = store.load(version)
-        except UnusableModelError as error:
-            return {"version": version, "metrics": None, "until": None, "why": str(error)}
-        until = card.details.get(SECTION, {}).get("until")
-        found: dict[str, Any] = {"version": version, "until": until}
+    def _measured(self, card: Card, predictor: Any, rows: Frame) -> dict[str, Any]:
         missing = sorted(set(card.features) - set(rows.features))
         if missing:
             words = f"it reads features that are no longer computed: {', '.join(missing)}"
-            return {**found, "metrics": None, "why": words}
+            raise UnusableModelError(words)
         own = _with_features(rows, card.features)
-        return {**found, "metrics": self.product.metrics(card, predictor, own)}
+        return dict(self.product.metrics(card, predictor, own))
 
 
 def _with_features(frame: Frame, features: tuple[str, ...]) -> Frame:
