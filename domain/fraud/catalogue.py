@@ -29,7 +29,7 @@ from domain.fraud import features as live
 from domain.fraud import graph as live_graph
 from domain.fraud.derived import DERIVED
 from domain.fraud.families import SPANS, counts, family
-from domain.fraud.features import INPUTS, WINDOWS
+from domain.fraud.features import INPUTS, PAYMENT, VERDICT, WINDOWS
 
 _MINUTES = (Window("5m", MINUTE, 5), Window("10m", MINUTE, 10))
 _DAYS = (Window("14d", DAY, 14), Window("21d", DAY, 21), Window("28d", DAY, 28))
@@ -41,10 +41,8 @@ REMARKABLE = 2.5
 LARGE = 220.0
 """A payment above it is remarkable whoever makes it."""
 
-_PAYMENT = (Comparison("kind", "eq", "transaction"),)
-_VERDICT = (Comparison("kind", "eq", "label"),)
-_FRAUD = (*_VERDICT, Comparison("is_fraud", "eq", True))
-_GENUINE = (*_VERDICT, Comparison("is_fraud", "eq", False))
+_FRAUD = (*VERDICT, Comparison("is_fraud", "eq", True))
+_GENUINE = (*VERDICT, Comparison("is_fraud", "eq", False))
 _PLAIN = (
     *_FRAUD,
     Comparison("pair_last_ratio", "lt", REMARKABLE),
@@ -109,7 +107,7 @@ CUSTOMER = FeatureSet(
             "usual one of 30 days.",
         ),
     ),
-    passes=_VERDICT,
+    passes=VERDICT,
 )
 
 _SAID: tuple[tuple[str, Type], ...] = (("customer_ratio_30d", "DOUBLE"),)
@@ -141,7 +139,7 @@ HABIT = FeatureSet(
             (Comparison("customer_ratio_30d", "ge", REMARKABLE),),
         ),
     ),
-    passes=_VERDICT,
+    passes=VERDICT,
 )
 
 PAIR = FeatureSet(
@@ -153,13 +151,13 @@ PAIR = FeatureSet(
     inputs=HABIT.inputs,
     windows=(Window("7d", DAY, 7), Window("14d", DAY, 14), Window("30d", DAY, 30)),
     features=(
-        *family("pair", ("count",), ("7d", "30d"), _PAYMENT),
-        *family("pair", ("sum", "mean", "max", "ratio"), ("30d",), _PAYMENT),
+        *family("pair", ("count",), ("7d", "30d"), PAYMENT),
+        *family("pair", ("sum", "mean", "max", "ratio"), ("30d",), PAYMENT),
         Feature(
             "pair_seconds_since",
             "seconds_since",
             "30d",
-            filter=_PAYMENT,
+            filter=PAYMENT,
             description="Seconds since the customer's payment before this one at the terminal.",
         ),
         Feature(
@@ -167,7 +165,7 @@ PAIR = FeatureSet(
             "last",
             "14d",
             "amount",
-            filter=_PAYMENT,
+            filter=PAYMENT,
             description="Amount of the customer's payment before this one at the terminal; of a "
             "verdict, mostly the amount judged.",
         ),
@@ -176,7 +174,7 @@ PAIR = FeatureSet(
             "last",
             "14d",
             "customer_ratio_30d",
-            filter=_PAYMENT,
+            filter=PAYMENT,
             description="That amount over the customer's mean of then.",
         ),
         *counts("pair_frauds", "Verdicts of fraud on the pair that came in", ("30d",), _FRAUD),
@@ -196,22 +194,22 @@ TERMINAL = FeatureSet(
     key="terminal_id",
     time="event_time",
     id="event_id",
-    emit=_PAYMENT,
+    emit=PAYMENT,
     inputs=(*HABIT.inputs, *_OF_PAIRS),
     windows=(*_MINUTES, *WINDOWS, *_DAYS),
     features=(
-        *family("terminal", ("count",), ("5m", "10m", "1h", "1d", "7d", "30d"), _PAYMENT),
-        *family("terminal", ("sum",), ("1d", "7d"), _PAYMENT),
-        *family("terminal", ("mean",), ("1d", "7d", "30d"), _PAYMENT),
-        *family("terminal", ("ratio", "zscore"), ("7d", "30d"), _PAYMENT),
-        *family("terminal", ("max",), ("30d",), _PAYMENT),
+        *family("terminal", ("count",), ("5m", "10m", "1h", "1d", "7d", "30d"), PAYMENT),
+        *family("terminal", ("sum",), ("1d", "7d"), PAYMENT),
+        *family("terminal", ("mean",), ("1d", "7d", "30d"), PAYMENT),
+        *family("terminal", ("ratio", "zscore"), ("7d", "30d"), PAYMENT),
+        *family("terminal", ("max",), ("30d",), PAYMENT),
         *(
             Feature(
                 f"terminal_customers_{window}",
                 "distinct",
                 window,
                 "customer_id",
-                filter=_PAYMENT,
+                filter=PAYMENT,
                 description="Distinct customers at the terminal within the last "
                 f"{SPANS[window]} (exact below 64).",
             )
@@ -222,14 +220,14 @@ TERMINAL = FeatureSet(
                 f"terminal_new_{window}",
                 "share",
                 window,
-                filter=_PAYMENT,
+                filter=PAYMENT,
                 condition=(Comparison("pair_count_30d", "eq", 1),),
                 description="Share of the terminal's payments within the last "
                 f"{SPANS[window]} by customers who had made none there for 30 days.",
             )
             for window in ("7d", "30d")
         ),
-        *counts("terminal_labels", "Verdicts that came in on the terminal", _JUDGED, _VERDICT),
+        *counts("terminal_labels", "Verdicts that came in on the terminal", _JUDGED, VERDICT),
         *counts("terminal_frauds", "Verdicts of fraud that came in", _JUDGED, _FRAUD),
         *counts(
             "terminal_plain",
@@ -249,7 +247,7 @@ TERMINAL = FeatureSet(
                 ("fraud", "the terminal's newest verdict of fraud", _FRAUD),
                 ("genuine", "the terminal's newest verdict of no fraud", _GENUINE),
                 ("plain", "its newest verdict of fraud on an unremarkable payment", _PLAIN),
-                ("payment", "the payment before this one", _PAYMENT),
+                ("payment", "the payment before this one", PAYMENT),
             )
         ),
     ),

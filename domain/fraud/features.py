@@ -24,6 +24,7 @@ from domain.features.declaration import (
     Window,
 )
 from domain.features.table import FeatureTable, Relay
+from domain.fraud.families import SPANS
 
 WINDOWS = (
     Window("1h", 5 * MINUTE, 12),
@@ -31,9 +32,8 @@ WINDOWS = (
     Window("7d", 6 * HOUR, 28),
     Window("30d", DAY, 30),
 )
-_SPAN = {"1h": "hour", "1d": "day", "7d": "7 days", "30d": "30 days"}
-_TRANSACTION = (Comparison("kind", "eq", "transaction"),)
-_LABEL = (Comparison("kind", "eq", "label"),)
+PAYMENT = (Comparison("kind", "eq", "transaction"),)
+VERDICT = (Comparison("kind", "eq", "label"),)
 
 INPUTS: tuple[tuple[str, Type], ...] = (
     ("kind", "STRING"),
@@ -89,7 +89,7 @@ def _customer() -> tuple[Feature, ...]:
             f"customer_count_{w}",
             "count",
             w,
-            description=f"Payments of the customer within the last {_SPAN[w]}, this one included.",
+            description=f"Payments of the customer within the last {SPANS[w]}, this one included.",
         )
         for w in ("1h", "1d", "7d", "30d")
     ]
@@ -99,7 +99,7 @@ def _customer() -> tuple[Feature, ...]:
             "mean",
             w,
             "amount",
-            description=f"Mean amount of the customer within the last {_SPAN[w]}.",
+            description=f"Mean amount of the customer within the last {SPANS[w]}.",
         )
         for w in ("1d", "7d", "30d")
     ]
@@ -179,8 +179,8 @@ def _terminal() -> tuple[Feature, ...]:
             f"terminal_count_{w}",
             "count",
             w,
-            filter=_TRANSACTION,
-            description=f"Payments at the terminal within the last {_SPAN[w]}, this one included.",
+            filter=PAYMENT,
+            description=f"Payments at the terminal within the last {SPANS[w]}, this one included.",
         )
         for w in ("1h", "1d", "7d", "30d")
     ]
@@ -189,9 +189,9 @@ def _terminal() -> tuple[Feature, ...]:
             f"terminal_labels_{w}",
             "count",
             w,
-            filter=_LABEL,
+            filter=VERDICT,
             description="Verdicts on the terminal's payments "
-            f"that became known within the last {_SPAN[w]}.",
+            f"that became known within the last {SPANS[w]}.",
         )
         for w in ("1d", "7d", "30d")
     ]
@@ -200,10 +200,10 @@ def _terminal() -> tuple[Feature, ...]:
             f"terminal_risk_{w}",
             "share",
             w,
-            filter=_LABEL,
+            filter=VERDICT,
             condition=(Comparison("is_fraud", "eq", True),),
             description="Share of fraud among the verdicts "
-            f"that became known within the last {_SPAN[w]}.",
+            f"that became known within the last {SPANS[w]}.",
         )
         for w in ("1d", "7d", "30d")
     ]
@@ -214,7 +214,7 @@ def _terminal() -> tuple[Feature, ...]:
             "mean",
             "30d",
             "amount",
-            filter=_TRANSACTION,
+            filter=PAYMENT,
             description="Mean amount at the terminal within the last 30 days.",
         ),
         Feature(
@@ -222,7 +222,7 @@ def _terminal() -> tuple[Feature, ...]:
             "ratio",
             "30d",
             "amount",
-            filter=_TRANSACTION,
+            filter=PAYMENT,
             description="This amount over the terminal's mean of the last 30 days.",
         ),
         Feature(
@@ -230,7 +230,7 @@ def _terminal() -> tuple[Feature, ...]:
             "distinct",
             "7d",
             "customer_id",
-            filter=_TRANSACTION,
+            filter=PAYMENT,
             description="Distinct customers at the terminal "
             "within the last 7 days (exact below 64).",
         ),
@@ -249,7 +249,7 @@ CUSTOMER = FeatureSet(
     windows=WINDOWS,
     features=_customer(),
     # Verdicts pass through untouched, so that they reach the terminal in the order of the log.
-    passes=_LABEL,
+    passes=VERDICT,
 )
 
 TERMINAL = FeatureSet(
@@ -258,7 +258,7 @@ TERMINAL = FeatureSet(
     key="terminal_id",
     time="event_time",
     id="event_id",
-    emit=_TRANSACTION,
+    emit=PAYMENT,
     inputs=INPUTS,
     windows=WINDOWS,
     features=_terminal(),
