@@ -21,7 +21,7 @@ from orchestration.fraud.ranking import fit
 from orchestration.fraud.train import Data, computed
 from orchestration.training.frame import Floats, Frame, Progress
 from orchestration.training.kernel import Kernel
-from orchestration.training.metrics import ranked
+from orchestration.training.metrics import DAY_MS, ranked
 
 MILLRACE = "millrace"
 LIVE = "millrace-live"
@@ -133,7 +133,7 @@ def evaluate(
         terminal = data.payments.texts("terminal_id")
         found = knowable(data.payments.numbers("event_time"), terminal, scenario, data.delay_ms)
         perfect = found[table.places].astype(np.float64)
-        bound = _mean([ranked(rows_at(table.catalogue, o.test), perfect[o.test]) for o in cut])
+        bound = _mean([ranked(table.catalogue.part(o.test), perfect[o.test]) for o in cut])
     return Evaluated(data.source, len(data.payments), cut, tables, bound)
 
 
@@ -167,18 +167,7 @@ def knowable(
     return np.asarray(known, dtype=np.bool_)
 
 
-_COMPROMISED_MS = 28 * 86_400_000
-
-
-def rows_at(frame: Frame, places: npt.NDArray[np.int64]) -> Frame:
-    """Return a copy of the rows at `places`, ascending."""
-    return Frame(
-        frame.features,
-        frame.x[places],
-        frame.y[places],
-        frame.event_time[places],
-        frame.customer[places],
-    )
+_COMPROMISED_MS = 28 * DAY_MS
 
 
 def _declared(seed: int) -> Fit:
@@ -192,8 +181,8 @@ def _published(fitter: Callable[[Floats, npt.NDArray[np.bool_]], Any]) -> Fit:
 def _measured(
     frame: Frame, train: npt.NDArray[np.int64], test: npt.NDArray[np.int64], fitter: Fit
 ) -> dict[str, float]:
-    score = fitter(rows_at(frame, train))
-    tested = rows_at(frame, test)
+    score = fitter(frame.part(train))
+    tested = frame.part(test)
     return ranked(tested, score(tested.x))
 
 

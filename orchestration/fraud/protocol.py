@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import UserError
+from orchestration.training.metrics import DAY_MS
 
-DAY_MS = 86_400_000
 TRAIN_DAYS = DELAY_DAYS = TEST_DAYS = 7
 FOLD_DAYS = TRAIN_DAYS + DELAY_DAYS + TEST_DAYS
 FOLDS = 4
@@ -83,7 +83,7 @@ class Parts:
     known: Ints
     test: Ints
     dropped: int
-    """How many payments of the test week are left out, their cards being known."""
+    """Number of payments of the test week that are left out, their cards being known."""
 
 
 def folds(time: Ints, starts: Sequence[int] = ()) -> tuple[Fold, ...]:

@@ -18,10 +18,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from orchestration.training.metrics import DAY_MS
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 WINDOWS = (1, 7, 30)
 DELAY = 7

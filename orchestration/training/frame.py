@@ -41,8 +41,8 @@ class Frame:
     def __len__(self) -> int:
         return len(self.y)
 
-    def part(self, rows: slice) -> Frame:
-        """Return the rows of a slice, sharing this frame's memory."""
+    def part(self, rows: slice | Ints) -> Frame:
+        """Return the rows of a slice, sharing this frame's memory, or a copy of those at places."""
         return Frame(
             self.features, self.x[rows], self.y[rows], self.event_time[rows], self.customer[rows]
         )

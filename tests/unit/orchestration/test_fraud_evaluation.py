@@ -19,11 +19,11 @@ from millrace.cli.evaluate import app
 from millrace.stack import batch
 from orchestration.fraud import published
 from orchestration.fraud.evaluation import knowable, table_of
-from orchestration.fraud.protocol import DAY_MS, Fold, Rows, folds, parts
+from orchestration.fraud.protocol import Fold, Rows, folds, parts
 from orchestration.fraud.sources import handbook
 from orchestration.fraud.train import Data
 from orchestration.training.frame import Frame
-from orchestration.training.metrics import ranked
+from orchestration.training.metrics import DAY_MS, ranked
 
 START = 1_522_540_800_000  # 2018-04-01
 
