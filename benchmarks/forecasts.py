@@ -20,9 +20,10 @@ import numpy as np
 from benchmarks.report import keep, show
 from config.logging import for_command
 from config.settings import settings
+from domain.inventory.demand import DAY_MS
 from orchestration.inventory.forecasting import Asked, forecast
 from orchestration.inventory.panel import Panels
-from orchestration.inventory.sales import DAY_MS, Sales
+from orchestration.inventory.sales import Sales
 
 FIRST = 20_000
 _CLOSED, _HOUR = 5, 12 * 3_600_000

@@ -15,6 +15,7 @@ from config.errors import UserError
 from config.files import locked, mapping, write
 from config.settings import Settings
 from domain.events import DemandForecast
+from domain.inventory.demand import DAY_MS
 from domain.inventory.forecasts import Uplift, Uplifts, uplift_of
 from millrace import streaming
 from millrace.stack.layout import Layout
@@ -84,7 +85,6 @@ def from_lake(loaded: Settings, until: date, days: int) -> tuple[Sales, dict[str
     from lakehouse.pinned import ask
     from lakehouse.query import connect
     from orchestration.inventory.sales import (
-        DAY_MS,
         TooLittleError,
         day_of,
         from_events,

@@ -13,6 +13,7 @@ import numpy as np
 
 from config.errors import UserError
 from domain.events import DemandForecast
+from domain.inventory.demand import DAY_MS
 from domain.inventory.forecasts import HORIZONS, NEW_DAYS, Uplifts
 from orchestration.inventory import aggregate
 from orchestration.inventory.baselines import METHODS, ahead, spread
@@ -21,7 +22,7 @@ from orchestration.inventory.calibration import calibrated, learnt_by
 from orchestration.inventory.features import NAMES
 from orchestration.inventory.intervals import LEVELS, Bounds, learnt
 from orchestration.inventory.panel import Panels
-from orchestration.inventory.sales import DAY_MS, Floats, TooLittleError, day_of
+from orchestration.inventory.sales import Floats, TooLittleError, day_of
 
 AUTO, OURS = "auto", "lightgbm"
 CHOICES = {"tsb": "TSB", "imapa": "IMAPA", "autotheta": "AutoTheta"}
@@ -39,7 +40,7 @@ Stage = Callable[[str, int | None], Callable[[int], None]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is forecast: from the day `origin` on, by which method, with which uplifts.
+    """A request for forecasts: from the day `origin` on, by which method, with which uplifts.
 
     `categories` has the category of each item, where it is known.
     """

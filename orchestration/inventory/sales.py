@@ -12,10 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from config.errors import UserError
+from domain.inventory.demand import DAY_MS
 from ingestion.shop.frames import CANCELLATION, PURCHASE
 from ingestion.shop.online_retail import OnlineRetail
 
-DAY_MS = 86_400_000
 WITHIN_DAYS = 7
 """A cancellation is netted against a sale of at most this many days before it."""
 COLUMNS = ("event_type", "event_time", "user_id", "item_id", "price", "quantity")
@@ -31,7 +31,7 @@ class TooLittleError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Sales:
-    """What was sold, line by line in order of `known` (ms since 1970).
+    """Lines that were sold, in order of `known` (ms since 1970).
 
     A line changes the units of `item` (a place in `items`, which is sorted) on `day` (days since
     1970): a sale adds units on its own day; a cancellation takes them away on the day of its sale,

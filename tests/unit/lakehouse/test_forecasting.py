@@ -13,10 +13,11 @@ from typer.testing import CliRunner, Result
 
 from config.errors import UserError
 from config.settings import settings
+from domain.inventory.demand import DAY_MS
 from lakehouse.catalog import catalog
 from millrace.cli.main import build
 from millrace.forecasting import from_lake, origin_of
-from orchestration.inventory.sales import DAY_MS, day_of
+from orchestration.inventory.sales import day_of
 from tests.unit.lakehouse.lakes import append, bronze
 from tests.unit.orchestration.shop_sales import DAYS, FIRST, events
 

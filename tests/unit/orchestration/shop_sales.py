@@ -7,7 +7,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from orchestration.inventory.sales import DAY_MS, number_of
+from domain.inventory.demand import DAY_MS
+from orchestration.inventory.sales import number_of
 
 FIRST = number_of(date(2026, 1, 5))  # a Monday
 DAYS = 210

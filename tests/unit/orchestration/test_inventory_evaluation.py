@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from config.errors import UserError
 from config.logging import for_command
 from config.settings import Settings
+from domain.inventory.demand import DAY_MS
 from domain.inventory.forecasts import HORIZONS
 from millrace.cli.evaluate import app
 from orchestration.inventory import aggregate
@@ -28,7 +29,7 @@ from orchestration.inventory.calibration import calibrated
 from orchestration.inventory.evaluation import LONGEST, Truth, evaluate, origins
 from orchestration.inventory.intervals import learnt
 from orchestration.inventory.panel import Panels
-from orchestration.inventory.sales import DAY_MS, Sales, from_events
+from orchestration.inventory.sales import Sales, from_events
 from tests.unit.orchestration.shop_sales import DAYS, FIRST, events
 
 losses = pytest.importorskip("utilsforecast.losses")

@@ -13,12 +13,13 @@ import pytest
 
 from config.errors import UserError
 from domain.events import DemandForecast
+from domain.inventory.demand import DAY_MS
 from domain.inventory.forecasts import HORIZONS, NEW_DAYS, Uplift, Uplifts
 from ingestion import schema
 from ingestion.wire.encode import RecordEncoder
 from orchestration.inventory.forecasting import Asked, Forecasts, forecast
 from orchestration.inventory.panel import Panels
-from orchestration.inventory.sales import DAY_MS, day_of, from_events
+from orchestration.inventory.sales import day_of, from_events
 from tests.unit.orchestration.shop_sales import DAYS, FIRST, events
 
 ORIGIN = FIRST + DAYS

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from config.errors import UserError
+from domain.inventory.demand import DAY_MS
 from orchestration.inventory.panel import Panels, weekdays
-from orchestration.inventory.sales import DAY_MS, Sales, from_events, number_of
+from orchestration.inventory.sales import Sales, from_events, number_of
 from tests.unit.orchestration.shop_sales import DAYS, FIRST, HOLIDAY, HOUR, events, table
 
 SALE, BACK = "transaction", "cancellation"
