@@ -156,7 +156,7 @@ class DemandForecast:
     it.
     """
     method: str = "lightgbm"
-    """How it was made: lightgbm, tsb, imapa, autotheta."""
+    """Method of the forecast: lightgbm, tsb, imapa, autotheta."""
     model_version: str = ""
     """Digest of the method's declaration and of the sales that it learnt from."""
 
@@ -747,17 +747,17 @@ class StockLevel:
     first_at: float | None = None
     """When the item's first entry was."""
     threshold_now: float | None = None
-    """What holds as threshold; negative: taken back."""
+    """The threshold in force; negative: taken back."""
     lead_days_now: float | None = None
-    """What holds as lead_days; negative: taken back."""
+    """The lead_days in force; negative: taken back."""
     pack_now: float | None = None
-    """What holds as pack; negative: taken back."""
+    """The pack in force; negative: taken back."""
     price_now: float | None = None
-    """What holds as price; negative: taken back."""
+    """The price in force; negative: taken back."""
     price_least_now: float | None = None
-    """What holds as price_least; negative: taken back."""
+    """The price_least in force; negative: taken back."""
     price_most_now: float | None = None
-    """What holds as price_most; negative: taken back."""
+    """The price_most in force; negative: taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

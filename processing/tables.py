@@ -104,7 +104,7 @@ class Watermark:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """How a sink folds versions: of those of one `key` within `ms` it writes the last.
+    """The folding of versions by a sink: of those of one `key` within `ms` it writes the last.
 
     It also writes them all once `rows` keys have come, and before each checkpoint. Without `key`
     the topic's is taken.

@@ -163,7 +163,8 @@ compiled() {
 app_environment() {
   local identity=$1 groups=(--group app --group dev --group forecasts --group lake --group mqtt)
   # Inexact: a demo after the tests must not take the test tools away.
-  [[ $purpose == test ]] || groups=(--group app ${lake:+--group lake --group forecasts} --no-group dev --inexact)
+  [[ $purpose == test ]] ||
+    groups=(--group app ${lake:+--group lake --group forecasts} --no-group dev --inexact)
   step venv "syncing .venv (application) from uv.lock" environment .venv "${groups[@]}"
   compiled .venv millrace.cli.main millrace.demo.show millrace.flink.keeper \
     orchestration.fraud.train serving.api.app serving.fraud.consumer

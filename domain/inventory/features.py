@@ -256,7 +256,7 @@ def _now(name: str) -> DerivedFeature:
         "DOUBLE",
         f"CASE WHEN {DEMAND.late} OR {name} IS NULL THEN {name}_before ELSE {name} END",
         lambda row: row[f"{name}_before"] if row[DEMAND.late] or row[name] is None else row[name],
-        f"What holds as {name}; negative: taken back.",
+        f"The {name} in force; negative: taken back.",
     )
 
 

@@ -22,7 +22,7 @@ PLENTY = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is agreed for an item; what nobody set is the shop's default, or unknown."""
+    """Terms agreed for an item; those that nobody set are the shop's defaults, or unknown."""
 
     threshold: float = THRESHOLD
     lead_days: float = LEAD_DAYS
@@ -43,7 +43,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Reorder:
-    """How much to order now, 0 if nothing is due: below `point`, up to `target`."""
+    """Units to order now, 0 if nothing is due: below `point`, up to `target`."""
 
     quantity: int
     point: float

@@ -25,7 +25,7 @@ _PACKS = (1, 6, 12)
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How many items there are, how many things happen a second, and when it begins (ms)."""
+    """Number of items, entries a second, and the moment at which it begins (ms)."""
 
     items: int = 200
     rate: float = 20.0

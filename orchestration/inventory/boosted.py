@@ -38,7 +38,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the items sold before a cut: their places, features and bases."""
+    """The items sold before a cut: their places, features and bases."""
 
     items: Ints
     features: NDArray[np.float32]

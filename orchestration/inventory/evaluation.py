@@ -30,7 +30,7 @@ Stage = Callable[[str, int | None], Callable[[int], None]]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known at an origin, and what came of it.
+    """The sales known at an origin, and those that came.
 
     `sold` has the units of each item on each of the `LONGEST` days from the origin on, net of the
     cancellations in the whole file. `items` are the places of those sold before the origin: the

@@ -36,7 +36,7 @@ class Errors:
 
 @dataclass(slots=True)
 class Coverage:
-    """How many actual values lay within their interval, bounds included."""
+    """Number of actual values within their interval, bounds included."""
 
     inside: int = 0
     count: int = 0

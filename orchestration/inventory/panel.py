@@ -27,7 +27,7 @@ def weekdays(days: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class Panel:
-    """What is known when the day `cut` (since 1970) begins: units and lines, items by days.
+    """Sales known when the day `cut` (since 1970) begins: units and lines, items by days.
 
     Column 0 is the day `first`; the last one is the day before `cut`. Nothing dated or known from
     `cut` on is in it. `closed_ahead`: days that the shop has announced it will be closed.

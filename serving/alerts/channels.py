@@ -52,7 +52,7 @@ class Channel(Protocol):
 
     name: str
     groups: bool
-    """Whether it takes several alerts as one message."""
+    """True if it takes several alerts as one message."""
 
     def send(self, *alerts: Document) -> None:
         """Send one alert, or several of a group at once. Raise RetryableError or RefusedError."""

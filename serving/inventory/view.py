@@ -19,7 +19,7 @@ _DEMAND = ("demand_1h", "demand_24h", "demand_7d", "demand_28d", "demand_squared
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store has of an item: records as they are on their topics, times in ms."""
+    """The store's records of an item, as they are on their topics; times in ms."""
 
     level: Document
     sale: Document | None = None

@@ -76,7 +76,7 @@ class Sensor(BaseModel):
 
 
 class Location(BaseModel):
-    """What the sensors of a place have measured together."""
+    """Windows over all sensors of a place."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"location": "hall-2", "windows": [WINDOW]}}

@@ -13,11 +13,11 @@ from domain.sensors.kinds import Detected, Novel, memory
 
 
 class Judged(Protocol):
-    """What a detector says of a reading."""
+    """A detector's judgement of a reading."""
 
     @property
     def alarm(self) -> bool:
-        """Whether somebody should hear of it."""
+        """Return whether somebody should hear of it."""
         ...
 
     @property

@@ -30,7 +30,7 @@ class Rareness(NamedTuple):
 
     @property
     def alarm(self) -> bool:
-        """Whether fewer than one reading in 200 was so rare."""
+        """Return whether fewer than one reading in 200 was so rare."""
         return self.score >= ALARM
 
     @property
