@@ -262,6 +262,7 @@ def _refuse_twins(what: str, claims: Iterable[tuple[str, str]]) -> None:
             raise UserError(f"{what} {name} is claimed twice: by {holders}")
 
 
+@lru_cache(maxsize=8)
 def _own(file: Path) -> tuple[dict[str, bool], tuple[Product, ...]]:
     """Return the groups and the products of this repository."""
     declared = mapping(file)

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -188,6 +189,11 @@ def java_options(layout: Layout) -> str:
     shipped = layout.flink_home / "conf" / "config.yaml"
     if not shipped.exists():
         raise UserError(f"no PyFlink in {layout.root / '.venv-flink'}: type `make setup`")
+    return _all_options(shipped)
+
+
+@lru_cache(maxsize=4)
+def _all_options(shipped: Path) -> str:
     return str(yaml.safe_load(shipped.read_text())["env"]["java"]["opts"]["all"])
 
 

@@ -22,6 +22,9 @@ build=$PWD/.build stamps=$PWD/.build/stamps logs=$PWD/.build/log policy=$PWD/pol
 mkdir -p "$stamps" "$logs"
 """
 
+# Each runs the script itself.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Path:
@@ -157,7 +160,6 @@ def _compiler(folder: Path, version: str) -> Path:
     return folder
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("version", "taken"), [("17.0.15", True), ("25", True), ("11.0.2", False), ("1.8.0_402", False)]
 )
@@ -279,7 +281,6 @@ main --for demo
 """
 
 
-@pytest.mark.slow
 def test_apt_is_in_the_foreground_while_pythons_side_runs(sandbox: Path) -> None:
     (sandbox / "terminal").touch()
     script = WHOLE.format(missing="maven", apt="echo installed", java="true")
@@ -296,7 +297,6 @@ def test_apt_is_in_the_foreground_while_pythons_side_runs(sandbox: Path) -> None
     assert lines.index("installed") < lines.index("java done")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("apt", "java"), [("return 7", "true"), ("true", "return 7")])
 def test_what_fails_on_either_side_fails_the_set_up(sandbox: Path, apt: str, java: str) -> None:
     done = _bash(sandbox, WHOLE.format(missing="maven", apt=apt, java=java))

@@ -99,6 +99,7 @@ def test_folds_are_the_last_four_weeks_or_those_named() -> None:
         Fold(START + 1)
 
 
+@pytest.mark.slow
 def test_the_handbooks_features_by_its_own_code() -> None:
     frame = PAYMENTS.copy()
     found = published.features(
@@ -136,6 +137,7 @@ def test_the_handbooks_features_by_its_own_code() -> None:
     np.testing.assert_allclose(found, literal.to_numpy(float), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_card_precision_by_the_handbooks_code() -> None:
     scores = np.random.default_rng(1).random(len(PAYMENTS)) + 0.5 * PAYMENTS.TX_FRAUD.to_numpy()
     frame = Frame(
