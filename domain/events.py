@@ -278,6 +278,8 @@ class FraudLabel:
     """The terminal."""
     is_fraud: bool
     """The verdict."""
+    note: str = ""
+    """What the one who judged wrote beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +302,8 @@ class FraudScore:
     """The decision by the model's two thresholds."""
     reasons: tuple[str, ...] = ()
     """Features that pushed the score up most, strongest first; empty for approve."""
+    explanations: tuple[str, ...] = ()
+    """Each of the reasons as a sentence, in their order."""
     model_version: str
     """The model that scored."""
     feature_set_version: str

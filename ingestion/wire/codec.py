@@ -143,6 +143,19 @@ class Codec:
         self._contract(name).check(record)
         return Decoded(schema_id, record, name)
 
+    def name_of(self, topic: str, value: bytes | None) -> str | None:
+        """Return which of the topic's records this is by its header; None if that cannot be read.
+
+        Raise RetryableError (registry away).
+        """
+        try:
+            schema_id, _ = _split(value)
+            if (schema_id, topic) not in self._resolved:
+                self._resolved[schema_id, topic] = self._resolve(self._writer(schema_id), topic)
+        except UnreadableError:
+            return None
+        return self._resolved[schema_id, topic][0]
+
     def readable(self, topic: str, value: bytes | None) -> bool:
         """Return whether bytes can be decoded. Raise RetryableError (registry away)."""
         try:

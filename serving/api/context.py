@@ -35,6 +35,15 @@ class Values(Protocol):
         """Return the `count` newest members of an index, newest first."""
         ...
 
+    async def page(
+        self, index: str, count: int, after: tuple[int, bytes] | None = None
+    ) -> list[tuple[bytes, int]]:
+        """Return the next `count` members of an index with their times (ms), newest first.
+
+        `after` is where the page before ended: the time and the member.
+        """
+        ...
+
     async def ping(self) -> None:
         """Return if the store answers."""
         ...
@@ -57,6 +66,10 @@ async def first(
     return found[:limit]
 
 
+def _whole(score: Any) -> int:
+    return int(float(score))
+
+
 class RedisValues:
     """Values in a real Redis."""
 
@@ -77,6 +90,30 @@ class RedisValues:
     async def newest(self, index: str, count: int) -> list[bytes]:
         """Return the `count` newest members of an index, newest first."""
         return list(await self._client.zrevrange(index, 0, count - 1))
+
+    async def page(
+        self, index: str, count: int, after: tuple[int, bytes] | None = None
+    ) -> list[tuple[bytes, int]]:
+        """Return the next `count` members of an index with their times (ms), newest first.
+
+        `after` is where the page before ended: the time and the member.
+        """
+        newest, start = "+inf" if after is None else after[0], 0
+        page: list[tuple[bytes, int]] = []
+        while len(page) < count:
+            members = await self._client.zrevrangebyscore(
+                index, newest, "-inf", start, count, withscores=True, score_cast_func=_whole
+            )
+            # Members of one time come in the order of their bytes, the greater first.
+            page += [
+                (member, when)
+                for member, when in members
+                if after is None or (when, member) < after
+            ]
+            if len(members) < count:
+                break
+            start += count
+        return page[:count]
 
     async def ping(self) -> None:
         """Return if the store answers."""

@@ -48,7 +48,8 @@ class Gateway:
     Without `answers` it only sends.
 
     `trouble` says, by part, what keeps it from working now; it is empty when all is well.
-    `give_up_ms` is how long an event may wait for its confirmation.
+    `give_up_ms` is how long an event may wait for its confirmation; `also` names further records of
+    the topic that are sent.
     """
 
     PARTS = ("registry", "kafka", "confirmations", "answers")
@@ -61,9 +62,10 @@ class Gateway:
         answers: str | None = None,
         *,
         give_up_ms: int = 10_000,
+        also: tuple[str, ...] = (),
     ) -> None:
         self._codec, self._requests, self._answers = codec, requests, answers
-        self._bootstrap, self._give_up_ms = bootstrap, give_up_ms
+        self._bootstrap, self._give_up_ms, self._also = bootstrap, give_up_ms, also
         self._producer = self._new_producer()
         # Only `_listen` and what it calls use it.
         self._consumer: Any = self._new_consumer() if answers else None
@@ -109,12 +111,15 @@ class Gateway:
         """Close."""
         await self.close()
 
-    def encode(self, record: dict[str, Any]) -> bytes:
-        """Return the request's bytes. Raise AwayError (no schema id yet) or RefusedError."""
+    def encode(self, record: dict[str, Any], name: str | None = None) -> bytes:
+        """Return the request's bytes. Raise AwayError (no schema id yet) or RefusedError.
+
+        `name` is that of one of the topic's records; None stands for the first.
+        """
         trouble = self.trouble.get("registry")
         if trouble is not None:
             raise AwayError(f"schema registry: {trouble}")
-        return self._codec.encode(self._requests, record)
+        return self._codec.encode(self._requests, record, name)
 
     def expect(self, key: bytes) -> asyncio.Future[dict[str, Any]]:
         """Return a future for the answer to `key`. Pair with `forget`."""
@@ -215,7 +220,8 @@ class Gateway:
                 self._due.wait(REFRESH_S)
 
     def _prepare(self) -> None:
-        self._codec.encoder(self._requests)
+        for name in (None, *self._also):
+            self._codec.encoder(self._requests, name)
 
     def _look(self) -> None:
         """Check that a broker answers, and update the list of partitions."""

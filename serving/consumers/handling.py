@@ -79,6 +79,8 @@ class Handler:
         batch = Batch()
         rows: list[Row] = []
         for message in messages:
+            if not self._concerns(message):
+                continue
             try:
                 decoded = self._codec.decoded(message.topic(), message.value())
             except UnreadableError as error:
@@ -95,12 +97,12 @@ class Handler:
         return Batch([Made(None, made, self._encoded(made)) for made in self._product.tick(now_ms)])
 
     def settle(self, batch: Batch, made: Made, winners: Sequence[Stored | None]) -> None:
-        """Replace the output of losing writes by the bytes that stay stored.
+        """Replace the only output of a losing first write by the bytes that stay stored.
 
         If no record can be made of them (another program wrote them), the message is put aside: no
         decision may be published but the stored one.
         """
-        if len(winners) != 1 or winners[0] is None or len(made.outgoing) != 1:
+        if not winners or winners[0] is None or len(made.outgoing) != 1:
             return
         topic, key, _ = made.outgoing[0]
         try:
@@ -117,6 +119,14 @@ class Handler:
             why = f"{where} holds what cannot be restored: {type(error).__name__}: {error}"
             if made.message is not None:
                 batch.poison.append((made.message, UnreadableError("refused", why)))
+
+    def _concerns(self, message: Message) -> bool:
+        """Return whether the product takes this record; what it does not is another reader's."""
+        only = self._product.only.get(message.topic())
+        if only is None:
+            return True
+        topic, value = message.topic(), message.value()
+        return self._codec.name_of(topic, value) == only and self._codec.readable(topic, value)
 
     def _make_all(self, rows: Sequence[Row], batch: Batch) -> None:
         try:

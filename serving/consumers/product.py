@@ -64,7 +64,7 @@ class Result(NamedTuple):
     `origin` is when the event that caused it entered the system (ms), from which the latency metric
     counts; None is not measured.
 
-    If an earlier or newer value stays in place of the only write of a result with one output, that
+    If an earlier or newer value stays in place of the first write of a result with one output, that
     value is produced instead, by the product's `restore`: only what is stored is ever published.
     """
 
@@ -134,6 +134,8 @@ class Product(ABC):
       on after a newer one of its key, which the product has to find out. Such a product ticks, and
       is rebuilt from all of that topic.
     - `fold`: of records with an equal key in a batch, only the newest is handled.
+    - `only`: of a topic with several records or of another reader, the one that is handled. The
+      others are passed over, and so is what cannot be read: it is that reader's to put aside.
 
     The frame sets `came`, how many records the batch in hand had before it was folded.
     """
@@ -145,6 +147,7 @@ class Product(ABC):
     tick_delivers: bool = True
     rebuild: Rebuild | tuple[Rebuild, ...] | None = None
     gather: Gather | None = None
+    only: Mapping[str, str] = {}
     came: int = 0
 
     def missing(self) -> str | None:

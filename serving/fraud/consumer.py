@@ -16,6 +16,7 @@ from config.settings import Settings
 from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
 from domain.fraud.policy import reasons
+from domain.fraud.words import explanations, words
 from domain.times import record_of
 from ingestion import schema
 from orchestration.shelf.shelf import WATCH_S, Shelf
@@ -24,11 +25,13 @@ from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud import keys
 from serving.fraud.model import Model, accept
+from serving.store import Write
 
 TRAIN = "millrace train fraud --simulate --promote"
 SCORES = "fraud-scores"
 DAY_MS = 24 * 60 * 60 * 1000
 FIELDS = frozenset(field["name"] for field in schema.load("FraudScore")["fields"])
+WORDS = words(FRAUD)
 CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount")
 
 
@@ -118,11 +121,13 @@ class Fraud(Product):
         scored_at = int(self._now() * 1000)
         return [
             self._result(
+                row,
                 {
                     **{name: row.record[name] for name in CARRIED},
                     "score": scores[place],
                     "decision": decisions[place],
                     "reasons": told[place],
+                    "explanations": list(explanations(WORDS, told[place], row.record)),
                     "model_version": model.version,
                     "feature_set_version": row.record["feature_set_version"],
                     "late": row.record["late"],
@@ -130,14 +135,18 @@ class Fraud(Product):
                     "produced_at": row.record["produced_at"],
                     "features_at": row.timestamp,
                     "scored_at": scored_at,
-                }
+                },
             )
             for place, row in enumerate(batch)
         ]
 
-    def _result(self, record: dict[str, Any]) -> Result:
+    def _result(self, row: Incoming, record: dict[str, Any]) -> Result:
+        writes: tuple[Write, ...] = (keys.decision(record, self._kept_ms),)
+        if record["decision"] != "approve":
+            features = {name: row.record[name] for name in FRAUD.model}
+            writes += (keys.suspect(record, features, self._kept_ms),)
         return Result(
-            (keys.decision(record, self._kept_ms),),
+            writes,
             (Output(SCORES, record["transaction_id"], record),),
             record["produced_at"],
         )

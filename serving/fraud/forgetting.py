@@ -36,9 +36,13 @@ def forget(
     Redis only ever appends to its file, so that it holds what was removed until it is rewritten.
     """
     own = [keys.latest(customer), keys.recent(customer)]
-    removed = sum(
-        int(client.unlink(*found)) for found in _grouped([*_decisions(client, customer), *own])
-    )
+    payments = [name.removeprefix(keys.transaction("")) for name in _decisions(client, customer)]
+    of_payments = [
+        key(name) for name in payments for key in (keys.transaction, keys.case, keys.verdict)
+    ]
+    removed = sum(int(client.unlink(*found)) for found in _grouped([*of_payments, *own]))
+    for found in _grouped(payments):
+        client.zrem(keys.REVIEWS, *found)
     return {"keys": removed, "file_rewritten": _rewritten(client, sleep, clock)}
 
 
@@ -51,7 +55,7 @@ def _decisions(client: Any, customer: str) -> Iterator[str]:
             pipeline.hget(name, "d")
         for name, data in zip(names, pipeline.execute(), strict=True):
             if data is not None and orjson.loads(data).get("customer_id") == customer:
-                yield name
+                yield name.decode() if isinstance(name, bytes) else name
 
 
 def _grouped(found: Any) -> Iterator[Sequence[Any]]:

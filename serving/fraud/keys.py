@@ -1,6 +1,6 @@
-"""Define the keys of card fraud's decisions in the store, and the content of their documents.
+"""Define the keys of card fraud in the store, and the content of their documents.
 
-This is the only module that knows them: the consumer writes by it, routes and benchmarks read by
+This is the only module that knows them: the consumers write by it, routes and benchmarks read by
 it.
 """
 
@@ -11,13 +11,18 @@ from typing import Any
 
 import orjson
 
-from domain.times import document_of
-from serving.store import Index, Write
+from domain.times import document_of, iso
+from serving.store import Index, Rule, Write
 
 RECENT = 50
 """The number of decisions kept in a customer's list."""
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 """Fields that are times: ms in a FraudScore, ISO 8601 in its document."""
+REVIEWS = "fraud:reviews"
+"""The index of the payments to review, by event time; a member is a transaction_id."""
+QUEUE = 10_000
+"""The number of payments kept for review; the oldest leave."""
+_CASE = "fraud:case:"
 
 
 def transaction(transaction_id: str) -> str:
@@ -35,6 +40,16 @@ def recent(customer_id: str) -> str:
     return f"fraud:recent:{customer_id}"
 
 
+def case(transaction_id: str) -> str:
+    """Return the key of the features behind a review or block."""
+    return _CASE + transaction_id
+
+
+def verdict(transaction_id: str) -> str:
+    """Return the key of the verdict on a payment."""
+    return f"fraud:verdict:{transaction_id}"
+
+
 def decision(record: Mapping[str, Any], ttl_ms: int | None = None) -> Write:
     """Return the write of a FraudScore; the first decision on a payment stays."""
     customer = record["customer_id"]
@@ -45,5 +60,42 @@ def decision(record: Mapping[str, Any], ttl_ms: int | None = None) -> Write:
         data=orjson.dumps(document_of(record, TIMES)),
         latest=latest(customer),
         index=Index(recent(customer), RECENT),
+        ttl_ms=ttl_ms,
+    )
+
+
+def suspect(
+    record: Mapping[str, Any], features: Mapping[str, Any], ttl_ms: int | None = None
+) -> Write:
+    """Return the write of the features behind a FraudScore that is not an approval.
+
+    A payment to review enters the queue. If an earlier decision stays, it enters all the same:
+    readers of the queue hold it against the decision.
+    """
+    name = record["transaction_id"]
+    queue = Index(REVIEWS, QUEUE, member=name, evict=_CASE)
+    return Write(
+        key=case(name),
+        event_time=record["event_time"],
+        sequence=record["sequence"],
+        data=orjson.dumps(dict(features)),
+        index=queue if record["decision"] == "review" else None,
+        ttl_ms=ttl_ms,
+    )
+
+
+def judged(record: Mapping[str, Any], offset: int, ttl_ms: int | None = None) -> Write:
+    """Return the write of a FraudLabel; of two on a payment the later stays, as in the lake."""
+    document = {
+        "fraud": record["is_fraud"],
+        "note": record["note"],
+        "known_at": iso(record["event_time"]),
+    }
+    return Write(
+        key=verdict(record["transaction_id"]),
+        event_time=record["event_time"],
+        sequence=offset,
+        data=orjson.dumps(document),
+        rule=Rule.NEWEST,
         ttl_ms=ttl_ms,
     )

@@ -106,7 +106,11 @@ class Submissions:
 async def lifespan(context: Context) -> AsyncIterator[None]:
     """Run the gateway between payments and their scores."""
     gateway = Gateway(
-        context.settings.kafka_bootstrap, context.codec, "transactions", "fraud-scores"
+        context.settings.kafka_bootstrap,
+        context.codec,
+        "transactions",
+        "fraud-scores",
+        also=("FraudLabel",),
     )
 
     def check(name: str) -> Any:

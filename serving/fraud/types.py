@@ -38,6 +38,10 @@ SCORE: dict[str, Any] = {
     "score": 0.83,
     "decision": "block",
     "reasons": ["customer_ratio_30d", "terminal_risk_7d"],
+    "explanations": [
+        "Amount is 4.2 times this customer's 30-day mean",
+        "Share of fraud among the verdicts that became known within the last 7 days: 60 %",
+    ],
     "model_version": "fraud-1-3f9a0c1b2d4e",
     "feature_set_version": "fraud-1a2b3c4d",
     "late": False,
@@ -45,6 +49,18 @@ SCORE: dict[str, Any] = {
     "produced_at": "2026-05-01T12:00:00.120Z",
     "features_at": "2026-05-01T12:00:00.125Z",
     "scored_at": "2026-05-01T12:00:00.128Z",
+}
+
+REVIEW: dict[str, Any] = {**SCORE, "score": 0.41, "decision": "review"}
+VERDICT: dict[str, Any] = {
+    "fraud": True,
+    "note": "card was stolen",
+    "known_at": "2026-05-02T08:30:00.000Z",
+}
+FEATURE: dict[str, Any] = {
+    "name": "customer_ratio_30d",
+    "value": 4.2,
+    "text": "Amount is 4.2 times this customer's 30-day mean",
 }
 
 
@@ -93,6 +109,7 @@ class Score(BaseModel):
     reasons: list[str] = Field(
         description="features that pushed the score up most; empty for approve"
     )
+    explanations: list[str] = Field([], description="each reason as a sentence, in their order")
     model_version: str
     feature_set_version: str
     late: bool = Field(
@@ -114,6 +131,92 @@ class Customer(BaseModel):
     customer_id: str
     latest: Score = Field(description="of the newest payment, by event time")
     recent: list[Score] = Field(description="of the newest 50 payments, newest first")
+
+
+class Judgement(BaseModel):
+    """A person's verdict on a payment."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": {"fraud": True, "note": "card was stolen"}}
+    )
+
+    fraud: bool = Field(strict=True)
+    note: str = Field("", max_length=1000, description="why, for whoever looks next")
+    revise: bool = Field(
+        False, strict=True, description="replace the opposite verdict, if there is one"
+    )
+
+
+class Known(BaseModel):
+    """The verdict on a payment that counts."""
+
+    model_config = ConfigDict(json_schema_extra={"example": VERDICT})
+
+    fraud: bool
+    note: str
+    known_at: str = Field(description="when it was given")
+
+
+class Verdict(Known):
+    """A verdict with its payment."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"transaction_id": "tx-42", **VERDICT}})
+
+    transaction_id: str
+
+
+class Reviews(BaseModel):
+    """A page of the queue."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reviews": [REVIEW], "next": None}})
+
+    reviews: list[Score]
+    next: str | None = Field(description="cursor of the page after, null on the last")
+
+
+class FeatureValue(BaseModel):
+    """What a feature was when the payment was made."""
+
+    name: str
+    value: float | None
+    text: str = Field(description="the same as a sentence")
+
+
+class Case(BaseModel):
+    """What is known of a payment."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"payment": REVIEW, "verdict": None, "features": [FEATURE]},
+        }
+    )
+
+    payment: Score
+    verdict: Known | None = Field(description="null as long as there is none")
+    features: list[FeatureValue] = Field(
+        description="those that the model may read; none of an approved payment"
+    )
+
+
+class Paid(Score):
+    """A payment of a customer with its verdict."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {**SCORE, "verdict": VERDICT}})
+
+    verdict: Known | None
+
+
+class History(BaseModel):
+    """A customer's recent payments."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"customer_id": "c-7", "payments": [{**SCORE, "verdict": VERDICT}]}
+        }
+    )
+
+    customer_id: str
+    payments: list[Paid] = Field(description="newest first, at most 50")
 
 
 class Pending(BaseModel):

@@ -297,6 +297,7 @@ LABEL = {
     "customer_id": "c",
     "terminal_id": "m",
     "is_fraud": True,
+    "note": "",
 }
 
 

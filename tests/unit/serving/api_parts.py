@@ -33,6 +33,18 @@ class MemoryValues:
     async def newest(self, index: str, count: int) -> list[bytes]:
         return self.store.newest(index, count)
 
+    async def page(
+        self, index: str, count: int, after: tuple[int, bytes] | None = None
+    ) -> list[tuple[bytes, int]]:
+        await self.ping()
+        members = sorted(
+            ((when, member) for member, when in self.store.indexes.get(index, {}).items()),
+            reverse=True,
+        )
+        return [(name, when) for when, name in members if after is None or (when, name) < after][
+            :count
+        ]
+
     async def ping(self) -> None:
         if self.trouble is not None:
             raise self.trouble
@@ -56,7 +68,7 @@ class FakeGateway:
     def forget(self, key: bytes, _: Any) -> None:
         self.waiting.pop(key, None)
 
-    def encode(self, record: dict[str, Any]) -> Any:
+    def encode(self, record: dict[str, Any], _: str | None = None) -> Any:
         if self.away:
             raise AwayError(self.away)
         if self.refuse:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -8,6 +10,7 @@ import httpx
 import lightgbm
 import numpy as np
 import pytest
+import redis
 import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -111,3 +114,22 @@ async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(application, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[redis.Redis]:
+    """A Redis of the test's own, with its file in `tmp_path`."""
+    socket = tmp_path / "redis.sock"
+    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path)]
+    command = ["redis-server", *options, "--appendonly", "yes", "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    found = redis.Redis(unix_socket_path=str(socket))
+    try:
+        while not socket.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield found
+    finally:
+        found.close()
+        process.terminate()
+        process.wait()

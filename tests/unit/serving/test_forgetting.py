@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +19,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[redis.Redis]:
-    socket = tmp_path / "redis.sock"
-    options = ["--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path)]
-    command = ["redis-server", *options, "--appendonly", "yes", "--save", ""]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    found = redis.Redis(unix_socket_path=str(socket))
-    try:
-        while not socket.exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        yield found
-    finally:
-        found.close()
-        process.terminate()
-        process.wait()
-
-
 def _decision(place: int, customer: str) -> dict[str, Any]:
     times = dict.fromkeys(keys.TIMES, 1_700_000_000_000 + place)
     return {
@@ -52,16 +31,16 @@ def _decision(place: int, customer: str) -> dict[str, Any]:
 
 
 def test_a_customer_is_gone_with_every_decision(
-    client: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_server: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forgetting, "_AT_ONCE", 7)
     gone, stays = "customer-17a9", "customer-17a"
     customers = [gone if place % 2 else stays for place in range(2 * keys.RECENT + 20)]
-    store = RedisStore(client)
+    store = RedisStore(redis_server)
     store.apply([keys.decision(_decision(at, one)) for at, one in enumerate(customers)])
-    told = forget(client, gone)
+    told = forget(redis_server, gone)
     assert told == {"keys": keys.RECENT + 10 + 2, "file_rewritten": True}
-    left = {name.decode() for name in client.scan_iter()}
+    left = {name.decode() for name in redis_server.scan_iter()}
     assert left == {
         *(keys.transaction(f"t{at}") for at, one in enumerate(customers) if one == stays),
         keys.latest(stays),
@@ -69,4 +48,4 @@ def test_a_customer_is_gone_with_every_decision(
     }
     for path in tmp_path.rglob("appendonly*/*"):
         assert gone.encode() not in path.read_bytes()
-    assert forget(client, gone)["keys"] == 0
+    assert forget(redis_server, gone)["keys"] == 0

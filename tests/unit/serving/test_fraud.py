@@ -62,6 +62,8 @@ def test_a_large_amount_is_blocked_with_its_reasons(fraud: Fraud) -> None:
     (result,) = fraud.handle([row()])
     assert scored(result)["decision"] == "block"
     assert scored(result)["reasons"][0] == "amount"
+    assert scored(result)["explanations"][0] == "Amount is 95.00"
+    assert len(scored(result)["explanations"]) == len(scored(result)["reasons"])
     assert 0.8 <= scored(result)["score"] <= 1
     assert scored(result)["model_version"] == "m1"
     assert result.origin == 1_700_000_001_000
@@ -100,6 +102,26 @@ def test_stored_under_transaction_customer_and_recent(fraud: Fraud) -> None:
     assert orjson.loads(latest.data)["transaction_id"] == "t2"
     recent = store.newest(keys.recent("c1"), 50)
     assert [orjson.loads(data)["transaction_id"] for data in recent] == ["t2", "t1"]
+
+
+def test_a_payment_to_review_enters_the_queue_with_its_features(fraud: Fraud) -> None:
+    store = MemoryStore()
+    amounts = (3.0, *(float(number) for number in range(45, 58)), 95.0)
+    results = fraud.handle([row(f"t{amount:.0f}", amount) for amount in amounts])
+    decisions = [scored(result)["decision"] for result in results]
+    assert {"approve", "review", "block"} == set(decisions)
+    for result in results:
+        store.apply(result.writes)
+    queued = [name.decode() for name in store.newest(keys.REVIEWS, 50)]
+    assert sorted(queued) == [
+        f"t{amount:.0f}"
+        for amount, decision in zip(amounts, decisions, strict=True)
+        if decision == "review"
+    ]
+    case, approved = store.get(keys.case("t95")), store.get(keys.case("t3"))
+    assert case is not None
+    assert orjson.loads(case.data)["terminal_risk_7d"] == 0.5
+    assert approved is None
 
 
 def test_stored_bytes_give_the_record_back(fraud: Fraud) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from ingestion.wire.codec import Codec, UnreadableError
 from ingestion.wire.encode import EARLIEST_MS, LATEST_MS, write_long
 from serving.business import keys
 from serving.business.consumer import Business
+from serving.consumers.handling import Handler
 from serving.consumers.product import Incoming, Result
 from tests.unit.ingestion.registries import FakeRegistry
 from tests.unit.serving.kafka_fake import FakeMessage
@@ -196,3 +198,30 @@ def test_a_time_that_no_calendar_holds_is_put_aside_and_not_met_again_for_ever()
         "window_start is out of range: 1760000000000000",
     )
     assert aside["value"] == bad
+
+
+def test_of_another_readers_topic_only_the_named_record_is_handled() -> None:
+    codec = Codec(FakeRegistry().client())
+    label = {
+        "transaction_id": "t",
+        "event_time": 1,
+        "customer_id": "c",
+        "terminal_id": "m",
+        "is_fraud": True,
+    }
+    payment = {key: value for key, value in label.items() if key != "is_fraud"} | {"amount": 1.0}
+    good = codec.encode("transactions", label, "FraudLabel")
+    values = [codec.encode("transactions", payment), good, good[:-1], b"no", b"", None]
+    messages: list[Any] = [
+        FakeMessage(value, place, source="transactions") for place, value in enumerate(values)
+    ]
+
+    class Verdicts(Breaks):
+        only: Mapping[str, str] = {"transactions": "FraudLabel"}
+
+        def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+            return [Result() for _ in batch]
+
+    batch = Handler(Verdicts(), codec).handle(messages)
+    assert [made.message and made.message.offset() for made in batch.made] == [1]
+    assert batch.poison == []

@@ -104,13 +104,34 @@ def test_none_one_or_many_writes_and_records() -> None:
     assert bench.value("millrace_event_to_store_seconds_count") == 2
 
 
-def test_what_is_stored_is_produced_only_for_one_write_with_one_record() -> None:
-    """Of several writes one that lost says nothing of what the record as a whole became."""
+def test_what_is_stored_is_produced_only_for_one_record() -> None:
+    """Of several records none can be made of one value."""
     bench = Bench([message("xy", 5)], product=Basket())
     bench.store.apply([Write("item:x", 1, 1, b"earlier")])
     bench.loop.run()
     assert [key for _, key, _ in bench.producer.sent] == [b"x", b"y", b"raw"]
     assert bench.value("millrace_consumer_kept_total") == 1
+
+
+@pytest.mark.parametrize(("lost", "told"), [("e:a", b"earlier"), ("beside:a", b"a")])
+def test_of_several_writes_the_first_decides(lost: str, told: bytes) -> None:
+    class Beside(Echo):
+        def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+            results = super().handle(batch)
+            beside = [Write(f"beside:{row.record['id']}", row.offset, 0, b"x") for row in batch]
+            return [
+                one._replace(writes=(*one.writes, write))
+                for one, write in zip(results, beside, strict=True)
+            ]
+
+        def restore(self, data: bytes) -> Mapping[str, Any] | None:
+            return {"id": data.decode()}
+
+    bench = Bench([message("a", 5)], product=Beside())
+    bench.store.apply([Write(lost, 1, 1, b"earlier")])
+    bench.loop.run()
+    ((_, _, value),) = bench.producer.sent
+    assert json.loads(value)["id"].encode() == told
 
 
 def test_a_product_without_restore_produces_what_it_made() -> None:

@@ -58,11 +58,11 @@ class Cluster:
         self.refusal: Exception | None = None
         self.unreadable: dict[bytes, Exception] = {}
 
-    def encoder(self, _: str) -> None:
+    def encoder(self, _: str, name: str | None = None) -> None:
         if self.refusal is not None:
             raise self.refusal
 
-    def encode(self, _: str, record: dict[str, Any]) -> bytes:
+    def encode(self, _: str, record: dict[str, Any], name: str | None = None) -> bytes:
         return json.dumps(record).encode()
 
     def decode(self, _: str, value: bytes) -> dict[str, Any]:
