@@ -92,18 +92,21 @@ class AlertAct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessMetrics:
-    """One minute of the shop. Key: window_start."""
+    """A window of the shop as it stands.
+
+    Of two records of a window the one with more events and payments is newer. Key: window_start.
+    """
 
     window_start: int
     """Start of the window, inclusive, UTC."""
     window_end: int
     """End, exclusive, UTC."""
     orders: int
-    """Distinct orders."""
+    """Distinct orders, by visitor."""
     gmv: float
-    """Sum of price times quantity over order lines with a known price."""
+    """gmv_minor / 100."""
     unpriced_lines: int
-    """Order lines without a price, or of more than 1e15: not in gmv."""
+    """Order lines without a price, or of more than 1e12: not in gmv."""
     active_visitors: int
     """Distinct visitors with any event."""
     buyers: int
@@ -111,7 +114,68 @@ class BusinessMetrics:
     conversion: float | None = None
     """buyers over active_visitors."""
     events: int
-    """All events of the minute."""
+    """All events of the window."""
+    window_ms: int = 60000
+    """Length of the window: 60000, 300000 or 3600000."""
+    gmv_minor: int = 0
+    """Sum over order lines of the unit price in minor units, rounded, times quantity."""
+    viewed: int = 0
+    """Visitors with a view in the window."""
+    carted: int = 0
+    """Those of them with a cart at or after it."""
+    purchased: int = 0
+    """Those of them with an order line at or after such a cart."""
+    sessions: int = 0
+    """Sessions within the window: events of a visitor with no gap above 30 minutes."""
+    sessions_viewed: int = 0
+    """Sessions with a view."""
+    sessions_carted: int = 0
+    """Those of them with a cart at or after it."""
+    sessions_purchased: int = 0
+    """Those of them with an order line at or after such a cart."""
+    payments: int = 0
+    """Distinct payments that were scored, by the time of the payment."""
+    payments_reviewed: int = 0
+    """Those of them to review."""
+    payments_blocked: int = 0
+    """Those of them that were blocked."""
+    paid_minor: int = 0
+    """Sum of the payments' amounts in minor units."""
+    blocked_minor: int = 0
+    """The same of those that were blocked."""
+    items: tuple[str, ...] = ()
+    """Items sold, the most gmv first, then units, then id; at most 100."""
+    item_units: tuple[int, ...] = ()
+    """Units sold of each of items."""
+    item_gmv_minor: tuple[int, ...] = ()
+    """Gmv of each of items, in minor units."""
+    items_sold: int = 0
+    """How many items were sold, also those that items has no room for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessWatch:
+    """An hour of the shop as it was judged by the days before, and what was open then.
+
+    The arrays are parallel. Key: window_start.
+    """
+
+    window_start: int
+    """Start of the hour, UTC."""
+    sequence: int
+    """Offset in business-metrics of the record that closed the hour."""
+    orders: int
+    """As in BusinessMetrics, when the hour closed."""
+    gmv_minor: int
+    """The same."""
+    viewed: int
+    """The same."""
+    purchased: int
+    """The same."""
+    open: tuple[str, ...] = ()
+    """Figures with an open alert."""
+    opened_at: tuple[int, ...] = ()
+    """Starts of the hours at which they opened, in ms since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,8 +25,8 @@ _OPTIONS = {
 _FUNCTIONS = {
     "rolling": "millrace.kernel.rolling.Rolling",
     "sessionize": "millrace.kernel.sessionize.Sessionize",
-    "distinct_count": "millrace.kernel.distinct.DistinctCount",
-    "distinct_sum": "millrace.kernel.distinct.DistinctSum",
+    "tally": "millrace.kernel.tally.Tally",
+    "top_items": "millrace.kernel.tally.TopItems",
 }
 
 

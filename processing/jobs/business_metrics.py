@@ -1,27 +1,32 @@
-"""Compute the shop's orders, GMV, active visitors and conversion by event-time minute.
+"""Compute the shop's figures by event-time windows of a minute, five minutes and an hour.
 
-    shop-events ── by minute, distinct ids ── business-metrics
-    unreadable events ── quarantine
+    shop-events ──┐
+    fraud-scores ─┴─ by visitor or customer, and hour: what each adds ── by window, sums ──┐
+                                                                          business-metrics ┘
+    unreadable events and scores ── quarantine
 
-Plain Flink SQL without a watermark: the job emits a minute's state again whenever an event changes
-it, and never closes it. So no order of arrival loses an event: not several partitions, a backlog,
-or a replay at full speed (docs/decisions/0013). Of two versions of a minute the one with more
-events is newer.
+There is no watermark: the job emits a window's present state again whenever an event changes it,
+and never closes it. So no order of arrival loses an event: not several partitions, a backlog, or a
+replay at full speed (docs/decisions/0013). Of two versions of a window the one with more events and
+payments is newer.
 
-All counts and sums are over distinct ids, so an event that comes again changes nothing. The kernel
-keeps a minute's ids in one value, which a bundle of events reads and writes once
-(docs/decisions/0027).
+`tally` keeps the events of a visitor's hour and tells what each adds to its windows, once; what a
+window holds is then sums alone (docs/decisions/0032).
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from domain.shop.windows import DECISIONS, FIGURES, MOST, STAGES, spec
 from processing.submission import run
 from processing.tables import (
     Fold,
     columns,
     create_views,
+    literal,
     readable,
     sink_ddl,
     source_ddl,
@@ -32,66 +37,91 @@ if TYPE_CHECKING:
     from pyflink.table import StatementSet, TableEnvironment
 
 JOB = "business_metrics"
-SOURCE = "shop-events"
+SHOP, SCORES = "shop-events", "fraud-scores"
 SINK = "business-metrics"
-FOLD = Fold(ms=500)
-# A backlog's partitions are read one after the other, each with events of the same minutes: about
-# a thousand events at a time, so that all of a minute's come within one fold.
+FOLD = Fold(ms=500, key=("window_start", "window_ms"))
+# A backlog's partitions are read one after the other, each with events of the same windows: about
+# a thousand events at a time, so that all of a window's come within one fold.
 FETCH_BYTES = 65_536
 OPTIONS = {
-    # A minute that no event has touched for this long leaves the state, with the ids of its events.
+    # A window that no event has touched for this long leaves the state.
     "table.exec.state.ttl": "7 d",
-    # A backlog changes a minute many times within a second: count in memory, emit once.
+    # A backlog changes a window many times within a second: count in memory, emit once.
     "table.exec.mini-batch.enabled": "true",
     "table.exec.mini-batch.allow-latency": "500 ms",
     "table.exec.mini-batch.size": "20000",
 }
 
-_LINE = "event_type = 'transaction'"
 
-# A higher price counts as unpriced: a sum of doubles would overflow, and so would a decimal's.
-_MOST = "1E15"
-# Decimals add up to the same sum in any order; doubles do not.
-_AMOUNT = (
-    f"CASE WHEN ABS(price * quantity) <= {_MOST} THEN CAST(price * quantity AS DECIMAL(24, 6)) END"
-)
+def _case(column: str, codes: Mapping[str, int], default: int) -> str:
+    known = " ".join(f"WHEN {literal(text)} THEN {code}" for text, code in codes.items())
+    return f"CASE {column} {known} ELSE {default} END"
 
-_MINUTES = f"""
-    SELECT minute_start,
-           distinct_count(transaction_id) FILTER (WHERE {_LINE}) AS orders,
-           distinct_sum(event_id, amount) FILTER (WHERE {_LINE}) AS gmv,
-           distinct_count(event_id) FILTER (WHERE {_LINE} AND amount IS NULL) AS unpriced_lines,
-           distinct_count(user_id) AS active_visitors,
-           distinct_count(user_id) FILTER (WHERE {_LINE}) AS buyers,
-           distinct_count(event_id) AS events
-    FROM (
-        SELECT *, FLOOR(event_time TO MINUTE) AS minute_start, {_AMOUNT} AS amount FROM readable
-    ) GROUP BY minute_start"""
+
+def _minor(amount: str, times: str = "1") -> str:
+    """Return an amount in minor units, rounded, times a number; NULL where it is too large."""
+    units = f"CAST(ROUND({amount} * 100) AS BIGINT) * {times}"
+    return f"CASE WHEN ABS({amount} * {times}) <= {MOST:E} THEN {units} END"
+
+
+_EVENTS = f"""
+    SELECT 'visitor' AS side, user_id AS who, FLOOR(event_time TO HOUR) AS `hour`,
+           event_id AS id, event_time AS `time`, {_case("event_type", STAGES, 0)} AS stage,
+           transaction_id AS order_id, {_minor("price", "quantity")} AS minor,
+           CASE WHEN event_type = 'transaction' THEN item_id END AS item,
+           CAST(quantity AS BIGINT) AS units
+    FROM events
+    UNION ALL
+    SELECT 'customer', customer_id, FLOOR(event_time TO HOUR),
+           transaction_id, event_time, {_case("decision", DECISIONS, DECISIONS["review"])},
+           CAST(NULL AS STRING), {_minor("amount")}, CAST(NULL AS STRING), CAST(NULL AS BIGINT)
+    FROM scores"""
+_TALLIED = f"""
+    SELECT * FROM tally(
+        `in` => TABLE happened PARTITION BY (side, who, `hour`),
+        spec => {literal(json.dumps(spec()))}, uid => 'shop-tally')"""
+_SUMS = ", ".join(f"SUM(add_{column}) AS {name}" for name, column in FIGURES.items())
+_WINDOWS = f"""
+    SELECT window_ms, window_start, {_SUMS}, top_items(item, units, minor) AS sold
+    FROM tallied GROUP BY window_ms, window_start"""
 
 _METRICS = {
-    "window_start": "minute_start",
-    "window_end": "minute_start + INTERVAL '1' MINUTE",
-    "gmv": "COALESCE(CAST(gmv AS DOUBLE), 0.0E0)",
+    "window_end": "window_start + CAST(window_ms / 1000 AS INT) * INTERVAL '1' SECOND",
+    "gmv": "CAST(gmv_minor AS DOUBLE) / 100",
     "conversion": "CAST(buyers AS DOUBLE) / NULLIF(active_visitors, 0)",
+    "items": "sold.items",
+    "item_units": "sold.units",
+    "item_gmv_minor": "sold.minor",
+    "items_sold": "sold.many",
+}
+VIEWS = {
+    "events": readable(SHOP),
+    "scores": readable(SCORES),
+    "happened": _EVENTS,
+    "tallied": _TALLIED,
+    "windows": _WINDOWS,
 }
 
 
 def metrics() -> str:
-    """Return the SELECT of the columns of `business-metrics`, one row per minute with an event."""
+    """Return the SELECT of the columns of `business-metrics`, one row for each window."""
     names = columns("BusinessMetrics")
     selected = ", ".join(f"{_METRICS.get(name, name)} AS {name}" for name in names)
-    return f"SELECT {selected} FROM minutes"
+    return f"SELECT {selected} FROM windows"
 
 
 def topology(environment: TableEnvironment) -> StatementSet:
     """Build the whole job, ready to execute."""
-    environment.execute_sql(source_ddl(SOURCE, group=f"millrace-{JOB}", fetch_bytes=FETCH_BYTES))
+    for topic in (SHOP, SCORES):
+        ddl = source_ddl(topic, group=f"millrace-{JOB}", fetch_bytes=FETCH_BYTES)
+        environment.execute_sql(ddl)
     environment.execute_sql(sink_ddl(SINK, fold=FOLD))
     environment.execute_sql(sink_ddl("quarantine"))
-    create_views(environment, {"readable": readable(SOURCE), "minutes": _MINUTES})
+    create_views(environment, VIEWS)
     statements = environment.create_statement_set()
     statements.add_insert_sql(f"INSERT INTO business_metrics {metrics()}")
-    statements.add_insert_sql(f"INSERT INTO quarantine {unreadable(SOURCE, JOB)}")
+    aside = " UNION ALL ".join(unreadable(topic, JOB) for topic in (SHOP, SCORES))
+    statements.add_insert_sql(f"INSERT INTO quarantine {aside}")
     return statements
 
 

@@ -1,35 +1,76 @@
-"""Keep the shop's minutes: business-metrics in, Redis out.
+"""Keep the shop's windows, and tell of hours unlike those before: Redis and alerts out.
 
-The job emits a minute again whenever an event changes it. A minute only ever gains events, so their
+The job emits a window again whenever an event changes it. A window only ever gains events, so their
 count is its version: in whichever order versions arrive, the one with the most events stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
-import orjson
+from prometheus_client import CollectorRegistry
 
-from domain.times import record_of
+from domain.shop.windows import DAY_MS, HOUR_MS
 from serving.business import keys
-from serving.consumers.product import Incoming, Product, Result
+from serving.business.figures import Figures
+from serving.business.memory import Closed, Corrections, Hours, remembered
+from serving.consumers.product import Incoming, Output, Product, Rebuild, Result
 from serving.consumers.run import run
+
+METRICS, ITEMS, WATCH, ALERTS = "business-metrics", "shop-items", "business-watch", "alerts"
 
 
 class Business(Product):
-    """The shop's metrics."""
+    """The shop's windows: corrections after they closed, hours outside their band."""
 
     name = "business"
-    topics = ("business-metrics",)
+    topics = (METRICS, ITEMS)
+    rebuild = (Rebuild(WATCH, everything=True), Rebuild(METRICS, age_ms=DAY_MS))
+
+    def __init__(self) -> None:
+        self._corrections, self._hours = Corrections(), Hours()
+        self._figures = Figures()
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Add the figures of the newest closed windows to the metrics."""
+        self._figures.register(registry)
+
+    def clear_state(self) -> None:
+        """Forget which windows closed, and which hours were compared."""
+        self._corrections, self._hours = Corrections(), Hours()
+
+    def restore_state(self, row: Incoming) -> None:
+        """Take up an hour compared before, or a window told of before."""
+        if row.topic == WATCH:
+            self._hours.restore(row.record)
+        else:
+            self._figures.take(self._corrections.take(row.record, row.offset))
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Return one write per record; of two versions of a minute the fuller stays."""
-        return [Result((keys.minute(row.record),), origin=row.timestamp) for row in batch]
+        """Return one write per record; of two versions of a window the fuller stays."""
+        return [
+            Result((keys.categorised(row.record, row.offset),))
+            if row.topic == ITEMS
+            else self._window(row)
+            for row in batch
+        ]
 
-    def restore(self, data: bytes) -> dict[str, Any]:
-        """Return the BusinessMetrics behind stored bytes."""
-        return record_of(orjson.loads(data), keys.TIMES)
+    def _window(self, row: Incoming) -> Result:
+        closed = self._corrections.take(row.record, row.offset)
+        self._figures.take(closed)
+        revision, shown = self._corrections.of(row.record, row.offset)
+        told = keys.correction(revision, row.timestamp, shown) if shown else None
+        outputs = tuple(self._compared(closed, row.offset))
+        return Result((keys.stored(row.record, told),), outputs, origin=row.timestamp)
+
+    def _compared(self, closed: Sequence[Closed], offset: int) -> Iterator[Output]:
+        for one in closed:
+            if one.key.length == HOUR_MS:
+                for compared, alerts in self._hours.compare(one, offset):
+                    for alert in alerts:
+                        yield Output(ALERTS, alert.entity, asdict(alert))
+                    yield Output(WATCH, str(compared.hour.start), remembered(compared))
 
 
 if __name__ == "__main__":

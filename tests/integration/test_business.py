@@ -84,6 +84,36 @@ MINUTES = [
 LATER = _minute("22:22:00", "22:23:00", 0, 0.0, 0, 4, 0, 0.0, 4)
 
 
+# Of the hour before the last views. Both 20 and 23 view, fill a cart and buy, in this order; 21
+# buys without a cart; 27 buys without a view. No visitor is silent for half an hour.
+HOUR = {
+    "orders": 7,
+    "gmv_minor": 5475,
+    "average_order_value": 54.75 / 7,
+    "unpriced_lines": 2,
+    "active_visitors": 6,
+    "buyers": 4,
+    "events": 25,
+    "viewed": 5,
+    "carted": 2,
+    "purchased": 2,
+    "path_conversion": 0.4,
+    "sessions": 6,
+    "sessions_viewed": 5,
+    "sessions_carted": 2,
+    "sessions_purchased": 2,
+    "items_sold": 4,
+    "top_items": [
+        {"item_id": "101", "units": 3, "gmv_minor": 3450, "category": None},
+        {"item_id": "102", "units": 3, "gmv_minor": 1275, "category": None},
+        {"item_id": "109", "units": 3, "gmv_minor": 750, "category": None},
+        {"item_id": "103", "units": 2, "gmv_minor": 0, "category": None},
+    ],
+}
+# From 22:15 to 22:20: 23 fills a cart, but buys later; 20 buys without a cart, 21 without a view.
+FIVE = {"orders": 4, "gmv_minor": 2825, "buyers": 2, "viewed": 3, "carted": 1, "purchased": 0}
+
+
 class Shop:
     """Writes files, replays them, and sees what became of them."""
 
@@ -120,7 +150,31 @@ class Shop:
             .raise_for_status()
             .json()["windows"]
         )
-        return [window for window in windows if window["window_start"].startswith("2023-11-14T22:")]
+        names = ("window_start", "window_end", *FIELDS)
+        return [
+            {name: window[name] for name in names}
+            for window in windows
+            if window["window_start"].startswith("2023-11-14T22:")
+        ]
+
+    def windows(self, length: str) -> list[dict[str, Any]]:
+        """This test's windows of five minutes or of an hour, as the API tells them."""
+        query = {"window": length, "from": "2023-11-14T22:00", "to": "2023-11-14T23:00"}
+        answer = self._api.get("/v1/metrics/business", params=query).raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["windows"]
+        return found
+
+    def view(self, seconds: int) -> None:
+        """Send a view of a visitor whom nobody has seen before."""
+        event = ShopEvent(
+            event_id="business-late",
+            event_type="view",
+            event_time=START + seconds * 1000,
+            user_id="99",
+            item_id="101",
+        )
+        with plug(self._harness.settings) as (sink, codec):
+            sink.send("shop-events", "99", codec.encoder("shop-events").object(event))
 
     def counted(self, since: str, until: str) -> int:
         """Return the events of the minutes that begin at `since` or later, and before `until`."""
@@ -192,6 +246,11 @@ def test_the_shops_minutes_are_those_worked_out_by_hand_and_a_repetition_changes
     after = ends(stack, "shop-events")
     assert sum(after.values()) - sum(before.values()) == 27
     until("the minutes are counted", lambda: shop.minutes() == MINUTES)
+    until("so is the hour", lambda: shop.windows("1h")[0]["events"] == 25)
+    (hour,) = shop.windows("1h")
+    assert {name: hour[name] for name in HOUR} == HOUR
+    (five,) = (one for one in shop.windows("5m") if one["window_start"].endswith("22:15:00.000Z"))
+    assert {name: five[name] for name in FIVE} == FIVE
     kept, died = shop.stored(), restarts(stack, JOB)
 
     harness.killed_and_back("taskmanager")
@@ -202,11 +261,21 @@ def test_the_shops_minutes_are_those_worked_out_by_hand_and_a_repetition_changes
     until("the last minute is counted", lambda: shop.minutes()[:1] == [LATER])
 
     assert shop.minutes() == [LATER, *MINUTES]
+    until("so is the hour", lambda: shop.windows("1h")[0]["events"] == 29)
     now = shop.stored()
-    assert {place: now.get(place) for place in kept} == kept
-    assert len(now) == len(kept) + 2, (
-        "the last minute and its place in the index are new, nothing else"
+    changed = {place for place in now if now[place] != kept.get(place)}
+    windows = {key.decode().split(":")[2] for key, _ in changed if b":window:" in key}
+    assert (len(changed), windows) == (4, {"1m", "5m", "1h"}), (
+        "the last minute, its place in the index, and the two that hold it are new, nothing else"
     )
+
+    shop.view(3)
+    until("the late view is counted", lambda: shop.minutes()[-1]["events"] == 11)
+    corrected = shop.windows("1m")[-1]
+    assert corrected["closed"]
+    assert corrected["revision"] >= 1
+    assert corrected["corrected_at"] > "2026"
+    assert corrected["shown"]["events"] < 11
 
 
 def test_a_replay_at_full_speed_into_four_partitions_loses_no_event(shop: Shop) -> None:

@@ -29,7 +29,7 @@ def plans() -> dict[str, str]:
     ("job", "topics"),
     [
         ("fraud_features", ["transactions"]),
-        ("business_metrics", ["shop_events"]),
+        ("business_metrics", ["fraud_scores", "shop_events"]),
         ("recommendations", ["shop_events"]),
         ("transaction_zscore", ["transactions"]),
         ("inventory", ["shop_events", "stock_log", "stock_movements"]),
@@ -60,12 +60,14 @@ def test_stock_follows_from_its_log_alone(plans: dict[str, str]) -> None:
         assert operator not in plan
 
 
-def test_minutes_wait_for_no_watermark(plans: dict[str, str]) -> None:
+def test_windows_are_sums_of_rows_that_nothing_takes_back(plans: dict[str, str]) -> None:
     plan = plans["business_metrics"]
     assert "watermark" not in plan.lower()
     assert "Window" not in plan
     assert "DISTINCT" not in plan, "no entry of the state for each event"
     assert "MiniBatchAssigner(" in plan, "a backlog is folded in memory first"
+    assert "LocalGroupAggregate(" in plan, "a window has one key: rows meet before they are sent"
+    assert plan.count("ProcessTableFunction") == 1
     for operator in ("ChangelogNormalize", "SinkMaterializer", "upsertMaterialize=[true]"):
         assert operator not in plan
 

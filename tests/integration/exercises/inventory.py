@@ -33,8 +33,11 @@ SHOP, MOVEMENTS, LOG, LEVELS, ALERTS = (
     "stock-levels",
     "alerts",
 )
-ITEMS, COUNTED = 24, 8
-"""Of so many items the first few are counted now and then, so that the order matters to them."""
+ITEMS, COUNTED = 48, 8
+"""Of so many items the first few are counted now and then, so that the order matters to them.
+
+So many that none has more than the 4,096 entries of a tile whose ids `rolling` remembers.
+"""
 OPENED, STEP_MS, UNORDERED_MS = 150, 20, 60_000
 TILE_MS, DAY_MS = 300_000, 86_400_000
 LIMIT, BACK = 100, 110

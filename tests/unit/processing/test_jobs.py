@@ -7,6 +7,7 @@ import re
 
 from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
+from domain.shop import windows
 from domain.shop.sessions import SESSIONS
 from processing import graph, streams, tables
 from processing.jobs import (
@@ -65,9 +66,24 @@ def test_features_fill_the_generated_record() -> None:
 
 
 def test_business_metrics_fill_their_record() -> None:
-    assert aliases(
-        business_metrics.metrics().replace("AS TIMESTAMP_LTZ", "").replace("AS DOUBLE", "")
-    ) == list(tables.columns("BusinessMetrics"))
+    query = business_metrics.metrics().replace("AS DOUBLE", "").replace("AS INT", "")
+    assert aliases(query) == list(tables.columns("BusinessMetrics"))
+    summed = aliases(business_metrics.VIEWS["windows"])
+    assert summed == [*windows.FIGURES, "sold"]
+    assert set(summed[:-1]) <= set(tables.columns("BusinessMetrics"))
+
+
+def test_shop_events_and_scores_are_tallied_by_the_hour_of_whoever_they_are_of() -> None:
+    query = business_metrics.VIEWS["tallied"]
+    assert "TABLE happened PARTITION BY (side, who, `hour`)" in query
+    found = re.search(r"spec => '(.*)', uid => 'shop-tally'", query)
+    assert found is not None
+    spec = json.loads(found.group(1))
+    assert spec["windows"] == [60_000, 300_000, 3_600_000]
+    assert spec["gap_ms"] == SESSIONS.gap_ms
+    happened = business_metrics.VIEWS["happened"]
+    assert "WHEN 'transaction' THEN 3 ELSE 0 END" in happened
+    assert "WHEN ABS(price * quantity) <= 1.000000E+12 THEN" in happened
 
 
 def test_sessions_fill_their_record() -> None:

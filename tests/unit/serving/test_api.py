@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, cast
 
 import httpx
+import orjson
 import pytest
 import redis
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from starlette.routing import Mount
 
 from config.errors import UserError
 from config.settings import Settings
+from domain.times import iso
 from serving.api import keys
 from serving.api.app import create
 from serving.api.context import Context
@@ -71,12 +73,18 @@ async def test_a_look_up_names_an_id(client: httpx.AsyncClient, path: str) -> No
 
 async def test_business_newest_first(client: httpx.AsyncClient, values: MemoryValues) -> None:
     for start in (60, 180, 120):
-        index = Index(business.WINDOWS, 9, member=business.member(start))
-        values.store.apply(
-            [Write(business.window(str(start)), start, 1, b'{"at":%d}' % start, index=index)]
-        )
+        index = Index(business.index("1m"), 9, member=business.member(start))
+        data = orjson.dumps({"at": start, "window_end": iso(start), "top_items": []})
+        key = business.window("1m", business.member(start))
+        values.store.apply([Write(key, start, 1, data, index=index)])
     answer = await client.get("/v1/metrics/business?limit=2", headers=KEY)
-    assert answer.json() == {"windows": [{"at": 180}, {"at": 120}]}
+    assert [one["at"] for one in answer.json()["windows"]] == [180, 120]
+    assert answer.json()["next"] == iso(120)
+    following = await client.get(
+        f"/v1/metrics/business?limit=2&to={answer.json()['next']}", headers=KEY
+    )
+    assert [one["at"] for one in following.json()["windows"]] == [60]
+    assert following.json()["next"] is None
     refused = await client.get("/v1/metrics/business?limit=0", headers=KEY)
     assert_problem(refused, 422, "query.limit", "/v1/metrics/business")
 
@@ -183,7 +191,7 @@ async def test_openapi_describes_everything(client: httpx.AsyncClient) -> None:
     schemas = page["components"]["schemas"]
     assert all(
         "example" in schemas[name]
-        for name in ("Transaction", "Score", "Customer", "Pending", "Minute")
+        for name in ("Transaction", "Score", "Customer", "Pending", "Window")
     )
     look_up = page["paths"]["/v1/fraud/transactions/{transaction_id}"]["get"]
     assert set(look_up["responses"]) >= {"200", "401", "404", "429", "503"}

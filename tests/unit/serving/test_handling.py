@@ -166,6 +166,12 @@ def test_kafka_s_time_of_a_poison_may_be_any() -> None:
     assert [one["source_time"] for one in bench.quarantined()] == [LATEST_MS, EARLIEST_MS]
 
 
+class Unread(Business):
+    """Without a topic to read first."""
+
+    rebuild = None
+
+
 def test_a_time_that_no_calendar_holds_is_put_aside_and_not_met_again_for_ever() -> None:
     codec = Codec(FakeRegistry().client())
     window = {
@@ -187,10 +193,10 @@ def test_a_time_that_no_calendar_holds_is_put_aside_and_not_met_again_for_ever()
             FakeMessage(good, 1, source="business-metrics"),
         ],
         codec=codec,
-        product=Business(),
+        product=Unread(),
     )
     bench.loop.run()
-    assert set(bench.store.values) == {keys.window("0")}
+    assert set(bench.store.values) == {keys.window("1m", "0")}
     ((topic, _, value),) = bench.producer.sent
     aside = codec.decode(topic, value)
     assert (aside["reason"], aside["detail"]) == (

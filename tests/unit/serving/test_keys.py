@@ -10,6 +10,7 @@ from config.settings import ROOT
 from serving.business import keys as business
 from serving.fraud import keys as fraud
 from serving.store import MemoryStore
+from tests.unit.serving.test_business import window
 
 FOLDERS = ("benchmarks", "config", "ingestion", "millrace", "orchestration", "serving", "tests")
 PREFIXES = ("fraud", "business", "recommendations")
@@ -35,14 +36,14 @@ def test_what_is_written_is_found_by_the_same_module() -> None:
         "sequence": 2,
         **dict.fromkeys(fraud.TIMES, 1),
     }
-    minute = {"window_start": 60_000, "window_end": 120_000, "events": 3}
-    store.apply([fraud.decision(score, ttl_ms=1000), business.minute(minute)])
+    minute = window(60_000, 0).record
+    store.apply([fraud.decision(score, ttl_ms=1000), business.stored(minute)])
     decision = store.get(fraud.transaction("t"))
     assert decision is not None
     assert store.get(fraud.latest("c")) == decision
     assert store.newest(fraud.recent("c"), fraud.RECENT) == [decision.data]
-    (name,) = store.newest(business.WINDOWS, business.KEEP)
-    assert store.get(business.window(name.decode())) is not None
+    (name,) = store.newest(business.index("1m"), business.KEEP["1m"])
+    assert store.get(business.window("1m", name.decode())) is not None
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)

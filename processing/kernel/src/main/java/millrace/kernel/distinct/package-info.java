@@ -1,2 +1,0 @@
-/** Aggregate functions that take each text once, whose state is one value a group. */
-package millrace.kernel.distinct;

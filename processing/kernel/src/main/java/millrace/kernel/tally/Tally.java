@@ -1,0 +1,236 @@
+package millrace.kernel.tally;
+
+import java.util.List;
+import millrace.kernel.function.SpecFunction;
+import millrace.kernel.spec.SpecException;
+import millrace.kernel.state.Hash;
+import millrace.kernel.state.MapStore;
+import millrace.kernel.state.StateStore;
+import org.apache.flink.metrics.Counter;
+import org.apache.flink.table.api.DataTypes;
+import org.apache.flink.table.api.dataview.MapView;
+import org.apache.flink.table.data.GenericRowData;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.data.StringData;
+import org.apache.flink.table.data.TimestampData;
+import org.apache.flink.table.functions.FunctionContext;
+import org.apache.flink.table.types.DataType;
+import org.apache.flink.table.types.logical.LogicalTypeRoot;
+import org.apache.flink.table.types.logical.RowType;
+
+/**
+ * The process table function {@code tally}: a table of events, keyed by visitor and longest window,
+ * to a row for each window that an event lies in, with what it adds to that window's figures. An
+ * event is known by its id within the shortest window, and one that comes again adds nothing. What
+ * is added up is the same in whichever order events come: a row takes back what the visitor's
+ * earlier events had added and no longer holds. So a window's figures are sums of rows that are
+ * never changed.
+ *
+ * <p>Columns read: {@code id}, {@code time}, {@code stage} ({@link Stage}), {@code order_id} and
+ * {@code minor}, an amount.
+ */
+public final class Tally extends SpecFunction {
+  private static final long serialVersionUID = 1L;
+  private static final String[] READ = {"id", "time", "stage", "order_id", "minor"};
+  private static final LogicalTypeRoot[] TYPES = {
+    LogicalTypeRoot.VARCHAR,
+    LogicalTypeRoot.TIMESTAMP_WITH_LOCAL_TIME_ZONE,
+    LogicalTypeRoot.INTEGER,
+    LogicalTypeRoot.VARCHAR,
+    LogicalTypeRoot.BIGINT
+  };
+  private static final String[] ADDED = {
+    "events",
+    "orders",
+    "gmv",
+    "unpriced",
+    "visitors",
+    "buyers",
+    "viewed",
+    "carted",
+    "purchased",
+    "sessions",
+    "sessions_viewed",
+    "sessions_carted",
+    "sessions_purchased",
+    "payments",
+    "reviewed",
+    "blocked",
+    "paid",
+    "paid_blocked"
+  };
+
+  private transient Spec declared;
+  private transient int[] columns;
+  private transient MapStore store;
+  private transient Counter duplicate;
+  private transient Hour hour;
+  private transient Figures[] before;
+  private transient Figures after;
+  private transient GenericRowData row;
+
+  /** For {@code create function}. */
+  public Tally() {
+    this(null, null, null);
+  }
+
+  /** For the call that {@code spec}, {@code input} and {@code partition} describe. */
+  Tally(String spec, DataType input, int[] partition) {
+    super(spec, input, partition);
+  }
+
+  @Override
+  protected String sqlName() {
+    return "tally";
+  }
+
+  @Override
+  protected SpecFunction of(String spec, DataType input, int[] partition) {
+    return new Tally(spec, input, partition);
+  }
+
+  @Override
+  public void open(FunctionContext context) {
+    begin();
+    store = store();
+    duplicate = context.getMetricGroup().counter("duplicate");
+  }
+
+  /** Make what does not need Flink. */
+  void begin() {
+    declared = Spec.parse(spec);
+    columns = places(input);
+    hour = new Hour();
+    before = new Figures[declared.windows().length];
+    for (int i = 0; i < before.length; i++) {
+      before[i] = new Figures();
+    }
+    after = new Figures();
+    row = new GenericRowData(2 + ADDED.length);
+  }
+
+  /** Called by Flink for each row. The spec is known from {@link #specialize} already. */
+  public void eval(MapView<Long, byte[]> state, RowData in, StringData unused) {
+    store.set(state, in);
+    if (!process(in, store)) {
+      duplicate.inc();
+    }
+  }
+
+  /** Emit what an event adds; return false for one that was there. */
+  boolean process(RowData in, StateStore state) {
+    long time = in.getTimestamp(columns[1], 3).getMillisecond();
+    long start = Math.floorDiv(time, declared.longest()) * declared.longest();
+    int within = (int) (time - start);
+    long id = Hash.of(in.getString(columns[0]).toBytes(), within / declared.shortest());
+    hour.read(state.get(StateStore.HEAD));
+    if (hour.has(id)) {
+      return false;
+    }
+    int stage = in.getInt(columns[2]);
+    if (Stage.isPayment(stage)) {
+      hour.add(id, within, stage, 0);
+      for (long window : declared.windows()) {
+        window(start, within, window);
+        payment(stage, amount(in));
+        collect(row);
+      }
+    } else {
+      event(in, start, within, id, stage);
+    }
+    state.put(StateStore.HEAD, hour.write());
+    return true;
+  }
+
+  private void event(RowData in, long start, int within, long id, int stage) {
+    long[] windows = declared.windows();
+    for (int i = 0; i < windows.length; i++) {
+      take(before[i], within, windows[i]);
+    }
+    boolean ordered = stage == Stage.LINE && !in.isNullAt(columns[3]);
+    hour.add(id, within, stage, ordered ? Hash.of(in.getString(columns[3]).toBytes()) : 0);
+    for (int i = 0; i < windows.length; i++) {
+      take(after, within, windows[i]);
+      window(start, within, windows[i]);
+      boolean priced = !in.isNullAt(columns[4]);
+      added(0, 1);
+      added(1, after.orders - before[i].orders);
+      added(2, stage == Stage.LINE ? amount(in) : 0);
+      added(3, stage == Stage.LINE && !priced ? 1 : 0);
+      changed(before[i]);
+      collect(row);
+    }
+  }
+
+  private void changed(Figures were) {
+    added(4, after.visitors - were.visitors);
+    added(5, after.buyers - were.buyers);
+    added(6, after.viewed - were.viewed);
+    added(7, after.carted - were.carted);
+    added(8, after.purchased - were.purchased);
+    added(9, after.sessions - were.sessions);
+    added(10, after.sessionsViewed - were.sessionsViewed);
+    added(11, after.sessionsCarted - were.sessionsCarted);
+    added(12, after.sessionsPurchased - were.sessionsPurchased);
+  }
+
+  private void payment(int stage, long amount) {
+    boolean blocked = stage == Stage.BLOCKED;
+    added(13, 1);
+    added(14, stage == Stage.REVIEWED ? 1 : 0);
+    added(15, blocked ? 1 : 0);
+    added(16, amount);
+    added(17, blocked ? amount : 0);
+  }
+
+  private void take(Figures figures, int within, long window) {
+    int from = (int) (within / window * window);
+    figures.take(hour, from, (int) (from + window), declared.gapMs());
+  }
+
+  private void window(long start, int within, long window) {
+    row.setField(0, window);
+    row.setField(1, TimestampData.fromEpochMillis(start + within / window * window));
+    for (int i = 0; i < ADDED.length; i++) {
+      added(i, 0);
+    }
+  }
+
+  private void added(int figure, long by) {
+    row.setField(2 + figure, by);
+  }
+
+  private long amount(RowData in) {
+    return in.isNullAt(columns[4]) ? 0 : in.getLong(columns[4]);
+  }
+
+  @Override
+  protected List<DataTypes.Field> output(String spec, DataType input) {
+    Spec.parse(spec);
+    places(input);
+    DataTypes.Field[] fields = new DataTypes.Field[2 + ADDED.length];
+    fields[0] = DataTypes.FIELD("window_ms", DataTypes.BIGINT().notNull());
+    fields[1] = DataTypes.FIELD("window_start", DataTypes.TIMESTAMP_LTZ(3).notNull());
+    for (int i = 0; i < ADDED.length; i++) {
+      fields[2 + i] = DataTypes.FIELD("add_" + ADDED[i], DataTypes.BIGINT().notNull());
+    }
+    return List.of(fields);
+  }
+
+  @Override
+  protected long keepIdleMs(String spec) {
+    return Spec.parse(spec).keepIdleMs();
+  }
+
+  private static int[] places(DataType input) {
+    RowType row = (RowType) input.getLogicalType();
+    int[] found = new int[READ.length];
+    for (int i = 0; i < READ.length; i++) {
+      found[i] = row.getFieldIndex(READ[i]);
+      if (found[i] < 0 || !row.getTypeAt(found[i]).is(TYPES[i])) {
+        throw new SpecException("'" + READ[i] + "' must be a column of type " + TYPES[i]);
+      }
+    }
+    return found;
+  }
+}
