@@ -26,7 +26,10 @@ class Business(Product):
 
     name = "business"
     topics = (METRICS, ITEMS)
-    rebuild = (Rebuild(WATCH, everything=True), Rebuild(METRICS, age_ms=DAY_MS))
+    rebuild: Rebuild | tuple[Rebuild, ...] | None = (
+        Rebuild(WATCH, everything=True),
+        Rebuild(METRICS, age_ms=DAY_MS),
+    )
 
     def __init__(self) -> None:
         self._corrections, self._hours = Corrections(), Hours()
