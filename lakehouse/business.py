@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from domain.shop.sessions import SESSIONS
 from domain.shop.windows import MINUTE_MS, MOST
+from domain.times import iso
 
 TOP = 100
 """Items listed of a window at most."""
@@ -15,19 +16,25 @@ _PATH = (("viewed", "view"), ("carted", "addtocart"), ("purchased", "transaction
 
 
 def windows(
-    length_ms: int, events: str = "bronze.shop_events", scores: str = "bronze.fraud_scores"
+    length_ms: int,
+    events: str = "bronze.shop_events",
+    scores: str = "bronze.fraud_scores",
+    *,
+    between: tuple[int, int] | None = None,
 ) -> str:
     """Return the query in DuckDB's SQL: a row for each window with an event or a payment.
 
     Columns are those of BusinessMetrics that are counts, sums in minor units or items;
-    `window_start` is in ms since 1970. Give other tables with the columns of those two.
+    `window_start` is in ms since 1970. Give other tables with the columns of those two. With
+    `between`, only events from the first time (ms) on, before the second, both bounds of windows.
     """
+    within = _within(between)
     return f"""
     with once as (
       select event_id, event_type, user_id, item_id, transaction_id, quantity, _partition, _offset,
         epoch_ms(event_time) as ms, {_floor(length_ms)} as start, {_LINE} as line,
         {_minor("price", "quantity")} as minor
-      from {events}
+      from {events}{within}
       {_first("user_id", "event_id")}
     ),
     gaps as (
@@ -68,7 +75,7 @@ def windows(
     ),
     paid as (
       select decision, {_floor(length_ms)} as start, coalesce({_minor("amount")}, 0) as minor
-      from {scores}
+      from {scores}{within}
       {_first("customer_id", "transaction_id")}
     ),
     payments as (
@@ -102,6 +109,13 @@ _COUNTS = (
     "blocked_minor",
     "items_sold",
 )
+
+
+def _within(between: tuple[int, int] | None) -> str:
+    if between is None:
+        return ""
+    since, until = (f"timestamptz '{iso(bound)}'" for bound in between)
+    return f" where event_time >= {since} and event_time < {until}"
 
 
 def _floor(length_ms: int) -> str:

@@ -99,7 +99,7 @@ class Shop:
     def _score(self, place: int, chance: random.Random) -> FraudScore:
         customer, when = chance.randrange(VISITORS), self.start + place * STEP_MS
         return FraudScore(
-            transaction_id=f"{self.hands.run}-{place}",
+            transaction_id=f"{self.hands.run}-shop-{place}",
             customer_id=f"{self.hands.run}-c{customer}",
             terminal_id="t",
             event_time=when + chance.randrange(UNORDERED_MS),

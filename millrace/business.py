@@ -1,0 +1,79 @@
+"""Ask the API for the shop's windows, and compare them with the lake's events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from config.errors import UserError
+from config.settings import Settings
+from domain.shop.windows import FIGURES
+from domain.times import milliseconds
+from millrace.stack import environ
+
+PAGE = 1000
+COMPARED = (*FIGURES, "items_sold")
+TIMEOUT_S = 10
+
+
+class Windows:
+    """The shop's windows as the API tells them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = f"http://{settings.host}:{settings.port('api')}/v1/metrics/business"
+        self._key = environ.api_keys(settings).split(",")[0]
+
+    def page(self, **query: str | int) -> dict[str, Any]:
+        """Return one answer. Raise UserError where the API refuses or does not answer."""
+        try:
+            answer = httpx.get(
+                self._url, params=query, headers={"X-API-Key": self._key}, timeout=TIMEOUT_S
+            )
+        except httpx.HTTPError as error:
+            raise UserError(f"the API does not answer: {error}; is the stack up?") from None
+        if answer.is_error:
+            raise UserError(f"the API refused: {_detail(answer)}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def between(self, window: str, since: str, to: str) -> Iterator[dict[str, Any]]:
+        """Yield the windows that begin from `since` on, before `to`, newest first."""
+        bound: str | None = to
+        while bound is not None:
+            query: dict[str, str | int] = {
+                "window": window,
+                "from": since,
+                "to": bound,
+                "limit": PAGE,
+                "top": 0,
+            }
+            found = self.page(**query, band="false")
+            yield from found["windows"]
+            bound = found["next"]
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, KeyError):
+        return str(answer.status_code)
+
+
+def differences(
+    told: Mapping[int, Mapping[str, Any]], counted: Mapping[int, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return each figure that differs, by window and name, with both values; None: no window."""
+    found = []
+    for start in sorted(told.keys() | counted.keys()):
+        for name in COMPARED:
+            ours, lakes = (side[start][name] if start in side else None for side in (told, counted))
+            if ours != lakes:
+                found.append({"window_start": start, "figure": name, "told": ours, "lake": lakes})
+    return found
+
+
+def by_start(windows: Iterator[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return windows by their start in ms."""
+    return {milliseconds(one["window_start"]): one for one in windows}
