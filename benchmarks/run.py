@@ -70,6 +70,7 @@ PARTS = (
         groups="core,shop",
     ),
     Part("shop_replay", only="shop", groups="core,shop"),
+    Part("stock_latency", only="", groups="core,inventory"),
     Part("training", only=None),
     Part("lake_sql", quick=("--rows", "200000", "--files", "150", "--rounds", "1"), only=None),
     # Last: the group's jars make Flink start again.

@@ -5,9 +5,10 @@
 Needs the stack of the settings, where no job runs: the shop's own topics are made anew for it, and
 removed afterwards. `shop-events` is filled with visits shaped as Retail Rocket's: two clicks a
 visitor on average, most visitors with one, few with very many, and 14 events a minute, in order of
-time. Each job then reads the backlog, alone. The JVM's start is left out: events count from `WARM`
-of the topic to its end, by the offsets that the job commits with its checkpoints. What its
-compilers take meanwhile, which in a job of days is nothing, is counted apart.
+time; scores and stock movements there are none. Each job then reads the backlog, alone. The JVM's
+start is left out: events count from `WARM` of the topic to its end, by the offsets that the job
+commits with its checkpoints. What its compilers take meanwhile, which in a job of days is nothing,
+is counted apart.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ from ingestion.schema import load, text
 from ingestion.wire.encode import RecordEncoder
 
 SOURCE = "shop-events"
-SINKS = {"recommendations": "sessions", "business_metrics": "business-metrics"}
+SINKS = {
+    "recommendations": "sessions",
+    "business_metrics": "business-metrics",
+    "inventory": "stock-levels",
+}
+OTHERS = ("fraud-scores", "stock-movements", "stock-log", "quarantine")
+"""What the jobs read or write beside; it begins empty."""
 EVENTS, QUICK = 1_200_000, 100_000
 START_MS, MINUTE_MS, EVENTS_A_MINUTE = 1_430_622_000_000, 60_000, 14
 CLICKS_A_VISIT, STEP_MS = 1.6, 90_000
@@ -96,10 +103,10 @@ def _places(sizes: Any) -> Any:
 def fill(config: Settings, events: int) -> None:
     """Make the jobs' topics: the source with the events, the sinks empty."""
     broker = Topics(config.kafka_bootstrap)
-    for name in (*SINKS.values(), "quarantine"):
+    for name in (*SINKS.values(), *OTHERS):
         declared = topics()[name]
         broker.create(name, declared.partitions, max_message_bytes=str(declared.most_bytes))
-    for name in (SOURCE, *SINKS.values(), "quarantine"):
+    for name in (SOURCE, *SINKS.values(), *OTHERS):
         schema_id = register(config.registry_url, f"{name}-value", text(topics()[name].schema))
         if name == SOURCE:
             broker.fill(name, topics()[name].partitions, visits(events), schema_id)
@@ -163,7 +170,7 @@ def clear(config: Settings) -> None:
     running = Cluster(config).rest("/jobs/overview")["jobs"]
     if any(job["state"] in ("RUNNING", "RESTARTING") for job in running):
         sys.exit("jobs run on this stack, and their topics would be removed: take another one")
-    Topics(config.kafka_bootstrap).delete(SOURCE, *SINKS.values(), "quarantine")
+    Topics(config.kafka_bootstrap).delete(SOURCE, *SINKS.values(), *OTHERS)
     admin = AdminClient({"bootstrap.servers": config.kafka_bootstrap})
     for group in admin.delete_consumer_groups([f"millrace-{job}" for job in SINKS]).values():
         group.exception(30)  # none is there the first time

@@ -1,10 +1,11 @@
 """Measure a whole replay of the shop: from the first row of a file to the last list in Redis.
 
-    python -m benchmarks.shop_replay [--events 2756101] [--quick]
+    python -m benchmarks.shop_replay [--events 2756101] [--quick] [--inventory]
 
-Needs the shop's part of the stack, with both jobs, nothing else sending. Simulates a file of Retail
+Needs the shop's part of the stack, with both jobs, nothing else sending; with `--inventory` that
+group, too, whose job reads every event for the sales among them. Simulates a file of Retail
 Rocket's shape, replays it with `millrace replay retail-rocket`, and waits until every session is
-told and learnt, every minute is stored, and every visitor whom the recommender remembers has a
+told and learnt, every window is stored, and every visitor whom the recommender remembers has a
 list. Says when each stage was through, and what each process spent: microseconds of CPU an event,
 which other work on the machine disturbs less than the seconds. The reference is 70 s. Then starts
 the recommender anew, which rebuilds its index from all these sessions: 30 s is asked.
@@ -32,7 +33,7 @@ from ingestion.shop.shop_simulator import Shape
 from serving.consumers.run import metrics_port
 
 QUICK = 100_000
-SESSIONS, MINUTES = "sessions", "business-metrics"
+SESSIONS, MINUTES, LEVELS = "sessions", "business-metrics", "stock-levels"
 QUIET_S, PATIENCE_S = 10.0, 1200.0
 FOLDED_AT_MOST = 4
 """Clicks in a record of a session: the job folds versions, how many is not known beforehand."""
@@ -42,9 +43,9 @@ HANDLED = "millrace_consumer_records_total"
 class Stages:
     """When each stage was through, in seconds since the beginning."""
 
-    def __init__(self, config: Settings, events: int) -> None:
+    def __init__(self, config: Settings, events: int, *, inventory: bool) -> None:
         self._config, self._topics = config, Topics(config.kafka_bootstrap)
-        self._events = events
+        self._events, self._inventory = events, inventory
         self._before = self._counts()
         self._last = self._before
         self._began = time.monotonic()
@@ -52,11 +53,16 @@ class Stages:
 
     def _counts(self) -> dict[str, float]:
         config, topics = self._config, self._topics
+        stock = {
+            "stock told": topics.count(LEVELS),
+            "stock stored": measured(config, HANDLED, "stock"),
+        }
         return {
+            **(stock if self._inventory else {}),
             "sessions told": topics.count(SESSIONS),
-            "minutes told": topics.count(MINUTES),
+            "windows told": topics.count(MINUTES),
             "sessions learnt": measured(config, HANDLED),
-            "minutes stored": measured(config, HANDLED, "business"),
+            "windows stored": measured(config, HANDLED, "business"),
             "visitors without a list": measured(config, "millrace_recommendations_waiting"),
         }
 
@@ -71,7 +77,8 @@ class Stages:
         done = (
             grown["sessions told"] >= self._events / FOLDED_AT_MOST
             and grown["sessions learnt"] >= grown["sessions told"]
-            and grown["minutes stored"] >= grown["minutes told"]
+            and grown["windows stored"] >= grown["windows told"]
+            and (not self._inventory or grown["stock stored"] >= grown["stock told"] > 0)
             and found["visitors without a list"] == 0
         )
         if now > PATIENCE_S:
@@ -79,24 +86,25 @@ class Stages:
         return done and now - max(self.changed.values()) > QUIET_S
 
 
-def processes(config: Settings) -> dict[str, int]:
+def processes(config: Settings, *, inventory: bool = False) -> dict[str, int]:
     """Return the stack's processes that the events pass, by name."""
     ports = {
         "broker": config.port("kafka"),
         "recommender": metrics_port(config, "recommender"),
         "business": metrics_port(config, "business"),
         "redis": config.port("redis"),
+        **({"stock": metrics_port(config, "stock")} if inventory else {}),
     }
     return {**listening(ports), "jobs": Cluster(config).taskmanager().pid}
 
 
-def measure(config: Settings, events: int) -> dict[str, Any]:
+def measure(config: Settings, events: int, *, inventory: bool = False) -> dict[str, Any]:
     """Replay so many events; return the figures. Raise RuntimeError if the replay failed."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
         write(Path(folder), Shape.of(events), seed=1)
-        pids = processes(config)
+        pids = processes(config, inventory=inventory)
         before = {name: cpu_seconds([pid]) for name, pid in pids.items()}
-        stages = Stages(config, events)
+        stages = Stages(config, events, inventory=inventory)
         replay: Future[Ran] = pool.submit(
             ran, Path(folder) / EVENTS, topics=Topics(config.kafka_bootstrap)
         )
@@ -110,6 +118,7 @@ def measure(config: Settings, events: int) -> dict[str, Any]:
     cost = {"producer": sent.cpu, **spent}
     return {
         "events": events,
+        "inventory": inventory,
         "seconds": round(seconds, 1),
         "events_per_second": round(events / seconds),
         "through_after_s": {
@@ -147,15 +156,18 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help=f"{QUICK:,} events: shows that it works, not how fast"
     )
+    parser.add_argument("--inventory", action="store_true", help="stock is kept beside")
     options = parser.parse_args()
     config = settings()
-    result = measure(config, QUICK if options.quick else options.events)
+    events = QUICK if options.quick else options.events
+    result = measure(config, events, inventory=options.inventory)
     result["rebuild"] = rebuild(config)
-    show("a whole replay of the shop", [{key: result[key] for key in list(result)[:3]}])
+    show("a whole replay of the shop", [{key: result[key] for key in list(result)[:4]}])
     show("through after s", [result["through_after_s"]])
     show("CPU us an event", [result["cpu_us_per_event"]])
     show("the recommender started anew", [result["rebuild"]])
-    print(keep("shop_replay-quick" if options.quick else "shop_replay", result))
+    name = "shop_replay-inventory" if options.inventory else "shop_replay"
+    print(keep(f"{name}-quick" if options.quick else name, result))
 
 
 if __name__ == "__main__":

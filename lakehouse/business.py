@@ -123,8 +123,9 @@ def _floor(length_ms: int) -> str:
 
 
 def _minor(amount: str, times: str = "1") -> str:
-    units = f"round({amount} * 100)::bigint * {times}"
-    return f"case when abs({amount} * {times}) <= {MOST:E} then {units} end"
+    units = f"try_cast(round({amount} * 100) as bigint) * {times}"
+    small = " and ".join(f"abs({one}) <= {MOST:E}" for one in (amount, f"{amount} * {times}"))
+    return f"case when {small} then {units} end"
 
 
 def _first(who: str, name: str) -> str:

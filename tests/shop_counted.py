@@ -39,7 +39,7 @@ def _once(rows: Iterable[Event], who: str, name: str) -> list[Event]:
 
 def minor(amount: float | None, times: int = 1) -> int | None:
     """Return an amount in minor units."""
-    if amount is None or abs(amount * times) > 1e12:
+    if amount is None or max(abs(amount), abs(amount * times)) > 1e12:
         return None
     return int(Decimal(amount * 100).quantize(Decimal(1), ROUND_HALF_UP)) * times
 

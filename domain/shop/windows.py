@@ -19,7 +19,7 @@ LATE_MS = MINUTE_MS
 KEEP_IDLE_MS = 14 * DAY_MS
 """How long a visitor's hour stays in the state after its last event, by wall time."""
 MOST = 1e12
-"""An amount above it counts as unknown, so that no sum overflows."""
+"""A price or an amount above it counts as unknown, so that no sum overflows."""
 STAGES = {"view": 1, "addtocart": 2, "transaction": 3}
 DECISIONS = {"approve": 4, "review": 5, "block": 6}
 FIGURES: Mapping[str, str] = {

@@ -61,7 +61,8 @@ def _case(column: str, codes: Mapping[str, int], default: int) -> str:
 def _minor(amount: str, times: str = "1") -> str:
     """Return an amount in minor units, rounded, times a number; NULL where it is too large."""
     units = f"CAST(ROUND({amount} * 100) AS BIGINT) * {times}"
-    return f"CASE WHEN ABS({amount} * {times}) <= {MOST:E} THEN {units} END"
+    small = " AND ".join(f"ABS({one}) <= {MOST:E}" for one in (amount, f"{amount} * {times}"))
+    return f"CASE WHEN {small} THEN {units} END"
 
 
 _EVENTS = f"""

@@ -65,6 +65,7 @@ def test_a_path_in_order_and_a_payment_by_hand(asked: Any) -> None:
         event("c", 1000, "addtocart", "u"),
         event("p", 40 * MINUTE, "transaction", "u", transaction_id="o", price=1.005, quantity=3),
         event("p", 40 * MINUTE, "transaction", "u", transaction_id="o", price=1.005, quantity=3),
+        event("n", 40 * MINUTE, "transaction", "u", transaction_id="o", price=1e300, quantity=0),
         event("q", 41 * MINUTE, "transaction", "w", transaction_id="o", price=1e12, quantity=2),
     ]
     (row,) = asked(
@@ -72,7 +73,7 @@ def test_a_path_in_order_and_a_payment_by_hand(asked: Any) -> None:
     )
     assert row["window_start"] == START
     # 1.005 as a double is below a half of a unit.
-    assert (row["events"], row["orders"], row["gmv_minor"], row["unpriced_lines"]) == (4, 2, 300, 1)
+    assert (row["events"], row["orders"], row["gmv_minor"], row["unpriced_lines"]) == (5, 2, 300, 2)
     assert (row["viewed"], row["carted"], row["purchased"]) == (1, 1, 1)
     assert (row["sessions"], row["sessions_carted"], row["sessions_purchased"]) == (3, 1, 0)
     assert (row["payments"], row["paid_minor"], row["blocked_minor"]) == (2, 1099, 999)
