@@ -13,13 +13,14 @@ import pytest
 import redis
 
 from config.settings import Settings
+from domain.times import iso
 from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from millrace.stack.harness import Stack
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored, StoreRestartedError
-from tests.integration.parts import caught_up, read, until
+from tests.integration.parts import caught_up, ends, read, until
 from tests.integration.payments import CONSUMER_GROUP
 from tests.unit.serving.store_conformance import StoreConformance, payment
 
@@ -195,6 +196,61 @@ def test_business_metrics_come_newest_first(
     first, second = until("both are there", lambda: found if len(found := newest()) == 2 else [])
     assert first["window_start"] == "2096-10-02T07:07:00.000Z"
     assert (second["window_start"], first["conversion"]) == ("2096-10-02T07:06:00.000Z", 0.25)
+
+
+def test_an_hour_outside_its_band_is_told_once_though_its_consumer_is_killed(
+    api: httpx.Client, harness: Stack, sink: KafkaSink, codec: Codec
+) -> None:
+    day, hour = 86_400_000, 3_600_000
+    first = 3_944_678_400_000  # 2095: earlier than the minutes above, later than all others
+    values = [1000, 1100, 900, 1000, 1050, 950, 1000, 100, 90, 1010, 1000]
+    before = ends(harness.settings, "alerts")
+
+    def send(place: int) -> None:
+        """Send an hour of every second day, and a minute by which it is over."""
+        start = first + 2 * place * day
+        for moment, length in ((start, hour), (start + 2 * hour, 60_000)):
+            record = {
+                "window_start": moment,
+                "window_end": moment + length,
+                "window_ms": length,
+                "orders": 1,
+                "gmv": values[place],
+                "gmv_minor": 100 * values[place],
+                "unpriced_lines": 0,
+                "active_visitors": 1,
+                "buyers": 1,
+                "events": 1,
+            }
+            sink.send("business-metrics", str(moment), codec.encode("business-metrics", record))
+
+    def stored(place: int) -> bool:
+        bounds: dict[str, str | int] = {
+            "from": iso(first + 2 * place * day),
+            "window": "1h",
+            "limit": 1,
+        }
+        return bool(api.get("/v1/metrics/business", params=bounds).json()["windows"])
+
+    for place in range(8):
+        send(place)
+    sink.flush()
+    until("the first alert's hour is stored", lambda: stored(7))
+    harness.killed_and_back("consumer-business")
+    for place in range(8, 11):
+        send(place)
+    sink.flush()
+
+    def told() -> dict[tuple[str, str], Any]:
+        mine: dict[tuple[str, str], Any] = {}
+        for one in read(harness.settings, "alerts", codec, before, "shop".__eq__):
+            assert mine.setdefault((one["alert_id"], one["state"]), one) == one
+        return mine
+
+    name = f"business/GMV/{first + 14 * day}"
+    until("the alert clears", lambda: (name, "cleared") in told())
+    until("the last hour is stored", lambda: stored(10))
+    assert told().keys() == {(name, "open"), (name, "cleared")}
 
 
 def test_consumers_tell_their_state(api: httpx.Client, configured: Settings) -> None:

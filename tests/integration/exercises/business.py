@@ -235,7 +235,9 @@ class Shop:
 
     def _rows(self, topic: str) -> list[dict[str, Any]]:
         """Return the run's good records of a topic, with their places, as bronze has them."""
-        good = {one.event_id for one in self.events} | {one.transaction_id for one in self.scores}
+        name = "event_id" if topic == SOURCE else "transaction_id"
+        sent: list[Any] = [*(self.events if topic == SOURCE else self.scores)]
+        good = {getattr(one, name) for one in sent}
         rows = []
         for message in messages(self.hands.stack, topic, self.began[topic]):
             if not message.key().decode().startswith(self.hands.run):
@@ -244,7 +246,7 @@ class Shop:
                 record = self.hands.codec.decode(topic, message.value())
             except UnreadableError:
                 continue
-            if record["event_id" if topic == SOURCE else "transaction_id"] in good:
+            if record[name] in good:
                 time = EPOCH + timedelta(milliseconds=record["event_time"])
                 place = {"_partition": message.partition(), "_offset": message.offset()}
                 rows.append({**record, "event_time": time, **place})
