@@ -132,8 +132,8 @@ def _tell(window: str, count: int, wrong: Sequence[Mapping[str, Any]], *, as_jso
 def view(windows: Sequence[Mapping[str, Any]], window: str) -> RenderableType:
     """Render windows as they stand, the newest first."""
     table = Table(title=f"The shop by windows of {window}", title_justify="left")
-    for name in ("from", "orders", "GMV", "usual", "AOV", "visitors", "path", "usual", "fraud"):
-        table.add_column(name, justify="left" if name == "from" else "right")
+    for name in ("from", "orders", "GMV", "usual GMV", "AOV", "visitors", "path", "fraud"):
+        table.add_column(name, justify="left" if name == "from" else "right", no_wrap=True)
     table.add_column("")
     for one in windows:
         table.add_row(*_row(one))
@@ -151,7 +151,7 @@ def _row(one: Mapping[str, Any]) -> list[Text]:
         orders, gmv = one["shown"]["orders"], one["shown"]["gmv_minor"] / 100
         notes.append(f"corrected {one['revision']}x, was {orders} orders, {gmv:,.2f}")
     return [
-        Text(one["window_start"][:16].replace("T", " ")),
+        Text(one["window_start"][5:16].replace("T", " ")),
         Text(f"{one['orders']:,}"),
         Text(f"{one['gmv']:,.2f}", _style(one["gmv_minor"], minor, closed=one["closed"])),
         Text("-" if minor is None else f"{minor['low'] / 100:,.0f} to {minor['high'] / 100:,.0f}"),
@@ -161,7 +161,6 @@ def _row(one: Mapping[str, Any]) -> list[Text]:
             _percent(one["path_conversion"]),
             _style(one["path_conversion"], path, closed=one["closed"]),
         ),
-        Text("-" if path is None else f"{_percent(path['low'])} to {_percent(path['high'])}"),
         Text(_percent(one["fraud_rate"])),
         Text(", ".join(notes)),
     ]

@@ -58,7 +58,8 @@ class Figures:
 
     def take(self, closed: Sequence[Closed]) -> None:
         """Take up windows that closed."""
-        for one in closed:
+        # The closed ones come in order: the last of a length is its newest.
+        for one in {one.key.length: one for one in closed}.values():
             length, start = one.key
             if start < self._newest.get(length, start):
                 continue

@@ -7,7 +7,7 @@ by what stood before their place.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -56,6 +56,7 @@ class Corrections:
     def __init__(self) -> None:
         self._told: dict[Key, _Told] = {}
         self._open: dict[Key, None] = {}
+        self._ends: list[tuple[int, Key]] = []  # of those, by end
         self._closings: dict[int, tuple[Closed, ...]] = {}
         self._past = -1
 
@@ -84,13 +85,15 @@ class Corrections:
         if one is None:
             one = _Told()
             self._open[key] = None
+            insort(self._ends, (key.start + key.length, key))
             if len(self._open) > OPEN:
-                del self._open[next(iter(self._open))]
+                self._give_up(next(iter(self._open)))
         self._told[key] = one  # the last of all now
         if len(self._told) > WINDOWS:
             oldest = next(iter(self._told))
             del self._told[oldest]
-            self._open.pop(oldest, None)
+            if oldest in self._open:
+                self._give_up(oldest)
         inputs = record["events"] + record["payments"]
         if inputs <= one.inputs:
             return
@@ -101,11 +104,19 @@ class Corrections:
         one.record = {name: record[name] for name in (*FIGURES, *_WATCHED, *_SHOWN)}
 
     def _close(self, front: int) -> tuple[Closed, ...]:
-        gone = [key for key in self._open if LATE_MS <= front - (key.start + key.length) <= NEAR_MS]
+        first = bisect_left(self._ends, front - NEAR_MS, key=_end)
+        last = bisect_right(self._ends, front - LATE_MS, key=_end)
+        gone = sorted(key for _, key in self._ends[first:last])
+        del self._ends[first:last]
         for key in gone:
             del self._open[key]
             self._told[key].closed = True
-        return tuple(Closed(key, self._told[key].record) for key in sorted(gone))
+        return tuple(Closed(key, self._told[key].record) for key in gone)
+
+    def _give_up(self, key: Key) -> None:
+        """Wait for the end of a window no longer."""
+        del self._open[key]
+        del self._ends[bisect_left(self._ends, (key.start + key.length, key))]
 
 
 _SHOWN = ("active_visitors", "payments_blocked", "blocked_minor")
@@ -184,6 +195,10 @@ def remembered(compared: Compared) -> dict[str, Any]:
         "open": tuple(compared.open),
         "opened_at": tuple(compared.open.values()),
     }
+
+
+def _end(one: tuple[int, Key]) -> int:
+    return one[0]
 
 
 def _hour(closed: Closed) -> Hour:
