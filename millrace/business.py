@@ -64,10 +64,14 @@ def _detail(answer: httpx.Response) -> str:
 def differences(
     told: Mapping[int, Mapping[str, Any]], counted: Mapping[int, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return each figure that differs, by window and name, with both values; None: no window."""
+    """Return each figure that differs, by window and name, with both values.
+
+    Of a window that one side lacks, only the number of events is told; None for that side.
+    """
     found = []
     for start in sorted(told.keys() | counted.keys()):
-        for name in COMPARED:
+        names = COMPARED if start in told and start in counted else ("events",)
+        for name in names:
             ours, lakes = (side[start][name] if start in side else None for side in (told, counted))
             if ours != lakes:
                 found.append({"window_start": start, "figure": name, "told": ours, "lake": lakes})

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -123,18 +124,20 @@ def _tell(window: str, count: int, wrong: Sequence[Mapping[str, Any]], *, as_jso
         body = {"window": window, "windows": count, "equal": not wrong, "differences": shown}
         typer.echo(json.dumps(body, indent=2))
         return
-    typer.echo(f"{count} windows of {window}: {len(wrong) or 'no'} figures differ")
+    typer.echo(f"{count} windows of {window}: {len(wrong) or 'no'} differences")
     for one in wrong[:20]:
         place = iso(one["window_start"])
         typer.echo(f"{place} {one['figure']}: told {one['told']}, in the lake {one['lake']}")
+    if len(wrong) > 20:
+        typer.echo(f"and {len(wrong) - 20} more: --json has all")
 
 
 def view(windows: Sequence[Mapping[str, Any]], window: str) -> RenderableType:
     """Render windows as they stand, the newest first."""
-    table = Table(title=f"The shop by windows of {window}", title_justify="left")
-    for name in ("from", "orders", "GMV", "usual GMV", "AOV", "visitors", "path", "fraud"):
+    table = Table(title=f"The shop by windows of {window}", title_justify="left", box=SIMPLE)
+    for name in ("from", "orders", "GMV", "usual", "AOV", "visitors", "path", "fraud"):
         table.add_column(name, justify="left" if name == "from" else "right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", min_width=len("corrected"))
     for one in windows:
         table.add_row(*_row(one))
     if not windows:
@@ -148,8 +151,7 @@ def _row(one: Mapping[str, Any]) -> list[Text]:
     minor, path = bands.get("gmv_minor"), bands.get("path_conversion")
     notes = [] if one["closed"] else ["open"]
     if one["revision"]:
-        orders, gmv = one["shown"]["orders"], one["shown"]["gmv_minor"] / 100
-        notes.append(f"corrected {one['revision']}x, was {orders} orders, {gmv:,.2f}")
+        notes.append(f"corrected, was {one['shown']['gmv_minor'] / 100:,.2f}")
     return [
         Text(one["window_start"][5:16].replace("T", " ")),
         Text(f"{one['orders']:,}"),
