@@ -458,6 +458,22 @@ class FraudTerminalLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideValues:
+    """What a series from outside, e.g.
+
+    the weather, says of a place at a time. It holds until the place's next record, for six hours at
+    most. Key: place.
+    """
+
+    place: str
+    """The place, e.g. a weather station."""
+    event_time: int
+    """Time of the values, UTC."""
+    values: Mapping[str, float] = field(default_factory=dict)
+    """Values by name, e.g. temperature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """A record that was unreadable or refused, whole, with the reason, or a mark of its replay.
 
@@ -527,6 +543,81 @@ class RejectedReading:
     """The reading's partition of sensor-readings."""
     source_offset: int = -1
     """The reading's offset in that partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorContext:
+    """A good reading with what held at its time.
+
+    That is a version of its sensor's and of its location's metadata, and values of the outside
+    series of its place. Null where nothing was known. Two records with the same place in the log
+    are of one reading. Key: sensor_id.
+    """
+
+    sensor_id: str
+    """The sensor's id."""
+    timestamp: int
+    """Time of the measurement, UTC."""
+    value: float | None = None
+    """As the reading has it."""
+    score: float = 0.0
+    """The detectors' score of it, from 0 to 1."""
+    location: str | None = None
+    """As the reading has it, else as the sensor's metadata do."""
+    sensor_from: int | None = None
+    """The joined version of the sensor's metadata: its valid_from."""
+    sensor_attributes: Mapping[str, str] | None = None
+    """The attributes of that version."""
+    location_from: int | None = None
+    """The joined version of the location's metadata: its valid_from."""
+    location_attributes: Mapping[str, str] | None = None
+    """The attributes of that version."""
+    latitude: float | None = None
+    """As that version has it."""
+    longitude: float | None = None
+    """As that version has it."""
+    place: str | None = None
+    """The place whose outside series was looked up."""
+    outside_time: int | None = None
+    """Time of the joined values of the outside series, at most six hours before the reading."""
+    outside: Mapping[str, float] | None = None
+    """Those values by name."""
+    arrived: int
+    """Time of the reading's receipt, UTC."""
+    source_partition: int = -1
+    """The reading's partition of sensor-readings."""
+    source_offset: int = -1
+    """The reading's offset in that partition."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorMetadata:
+    """What is known of a sensor or a location from a time on.
+
+    The version holds until the next one of the same scope and name. Written again under the same
+    version_id, it replaces what was written. Key: version_id.
+    """
+
+    version_id: str
+    """SCOPE/NAME@VALID_FROM, the time in milliseconds since 1970."""
+    scope: str
+    """sensor or location."""
+    name: str
+    """The sensor's id, or the location."""
+    valid_from: int
+    """Time from which it holds, UTC."""
+    location: str | None = None
+    """Of a sensor: where it is. A reading that names its location itself goes before."""
+    place: str | None = None
+    """Of a location: the place of outside-series whose values hold there; null: one of the
+    location's own name.
+    """
+    latitude: float | None = None
+    """Of a location: degrees north."""
+    longitude: float | None = None
+    """Of a location: degrees east."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Whatever else is known, e.g. maker or floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from domain.times import moment
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
 
 
-def logical(at: str) -> datetime:
-    """Return the time that --at says, UTC if it names no zone. Raise UserError for no time."""
+def logical(at: str, option: str = "--at") -> datetime:
+    """Return the time that an option says, UTC if it names no zone. Raise UserError for no time."""
     try:
         return moment(at)
     except ValueError as error:
-        raise UserError(f"--at: {error}") from None
+        raise UserError(f"{option}: {error}") from None

@@ -22,6 +22,7 @@ from ingestion.replay.progress import Progress, fingerprint
 from ingestion.replay.run import Summary, run
 from ingestion.sensors import files as readings
 from ingestion.sensors.files import ReadingsFile
+from ingestion.sensors.tables import Table, metadata_table, outside_table
 from ingestion.shop import chunks, items
 from ingestion.shop.chunks import Chunk
 from ingestion.shop.instacart import Instacart
@@ -212,6 +213,46 @@ def sensors(
 
     progress = _progress(path, [path], restart, readings.TOPIC)
     _replay(path, batches, progress, speed, _total(source.count(), events), as_json=as_json)
+
+
+@app.command(name="sensor-metadata", epilog="Example: millrace replay sensor-metadata metadata.csv")
+def sensor_metadata(
+    path: Annotated[Path, typer.Argument(help="CSV with a header: scope, name, valid_from, …")],
+    *,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Load versions of what is known of sensors and locations, the older ones first.
+
+    Columns are scope (sensor or location), name, valid_from; location of a sensor; place, latitude
+    and longitude of a location. Any other column is an attribute.
+    """
+    _table(metadata_table(path), Run("max", None, restart, as_json))
+
+
+@app.command(epilog="Example: millrace replay outside weather.csv --speed x60")
+def outside(
+    path: Annotated[Path, typer.Argument(help="CSV with a header: place, event_time, values …")],
+    *,
+    speed: Speed = "max",
+    events: Events = None,
+    restart: Restart = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a series from outside, e.g. the weather, into `outside-series`, the oldest first.
+
+    Each column beside place and event_time is a value; an empty cell says nothing.
+    """
+    _table(outside_table(path), Run(speed, events, restart, as_json))
+
+
+def _table(table: Table, given: Run) -> None:
+    def batches(codec: Codec) -> Iterable[Batch]:
+        return table.batches(codec.encoder(table.topic), given.events)
+
+    progress = _progress(table.path, [table.path], given.restart, table.topic)
+    total = _total(table.count(), given.events)
+    _replay(table.path, batches, progress, given.speed, total, as_json=given.as_json)
 
 
 class Source(Protocol):

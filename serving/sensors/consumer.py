@@ -1,4 +1,4 @@
-"""Keep sensors as they stand: scored and rejected readings, and windows in; Redis out."""
+"""Keep sensors as they stand: readings scored, rejected, in context, and windows in; Redis out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from serving.consumers.run import run
 from serving.sensors import keys
 
 SCORES, REJECTED, WINDOWS = "sensor-scores", "rejected-readings", "sensor-windows"
-WRITES = {SCORES: keys.scored, REJECTED: keys.refused, WINDOWS: keys.window}
+CONTEXT = "sensor-context"
+WRITES = {
+    SCORES: keys.scored,
+    REJECTED: keys.refused,
+    WINDOWS: keys.window,
+    CONTEXT: keys.context_of,
+}
 
 
 class Sensors(Product):
-    """The newest reading of each sensor, the last that was rejected, and the newest windows."""
+    """The newest reading of each sensor, the last rejected, the newest in context, and windows."""
 
     name = "sensors"
-    topics = (SCORES, REJECTED, WINDOWS)
+    topics = (SCORES, REJECTED, WINDOWS, CONTEXT)
 
     def fold(self, row: Incoming) -> Hashable:
         """Of a sensor's readings only the newest counts; a late one is no newer than another."""
-        if row.topic == WINDOWS:
-            return None  # of two versions the later one may have less in it, after a kill
+        if row.topic in (WINDOWS, CONTEXT):
+            # Of two versions of a window the later one may have less in it, after a kill; and
+            # readings that wait for their context leave in the order in which they came.
+            return None
         return None if row.record.get("late") else (row.topic, row.record["sensor_id"])
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:

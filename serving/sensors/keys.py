@@ -15,6 +15,7 @@ SENSORS = "sensors:recent"
 KEEP = 200_000
 TTL_MS = 30 * 24 * 60 * 60 * 1000
 TIMES = ("timestamp", "arrived")
+CONTEXT_TIMES = (*TIMES, "sensor_from", "location_from", "outside_time")
 WINDOW_TIMES = ("window_start", "window_end")
 MINUTES = (5, 10)
 """Sizes of windows."""
@@ -36,6 +37,11 @@ def latest(sensor_id: str) -> str:
 def rejected(sensor_id: str) -> str:
     """Return the key of a sensor's reading that was rejected last."""
     return f"sensors:rejected:{sensor_id}"
+
+
+def context(sensor_id: str) -> str:
+    """Return the key of a sensor's newest reading with what held at its time."""
+    return f"sensors:context:{sensor_id}"
 
 
 def windows(scope: str, name: str) -> list[str]:
@@ -82,18 +88,34 @@ def refused(record: Mapping[str, Any]) -> tuple[Write, ...]:
     return _kept(rejected(record["sensor_id"]), record, record["arrived"])
 
 
+def context_of(record: Mapping[str, Any]) -> tuple[Write, ...]:
+    """Return the write of a SensorContext: the newest by the reading's own time stays."""
+    times = [name for name in CONTEXT_TIMES if record[name] is not None]
+    return (
+        Write(
+            key=context(record["sensor_id"]),
+            event_time=min(record["timestamp"], record["arrived"]),
+            sequence=record["source_offset"],
+            data=orjson.dumps(_without_place(document_of(record, times))),
+            rule=Rule.NEWEST,
+            ttl_ms=TTL_MS,
+        ),
+    )
+
+
 def _kept(key: str, record: Mapping[str, Any], time: int) -> tuple[Write, ...]:
-    document = {
-        name: value for name, value in document_of(record, TIMES).items() if name not in _PLACE
-    }
     return (
         Write(
             key=key,
             event_time=time,
             sequence=record["source_offset"],
-            data=orjson.dumps(document),
+            data=orjson.dumps(_without_place(document_of(record, TIMES))),
             rule=Rule.NEWEST,
             index=Index(SENSORS, KEEP, member=record["sensor_id"]),
             ttl_ms=TTL_MS,
         ),
     )
+
+
+def _without_place(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in _PLACE}

@@ -53,6 +53,7 @@ SENSOR: dict[str, Any] = {
     "latest": SCORED,
     "rejected": None,
     "windows": None,
+    "context": None,
 }
 WINDOWS = "the newest windows of 5 and of 10 minutes (every 5), also those that fill up"
 
@@ -72,6 +73,12 @@ class Sensor(BaseModel):
     )
     windows: list[dict[str, Any]] | None = Field(
         default=None, description=f"{WINDOWS}; of one sensor asked for alone"
+    )
+    context: dict[str, Any] | None = Field(
+        default=None,
+        description="its newest good reading with the metadata of the sensor and its location and "
+        "the outside series that held at its time, five minutes later; of one sensor asked for "
+        "alone",
     )
 
 
@@ -125,12 +132,16 @@ async def sensor(
     request: Request,
     sensor_id: Annotated[str, Path(description="as in its readings", examples=["boiler-7"])],
 ) -> Response:
-    """Return the sensor's newest good reading, what was last rejected of it, and its windows."""
+    """Return the sensor's newest good reading, what was last rejected, its windows and context."""
     values = of(request).values
     found = await _look_up(values, [sensor_id])
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of sensor {sensor_id}")
-    whole = found[0] | {"windows": await _windows(values, "sensor", sensor_id)}
+    (stored,) = await values.get_many([keys.context(sensor_id)])
+    whole = found[0] | {
+        "windows": await _windows(values, "sensor", sensor_id),
+        "context": None if stored is None else orjson.loads(stored),
+    }
     return Response(orjson.dumps(whole), media_type="application/json")
 
 

@@ -11,7 +11,14 @@ import pytest
 
 from tests.integration.flink_home import run_script
 
-JOBS = ("fraud_features", "business_metrics", "recommendations", "transaction_zscore", "inventory")
+JOBS = (
+    "fraud_features",
+    "business_metrics",
+    "recommendations",
+    "transaction_zscore",
+    "sensor_context",
+    "inventory",
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +39,7 @@ def plans() -> dict[str, str]:
         ("business_metrics", ["fraud_scores", "shop_events"]),
         ("recommendations", ["shop_events"]),
         ("transaction_zscore", ["transactions"]),
+        ("sensor_context", ["outside_series", "sensor_metadata", "sensor_scores"]),
         ("inventory", ["shop_events", "stock_log", "stock_movements"]),
     ],
 )

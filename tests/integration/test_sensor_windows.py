@@ -5,13 +5,18 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
+from config.settings import Settings
 from domain.events import Alert, SensorScore
+from ingestion.kafka.producer import KafkaSink
+from ingestion.wire.codec import Codec
 from millrace.stack.harness import Stack
 from processing.jobs.sensor_windows import ALERTS, JOB, SCORES, SINK
 from tests.integration.parts import ends, plug, read, until
@@ -95,61 +100,100 @@ def _told(records: list[dict[str, Any]], run: str) -> dict[Window, list[Any]]:
     return found
 
 
-def test_windows_are_those_of_a_literal_computation_and_late_readings_correct_them(
-    job: Stack,
-) -> None:
-    stack, run = job.settings, f"windows-{uuid4().hex[:6]}"
-    start, now = ends(stack, SINK), time.time_ns() // 1_000_000
+@dataclass(slots=True)
+class Scene:
+    """Readings and alerts of a run, on their way through the job."""
+
+    stack: Settings
+    sink: KafkaSink
+    codec: Codec
+    run: str
+    now: int
+    base: int
+    start: dict[int, int]
+
+    def send(self, topic: str, key: str, *records: object) -> None:
+        """Write records, acknowledged."""
+        for one in records:
+            self.sink.send(topic, key, self.codec.encoder(topic).object(one))
+        self.sink.flush()
+
+    def same(self, expected: dict[Window, list[Any]]) -> bool:
+        """Return whether exactly these windows are told of."""
+        return _told(read(self.stack, SINK, self.codec, self.start), self.run) == expected
+
+    def opened(self) -> list[Alert]:
+        """Return alerts of the first sensor."""
+        return [
+            Alert(
+                alert_id=f"{self.run}/{place}",
+                entity=f"{self.run}-0",
+                event_time=self.base + place * MINUTE,
+                kind="HIGH_TEMP",
+                severity="warning",
+                message="hot",
+                product="sensors",
+                location=f"{self.run}-hall",
+            )
+            for place in (1, 2, 8)
+        ]
+
+
+@pytest.fixture
+def scene(job: Stack) -> Iterator[Scene]:
+    stack, now = job.settings, time.time_ns() // 1_000_000
     base = (now - 45 * MINUTE) // (5 * MINUTE) * 5 * MINUTE
-    readings = _readings(run, base)
-    opened = [
-        Alert(
-            alert_id=f"{run}/{place}",
-            entity=f"{run}-0",
-            event_time=base + place * MINUTE,
-            kind="HIGH_TEMP",
-            severity="warning",
-            message="hot",
-            product="sensors",
-            location=f"{run}-hall",
-        )
-        for place in (1, 2, 8)
-    ]
+    start = ends(stack, SINK)
     with plug(stack) as (sink, codec):
+        yield Scene(stack, sink, codec, f"windows-{uuid4().hex[:6]}", now, base, start)
 
-        def send(topic: str, key: str, *records: object) -> None:
-            for one in records:
-                sink.send(topic, key, codec.encoder(topic).object(one))
-            sink.flush()
 
-        def told() -> dict[Window, list[Any]]:
-            return _told(read(stack, SINK, codec, start), run)
+def test_windows_are_those_of_a_literal_computation_and_late_readings_correct_them(
+    scene: Scene,
+) -> None:
+    run, now, opened = scene.run, scene.now, scene.opened()
+    readings = _readings(run, scene.base)
+    for one in readings + readings[:100]:  # told again, as after a kill
+        scene.send(SCORES, one.sensor_id, one)
+    for alert in (*opened, opened[0]):
+        scene.send(ALERTS, alert.entity, alert)
+    expected = _expected(readings, opened)
+    assert len(expected) >= 27
+    until("all windows are told of", lambda: scene.same(expected))
+    # Another sensor's reading moves the log's time on: the windows are over.
+    far = SensorScore(sensor_id="x", timestamp=now, arrived=now, source_offset=now)
+    scene.send(SCORES, "x", far)
+    late = SensorScore(
+        sensor_id=f"{run}-1",
+        timestamp=scene.base + MINUTE,
+        arrived=now,
+        value=99.0,
+        location=f"{run}-hall",
+        source_offset=now + 1,
+    )
+    ahead = SensorScore(
+        sensor_id=f"{run}-1", timestamp=now + 60 * MINUTE, arrived=now, source_offset=now + 2
+    )
+    scene.send(SCORES, late.sensor_id, late, ahead)
+    corrected = _expected([*readings, late], opened)
+    assert corrected != expected
+    until("the late reading corrects its windows", lambda: scene.same(corrected))
 
-        def same(expected: dict[Window, list[Any]]) -> bool:
-            return told() == expected
 
-        for one in readings + readings[:100]:  # told again, as after a kill
-            send(SCORES, one.sensor_id, one)
-        for alert in (*opened, opened[0]):
-            send(ALERTS, alert.entity, alert)
-        expected = _expected(readings, opened)
-        assert len(expected) >= 27
-        until("all windows are told of", lambda: same(expected))
-        # Another sensor's reading moves the log's time on: the windows are over.
-        far = SensorScore(sensor_id="x", timestamp=now, arrived=now, source_offset=now)
-        send(SCORES, "x", far)
-        late = SensorScore(
-            sensor_id=f"{run}-1",
-            timestamp=base + MINUTE,
-            arrived=now,
-            value=99.0,
-            location=f"{run}-hall",
-            source_offset=now + 1,
-        )
-        ahead = SensorScore(
-            sensor_id=f"{run}-1", timestamp=now + 60 * MINUTE, arrived=now, source_offset=now + 2
-        )
-        send(SCORES, late.sensor_id, late, ahead)
-        corrected = _expected([*readings, late], opened)
-        assert corrected != expected
-        until("the late reading corrects its windows", lambda: same(corrected))
+@pytest.mark.long
+def test_windows_over_a_kill_are_those_of_a_run_without_one(job: Stack, scene: Scene) -> None:
+    """A kill after windows were told of in part, and one before what came since is kept."""
+    readings, opened = _readings(scene.run, scene.base), scene.opened()
+    parts = readings[:200], readings[200:400], readings[400:]
+    for number, part in enumerate(parts):
+        for one in part:
+            scene.send(SCORES, one.sensor_id, one)
+        if number == 0:
+            for alert in opened:
+                scene.send(ALERTS, alert.entity, alert)
+            told = partial(scene.same, _expected(part, opened))
+            until("the first part is told of", told)
+        if number < 2:
+            job.killed_and_back("taskmanager")
+    expected = _expected(readings, opened)
+    until("all windows are told of", lambda: scene.same(expected))

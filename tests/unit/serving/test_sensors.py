@@ -7,12 +7,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from domain.events import RejectedReading, SensorScore, SensorWindow
+from domain.events import RejectedReading, SensorContext, SensorScore, SensorWindow
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.product import Incoming
 from serving.sensors import routes
-from serving.sensors.consumer import REJECTED, SCORES, WINDOWS, Sensors
+from serving.sensors.consumer import CONTEXT, REJECTED, SCORES, WINDOWS, Sensors
 from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
@@ -56,6 +56,20 @@ def windowed(place: int, readings: int, size: int = 5, scope: str = "sensor") ->
         alerts=1,
     )
     return Incoming(asdict(record), timestamp=123, offset=0, topic=WINDOWS)
+
+
+def in_context(sensor: str, second: int, location: str) -> Incoming:
+    record = SensorContext(
+        sensor_id=sensor,
+        timestamp=second * SECOND,
+        location=location,
+        sensor_from=SECOND,
+        outside_time=SECOND,
+        outside={"temperature": 1.5},
+        arrived=second * SECOND + 100,
+        source_offset=second,
+    )
+    return Incoming(asdict(record), timestamp=123, offset=0, topic=CONTEXT)
 
 
 def keep(store: MemoryStore, *rows: Incoming) -> None:
@@ -142,6 +156,20 @@ class TestRoutes:
         assert (only["readings"], only["mean"], only["alerts"]) == (1, 2.0, 1)
         answer = await client.get("/v1/locations/x", headers=KEY)
         assert_problem(answer, 404, "nothing is known of location x", "/v1/locations/x")
+
+    async def test_a_sensor_is_shown_in_the_context_of_its_newest_reading(
+        self, client: httpx.AsyncClient, values: MemoryValues
+    ) -> None:
+        keep(values.store, scored("a", 9))
+        assert (await self.state(client, "a"))["context"] is None
+        rows = [in_context("a", 2, "yard"), in_context("a", 1, "hall")]
+        keep(values.store, *rows)
+        assert [Sensors().fold(row) for row in rows] == [None, None]
+        found = (await self.state(client, "a"))["context"]
+        assert (found["timestamp"], found["location"]) == ("1970-01-01T00:00:02.000Z", "yard")
+        assert found["sensor_from"] == "1970-01-01T00:00:01.000Z"
+        assert (found["location_from"], found["outside"]) == (None, {"temperature": 1.5})
+        assert "source_offset" not in found
 
     async def test_an_unknown_sensor_is_a_problem(self, client: httpx.AsyncClient) -> None:
         answer = await client.get("/v1/sensors/x", headers=KEY)
