@@ -152,10 +152,10 @@ class Loop:
 
     def _held(self) -> bool:
         """Return whether something keeps the product from working, after waiting a little if so."""
-        missing, waiting = self._product.missing(), self._product.waiting()
-        if missing or waiting:
+        lacking, waiting = self._product.missing(), self._product.waiting()
+        if lacking or waiting:
             self._report(
-                {"product": missing} if missing else {}, {"product": waiting} if waiting else {}
+                {"product": lacking} if lacking else {}, {"product": waiting} if waiting else {}
             )
             self._wait(0.5)
             return True
@@ -163,7 +163,9 @@ class Loop:
             self._rebuild()
             return True
         notice = self._product.notice()
-        self._report({}, {"notice": notice} if notice else {})
+        # Nobody may take it for rebuilt before it began; the group is joined by reading on.
+        missing = {"rebuild": "waiting for partitions"} if self._rebuilding.waits else {}
+        self._report(missing, {"notice": notice} if notice else {})
         return False
 
     def _report(self, missing: dict[str, str], waiting: dict[str, str] | None = None) -> None:

@@ -43,7 +43,8 @@ def declared_by(product: Product) -> tuple[Rebuild, ...]:
 class Rebuilding:
     """One product's rebuilding, in the loop's thread.
 
-    `due` says that it has to advance before records may be handled, `told` how far it is.
+    `due` says that it has to advance before records may be handled, `told` how far it is. Until the
+    first assignment it `waits`: what it will be rebuilt from follows from the partitions.
     """
 
     def __init__(
@@ -66,10 +67,11 @@ class Rebuilding:
         self._hiding: set[bytes] = set()  # keys whose newest record has a head, but no more
         self._only: set[bytes] | None = None  # those of the first reading, in the second
         self.due = False
+        self.waits = bool(self._all)
 
     def restart(self) -> None:
         """Begin again, because the assigned partitions changed."""
-        self.due = bool(self._all)
+        self.due, self.waits = bool(self._all), False
         self._at, self._begun, self._only = 0, False, None
 
     @property

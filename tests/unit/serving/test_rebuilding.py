@@ -156,6 +156,33 @@ def test_readyz_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bench.health.missing == {}
 
 
+def test_it_is_not_ready_before_its_partitions_are_assigned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = bench_of(FakeReader([message("a", 0)]), Rebuild("shop-events"))
+    told: list[dict[str, str]] = []
+    subscribe, consume = bench.consumer.subscribe, bench.consumer.consume
+    waiting: list[Any] = []
+
+    def without_assignment(topics: list[str], **callbacks: Any) -> None:
+        waiting.append(lambda: subscribe(topics, **callbacks))
+
+    def assigned_at_last(count: int, timeout: float) -> list[FakeMessage]:
+        told.append(dict(bench.health.missing))
+        if not waiting:
+            return consume(count, timeout)
+        if len(told) > 2:
+            waiting.pop()()
+        return []
+
+    monkeypatch.setattr(bench.consumer, "subscribe", without_assignment)
+    monkeypatch.setattr(bench.consumer, "consume", assigned_at_last)
+    bench.loop.run()
+    assert told[:3] == [{"rebuild": "waiting for partitions"}] * 3
+    assert bench.health.missing == {}
+    assert profiles(bench).seen == ["0/a"]
+
+
 def test_partitions_that_come_or_go_meanwhile_begin_it_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
