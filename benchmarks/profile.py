@@ -57,7 +57,7 @@ def threads(pid: int) -> dict[str, tuple[str, float]]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
             line = (task / "stat").read_text()
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
         name, rest = (
             line[line.index("(") + 1 : line.rindex(")")],

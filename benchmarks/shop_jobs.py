@@ -44,7 +44,7 @@ SINKS = {
 }
 OTHERS = ("fraud-scores", "stock-movements", "stock-log", "quarantine")
 """What the jobs read or write beside; it begins empty."""
-EVENTS, QUICK = 1_200_000, 100_000
+EVENTS, QUICK = 1_200_000, 400_000
 START_MS, MINUTE_MS, EVENTS_A_MINUTE = 1_430_622_000_000, 60_000, 14
 CLICKS_A_VISIT, STEP_MS = 1.6, 90_000
 ITEMS = 235_000

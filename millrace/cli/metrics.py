@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -134,10 +133,10 @@ def _tell(window: str, count: int, wrong: Sequence[Mapping[str, Any]], *, as_jso
 
 def view(windows: Sequence[Mapping[str, Any]], window: str) -> RenderableType:
     """Render windows as they stand, the newest first."""
-    table = Table(title=f"The shop by windows of {window}", title_justify="left", box=SIMPLE)
+    table = Table(title=f"The shop by windows of {window}", title_justify="left", box=None)
     for name in ("from", "orders", "GMV", "usual", "AOV", "visitors", "path", "fraud"):
         table.add_column(name, justify="left" if name == "from" else "right", no_wrap=True)
-    table.add_column("", min_width=len("corrected"))
+    table.add_column("corrected", no_wrap=True)
     for one in windows:
         table.add_row(*_row(one))
     if not windows:
@@ -151,7 +150,7 @@ def _row(one: Mapping[str, Any]) -> list[Text]:
     minor, path = bands.get("gmv_minor"), bands.get("path_conversion")
     notes = [] if one["closed"] else ["open"]
     if one["revision"]:
-        notes.append(f"corrected, was {one['shown']['gmv_minor'] / 100:,.2f}")
+        notes.append(f"was {one['shown']['gmv_minor'] / 100:,.2f}")
     return [
         Text(one["window_start"][5:16].replace("T", " ")),
         Text(f"{one['orders']:,}"),
