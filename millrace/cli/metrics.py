@@ -133,8 +133,13 @@ def _tell(window: str, count: int, wrong: Sequence[Mapping[str, Any]], *, as_jso
 
 def view(windows: Sequence[Mapping[str, Any]], window: str) -> RenderableType:
     """Render windows as they stand, the newest first."""
-    table = Table(title=f"The shop by windows of {window}", title_justify="left", box=None)
-    for name in ("from", "orders", "GMV", "usual", "AOV", "visitors", "path", "fraud"):
+    table = Table(
+        title=f"The shop by windows of {window}",
+        title_justify="left",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    for name in ("from", "orders", "GMV", "usual", "AOV", "active", "path", "fraud"):
         table.add_column(name, justify="left" if name == "from" else "right", no_wrap=True)
     table.add_column("corrected", no_wrap=True)
     for one in windows:
@@ -155,7 +160,7 @@ def _row(one: Mapping[str, Any]) -> list[Text]:
         Text(one["window_start"][5:16].replace("T", " ")),
         Text(f"{one['orders']:,}"),
         Text(f"{one['gmv']:,.2f}", _style(one["gmv_minor"], minor, closed=one["closed"])),
-        Text("-" if minor is None else f"{minor['low'] / 100:,.0f} to {minor['high'] / 100:,.0f}"),
+        Text("-" if minor is None else f"{minor['low'] / 100:,.0f}-{minor['high'] / 100:,.0f}"),
         Text("-" if one["average_order_value"] is None else f"{one['average_order_value']:,.2f}"),
         Text(f"{one['active_visitors']:,}"),
         Text(
@@ -176,4 +181,4 @@ def _style(value: float | None, about: Mapping[str, Any] | None, *, closed: bool
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.2%}"
+    return "-" if share is None else f"{share:.1%}"

@@ -57,7 +57,7 @@ def test_a_window_is_shown_with_its_band_and_its_correction() -> None:
     console.print(metrics.view([EXAMPLE, LOW], "1h"))
     text = console.export_text(clear=False, styles=False)
     assert "1,297.50" in text
-    assert "800 to 1,600" in text
+    assert "800-1,600" in text
     assert "was 1,272.50" in text
     assert "461686 (5)" in text
     styled = console.export_text(styles=True)
