@@ -105,10 +105,7 @@ def rebuild(
     They take the place of all that the table had, in one commit. Raise UserError for a log of
     several partitions, RetryableError if others wrote the table meanwhile.
     """
-    if history.several():
-        raise UserError(
-            "transactions has several partitions: the lake lacks the order that terminals saw"
-        )
+    _one_log(history)
     table = _table(lake)
     new, counted = list[DataFile](), {COMPUTED: 0, "left_out": 0}
     gathered: list[pa.Table] = []
@@ -140,10 +137,11 @@ def rebuild(
 def follow(lake: Catalog, history: Log, reach: Reach, last: int) -> Filled:
     """Append what the job has logged behind the table's end, as far as no payment is missing.
 
-    `last`: the place up to which bronze has all of the log. Raise UserError without a table, and
-    for vectors that the table must not take: of another declaration, or computed before the job's
-    windows held all that they cover.
+    `last`: the place up to which bronze has all of the log. Raise UserError without a table, for a
+    log of several partitions, and for vectors that the table must not take: of another declaration,
+    or computed before the job's windows held all that they cover.
     """
+    _one_log(history)
     table = catalog.found(lake, NAME)
     if table is None:
         raise UserError("nothing to go on from: `millrace backfill fraud-features --from …`")
@@ -177,6 +175,13 @@ def follow(lake: Catalog, history: Log, reach: Reach, last: int) -> Filled:
         discard(table, new)
         raise
     return Filled(after, logged=len(rows), waits_for=waits)
+
+
+def _one_log(history: Log) -> None:
+    if history.several():
+        raise UserError(
+            "transactions has several partitions: the lake lacks the order that terminals saw"
+        )
 
 
 def _logged(history: Log, known: State, end: int) -> list[Row]:

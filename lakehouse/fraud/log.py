@@ -90,7 +90,7 @@ class Log:
 
     def several(self) -> bool:
         """Return whether the log has several partitions: then it is not what terminals saw."""
-        return bool(self._one(f"select coalesce(max(_partition), 0) > 0 from {PAYMENTS}"))
+        return bool(self._one("select coalesce(max(_partition), 0) > 0 from log"))
 
     def changed(self, version: str) -> list[Gap]:
         """Return each place where the features' declaration became `version` from another.

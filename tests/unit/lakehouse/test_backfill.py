@@ -195,6 +195,23 @@ def test_nothing_is_followed_without_a_beginning_or_over_a_change(
         object.__setattr__(GRAPH, "version", before)
 
 
+def test_payments_of_further_partitions_are_not_passed_over_in_silence(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    """The table follows one log; when the topic got more, neither command goes on as if not."""
+    of, events = FraudLake(lake(tmp_path)), stream(3, 20)
+    of.log(events)
+    of.vectors(vectors(events))
+    _rebuilt(con, of, START, 9)
+    held = _held(of)
+    row = {"_topic": "transactions", "_partition": 3, "_offset": 0, "_ingested_at": START}
+    of.append("transactions", [{**row, "event_time": START, "transaction_id": "elsewhere"}])
+    for run in (partial(_followed, con, of, 19), partial(_rebuilt, con, of, START, 19)):
+        with pytest.raises(UserError, match="several partitions"):
+            run()
+    assert _held(of) == held
+
+
 def test_a_new_declaration_has_a_history_to_learn_from_at_once(
     con: duckdb.DuckDBPyConnection, filled: FraudLake
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from config.settings import Settings
 from domain.fraud.graph import GRAPH
 from domain.times import iso
 from ingestion.kafka.tail import Line
+from lakehouse.fraud.verification import SEVERAL
 from millrace import explaining
 from millrace.cli import explain as command
 from millrace.explaining import explain
@@ -121,6 +123,29 @@ def test_the_lake_has_the_whole_way_back(current: Settings, tmp_path: Path) -> N
     assert found.model["rules"]["thresholds"] == {"review": 0.2, "block": 0.9}
     assert found.model["split"]["train"]["from"] == iso(START)
     assert found.model["data"]["digest"] == "d1"
+
+
+def test_of_four_partitions_a_payment_is_found_in_its_own(
+    current: Settings, tmp_path: Path
+) -> None:
+    """The same offset is another record in each; what terminals saw is not in the lake."""
+    of, names = FraudLake(lake(tmp_path)), ("zero", "one", "two", "three")
+    for place, name in enumerate(names):
+        event = pay(name, START + place, f"c{place}", "k")
+        (made,) = vectors([event])
+        at = {"_topic": "transactions", "_partition": place, "_offset": 0, "_ingested_at": START}
+        of.append("transactions", [{**at, **asdict(event)}])
+        of.append("fraud_features", [{**at, "_topic": "fraud-features", **made}])
+        of.append("fraud_scores", [{**at, "_topic": "fraud-scores", **_score(made)}])
+    for place, name in enumerate(names):
+        found = explain(current, name, decision=_never, lines=_never)
+        assert found.payment is not None
+        assert found.vector is not None
+        assert (found.payment["partition"], found.payment["offset"]) == (place, 0)
+        assert found.payment["record"]["customer_id"] == f"c{place}"
+        assert found.payment["repeats"] == 0
+        assert found.vector["record"]["transaction_id"] == name
+        assert found.vector["recomputed"] == f"not verifiable: {SEVERAL}"
 
 
 def test_without_a_lake_redis_and_kafka_have_what_they_still_have(current: Settings) -> None:

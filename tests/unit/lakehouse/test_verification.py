@@ -172,6 +172,18 @@ def test_vectors_of_another_declaration_and_of_several_partitions_are_not_judged
     assert set(_whys(_found(con, filled)).values()) == {verification.SEVERAL}
 
 
+def test_a_verdict_from_another_partition_makes_the_order_unknown_too(
+    con: duckdb.DuckDBPyConnection, filled: FraudLake
+) -> None:
+    events: list[Event] = [pay("a", START, "c", "k")]
+    filled.log(events)
+    filled.vectors(vectors(events))
+    assert _whys(_found(con, filled)) == {0: None}
+    row = {"_topic": "transactions", "_partition": 3, "_offset": 0, "_ingested_at": START}
+    filled.append("fraud_labels", [{**row, "event_time": START}])
+    assert _whys(_found(con, filled)) == {0: verification.SEVERAL}
+
+
 def test_the_same_seed_draws_the_same_vectors(
     con: duckdb.DuckDBPyConnection, filled: FraudLake
 ) -> None:
