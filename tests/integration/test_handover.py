@@ -110,10 +110,7 @@ def test_no_event_is_missing_or_twice_at_the_seam(house: House) -> None:
 
 @pytest.mark.timeout(900)
 def test_an_attempt_that_is_killed_loses_nothing(house: House) -> None:
-    """While the second job runs beside the first, the job stands still, and it is submitted.
-
-    It has not been seen to pass yet: docs/decisions/0026 says so, too, until it has.
-    """
+    """While the second job runs beside the first, the job stands still, and it is submitted."""
     settings = house.stack.settings
     flow, start = Flow(f"kill-{uuid.uuid4().hex[:8]}"), now(settings)
 
