@@ -30,13 +30,11 @@ Set = Annotated[
 ]
 
 
-@app.command(
-    epilog="Example: millrace sensors describe boiler-7 --location hall-2 --set maker=Acme"
-)
+@app.command(epilog="Example: millrace sensors describe boiler-7 --where hall-2 --set maker=Acme")
 def describe(
     sensor: Annotated[str, typer.Argument(help="the sensor, as in its readings")],
     *,
-    location: Annotated[str | None, typer.Option(help="where it is")] = None,
+    location: Annotated[str | None, typer.Option("--where", help="the location it is at")] = None,
     attributes: Set = None,
     since: From = None,
     as_json: AsJson = False,

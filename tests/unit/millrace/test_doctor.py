@@ -254,5 +254,6 @@ def test_a_first_checkpoint_that_never_comes_is_late_too(
 def test_the_groups_that_are_on_are_told(world: World) -> None:
     (told,) = (one for one in doctor.examine(world.settings) if one.name == "groups")
     assert told.detail == (
-        "on: core, fraud, shop; off: inventory, sensors, sensor_context, lake, airflow, monitoring, postgres"
+        "on: core, fraud, shop; "
+        "off: inventory, sensors, sensor_context, lake, airflow, monitoring, postgres"
     )

@@ -46,7 +46,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Say:
 
 
 def test_a_sensor_and_a_location_are_described_from_a_time_on(say: Say) -> None:
-    say("sensors describe a --location hall --set maker=Acme --set floor=3 --from 2025-11-30T12:00")
+    say("sensors describe a --where hall --set maker=Acme --set floor=3 --from 2025-11-30T12:00")
     sensor, location = say("sensors locate hall --place munich --latitude 48.1 --from 2025-11-30")
     assert sensor == {
         "version_id": f"sensor/a@{NOON}",
