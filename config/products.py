@@ -85,6 +85,12 @@ class Product:
     routes: tuple[str, ...] = ()
     features: str | None = None
     setup: str | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Return the groups any of which brings the product with it."""
+        return frozenset((self.group, *self.also))
 
     @property
     def outside(self) -> bool:
@@ -127,6 +133,7 @@ class _Declared(BaseModel):
     group: str = Field(pattern=_NAME)
     features: str | None = Field(default=None, pattern=_MODULE)
     setup: str | None = Field(default=None, pattern=_NAME)
+    also: list[str] = []
     jobs: list[str | _Job] = []
     consumers: dict[str, _Consumer] = {}
     routes: list[str] = []
@@ -145,6 +152,7 @@ class _Declared(BaseModel):
             routes=tuple(self.routes),
             features=self.features,
             setup=self.setup,
+            also=tuple(self.also),
         )
 
 
@@ -167,7 +175,7 @@ def running(loaded: Settings | None = None) -> tuple[Product, ...]:
     """Return the products whose group is enabled. Raise UserError as `products` and `groups` do."""
     loaded = loaded or settings()
     chosen = groups(loaded)
-    return tuple(product for product in products(loaded) if product.group in chosen)
+    return tuple(product for product in products(loaded) if product.groups & chosen)
 
 
 def known_groups(loaded: Settings | None = None) -> dict[str, bool]:
@@ -272,9 +280,9 @@ def _own(file: Path) -> tuple[dict[str, bool], tuple[Product, ...]]:
         for name, body in declared["products"].items()
     )
     for product in found:
-        if product.group not in known:
+        if unknown := sorted(product.groups - set(known)):
             raise UserError(
-                f"{file}: product {product.name} is of group {product.group}; "
+                f"{file}: product {product.name} is of group {', '.join(unknown)}; "
                 f"there are: {', '.join(known)}"
             )
     return known, found

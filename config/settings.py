@@ -77,6 +77,14 @@ class Settings(BaseSettings):
     )
 
     airflow_base_port: int = Field(default=19110, description="Airflow's page and API")
+    prometheus_base_port: int = Field(default=19120, description="Prometheus' page and API")
+    alertmanager_base_port: int = Field(default=19121, description="Alertmanager's page and API")
+    node_exporter_base_port: int = Field(
+        default=19122, description="metrics of the machine, by the node exporter"
+    )
+    exporter_base_port: int = Field(
+        default=19123, description="metrics of Kafka, Redis and the registry"
+    )
 
     kafka_bootstrap_override: str | None = Field(
         default=None, description="brokers, where they are not the local stack's"
@@ -207,6 +215,22 @@ class Settings(BaseSettings):
         description="an alert told of longer ago (seconds) is sent only if it is open still",
     )
     alerts_mail_to: str = Field(default="", description="to whom alerts are mailed")
+    monitoring_scrape_s: int = Field(
+        default=5, ge=1, description="from one scrape by Prometheus to the next, in seconds"
+    )
+    monitoring_patience: float = Field(
+        default=1.0,
+        gt=0,
+        le=10,
+        description="factor on windows and waiting times of alert rules; 0.02 suits a drill",
+    )
+    monitoring_by_name: bool = Field(
+        default=False,
+        description="Prometheus finds processes by their names, as containers have, not at host",
+    )
+    runbooks_url: str = Field(
+        default="docs/runbooks.md", description="page of the runbooks that alerts link to"
+    )
     api_keys: SecretStr = Field(
         default=SecretStr(""),
         description="comma-separated keys; empty: the stack makes one, in state_dir",

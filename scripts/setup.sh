@@ -2,7 +2,7 @@
 # From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, locked Python environments,
 # jars and the Java kernel by Maven. Each step is skipped when what it depends on has not changed (stamps in .build/stamps),
 # so running it again costs nothing. Independent steps run side by side; apt alone is in the foreground, where sudo can ask.
-#   scripts/setup.sh [--for demo|test] [--with lake] [--with airflow]
+#   scripts/setup.sh [--for demo|test] [--with lake|airflow|monitoring]…
 # `demo` leaves out the tools of development, and what groups of products need that are off by default; --with brings it.
 # Airflow's tasks read the lake, so `--with airflow` brings the lake's Python libraries, too, but not its jars for Flink.
 set -euo pipefail
@@ -12,7 +12,7 @@ uv_version=0.13.8
 policy=/usr/sbin/policy-rc.d
 mark="# for the length of Millrace's set-up, process"
 as_root=()
-lake='' lake_jars='' airflow=''
+lake='' lake_jars='' airflow='' monitoring=''
 
 say() { echo "setup: $*"; }
 refuse() { echo "setup: $*" >&2; exit 2; }
@@ -98,9 +98,13 @@ apt_install() {
     "${as_root[@]}" chmod 755 "$policy"
   fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
-  if [[ " $* " == *" redis-server "* && -d /run/systemd/system ]]; then
-    "${as_root[@]}" systemctl disable --now redis-server || true
-  fi
+  local service
+  [[ -d /run/systemd/system ]] || return 0
+  for service in redis-server prometheus prometheus-alertmanager prometheus-node-exporter; do
+    if [[ " $* " == *" $service "* ]]; then
+      "${as_root[@]}" systemctl disable --now "$service" || true
+    fi
+  done
 }
 
 packages() {
@@ -233,7 +237,7 @@ python_side() {
 
 choose() {
   purpose='test'
-  lake='' lake_jars='' airflow=''
+  lake='' lake_jars='' airflow='' monitoring=''
   while (($#)); do
     case $1 in
       --for) purpose=${2:-} ;;
@@ -241,15 +245,16 @@ choose() {
         case ${2:-} in
           lake) lake=yes lake_jars=yes ;;
           airflow) lake=yes airflow=yes ;;
-          *) refuse "--with takes lake or airflow" ;;
+          monitoring) monitoring=yes ;;
+          *) refuse "--with takes lake, airflow or monitoring" ;;
         esac
         ;;
-      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake] [--with airflow]" >&2; exit 2 ;;
+      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake|airflow|monitoring]…" >&2; exit 2 ;;
     esac
     shift $(($# > 1 ? 2 : 1))
   done
   [[ $purpose == demo || $purpose == test ]] || refuse "--for takes demo or test"
-  [[ $purpose == demo ]] || lake=yes lake_jars=yes airflow=yes
+  [[ $purpose == demo ]] || lake=yes lake_jars=yes airflow=yes monitoring=yes
 
   build=$(setting MILLRACE_BUILD_DIR)
   build=${build:-.build}
@@ -274,6 +279,10 @@ look_for_packages() {
   command -v mvn > /dev/null || missing+=(maven)
   command -v redis-server > /dev/null || missing+=(redis-server)
   has_gomp || missing+=(libgomp1)
+  [[ $monitoring ]] || return 0
+  command -v promtool > /dev/null || missing+=(prometheus)
+  command -v amtool > /dev/null || missing+=(prometheus-alertmanager)
+  command -v prometheus-node-exporter > /dev/null || missing+=(prometheus-node-exporter)
 }
 
 main() {

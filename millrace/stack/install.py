@@ -9,7 +9,8 @@ from config.errors import UserError
 from config.products import groups, setups
 from config.settings import Settings
 from millrace.stack.layout import Layout
-from millrace.stack.processes import AIRFLOW
+from millrace.stack.parts import monitoring
+from millrace.stack.processes import AIRFLOW, MONITORING
 
 
 def missing(settings: Settings) -> list[str]:
@@ -18,6 +19,8 @@ def missing(settings: Settings) -> list[str]:
     found = [name for name in setups(settings) if not any(layout.jars(name).glob("*.jar"))]
     if AIRFLOW in groups(settings) and not layout.airflow_python.exists():
         found.append(AIRFLOW)
+    if MONITORING in groups(settings) and not monitoring.installed():
+        found.append(MONITORING)
     return found
 
 

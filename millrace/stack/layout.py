@@ -107,6 +107,11 @@ class Layout:
         return self.secret("airflow-passwords.json")
 
     @property
+    def monitoring(self) -> Path:
+        """Return the folder of Prometheus and Alertmanager: configuration, rules, data."""
+        return self.state / "monitoring"
+
+    @property
     def models(self) -> Path:
         """Return the folder of models, one shelf per product (orchestration/shelf)."""
         return self.state / "models"

@@ -24,9 +24,9 @@ from config.products import (
 )
 from config.settings import Settings
 from millrace.stack import environ
-from millrace.stack.parts import airflow, flink, kafka, redis, registry
+from millrace.stack.parts import airflow, flink, kafka, monitoring, redis, registry
 
-AIRFLOW = "airflow"
+AIRFLOW, MONITORING = "airflow", "monitoring"
 
 
 def _nothing(_settings: Settings) -> None:
@@ -61,7 +61,8 @@ class Process:
     MiB. `oneshot` processes are ready when they have exited with 0. `early` ones wait for their
     dependencies themselves, so that `up` starts them at once. `serves` is what it does for
     the enabled groups: when that grows, `up` restarts the process. `secrets` are added to its
-    environment as it starts. A `local` one has no container of ours.
+    environment as it starts. A `local` one has no container of ours. `also`: further groups that
+    bring it.
     """
 
     name: str
@@ -75,9 +76,15 @@ class Process:
     oneshot: bool = False
     early: bool = False
     group: str = CORE
+    also: tuple[str, ...] = ()
     serves: tuple[str, ...] = ()
     secrets: Callable[[Settings], dict[str, str]] = _no_secrets
     local: bool = False
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Return the groups any of which brings the process with it."""
+        return frozenset((self.group, *self.also))
 
 
 def declared(settings: Settings) -> dict[str, Process]:
@@ -91,6 +98,7 @@ def declared(settings: Settings) -> dict[str, Process]:
             *_infrastructure(settings),
             *_ours(settings, products(settings)),
             *_airflow(settings),
+            *_monitoring(settings),
         )
     }
     claimed: dict[int, str] = {}
@@ -105,7 +113,7 @@ def declared(settings: Settings) -> dict[str, Process]:
 def processes(settings: Settings) -> dict[str, Process]:
     """Return the processes of the enabled groups, with all their dependencies, in order."""
     every, on = declared(settings), groups(settings)
-    return _with_dependencies(every, {name for name, one in every.items() if one.group in on})
+    return _with_dependencies(every, {name for name, one in every.items() if one.groups & on})
 
 
 def _with_dependencies(every: dict[str, Process], wanted: set[str]) -> dict[str, Process]:
@@ -264,6 +272,51 @@ def _airflow(settings: Settings) -> list[Process]:
     ]
 
 
+def _monitoring(settings: Settings) -> list[Process]:
+    def page(name: str, path: str) -> Probe:
+        return Probe("http", f"http://{settings.host}:{settings.port(name)}{path}")
+
+    return [
+        Process(
+            name="exporter",
+            command=_python("monitoring.exporter"),
+            ports={"metrics": settings.port("exporter")},
+            depends_on=("topics", "redis"),
+            ready=Probe("http", health(settings, settings.port("exporter"))),
+            memory=256,
+            group=MONITORING,
+        ),
+        Process(
+            name="node-exporter",
+            command=monitoring.node_exporter(settings),
+            prepare=monitoring.prepare_node_exporter,
+            ports={"metrics": settings.port("node_exporter")},
+            ready=page("node_exporter", "/metrics"),
+            memory=64,
+            group=MONITORING,
+        ),
+        Process(
+            name="alertmanager",
+            command=monitoring.alertmanager(settings),
+            prepare=monitoring.prepare_alertmanager,
+            ports={"http": settings.port("alertmanager")},
+            ready=page("alertmanager", "/-/ready"),
+            memory=128,
+            group=MONITORING,
+        ),
+        Process(
+            name="prometheus",
+            command=monitoring.prometheus(settings),
+            prepare=monitoring.prepare_prometheus,
+            ports={"http": settings.port("prometheus")},
+            ready=page("prometheus", "/-/ready"),
+            serves=monitoring.watched(settings),
+            memory=512,
+            group=MONITORING,
+        ),
+    ]
+
+
 def health(settings: Settings, port: int) -> str:
     """Return the URL of the page that says whether the process with that port is ready."""
     return f"http://{settings.host}:{port}/readyz"
@@ -275,6 +328,7 @@ def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Proce
         name=f"consumer-{consumer.name}",
         command=_python(consumer.module),
         group=product.group,
+        also=product.also,
         ports={"metrics": port},
         depends_on=("topics", "redis"),
         ready=Probe("http", health(settings, port)),
@@ -303,8 +357,8 @@ def selected(settings: Settings, only: tuple[str, ...]) -> dict[str, Process]:
         )
     wanted = {name for name in only if name in every}
     for group in set(only) - set(every):
-        wanted |= {name for name, one in every.items() if one.group == group}
-        members = [product for product in products(settings) if product.group == group]
+        wanted |= {name for name, one in every.items() if group in one.groups}
+        members = [product for product in products(settings) if group in product.groups]
         if any(product.jobs for product in members):
             wanted.add("jobs")
         if any(product.routes for product in members):

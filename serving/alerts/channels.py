@@ -22,6 +22,7 @@ import structlog
 from config.clock import now_ms
 from config.errors import RetryableError, UserError
 from domain.alerts.episodes import SEVERITIES, momentary
+from domain.alerts.prometheus import MARK
 from domain.times import iso
 
 log = structlog.get_logger(__name__)
@@ -132,6 +133,8 @@ class Webhook:
 
     def send(self, *alerts: Document) -> None:
         """Send them; only an answer of 2xx counts as sent, or of 409: it was before."""
+        if self._form is alertmanager and MARK in alerts[0]["details"]:
+            return  # it comes from there
         body = slack(*alerts) if self.groups else self._form(alerts[0], self._now())
         try:
             answer = self._client.post(

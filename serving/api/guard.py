@@ -21,6 +21,7 @@ from serving.api.metrics import Metrics
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"})
 # The scripts and styles of the pages above.
 OPEN_BELOW = "/static-offline-docs/"
+BEARER = b"bearer "
 
 
 def is_open(path: str) -> bool:
@@ -72,6 +73,8 @@ class Guard:
         for name, value in scope["headers"]:
             if name == b"x-api-key":
                 key = value
+            elif name == b"authorization" and not key and value[:7].lower() == BEARER:
+                key = value[7:].strip()  # what can send no header of its choice, as Alertmanager
             elif name == b"content-length":
                 length = value
         path = scope["path"]

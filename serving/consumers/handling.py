@@ -89,6 +89,7 @@ class Handler:
                 rows.append((message, incoming(message, decoded.record, decoded.name)))
         if rows:
             self._product.came = len(rows)
+            self._product.met([row for _, row in rows])
             self._make_all(rows, batch)
         return batch
 

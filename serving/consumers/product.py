@@ -173,6 +173,9 @@ class Product(ABC):
         """
         return None
 
+    def met(self, rows: Sequence[Incoming]) -> None:  # noqa: B027 - most count nothing
+        """Count all records of a batch, those too that are folded away; again if it is repeated."""
+
     def fold(self, row: Incoming) -> Hashable:
         """Return the key of which only the newest record of a batch counts.
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 
+from prometheus_client import CollectorRegistry
+
+from config.settings import Settings
+from domain.sensors.limits import Limits
+from ingestion.sensors.limits_file import LimitsFile
 from serving.consumers.product import Incoming, Product, Result
 from serving.consumers.run import run
 from serving.sensors import keys
+from serving.sensors.meter import Meter
 
 SCORES, REJECTED, WINDOWS = "sensor-scores", "rejected-readings", "sensor-windows"
 CONTEXT = "sensor-context"
@@ -19,10 +26,29 @@ WRITES = {
 
 
 class Sensors(Product):
-    """The newest reading of each sensor, the last rejected, the newest in context, and windows."""
+    """The newest reading of each sensor, the last rejected, the newest in context, and windows.
+
+    `limits` are those by which the readings were judged.
+    """
 
     name = "sensors"
     topics = (SCORES, REJECTED, WINDOWS, CONTEXT)
+
+    def __init__(self, limits: Callable[[], Limits]) -> None:
+        self._limits, self._meter = limits, Meter()
+
+    def register(self, registry: CollectorRegistry) -> None:
+        """Add the counts of readings to the metrics."""
+        self._meter.register(registry)
+
+    def met(self, rows: Sequence[Incoming]) -> None:
+        """Count readings, those too of which only the newest is kept."""
+        limits = self._limits()
+        for row in rows:
+            if row.topic == SCORES:
+                self._meter.scored(row.record, limits)
+            elif row.topic == REJECTED:
+                self._meter.rejected(row.record)
 
     def fold(self, row: Incoming) -> Hashable:
         """Of a sensor's readings only the newest counts; a late one is no newer than another."""
@@ -38,4 +64,9 @@ class Sensors(Product):
 
 
 if __name__ == "__main__":
-    run(Sensors.name, lambda _: Sensors())
+
+    def _made(settings: Settings) -> Sensors:
+        file = LimitsFile(settings.sensors_file, time.monotonic)
+        return Sensors(lambda: file.limits)
+
+    run(Sensors.name, _made)

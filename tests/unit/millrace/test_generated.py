@@ -41,7 +41,7 @@ def test_the_containers_are_the_local_stacks_processes() -> None:
         assert re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", service["mem_limit"]) == f"{process.memory}m"
         assert service["restart"] == ("no" if process.oneshot else "unless-stopped")
         assert ("healthcheck" in service) is not process.oneshot
-        assert service.get("profiles", ["core"]) == [process.group]
+        assert service.get("profiles", ["core"]) == [process.group, *process.also]
         # A service that no profile starts would hold up one that always runs.
         assert process.group != "core" or {local[one].group for one in process.depends_on} <= {
             "core"
@@ -78,6 +78,7 @@ def test_containers_take_the_settings_of_env_but_what_is_their_own() -> None:
     local |= {name for name in every if name.endswith(("_BASE_PORT", "_OVERRIDE"))}
     # That of .env, or else the profiles.
     local.add("MILLRACE_GROUPS")
+    local.add("MILLRACE_MONITORING_BY_NAME")
     for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
         assert service["env_file"] == [{"path": ".env", "required": False}]
         # Whatever else has a value there would hide that of .env: an empty key, the key.

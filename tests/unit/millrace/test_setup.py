@@ -148,7 +148,10 @@ def test_what_a_group_needs_is_brought(sandbox: Path, line: str, chosen: str) ->
 
 def test_an_unknown_group_is_refused(sandbox: Path) -> None:
     done = _bash(sandbox, "choose --with sensors")
-    assert (done.returncode, done.stderr) == (2, "setup: --with takes lake or airflow\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "setup: --with takes lake, airflow or monitoring\n",
+    )
 
 
 def _compiler(folder: Path, version: str) -> Path:

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
 
 from domain.events import RejectedReading, SensorContext, SensorScore, SensorWindow
+from domain.sensors.limits import Limits, parse
 from serving.api.app import create
 from serving.api.context import Context
 from serving.consumers.product import Incoming
@@ -17,6 +19,13 @@ from serving.store import MemoryStore
 from tests.unit.serving.api_parts import KEY, MemoryValues, assert_problem
 
 SECOND = 1000
+
+
+LIMITS = parse({"types": {"boiler": {"alert_at": 0.7}}})
+
+
+def limits() -> Limits:
+    return LIMITS
 
 
 def scored(sensor: str, second: int, **changes: Any) -> Incoming:
@@ -73,12 +82,12 @@ def in_context(sensor: str, second: int, location: str) -> Incoming:
 
 
 def keep(store: MemoryStore, *rows: Incoming) -> None:
-    for result in Sensors().handle(rows):
+    for result in Sensors(limits).handle(rows):
         store.apply(result.writes)
 
 
 def test_of_a_sensors_readings_in_a_batch_only_the_newest_counts_but_late_ones_hide_none() -> None:
-    sensors = Sensors()
+    sensors = Sensors(limits)
     rows = [scored("a", 1), scored("a", 3), scored("a", 2, late=True), rejected("a", 1, 4)]
     assert [sensors.fold(row) for row in rows] == [
         (SCORES, "a"),
@@ -164,7 +173,7 @@ class TestRoutes:
         assert (await self.state(client, "a"))["context"] is None
         rows = [in_context("a", 2, "yard"), in_context("a", 1, "hall")]
         keep(values.store, *rows)
-        assert [Sensors().fold(row) for row in rows] == [None, None]
+        assert [Sensors(limits).fold(row) for row in rows] == [None, None]
         found = (await self.state(client, "a"))["context"]
         assert (found["timestamp"], found["location"]) == ("1970-01-01T00:00:02.000Z", "yard")
         assert found["sensor_from"] == "1970-01-01T00:00:01.000Z"
@@ -181,3 +190,31 @@ def test_a_reading_dated_ahead_does_not_hide_those_after_it() -> None:
     keep(store, scored("a", 9_000, arrived=5 * SECOND), scored("a", 6))
     (kept,) = [value for name, value in store.values.items() if name == "sensors:latest:a"]
     assert b"1970-01-01T00:00:06.000Z" in kept.data
+
+
+def test_readings_are_counted_by_the_names_that_dashboards_know() -> None:
+    sensors, registry = Sensors(limits), CollectorRegistry()
+    sensors.register(registry)
+    sensors.met(
+        [
+            scored("a", 1, sensor_type="boiler", score=0.69, value=3.0),
+            scored("a", 2, sensor_type="boiler", score=0.7, value=4.0),
+            scored("b", 3, sensor_type="made up", score=0.5),
+            rejected("a", 4, 4),
+            windowed(1, 1),
+        ]
+    )
+    lines = set(generate_latest(registry).decode().splitlines())
+    assert {
+        "processed_records_total 4.0",
+        'dq_records_total{check="all",outcome="passed"} 3.0',
+        'dq_records_total{check="stale",outcome="rejected"} 1.0',
+        'dq_records_total{check="time",outcome="rejected"} 1.0',
+        'anomalies_total{sensor_type="boiler"} 1.0',
+        'anomalies_total{sensor_type="default"} 1.0',
+        'last_anomaly_score{sensor_type="boiler"} 0.7',
+        'anomaly_threshold{sensor_type="boiler"} 0.7',
+        'event_value_bucket{le="5.0",sensor_type="boiler"} 2.0',
+        'event_value_count{sensor_type="boiler"} 2.0',
+    } <= lines
+    assert "made up" not in str(lines)

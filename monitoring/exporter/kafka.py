@@ -1,0 +1,109 @@
+"""Look at Kafka: the logs' ends, how far each group is behind, and whether replicas are lacking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+from prometheus_client.metrics_core import Metric
+
+from monitoring.exporter.parts import gauge, gauges
+
+TIMEOUT_S = 10.0
+INTERNAL = "__"
+PREFIX = "millrace-"
+Place = tuple[str, int]
+
+
+class Kafka:
+    """Kafka as an administrator sees it. `jobs` are names of Flink's jobs.
+
+    A job commits its offsets with its checkpoints only, so its lag is one of checkpoints: it has
+    another `kind` than a consumer's.
+    """
+
+    def __init__(self, admin: AdminClient, jobs: Sequence[str]) -> None:
+        self._admin = admin
+        self._jobs = tuple(f"{PREFIX}{job}" for job in jobs)  # or longer, with several sources
+
+    def look(self) -> Sequence[Metric]:
+        """Return the metrics. Raise KafkaException if the brokers do not answer in time."""
+        cluster = self._admin.list_topics(timeout=TIMEOUT_S)
+        partitions = {
+            (topic.topic, number): one
+            for topic in cluster.topics.values()
+            for number, one in topic.partitions.items()
+            if not topic.topic.startswith(INTERNAL)
+        }
+        ends = self._offsets(partitions, OffsetSpec.latest())
+        starts = self._offsets(partitions, OffsetSpec.earliest())
+        groups = self._committed()
+        lacking = sum(len(one.isrs) < len(one.replicas) for one in partitions.values())
+        return [
+            gauge("millrace_kafka_brokers", "Brokers of the cluster.", len(cluster.brokers)),
+            gauge(
+                "millrace_kafka_underreplicated_partitions",
+                "Partitions with fewer replicas in step than they should have.",
+                lacking,
+            ),
+            _by_partition(
+                "millrace_kafka_topic_end_offset", "Offset of the partition's next record.", ends
+            ),
+            _by_partition(
+                "millrace_kafka_topic_start_offset",
+                "Offset of the oldest record that the partition still holds.",
+                starts,
+            ),
+            gauges(
+                "millrace_kafka_group_lag_records",
+                "Records that the group has not committed yet; kind: consumer or job.",
+                ("group", "kind", "topic", "partition"),
+                {
+                    (group, self._kind(group), topic, str(number)): max(
+                        0, ends[topic, number] - max(offset, starts[topic, number])
+                    )
+                    for group, offsets in groups.items()
+                    for (topic, number), offset in offsets.items()
+                    if (topic, number) in ends
+                },
+            ),
+        ]
+
+    def _kind(self, group: str) -> str:
+        return "job" if group.startswith(self._jobs) else "consumer"
+
+    def _offsets(self, places: Mapping[Place, object], spec: OffsetSpec) -> dict[Place, int]:
+        asked = {TopicPartition(*place): spec for place in places}
+        if not asked:
+            return {}
+        found = self._admin.list_offsets(asked, request_timeout=TIMEOUT_S)
+        return {
+            (place.topic, place.partition): future.result().offset
+            for place, future in found.items()
+        }
+
+    def _committed(self) -> dict[str, dict[Place, int]]:
+        """Return what our groups have committed."""
+        listed = self._admin.list_consumer_groups(request_timeout=TIMEOUT_S).result()
+        names = [one.group_id for one in listed.valid if one.group_id.startswith(PREFIX)]
+        found: dict[str, dict[Place, int]] = {}
+        for name in names:  # the client takes one group a request
+            asked = [ConsumerGroupTopicPartitions(name)]
+            future = self._admin.list_consumer_group_offsets(asked, request_timeout=TIMEOUT_S)[name]
+            found[name] = {
+                (one.topic, one.partition): one.offset
+                for one in future.result().topic_partitions
+                if one.error is None or one.error.code() == KafkaError.NO_ERROR
+                if one.offset >= 0
+            }
+        return found
+
+
+def _by_partition(name: str, text: str, offsets: Mapping[Place, int]) -> Metric:
+    return gauges(
+        name,
+        text,
+        ("topic", "partition"),
+        {(topic, str(number)): offset for (topic, number), offset in offsets.items()},
+    )

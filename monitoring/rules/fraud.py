@@ -1,0 +1,19 @@
+"""Rules about the scoring of payments."""
+
+from monitoring.rules.rule import Alert
+
+ALERTS = (
+    Alert(
+        name="ScorerSilent",
+        expr=(
+            'sum(rate(millrace_kafka_topic_end_offset{topic="fraud-features"}[2m])) > 0'
+            ' and sum(rate(millrace_kafka_topic_end_offset{topic="fraud-scores"}[2m])) == 0'
+        ),
+        hold="1m",
+        severity="critical",
+        summary="Payments come in, and none is scored",
+        entity="consumer-fraud",
+        product="fraud",
+        needs="fraud",
+    ),
+)
