@@ -138,8 +138,10 @@ def test_a_scorer_that_stands_still_is_told_of(watched: Stack, watch: Watch) -> 
 
 def test_a_job_that_restarts_is_told_of(watched: Stack, watch: Watch) -> None:
     watched.killed_and_back("taskmanager")
-    # It is over in twelve seconds, perhaps before the TaskManager is back.
-    until("people hear of the restart", lambda: watch.told("JobRestarting", "open", "cleared"))
+    fired = 'max_over_time(ALERTS{alertname="JobRestarting",alertstate="firing"}[5m])'
+    until("the rule has fired", lambda: watch.asked(fired))
+    # While a job does not run nobody needs to hear that it restarts.
+    until("people hear of the job", lambda: watch.told("JobNotRunning", "open", "cleared"))
 
 
 def test_a_redis_that_fills_up_is_told_of(watched: Stack, watch: Watch) -> None:
