@@ -95,6 +95,8 @@ def _start(settings: Settings, console: Console, sender: Sender) -> None:
     _wait_for_the_past(settings, sender)
     say(f"{LEAD_IN_DAYS} days of payments before the clock starts: {len(sender.lead_in):,}, scored")
     say(f"ready after {time.monotonic() - began:.0f} s")
+    page = f"http://{settings.host}:{settings.port('api')}/"
+    say(f"live page: {page} (its key: cat {Layout.of(settings).api_key})")
 
 
 def _wait_for_the_past(settings: Settings, sender: Sender) -> None:

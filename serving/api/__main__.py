@@ -19,6 +19,7 @@ from ingestion.wire.registry import Registry
 from serving.api.app import create
 from serving.api.context import Context, RedisValues
 from serving.listener import listener
+from serving.page.hub import Hub
 from serving.process import freeze
 
 log = structlog.get_logger(__name__)
@@ -45,13 +46,22 @@ def context(configured: Settings) -> Context:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that freezes the objects made at start-up out of the garbage collector's sight."""
+    """Uvicorn that freezes what start-up made, and ends the page's streams before it stops."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         """Start, then freeze."""
         await super().startup(sockets)  # type: ignore[arg-type]
         freeze()
         log.info("started", url=f"http://{self.config.host}:{self.config.port}")
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        """End the streams, which never end by themselves, then stop."""
+        await self._hub.close()
+        await super().shutdown(sockets)  # type: ignore[arg-type]
 
 
 def main() -> int:
@@ -66,7 +76,8 @@ def main() -> int:
         sys.stderr.write(f"serving.api: {error}\n")
         return 2
     host, port = configured.host, configured.port("api")
-    Server(listener(app, host, port, lifespan="on", timeout_graceful_shutdown=10)).run()
+    config = listener(app, host, port, lifespan="on", timeout_graceful_shutdown=10)
+    Server(config, app.state.page.hub).run()
     return 0
 
 

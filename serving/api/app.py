@@ -1,7 +1,7 @@
 """Build the app: the frame is here, products declare the routes mounted on it.
 
 A product's module exports `routers` and, if it needs resources of its own while the app runs,
-`lifespan(context)`: an asynchronous context manager.
+`lifespan(context)`: an asynchronous context manager. With `panels` it adds to the live page.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from serving.api.keys import Keys
 from serving.api.lean import plain
 from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
+from serving.page import routes as live
+from serving.page.page import Page
 
 READY_WITHIN_S = 2.0
 KEY = "one of MILLRACE_API_KEYS, else the one in secrets/api-key of the state folder"
@@ -53,6 +55,7 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         raise UserError("no API key: set MILLRACE_API_KEYS to one or more keys, comma-separated")
     mounted = modules(context.settings) if routes is None else list(routes)
     metrics = Metrics()
+    page = Page(context, metrics, mounted)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -60,6 +63,7 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
             for module in mounted:
                 if hasattr(module, "lifespan"):
                     await stack.enter_async_context(module.lifespan(context))
+            await stack.enter_async_context(page.running())
             yield
 
     # FastAPI's own pages load their scripts from a CDN, and are blank if it cannot be reached.
@@ -70,7 +74,7 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.context, app.state.metrics = context, metrics
+    app.state.context, app.state.metrics, app.state.page = context, metrics, page
     problems.install(app)
     app.add_middleware(
         Guard,
@@ -80,10 +84,12 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         metrics=metrics,
     )
     refusals = problems.described(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
-    for router in (router for module in mounted for router in module.routers):
+    of_products = (router for module in mounted for router in module.routers)
+    for router in (live.router, *of_products):
         app.include_router(router, dependencies=[Security(_key)], responses=refusals)
         app.router.routes[:0] = plain(router)
     app.include_router(_operations)
+    app.include_router(live.open_router)
     return app
 
 

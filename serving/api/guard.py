@@ -18,9 +18,9 @@ from serving.api.limiter import Limiter
 from serving.api.metrics import Metrics
 
 # The only open paths. Every other one, present or future, takes a key.
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"})
-# The scripts and styles of the pages above.
-OPEN_BELOW = "/static-offline-docs/"
+OPEN = frozenset({"/", "/healthz", "/readyz", "/metrics", "/docs", "/redoc", "/openapi.json"})
+# The scripts and styles of the pages above; what the pages show takes a key.
+OPEN_BELOW = ("/static-offline-docs/", "/page/")
 BEARER = b"bearer "
 
 

@@ -30,6 +30,8 @@ SECONDS = (
     *(0.15, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
+STREAMS = "/v1/page"
+
 
 class Metrics:
     """Request times by method, route (as declared, so that ids make no series) and status."""
@@ -38,7 +40,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        histogram = Histogram(
+        histogram = self._requests = Histogram(
             "millrace_api_request_seconds",
             "Time to answer a request.",
             ["method", "route", "status"],
@@ -46,6 +48,23 @@ class Metrics:
             registry=self.registry,
         )
         self._child = lru_cache(maxsize=1024)(lambda *labels: histogram.labels(*labels))
+
+    def answered(self) -> tuple[float, dict[float, float]]:
+        """Return how many requests the API's versioned routes answered, and how many within each s.
+
+        Streams are not among them: they last as long as somebody looks.
+        """
+        total, buckets = 0.0, dict.fromkeys((*SECONDS, float("inf")), 0.0)
+        for family in self._requests.collect():
+            for sample in family.samples:
+                route = sample.labels["route"]
+                if not route.startswith("/v1/") or route.startswith(STREAMS):
+                    continue
+                if sample.name.endswith("_bucket"):
+                    buckets[float(sample.labels["le"])] += sample.value
+                elif sample.name.endswith("_count"):
+                    total += sample.value
+        return total, buckets
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Record the duration of one request."""

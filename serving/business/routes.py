@@ -63,6 +63,16 @@ async def business(
     return Response(orjson.dumps(told), media_type="application/json")
 
 
+async def latest(
+    values: Values, length: str, limit: int, *, compared: bool = False
+) -> list[dict[str, Any]]:
+    """Return the newest windows of a length, the oldest first, with their `band` if compared."""
+    found, _ = await _page(values, length, None, None, limit)
+    for one, about in zip(found, await _bands(values, length, found, compared), strict=True):
+        one["band"] = about
+    return found[::-1]
+
+
 def _ms(when: datetime | None) -> int | None:
     if when is None:
         return None

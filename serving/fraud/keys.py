@@ -16,6 +16,9 @@ from serving.store import Index, Rule, Write
 
 RECENT = 50
 """The number of decisions kept in a customer's list."""
+BLOCKED = "fraud:blocked"
+"""The index of the payments blocked last, by event time; a member is a transaction_id."""
+BLOCKED_KEPT = 500
 TIMES = ("event_time", "produced_at", "features_at", "scored_at")
 """Fields that are times: ms in a FraudScore, ISO 8601 in its document."""
 REVIEWS = "fraud:reviews"
@@ -69,17 +72,17 @@ def suspect(
 ) -> Write:
     """Return the write of the features behind a FraudScore that is not an approval.
 
-    A payment to review enters the queue. If an earlier decision stays, it enters all the same:
-    readers of the queue hold it against the decision.
+    A payment to review enters the queue, another one those blocked. If an earlier decision stays,
+    it enters all the same: readers hold it against the decision.
     """
-    name = record["transaction_id"]
+    name, review = record["transaction_id"], record["decision"] == "review"
     queue = Index(REVIEWS, QUEUE, member=name, evict=_CASE)
     return Write(
         key=case(name),
         event_time=record["event_time"],
         sequence=record["sequence"],
         data=orjson.dumps(dict(features)),
-        index=queue if record["decision"] == "review" else None,
+        index=queue if review else Index(BLOCKED, BLOCKED_KEPT, member=name),
         ttl_ms=ttl_ms,
     )
 

@@ -34,6 +34,7 @@ from serving.recommendations.order import TRAIN, accept
 from serving.recommendations.purchases import Purchases
 from serving.recommendations.rehearsal import rehearse
 from serving.recommendations.server import serve
+from serving.recommendations.spotlight import Spotlight
 from serving.recommendations.turns import Turns
 from serving.recommendations.visitors import Visitors
 from serving.store import Write
@@ -67,12 +68,14 @@ class Recommendations(Product):
         kept_ms: int = 7 * keys.DAY_MS,
         now: Callable[[], float] = time.time,
         shelf: Shelf[Trees] | None = None,
+        spotlight: Spotlight | None = None,
     ) -> None:
         """Make an empty recommender.
 
         `visitors`: how many are remembered; `refresh`: lists made anew in a quiet tick at most, an
         eighth of it while visitors click; `kept_ms`: how long the store keeps a list; `shelf`:
-        where trees that order candidates are promoted.
+        where trees that order candidates are promoted; `spotlight`: which visitor the live page
+        shows.
         """
         held = (bounds or Bounds()).sessions
         sessions = Newest("session_id", "clicks", most=held, most_first=visitors)
@@ -83,7 +86,7 @@ class Recommendations(Product):
         )
         self.turns = Turns()
         self._bounds, self._kept_ms, self._refresh, self._now = bounds, kept_ms, refresh, now
-        self._most, self._shelf = visitors, shelf
+        self._most, self._shelf, self._spotlight = visitors, shelf, spotlight
         self.meter = Meter(int(now() * 1000))
         self.engine = self._empty(self._order())
         self._visitors, self._purchases = Visitors(visitors), Purchases(visitors)
@@ -139,7 +142,7 @@ class Recommendations(Product):
         results = []
         for row, session in zip(batch, concerned, strict=True):
             newest = session is not None and not self._busy and self._visitors.newest(session)
-            writes = (self._list(session, now_ms),) if session is not None and newest else ()
+            writes = self._lists(session, now_ms) if session is not None and newest else ()
             results.append(Result(writes, origin=self.origin(row) if writes else None))
         return results
 
@@ -276,6 +279,12 @@ class Recommendations(Product):
         if record["clicks"] == known + 1:
             self.meter.count(record["event_time"], hit=record["items"][-1] in visitor.shown)
 
+    def _lists(self, session: dict[str, Any], now_ms: int) -> tuple[Write, ...]:
+        made = self._list(session, now_ms)
+        if self._spotlight is None or not self._spotlight.takes(session["user_id"], now_ms):
+            return (made,)
+        return made, keys.watched(session, made, now_ms)
+
     def _list(self, session: dict[str, Any], now_ms: int) -> Write:
         own, bought = session["session_id"], self._purchases.lately(session)
         with self.turns:
@@ -299,6 +308,7 @@ def make(configured: Settings) -> Recommendations:
         visitors=configured.recommendations_visitors,
         kept_ms=configured.recommendations_kept_days * keys.DAY_MS,
         shelf=shelf,
+        spotlight=Spotlight(),
     )
     # The server's thread must not wait 5 ms for each turn while a backlog is worked off.
     sys.setswitchinterval(0.0005)

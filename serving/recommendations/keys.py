@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,10 @@ HOURS = "recommendations:hours"
 POPULAR = "recommendations:popular"
 """What is popular now, for visitors of whom nothing is known."""
 KEEP_HOURS = 24 * 8
+WATCHED = "recommendations:watched"
+"""The session and the list of one visitor who clicks now, for whoever looks on."""
+WATCHED_TTL_MS = 60_000
+CLICKS_SHOWN = 8
 
 _HOUR = "recommendations:hour:"
 
@@ -63,6 +67,16 @@ def visitor_list(
         rule=Rule.NEWEST,
         ttl_ms=ttl_ms,
     )
+
+
+def watched(session: Mapping[str, Any], made: Write, now_ms: int) -> Write:
+    """Return the write of the watched visitor's last clicks beside the list `made` after them."""
+    document = {
+        **orjson.loads(made.data),
+        "clicked": list(session["items"][-CLICKS_SHOWN:]),
+        "actions": list(session["actions"][-CLICKS_SHOWN:]),
+    }
+    return Write(WATCHED, now_ms, 0, orjson.dumps(document), Rule.NEWEST, ttl_ms=WATCHED_TTL_MS)
 
 
 def popular(items: Sequence[Item], now_ms: int) -> Write:

@@ -169,9 +169,17 @@ async def test_whatever_is_not_named_as_open_takes_a_key(
 
     found = set(_paths(application.routes))
     assert found >= {*OPEN, "/v1/fraud/transactions", "/added/later", "/docs/oauth2-redirect"}
-    for path in (*found, "/", "/unknown", "/metrics/", "//metrics", "/docs/../v1"):
+    for path in (
+        *found,
+        "/unknown",
+        "/pages",
+        "/v1/page/stream",
+        "/metrics/",
+        "//metrics",
+        "/docs/../v1",
+    ):
         answer = await client.get(f"http://api{path}")
-        if path in OPEN or path.startswith("/static-offline-docs/"):
+        if path in OPEN or path.startswith(("/static-offline-docs/", "/page/")):
             assert answer.status_code != 401, path
         else:
             assert answer.status_code == 401, path

@@ -1,0 +1,66 @@
+"""Declare what a product shows on the live page.
+
+A module among a product's `routes` exports `panels`. Each has a script beside that module, which
+draws what `collect` returns; the page itself names no product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from serving.api.context import Context
+
+Document = dict[str, Any]
+"""What a panel knows, by key, ready for JSON; a key that has changed is sent anew as a whole."""
+Collect = Callable[[Context], Awaitable[Document]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One place on an event's way: its kind, and the name by which its figures are known."""
+
+    kind: Literal["topic", "job", "consumer", "store"]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An event's way through the system: from a topic by jobs and consumers to a store."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A part of the page.
+
+    `name` is that of the element. `script` is a module of JavaScript whose default export draws the
+    panel. `series` names keys of the document whose values are points in time, which whoever comes
+    later gets, too. Panels are in the order of `place`; `wide` ones take the whole row.
+    """
+
+    name: str
+    title: str
+    script: Path
+    collect: Collect
+    series: frozenset[str] = frozenset()
+    ways: tuple[Way, ...] = ()
+    place: int = 50
+    wide: bool = False
+
+
+def panels(modules: Iterable[ModuleType]) -> tuple[Panel, ...]:
+    """Return the panels of these modules in the order of the page."""
+    found = [one for module in modules for one in getattr(module, "panels", ())]
+    return tuple(sorted(found, key=lambda one: one.place))
+
+
+def way(title: str, text: str) -> Way:
+    """Return a way written as `topic:clicks job:count topic:counts consumer:shop store:Redis`."""
+    pairs = (one.split(":", 1) for one in text.split())
+    return Way(title, tuple(Step(kind, name) for kind, name in pairs))  # type: ignore[arg-type]
