@@ -86,8 +86,8 @@ def windows(
         coalesce(sum(minor) filter (decision = 'block'), 0)::bigint as blocked_minor
       from paid group by start
     )
-    select coalesce(shop.start, payments.start) as window_start, {_selected()}
-    from shop full join payments using (start) left join items using (start)
+    select shop.start as window_start, {_selected()}
+    from shop left join payments using (start) left join items using (start)
     {" ".join(f"left join {scope}_{name} using (start)" for scope in _SCOPES for name, _ in _PATH)}
     order by 1"""
 

@@ -18,7 +18,10 @@ Event = Mapping[str, Any]
 def counted(
     length: int, events: Iterable[Event], payments: Iterable[Event]
 ) -> list[dict[str, Any]]:
-    """Return the figures of each window, by start; repeated events count once."""
+    """Return the figures of each window with an event of the shop, by start.
+
+    Repeated events count once.
+    """
     by_window: dict[int, tuple[list[Event], list[Event]]] = defaultdict(lambda: ([], []))
     for one in _once(events, "user_id", "event_id"):
         by_window[one["event_time"] // length * length][0].append(one)
@@ -27,6 +30,7 @@ def counted(
     return [
         {"window_start": start, **_shop(clicks), **_paid(paid)}
         for start, (clicks, paid) in sorted(by_window.items())
+        if clicks
     ]
 
 

@@ -10,6 +10,9 @@ and never closes it. So no order of arrival loses an event: not several partitio
 replay at full speed (docs/decisions/0013). Of two versions of a window the one with more events and
 payments is newer.
 
+A window is told of once the shop has an event in it. Payments come along; on their own, a replay of
+weeks of them would be a window for each.
+
 `tally` keeps the events of a visitor's hour and tells what each adds to its windows, once; what a
 window holds is then sums alone (docs/decisions/0032).
 """
@@ -84,7 +87,7 @@ _TALLIED = f"""
 _SUMS = ", ".join(f"SUM(add_{column}) AS {name}" for name, column in FIGURES.items())
 _WINDOWS = f"""
     SELECT window_ms, window_start, {_SUMS}, top_items(item, units, minor) AS sold
-    FROM tallied GROUP BY window_ms, window_start"""
+    FROM tallied GROUP BY window_ms, window_start HAVING SUM(add_events) > 0"""
 
 _METRICS = {
     "window_end": "window_start + CAST(window_ms / 1000 AS INT) * INTERVAL '1' SECOND",
