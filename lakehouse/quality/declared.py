@@ -105,9 +105,10 @@ def _bound(given: dict[str, Any] | None) -> Bound | None:
 
 def _column(avro: dict[str, Any], limits: dict[str, float]) -> Column | None:
     """Return what is checked of a field; None for lists and maps, whose types alone say it all."""
-    kind, nullable = avro["type"], False
+    # A field with a default may have come later: the lake's rows of before have none.
+    kind, nullable = avro["type"], "default" in avro
     if isinstance(kind, list):
-        nullable = "null" in kind
+        nullable = nullable or "null" in kind
         kind = next(one for one in kind if one != "null")
     parts = kind if isinstance(kind, dict) else {"type": kind}
     if parts["type"] in ("array", "map"):
