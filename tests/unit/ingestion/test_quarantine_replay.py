@@ -212,7 +212,7 @@ def test_what_the_jobs_refuse_stays_too(codec: Codec, registry: DictRegistry) ->
         "terminal_id": "m",
         "is_fraud": True,
     }
-    odd = codec.encode("transaction-labels", label)[:-1] + b"\x02"
+    odd = codec.encode("transaction-labels", label)[:-2] + b"\x02\x00"  # and no note
     micros = json.loads(schema.text("Transaction"))
     (field,) = (field for field in micros["fields"] if field["name"] == "event_time")
     field["type"]["logicalType"] = "timestamp-micros"

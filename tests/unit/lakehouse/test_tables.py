@@ -30,7 +30,9 @@ SAME = {
     "TIMESTAMP_LTZ(3)": "timestamptz",
     "ARRAY<STRING>": "list<string>",
     "ARRAY<INT>": "list<int>",
+    "ARRAY<BIGINT>": "list<long>",
     "ARRAY<DOUBLE>": "list<double>",
+    "MAP<STRING, DOUBLE>": "map<string, double>",
     "MAP<STRING, STRING>": "map<string, string>",
 }
 
