@@ -42,7 +42,8 @@ def forget(
     ]
     removed = sum(int(client.unlink(*found)) for found in _grouped([*of_payments, *own]))
     for found in _grouped(payments):
-        client.zrem(keys.REVIEWS, *found)
+        for index in (keys.REVIEWS, keys.BLOCKED):
+            client.zrem(index, *found)
     return {"keys": removed, "file_rewritten": _rewritten(client, sleep, clock)}
 
 

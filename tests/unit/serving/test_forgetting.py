@@ -49,3 +49,26 @@ def test_a_customer_is_gone_with_every_decision(
     for path in tmp_path.rglob("appendonly*/*"):
         assert gone.encode() not in path.read_bytes()
     assert forget(redis_server, gone)["keys"] == 0
+
+
+def test_cases_verdicts_and_places_in_the_queue_go_too(redis_server: redis.Redis) -> None:
+    store = RedisStore(redis_server)
+    for at, (customer, decision) in enumerate(
+        [("gone", "review"), ("gone", "block"), ("stays", "review"), ("stays", "block")]
+    ):
+        record = {**_decision(at, customer), "decision": decision}
+        verdict = {"transaction_id": f"t{at}", "event_time": at, "is_fraud": True, "note": ""}
+        store.apply(
+            [keys.decision(record), keys.suspect(record, {"amount": 1.0}), keys.judged(verdict, at)]
+        )
+    forget(redis_server, "gone")
+    left = {name.decode() for name in redis_server.scan_iter()}
+    assert left == {
+        *(key(f"t{at}") for at in (2, 3) for key in (keys.transaction, keys.case, keys.verdict)),
+        keys.latest("stays"),
+        keys.recent("stays"),
+        keys.REVIEWS,
+        keys.BLOCKED,
+    }
+    assert redis_server.zrange(keys.REVIEWS, 0, -1) == [b"t2"]
+    assert redis_server.zrange(keys.BLOCKED, 0, -1) == [b"t3"]
