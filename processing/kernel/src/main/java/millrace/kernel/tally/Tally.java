@@ -61,6 +61,8 @@ public final class Tally extends SpecFunction {
   };
 
   private transient Spec declared;
+  private transient long longest;
+  private transient long shortest;
   private transient int[] columns;
   private transient MapStore store;
   private transient Counter duplicate;
@@ -99,6 +101,8 @@ public final class Tally extends SpecFunction {
   /** Make what does not need Flink. */
   void begin() {
     declared = Spec.parse(spec);
+    longest = declared.longest();
+    shortest = declared.shortest();
     columns = places(input);
     hour = new Hour();
     before = new Figures[declared.windows().length];
@@ -120,9 +124,9 @@ public final class Tally extends SpecFunction {
   /** Emit what an event adds; return false for one that was there. */
   boolean process(RowData in, StateStore state) {
     long time = in.getTimestamp(columns[1], 3).getMillisecond();
-    long start = Math.floorDiv(time, declared.longest()) * declared.longest();
+    long start = Math.floorDiv(time, longest) * longest;
     int within = (int) (time - start);
-    long id = Hash.of(in.getString(columns[0]).toBytes(), within / declared.shortest());
+    long id = Hash.of(in.getString(columns[0]).toBytes(), within / shortest);
     hour.read(state.get(StateStore.HEAD));
     if (hour.has(id)) {
       return false;
