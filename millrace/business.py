@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
-
-import httpx
+from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 from config.errors import UserError
 from config.settings import Settings
 from domain.shop.windows import FIGURES
 from domain.times import milliseconds
-from millrace.stack import environ
+from millrace.stack import api
 
+PATH = "/v1/metrics/business"
 PAGE = 1000
 COMPARED = (*FIGURES, "items_sold")
 TIMEOUT_S = 10
@@ -22,20 +25,16 @@ class Windows:
     """The shop's windows as the API tells them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = f"http://{settings.host}:{settings.port('api')}/v1/metrics/business"
-        self._key = environ.api_keys(settings).split(",")[0]
+        self._settings = settings
 
     def page(self, **query: str | int) -> dict[str, Any]:
         """Return one answer. Raise UserError where the API refuses or does not answer."""
         try:
-            answer = httpx.get(
-                self._url, params=query, headers={"X-API-Key": self._key}, timeout=TIMEOUT_S
-            )
-        except httpx.HTTPError as error:
+            found: dict[str, Any] = api.ask(self._settings, f"{PATH}?{urlencode(query)}", TIMEOUT_S)
+        except HTTPError as error:
+            raise UserError(f"the API refused: {_detail(error)}") from None
+        except (OSError, HTTPException, ValueError) as error:
             raise UserError(f"the API does not answer: {error}; is the stack up?") from None
-        if answer.is_error:
-            raise UserError(f"the API refused: {_detail(answer)}")
-        found: dict[str, Any] = answer.json()
         return found
 
     def between(self, window: str, since: str, to: str) -> Iterator[dict[str, Any]]:
@@ -54,11 +53,11 @@ class Windows:
             bound = found["next"]
 
 
-def _detail(answer: httpx.Response) -> str:
+def _detail(refusal: HTTPError) -> str:
     try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError):
-        return str(answer.status_code)
+        return str(json.load(refusal)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return str(refusal.code)
 
 
 def differences(

@@ -134,9 +134,7 @@ class Codec:
             )
         schema_id, body = _split(value)
         writer = self._writer(schema_id)
-        if (schema_id, topic) not in self._resolved:
-            self._resolved[schema_id, topic] = self._resolve(writer, topic)
-        name, reader = self._resolved[schema_id, topic]
+        name, reader = self._resolution(schema_id, topic)
         if strict:
             step_over(value or b"", HEADER.size, writer.schema)
         record = _read(body, writer.schema, reader)
@@ -150,11 +148,9 @@ class Codec:
         """
         try:
             schema_id, _ = _split(value)
-            if (schema_id, topic) not in self._resolved:
-                self._resolved[schema_id, topic] = self._resolve(self._writer(schema_id), topic)
+            return self._resolution(schema_id, topic)[0]
         except UnreadableError:
             return None
-        return self._resolved[schema_id, topic][0]
 
     def readable(self, topic: str, value: bytes | None) -> bool:
         """Return whether bytes can be decoded. Raise RetryableError (registry away)."""
@@ -164,8 +160,13 @@ class Codec:
             return False
         return True
 
+    def _resolution(self, schema_id: int, topic: str) -> tuple[str, Any]:
+        """Return which of the topic's records a schema writes, and the schema to read it as."""
+        if (schema_id, topic) not in self._resolved:
+            self._resolved[schema_id, topic] = self._resolve(self._writer(schema_id), topic)
+        return self._resolved[schema_id, topic]
+
     def _resolve(self, writer: _Writer, topic: str) -> tuple[str, Any]:
-        """Return which of the topic's records this is, and the schema to read it as."""
         name = _record_of(writer, topic)
         contract = self._contract(name)
         contract.compare(writer.units)

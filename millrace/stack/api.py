@@ -22,14 +22,22 @@ def url(settings: Settings, path: str) -> str:
 def get(settings: Settings, path: str) -> Any:
     """Return what the API answers, None if it knows of no such thing.
 
-    Raise HTTPError for another refusal, URLError, OSError or ValueError if it does not answer.
+    Raise as `ask` does otherwise.
     """
-    key = environ.api_keys(settings).split(",")[0]
-    request = Request(url(settings, path), headers={"X-API-Key": key})  # noqa: S310
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310  (our own API)
-            return json.load(answer)
+        return ask(settings, path)
     except HTTPError as error:
         if error.code == HTTPStatus.NOT_FOUND:
             return None
         raise
+
+
+def ask(settings: Settings, path: str, timeout_s: float = TIMEOUT_S) -> Any:
+    """Return what the API answers.
+
+    Raise HTTPError if it refuses, URLError, OSError or ValueError if it does not answer.
+    """
+    key = environ.api_keys(settings).split(",")[0]
+    request = Request(url(settings, path), headers={"X-API-Key": key})  # noqa: S310
+    with urlopen(request, timeout=timeout_s) as answer:  # noqa: S310  (our own API)
+        return json.load(answer)

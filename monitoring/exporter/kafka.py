@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.metrics_core import Metric
 
+from ingestion.kafka.offsets import Place, offsets
 from monitoring.exporter.parts import gauge, gauges
 
 TIMEOUT_S = 10.0
 INTERNAL = "__"
 PREFIX = "millrace-"
-Place = tuple[str, int]
 
 
 class Kafka:
@@ -36,8 +36,8 @@ class Kafka:
             for number, one in topic.partitions.items()
             if not topic.topic.startswith(INTERNAL)
         }
-        ends = self._offsets(partitions, OffsetSpec.latest())
-        starts = self._offsets(partitions, OffsetSpec.earliest())
+        ends = offsets(self._admin, partitions, OffsetSpec.latest(), TIMEOUT_S)
+        starts = offsets(self._admin, partitions, OffsetSpec.earliest(), TIMEOUT_S)
         groups = self._committed()
         lacking = sum(len(one.isrs) < len(one.replicas) for one in partitions.values())
         return [
@@ -63,8 +63,8 @@ class Kafka:
                     (group, self._kind(group), topic, str(number)): max(
                         0, ends[topic, number] - max(offset, starts[topic, number])
                     )
-                    for group, offsets in groups.items()
-                    for (topic, number), offset in offsets.items()
+                    for group, committed in groups.items()
+                    for (topic, number), offset in committed.items()
                     if (topic, number) in ends
                 },
             ),
@@ -72,16 +72,6 @@ class Kafka:
 
     def _kind(self, group: str) -> str:
         return "job" if group.startswith(self._jobs) else "consumer"
-
-    def _offsets(self, places: Mapping[Place, object], spec: OffsetSpec) -> dict[Place, int]:
-        asked = {TopicPartition(*place): spec for place in places}
-        if not asked:
-            return {}
-        found = self._admin.list_offsets(asked, request_timeout=TIMEOUT_S)
-        return {
-            (place.topic, place.partition): future.result().offset
-            for place, future in found.items()
-        }
 
     def _committed(self) -> dict[str, dict[Place, int]]:
         """Return what our groups have committed."""
@@ -100,10 +90,10 @@ class Kafka:
         return found
 
 
-def _by_partition(name: str, text: str, offsets: Mapping[Place, int]) -> Metric:
+def _by_partition(name: str, text: str, found: Mapping[Place, int]) -> Metric:
     return gauges(
         name,
         text,
         ("topic", "partition"),
-        {(topic, str(number)): offset for (topic, number), offset in offsets.items()},
+        {(topic, str(number)): offset for (topic, number), offset in found.items()},
     )

@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 from domain.events import Alert
 from domain.shop.bands import DAYS, Hour, Open, before, judge
 from domain.shop.windows import DAY_MS, HOUR_MS, LATE_MS, MINUTE_MS
+from serving.business import keys
 
 NEAR_MS = DAY_MS
 """A minute further away closes nothing: it is of another time, of a replay beside the present."""
 WINDOWS, OPEN = 20_000, 500
 """How many windows are remembered, and how many of them are waited for."""
 FIGURES = ("orders", "gmv_minor", "events", "payments")
+_SHOWN = ("active_visitors", "payments_blocked", "blocked_minor")
 _WATCHED = ("orders", "gmv_minor", "viewed", "purchased")
 
 
@@ -33,7 +35,7 @@ class Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Told:
-    """What was told of a window, up to the place `last`."""
+    """The newest record of a window, and the places at which it was corrected."""
 
     inputs: int = -1
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -94,7 +96,7 @@ class Corrections:
             del self._told[oldest]
             if oldest in self._open:
                 self._give_up(oldest)
-        inputs = record["events"] + record["payments"]
+        inputs = keys.version(record)
         if inputs <= one.inputs:
             return
         if one.closed:
@@ -117,9 +119,6 @@ class Corrections:
         """Wait for the end of a window no longer."""
         del self._open[key]
         del self._ends[bisect_left(self._ends, (key.start + key.length, key))]
-
-
-_SHOWN = ("active_visitors", "payments_blocked", "blocked_minor")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,12 +79,14 @@ class Handler:
         batch = Batch()
         rows: list[Row] = []
         for message in messages:
-            if not self._concerns(message):
+            only = self._product.only.get(message.topic())
+            if only and self._codec.name_of(message.topic(), message.value()) != only:
                 continue
             try:
                 decoded = self._codec.decoded(message.topic(), message.value())
             except UnreadableError as error:
-                batch.poison.append((message, error))
+                if not only:  # else it is another reader's to put aside
+                    batch.poison.append((message, error))
             else:
                 rows.append((message, incoming(message, decoded.record, decoded.name)))
         if rows:
@@ -120,14 +122,6 @@ class Handler:
             why = f"{where} holds what cannot be restored: {type(error).__name__}: {error}"
             if made.message is not None:
                 batch.poison.append((made.message, UnreadableError("refused", why)))
-
-    def _concerns(self, message: Message) -> bool:
-        """Return whether the product takes this record; what it does not is another reader's."""
-        only = self._product.only.get(message.topic())
-        if only is None:
-            return True
-        topic, value = message.topic(), message.value()
-        return self._codec.name_of(topic, value) == only and self._codec.readable(topic, value)
 
     def _make_all(self, rows: Sequence[Row], batch: Batch) -> None:
         try:

@@ -6,7 +6,6 @@ it. The consumer `fraud-verdicts` keeps it for the look-ups here.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 from collections import OrderedDict
@@ -29,6 +28,7 @@ from serving.api.lean import LeanRoute
 from serving.api.problems import Problem, described
 from serving.api.refusals import refusals
 from serving.fraud import keys
+from serving.fraud.sent import Sent
 from serving.fraud.types import Case, History, Judgement, Reviews, Verdict
 
 VERDICT = "FraudLabel"
@@ -44,13 +44,8 @@ AWAY = described(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Sent):
     document: dict[str, Any]
-    value: bytes
-    confirmed: asyncio.Future[None]
-
-    def failed(self) -> bool:
-        return self.confirmed.done() and self.confirmed.exception() is not None
 
 
 class Verdicts:
@@ -299,7 +294,7 @@ def _given(
             "note": said.note,
         }
         value = gateway.encode(record, VERDICT)
-    return _Given(document, value, gateway.produce(payment["customer_id"], value))
+    return _Given(value, gateway.produce(payment["customer_id"], value), document)
 
 
 def _answer(transaction_id: str, document: dict[str, Any], status: HTTPStatus) -> Response:

@@ -25,6 +25,7 @@ from serving.api.lean import LeanRoute
 from serving.api.problems import Problem, described, exemplified
 from serving.api.refusals import refusals
 from serving.fraud import keys
+from serving.fraud.sent import Sent
 from serving.fraud.types import Customer, Pending, Score, Transaction
 
 Route = TypeVar("Route", bound=Callable[..., Awaitable[Response]])
@@ -53,13 +54,8 @@ routers = (lookups, payments)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Sent):
     event_time: int
-    value: bytes
-    confirmed: asyncio.Future[None]
-
-    def failed(self) -> bool:
-        return self.confirmed.done() and self.confirmed.exception() is not None
 
 
 class Submissions:
@@ -96,7 +92,7 @@ class Submissions:
         if before is not None and not before.failed():
             return before.confirmed
         confirmed = self.gateway.produce(payment.customer_id, value)
-        self._sent[payment.transaction_id] = _Sent(event_time, value, confirmed)
+        self._sent[payment.transaction_id] = _Sent(value, confirmed, event_time)
         if len(self._sent) > self._size:
             self._sent.popitem(last=False)
         return confirmed

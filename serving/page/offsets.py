@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from ingestion.kafka.offsets import Place, offsets
 from ingestion.kafka.producer import client_log
 
 TIMEOUT_S = 2.0
@@ -18,7 +19,7 @@ class Offsets:
     def __init__(self, bootstrap: str, topics: Iterable[str]) -> None:
         self._bootstrap, self._topics = bootstrap, frozenset(topics)
         self._client: AdminClient | None = None
-        self._places: list[TopicPartition] = []
+        self._places: list[Place] = []
 
     def read(self) -> dict[str, int]:
         """Return by topic the sum of its partitions' ends. Raise KafkaException."""
@@ -31,21 +32,18 @@ class Offsets:
             self._places = self._found(self._client)
         ends: dict[str, int] = {}
         try:
-            asked = self._client.list_offsets(
-                dict.fromkeys(self._places, OffsetSpec.latest()), request_timeout=TIMEOUT_S
-            )
-            for place, told in asked.items():
-                end = told.result(TIMEOUT_S).offset
-                ends[place.topic] = ends.get(place.topic, 0) + end
+            found = offsets(self._client, self._places, OffsetSpec.latest(), TIMEOUT_S)
+            for (topic, _), end in found.items():
+                ends[topic] = ends.get(topic, 0) + end
         except (KafkaException, TimeoutError):
             self._places = []  # partitions may have come or gone
             raise
         return ends
 
-    def _found(self, client: AdminClient) -> list[TopicPartition]:
+    def _found(self, client: AdminClient) -> list[Place]:
         known = client.list_topics(timeout=TIMEOUT_S).topics
         return [
-            TopicPartition(name, partition)
+            (name, partition)
             for name in sorted(self._topics & known.keys())
             for partition in known[name].partitions
         ]

@@ -63,10 +63,11 @@ class Sensors(Product):
         return [Result(WRITES[row.topic](row.record), origin=row.timestamp) for row in batch]
 
 
+def make(configured: Settings) -> Sensors:
+    """Return the product with the deployment's limits, read again when they change."""
+    file = LimitsFile(configured.sensors_file, time.monotonic)
+    return Sensors(lambda: file.limits)
+
+
 if __name__ == "__main__":
-
-    def _made(settings: Settings) -> Sensors:
-        file = LimitsFile(settings.sensors_file, time.monotonic)
-        return Sensors(lambda: file.limits)
-
-    run(Sensors.name, _made)
+    run(Sensors.name, make)
