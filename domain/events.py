@@ -150,7 +150,7 @@ class BusinessMetrics:
     item_gmv_minor: tuple[int, ...] = ()
     """Gmv of each of items, in minor units."""
     items_sold: int = 0
-    """How many items were sold, also those that items has no room for."""
+    """Number of items sold, with those that have no room in items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +343,7 @@ class FraudLabel:
     is_fraud: bool
     """The verdict."""
     note: str = ""
-    """What the one who judged wrote beside it."""
+    """Words of the judge on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -459,9 +459,9 @@ class FraudTerminalLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideValues:
-    """What a series from outside, e.g.
+    """Values of a series from outside, e.g.
 
-    the weather, says of a place at a time. It holds until the place's next record, for six hours at
+    the weather, for a place and a time. They hold until the place's next record, for six hours at
     most. Key: place.
     """
 
@@ -592,7 +592,7 @@ class SensorContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorMetadata:
-    """What is known of a sensor or a location from a time on.
+    """Metadata of a sensor or a location from a time on.
 
     The version holds until the next one of the same scope and name. Written again under the same
     version_id, it replaces what was written. Key: version_id.

@@ -22,7 +22,7 @@ def windows(
     *,
     between: tuple[int, int] | None = None,
 ) -> str:
-    """Return the query in DuckDB's SQL: a row for each window with an event or a payment.
+    """Return the query in DuckDB's SQL: a row for each window with an event of the shop.
 
     Columns are those of BusinessMetrics that are counts, sums in minor units or items;
     `window_start` is in ms since 1970. Give other tables with the columns of those two. With

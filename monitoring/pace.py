@@ -13,7 +13,7 @@ _WINDOW = re.compile(r"\[(\d+)([smhd])\]")
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often Prometheus looks (`scrape_s`), and the factor on every duration of the rules."""
+    """Seconds between two scrapes (`scrape_s`), and the factor on every duration of the rules."""
 
     scrape_s: int = 5
     patience: float = 1.0

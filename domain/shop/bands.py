@@ -32,7 +32,7 @@ KINDS: Mapping[str, str] = {"gmv_minor": "GMV", "path_conversion": "CONVERSION"}
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """What a figure of an hour usually is, from so many days."""
+    """The usual values of an hour's figure, from so many days: median and robust deviation."""
 
     median: float
     deviation: float

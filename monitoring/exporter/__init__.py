@@ -1,1 +1,1 @@
-"""Measure the stores, which export nothing themselves: Kafka, Redis, the registry, the lake."""
+"""Measure the stores, which export nothing themselves: Kafka, Redis and the registry."""

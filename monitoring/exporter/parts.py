@@ -19,7 +19,7 @@ Look = Callable[[], Sequence[Metric]]
 
 
 class Part(Collector):
-    """What was last seen of one part, and whether it answers: `millrace_<name>_up`."""
+    """The metrics last seen of one part, with `millrace_<name>_up`: 1 while it answers."""
 
     def __init__(
         self, name: str, look: Look, every_s: float, clock: Callable[[], float] = time.monotonic

@@ -45,7 +45,7 @@ class Notified(BaseModel):
 
 
 class Notification(BaseModel):
-    """What Alertmanager POSTs to a webhook, version 4: the alerts of a group."""
+    """The body that Alertmanager POSTs to a webhook, version 4: the alerts of a group."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -54,7 +54,7 @@ class Notification(BaseModel):
 
 
 class Taken(BaseModel):
-    """How many alerts Kafka has confirmed. Those that Alertmanager has from here are not taken."""
+    """The number of alerts that Kafka has confirmed, without those that came from here."""
 
     accepted: int
 

@@ -69,7 +69,7 @@ class TopCategory(BaseModel):
 
 
 class Shown(BaseModel):
-    """What a window was told to hold when it closed."""
+    """The figures of a window as they were told when it closed."""
 
     orders: int
     gmv_minor: int
@@ -78,7 +78,7 @@ class Shown(BaseModel):
 
 
 class Usual(BaseModel):
-    """What a figure usually is, from the same time of the days before."""
+    """The usual values of a figure, from the same time of the days before."""
 
     low: float = Field(description="median less 3.5 robust deviations, 0 at least")
     median: float

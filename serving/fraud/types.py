@@ -175,7 +175,7 @@ class Reviews(BaseModel):
 
 
 class FeatureValue(BaseModel):
-    """What a feature was when the payment was made."""
+    """A feature as it was when the payment was made."""
 
     name: str
     value: float | None
@@ -183,7 +183,7 @@ class FeatureValue(BaseModel):
 
 
 class Case(BaseModel):
-    """What is known of a payment."""
+    """A payment with its decision, features and verdict."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -28,7 +28,7 @@ Figures = dict[str, Any]
 
 
 class Ends(Protocol):
-    """Where Kafka's topics end (serving/page/offsets.py)."""
+    """The ends of Kafka's topics (serving/page/offsets.py)."""
 
     def read(self) -> dict[str, int]:
         """Return by topic the sum of its partitions' ends. Raise KafkaException."""

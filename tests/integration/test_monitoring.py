@@ -54,7 +54,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, model: str, _ours: Stack) 
 
 
 class Watch:
-    """What Prometheus knows, and what the platform tells people of."""
+    """Prometheus' answers, and the alerts that the platform tells people of."""
 
     def __init__(self, stack: Stack) -> None:
         loaded = stack.settings

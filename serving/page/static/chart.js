@@ -44,7 +44,7 @@ export function chart({ title, lines, format = String, band = null, height = 150
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       scales: { x: { time: true }, y: { range: (_, low, high) => bounds(low, high, min) } },
       axes: [
-        { ...axis, space: 70, size: 24, values: (_, at) => at.map((one) => new Date(one * 1000).toLocaleTimeString("en-GB").slice(0, 8)) },
+        { ...axis, space: 70, size: 24, values: (_, at) => at.map((one) => new Date(one * 1000).toLocaleTimeString("en-GB")) },
         { ...axis, size: 52, space: 32, values: (_, at) => at.map((one) => format(one)) },
       ],
       series: [

@@ -57,7 +57,7 @@ class Shop:
     hands: Hands
     start: int
     began: dict[str, dict[int, int]]
-    """Where each topic ended before."""
+    """The end of each topic before."""
     rate: int = 200
     good: int = 20_000
     events: list[ShopEvent] = field(default_factory=list)
