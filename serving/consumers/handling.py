@@ -69,6 +69,7 @@ class Handler:
         self._attempts = attempts or Attempts()
         self._rooms = {topic.name: topic.room for topic in topics().values()}
         self._folds = type(product).fold is not Product.fold
+        self._counts = type(product).met is not Product.met
         self._broken: list[Message] = []  # in a row, without a handled record between them
 
     def handle(self, messages: Sequence[Message]) -> Batch:
@@ -91,7 +92,8 @@ class Handler:
                 rows.append((message, incoming(message, decoded.record, decoded.name)))
         if rows:
             self._product.came = len(rows)
-            self._product.met([row for _, row in rows])
+            if self._counts:
+                self._product.met([row for _, row in rows])
             self._make_all(rows, batch)
         return batch
 
