@@ -49,8 +49,9 @@ FETCH_BYTES = 65_536
 OPTIONS = {
     # A window that no event has touched for this long leaves the state.
     "table.exec.state.ttl": "7 d",
-    # Flink's marks that end a batch do not pass `tally`: windows would be told of with checkpoints
-    # alone. What a backlog changes many times within a second, the sink folds.
+    # Before a process table function Flink ends mini-batches by the watermark, and there is none:
+    # windows would be told of with checkpoints alone. What a backlog changes many times within a
+    # second, the sink folds.
     "table.exec.mini-batch.enabled": "false",
 }
 
