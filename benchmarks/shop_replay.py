@@ -53,12 +53,14 @@ class Stages:
 
     def _counts(self) -> dict[str, float]:
         config, topics = self._config, self._topics
-        stock = {
-            "stock told": topics.count(LEVELS),
-            "stock stored": measured(config, HANDLED, "stock"),
-        }
+        stock = {}
+        if self._inventory:
+            stock = {
+                "stock told": topics.count(LEVELS),
+                "stock stored": measured(config, HANDLED, "stock"),
+            }
         return {
-            **(stock if self._inventory else {}),
+            **stock,
             "sessions told": topics.count(SESSIONS),
             "windows told": topics.count(MINUTES),
             "sessions learnt": measured(config, HANDLED),
