@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         description="limits and detectors of the sensors, by type",
     )
 
+    rules_file: Path = Field(
+        default=ROOT / "config" / "rules.yaml",
+        description="rules that decide on payments beside the model",
+    )
+
     alerts_file: Path = Field(
         default=ROOT / "config" / "alerts.yaml",
         description="which alerts are sent together, and which hide others",
@@ -301,7 +306,9 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(default=True, description="log JSON lines; false: text for a person")
 
-    @field_validator("state_dir", "build_dir", "sensors_file", "alerts_file", "retrain_data")
+    @field_validator(
+        "state_dir", "build_dir", "sensors_file", "rules_file", "alerts_file", "retrain_data"
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else ROOT / value

@@ -20,7 +20,7 @@ Act = Literal["ack", "silence"]
 """The kind of act."""
 
 Decision = Literal["approve", "review", "block"]
-"""The decision by the model's two thresholds."""
+"""The decision that stands: the strongest of the model's and of the actions of active rules."""
 
 SensorStatus = Literal["OK", "WARN", "FAIL"]
 """The sensor's own state."""
@@ -363,13 +363,23 @@ class FraudScore:
     score: float
     """Probability of fraud by the model, 0 to 1."""
     decision: Decision
-    """The decision by the model's two thresholds."""
+    """The decision that stands: the strongest of the model's and of the actions of active rules."""
     reasons: tuple[str, ...] = ()
-    """Features that pushed the score up most, strongest first; empty for approve."""
+    """Active rules that hit, as rule:NAME, then features that pushed the score up most, strongest
+    first; empty for approve.
+    """
     explanations: tuple[str, ...] = ()
     """Each of the reasons as a sentence, in their order."""
     model_version: str
     """The model that scored."""
+    model_decision: str = ""
+    """The decision by the model's two thresholds alone; empty if it was not recorded."""
+    rules_version: str = ""
+    """The version of the rules that were applied; empty: none were."""
+    rules: tuple[str, ...] = ()
+    """Names of the active rules that hit, in the order of their file."""
+    shadow_rules: tuple[str, ...] = ()
+    """Names of the shadow rules that hit, which decided nothing."""
     feature_set_version: str
     """The version of the features' declaration."""
     late: bool

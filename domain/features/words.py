@@ -92,6 +92,17 @@ def adjective(window: Window) -> str:
     return f"{window.length_ms // size}-{unit}"
 
 
+def rounding(window: Window) -> str:
+    """Return what part of the past a window covers, as its oldest tile is counted whole.
+
+    >>> rounding(Window("1h", 5 * MINUTE, 12)), rounding(Window("30d", DAY, 30))
+    ('the last 55 to 60 minutes', 'the last 29 to 30 days')
+    """
+    size, unit = next(one for one in _UNITS if window.tile_ms % one[0] == 0)
+    least, most = (window.tile_ms // size * tiles for tiles in (window.tiles - 1, window.tiles))
+    return f"the last {least} to {most} {unit}{'' if most == 1 else 's'}"
+
+
 def _of(declared: FeatureSet, feature: Feature, title: str) -> Say | None:
     """Return how to say a feature's value, None where its title and the number say enough."""
     what = (feature.column or "").replace("_", " ").capitalize()

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from config.errors import UserError
 from config.files import mapping
+from config.watched import Watched
 from domain.sensors.limits import Limits, LimitsError, parse
 
-log = structlog.get_logger(__name__)
 LOOK_S = 2.0
 
 
@@ -30,34 +28,17 @@ class LimitsFile:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        self._path, self._clock = path, clock
-        self._mark = self._stat()
-        self._limits = load(path)
-        self._next = clock() + LOOK_S
+        """Read the limits. Raise UserError if the file holds none."""
+        self._file = Watched(path, load, clock, LOOK_S)
+        self._limits()
 
     @property
     def limits(self) -> Limits:
         """Return the limits as of two seconds ago at most."""
-        if self._clock() >= self._next:
-            self._next = self._clock() + LOOK_S
-            self._look()
-        return self._limits
+        self._file.look()
+        return self._limits()
 
-    def _look(self) -> None:
-        mark = self._stat()
-        if mark == self._mark:
-            return
-        self._mark = mark
-        try:
-            self._limits = load(self._path)
-        except UserError as error:
-            log.warning("the limits stay as they were", error=str(error))
-        else:
-            log.info("limits loaded", file=str(self._path), types=sorted(self._limits.types))
-
-    def _stat(self) -> tuple[int, int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+    def _limits(self) -> Limits:
+        if self._file.declared is None:
+            raise UserError(self._file.trouble or "no limits")
+        return self._file.declared

@@ -19,12 +19,14 @@ from domain.fraud.policy import reasons
 from domain.fraud.words import explanations, words
 from domain.times import record_of
 from ingestion import schema
+from ingestion.fraud import rules
 from orchestration.shelf.shelf import WATCH_S, Shelf
 from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud import keys
 from serving.fraud.model import Model, accept
+from serving.fraud.ruling import Rulings
 from serving.store import Write
 
 TRAIN = "millrace train fraud --simulate --promote"
@@ -36,7 +38,10 @@ CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount
 
 
 class Fraud(Product):
-    """Score each feature vector and keep the decision for `kept_ms` (None: for good)."""
+    """Score each feature vector, apply rules, and keep the decision for `kept_ms` (None: for good).
+
+    Rules decide beside a model, never instead of one: without a model payments wait.
+    """
 
     name = "fraud"
     topics = ("fraud-features",)
@@ -46,20 +51,28 @@ class Fraud(Product):
         shelf: Shelf[Model],
         now: Callable[[], float] = time.time,
         kept_ms: int | None = None,
+        rulings: Rulings | None = None,
     ) -> None:
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
+        self._rulings = Rulings() if rulings is None else rulings
 
     def register(self, registry: CollectorRegistry) -> None:
-        """Tell which models score."""
+        """Tell which models score, and which rules are in use and hit."""
         registry.register(ModelInfo(self.name, self._shelf))
+        self._rulings.register(registry)
+
+    def missing(self) -> str | None:
+        """Return why the rules cannot be used at all: payments are not decided without them."""
+        return self._rulings.missing()
 
     def waiting(self) -> str | None:
         """Return which model is missing: payments wait in Kafka until one is promoted."""
         return self._shelf.trouble if self._shelf.empty else None
 
     def notice(self) -> str | None:
-        """Return why the current model was refused while an earlier one scores."""
-        return None if self._shelf.empty else self._shelf.trouble or None
+        """Return why the current model or rules were refused while earlier ones decide."""
+        model = "" if self._shelf.empty else self._shelf.trouble
+        return "; ".join(filter(None, (model, self._rulings.notice()))) or None
 
     def probe(self) -> bool:
         """Score a made-up payment without history by the model of today's features."""
@@ -110,6 +123,7 @@ class Fraud(Product):
         )
         scores = [float(score) for score in model.predictor.predict(rows)]
         decisions = [model.thresholds.decide(score) for score in scores]
+        ruled = self._rulings.of([row.record for row in batch], decisions)
         flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
         told: list[list[str]] = [[] for _ in batch]
         # Contributions cost ten times the score, and an approved payment needs no reasons.
@@ -118,6 +132,7 @@ class Fraud(Product):
                 flagged, model.predictor.contributions(rows[flagged]), strict=True
             ):
                 told[place] = list(reasons(decisions[place], contributions))
+        self._rulings.count(ruled)
         scored_at = int(self._now() * 1000)
         return [
             self._result(
@@ -125,10 +140,15 @@ class Fraud(Product):
                 {
                     **{name: row.record[name] for name in CARRIED},
                     "score": scores[place],
-                    "decision": decisions[place],
-                    "reasons": told[place],
-                    "explanations": list(explanations(WORDS, told[place], row.record)),
+                    "decision": ruled[place].decision,
+                    "reasons": [*ruled[place].reasons(), *told[place]],
+                    "explanations": [
+                        *ruled[place].explanations(),
+                        *explanations(WORDS, told[place], row.record),
+                    ],
                     "model_version": model.version,
+                    "model_decision": decisions[place],
+                    **ruled[place].fields(),
                     "feature_set_version": row.record["feature_set_version"],
                     "late": row.record["late"],
                     "sequence": row.record["sequence"],
@@ -165,10 +185,14 @@ class Fraud(Product):
 
 
 def make(configured: Settings) -> Fraud:
-    """Return the product with its shelf of models, watched."""
+    """Return the product with its shelf of models and its file of rules, both watched."""
     shelf = Shelf(configured.state_dir / "models" / Fraud.name, accept, TRAIN)
     shelf.watch(WATCH_S, threading.Event())
-    return Fraud(shelf, kept_ms=configured.decisions_kept_days * DAY_MS)
+    return Fraud(
+        shelf,
+        kept_ms=configured.decisions_kept_days * DAY_MS,
+        rulings=Rulings(rules.watched(configured.rules_file, time.monotonic)),
+    )
 
 
 if __name__ == "__main__":

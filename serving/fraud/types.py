@@ -43,6 +43,10 @@ SCORE: dict[str, Any] = {
         "Share of fraud among the verdicts that became known within the last 7 days: 60 %",
     ],
     "model_version": "fraud-1-3f9a0c1b2d4e",
+    "model_decision": "block",
+    "rules_version": "rules-5d1c0b9a8e7f",
+    "rules": [],
+    "shadow_rules": ["terminal-of-fraud"],
     "feature_set_version": "fraud-1a2b3c4d",
     "late": False,
     "sequence": 1007,
@@ -105,12 +109,19 @@ class Score(BaseModel):
     event_time: str = Field(description="when the payment was made")
     amount: float
     score: float = Field(ge=0, le=1, description="probability of fraud by the model")
-    decision: Decision
+    decision: Decision = Field(
+        description="the strongest of the model's and of the actions of active rules"
+    )
     reasons: list[str] = Field(
-        description="features that pushed the score up most; empty for approve"
+        description="active rules that hit, as rule:NAME, then features that pushed the score up "
+        "most; empty for approve"
     )
     explanations: list[str] = Field([], description="each reason as a sentence, in their order")
     model_version: str
+    model_decision: str = Field("", description="by the model alone; empty in older decisions")
+    rules_version: str = Field("", description="of the rules that were applied; empty: none")
+    rules: list[str] = Field([], description="active rules that hit")
+    shadow_rules: list[str] = Field([], description="rules on trial that hit and decided nothing")
     feature_set_version: str
     late: bool = Field(
         description="the event was older than every window of its customer or its terminal"
