@@ -54,7 +54,7 @@ def _fraud(loaded: Settings, data: Path | None, run: Run, shelf: Path) -> Gated:
         if path is None:
             backfilled = loaded.retrain_vectors == "backfilled"
             delay_ms = loaded.retrain_verdict_days * 86_400_000
-            ask, end = partial(_ask, loaded), partial(_backfilled, loaded)
+            ask, end = partial(ask_lake, loaded), partial(_backfilled, loaded)
             return Lake(loaded.lake_files, ask, backfilled, delay_ms, end)
         return File(path, lambda: kernel(Layout.of(loaded)))
 
@@ -70,13 +70,15 @@ def _recommender(loaded: Settings, data: Path | None, run: Run, shelf: Path) -> 
         run,
         shelf,
         loaded.lake_files,
-        partial(_ask, loaded),
+        partial(ask_lake, loaded),
         loaded.retrain_questions,
         loaded.retrain_worse_by,
     )
 
 
-def _ask(loaded: Settings, query: str, names: Sequence[str], pinned: Mapping[str, int]) -> Pinned:
+def ask_lake(
+    loaded: Settings, query: str, names: Sequence[str], pinned: Mapping[str, int]
+) -> Pinned:
     """Ask the lake; its libraries are loaded for that alone."""
     from lakehouse.catalog import catalog
     from lakehouse.pinned import ask
