@@ -31,11 +31,9 @@ test-long: setup ports ## minutes more: the lake's job under kills, PostgreSQL, 
 ports:
 	@$(PY)/python -m millrace.stack.harness
 
-# The lake's tests each make tables, or have dbt build on some: slow as a whole.
 unit: ## the fast tests only, no stack
 	@scripts/setup.sh
-	$(PY)/pytest tests/unit -q -n 2 -m "not slow" --ignore=tests/unit/lakehouse \
-		--hypothesis-profile=fast
+	@scripts/unit.sh
 
 lint: ## ruff, mypy --strict, import rules, generated files, schema compatibility
 	$(PY)/ruff check .

@@ -5,7 +5,9 @@ It is taken down after failures, too.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +20,21 @@ from tests.integration.parts import until
 
 # What is killed must have checkpoints to come back to.
 OFTEN = {"MILLRACE_FLINK_CHECKPOINT_INTERVAL_MS": "5000"}
+
+
+def _needs(item: pytest.Item) -> int:
+    """Return how much of the session's stack a test needs: 0 nothing, 1 the broker, 2 all of it."""
+    names = item.fixturenames if isinstance(item, pytest.Function) else ()
+    return 2 if "harness" in names else 1 if "_ours" in names else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files that need the whole stack last: its jobs slow down all that runs beside."""
+    here = Path(__file__).parent
+    needs: dict[Path, int] = defaultdict(int)
+    for item in items:
+        needs[item.path] = max(needs[item.path], _needs(item))
+    items.sort(key=lambda item: needs[item.path] if here in item.path.parents else 0)
 
 
 @pytest.fixture(scope="session", autouse=True)
