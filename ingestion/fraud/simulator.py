@@ -21,6 +21,7 @@ randomness: the same generator state gives the same stream.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ WEEK_MS = 7 * DAY_MS
 # 1 April 2018, when the handbook's published data begins.
 HANDBOOK_START_MS = 1_522_540_800_000
 
+_TERMINALS, _RADIUS = 10_000, 5.0
 _FRAUD_AMOUNT = 220.0
 _TERMINAL_DAYS, _CUSTOMER_DAYS = 28, 14
 _STOLEN_SHARE, _STOLEN_FACTOR = 1 / 3, 5.0
@@ -217,6 +219,11 @@ class Simulator:
             count += int(self._rng.random() < rate - count)
         struck: list[int] = self._rng.choice(of, min(count, of), False).tolist()
         return struck
+
+
+def reach(terminals: int) -> float:
+    """Return the radius in which a customer has as many of `terminals` as in the handbook's."""
+    return _RADIUS * math.sqrt(_TERMINALS / terminals)
 
 
 def simulation(

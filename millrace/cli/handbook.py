@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,12 @@ from rich.table import Table
 from config.errors import UserError
 from config.settings import settings
 from domain.times import milliseconds
+from millrace.cli.operating import Asked, operating
 from millrace.options import AsJson
 from millrace.retraining import kernel
 from millrace.stack.layout import Layout
 from millrace.stages import stages
+from millrace.streaming import duration_ms
 
 if TYPE_CHECKING:
     from orchestration.fraud.evaluation import Evaluated
@@ -46,6 +49,17 @@ def fraud(
             help="what can be found at all, by the column TX_FRAUD_SCENARIO",
         ),
     ] = False,
+    operating_points: Annotated[
+        bool,
+        typer.Option(
+            "--operating-points",
+            help="instead of the ranking: precision and recall at chosen thresholds",
+        ),
+    ] = False,
+    label_delay: Annotated[
+        str,
+        typer.Option(help="with --operating-points: verdicts come in so long after, at most 7d"),
+    ] = "7d",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the training")] = 7,
     as_json: AsJson = False,
 ) -> None:
@@ -56,27 +70,40 @@ def fraud(
     100 most suspect cards of a day. Features know the payments before, also those before the
     training week, and of each verdict no more than had come in. A second table trains on all
     payments until the end of the training week, whose verdicts are known when the test begins.
+
+    --operating-points chooses thresholds on the training week, by a model of the time before it,
+    and says what they come to in the test week, by payment and by card.
     """
-    from orchestration.fraud.evaluation import evaluate, models_to_measure
-    from orchestration.fraud.sources import handbook, scenarios
+    from orchestration.fraud.sources import HANDBOOK_DELAY_MS, handbook, scenarios
 
     starts = [_day(text) for text in train_start or ()]
+    delay = duration_ms(label_delay)
+    if delay > HANDBOOK_DELAY_MS or (delay < HANDBOOK_DELAY_MS and not operating_points):
+        raise UserError("--label-delay is at most 7d, and goes with --operating-points")
     with stages("evaluating") as stage:
-        source = handbook(data, progress=stage("reading", None))
+        source = handbook(data, delay_ms=delay, progress=stage("reading", None))
         scenario = scenarios(data, source) if bound else None
-        found = evaluate(
-            source,
-            starts,
-            seed=seed,
-            scenario=scenario,
-            kernel=kernel(Layout.of(settings())),
-            progress=stage("features", len(source.payments)),
-            report=stage("models", models_to_measure(len(starts))),
-        )
+        measured = Asked(source, starts, seed, scenario, kernel(Layout.of(settings())), stage)
+        document, show = (operating if operating_points else _ranking)(measured)
     if as_json:
-        typer.echo(json.dumps(found.document(), indent=2))
+        typer.echo(json.dumps(document, indent=2))
     else:
-        _show(found)
+        show()
+
+
+def _ranking(asked: Asked) -> tuple[dict[str, Any], Callable[[], None]]:
+    from orchestration.fraud.evaluation import evaluate, models_to_measure
+
+    found = evaluate(
+        asked.source,
+        asked.starts,
+        seed=asked.seed,
+        scenario=asked.scenario,
+        kernel=asked.kernel,
+        progress=asked.stage("features", len(asked.source.payments)),
+        report=asked.stage("models", models_to_measure(len(asked.starts))),
+    )
+    return found.document(), lambda: _show(found)
 
 
 def _day(text: str) -> int:

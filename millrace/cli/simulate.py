@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,7 +17,9 @@ from config.clock import now_ms
 from config.errors import UserError
 from config.settings import settings
 from ingestion.fraud.batches import FraudEncoders, PaymentBatches
-from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, Strikes, simulation
+from ingestion.fraud.payment_files import write as write_payments
+from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, Strikes, reach, simulation
+from ingestion.fraud.simulator import Simulator as Payments
 from ingestion.replay.pacing import RatePacer, pacer
 from ingestion.replay.run import Summary, run
 from ingestion.sensors import batches as readings
@@ -28,9 +29,13 @@ from ingestion.shop.shop_simulator import Shape
 from ingestion.shop.stock_batches import batches as stock_batches
 from ingestion.shop.stock_simulator import Room, StockRoom
 from millrace import streaming
+from millrace.stages import stages
 
-# The handbook's setting: 10,000 terminals within reach of a radius of 5.
-_HANDBOOK_TERMINALS, _HANDBOOK_RADIUS = 10_000, 5.0
+_STRIKES = "times the handbook's share of terminals and cards struck"
+_SEED = "the same seed makes the same payments, ids included"
+_START: Any = typer.Option(
+    formats=["%Y-%m-%d"], help="the first day, UTC (2018-04-01 if not given)"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +44,7 @@ def register(app: typer.Typer) -> None:
     group.command(epilog="Example: millrace simulate shop data --events 100000")(shop)
     group.command(epilog="Example: millrace simulate sensors --sensors 1000 --rate 200")(sensors)
     group.command(epilog="Example: millrace simulate stock --items 200 --rate 20")(stock)
+    group.command(epilog="Example: millrace simulate payments p.parquet --days 120")(payments)
     example = "Example: millrace simulate --customers 500 --days 30"
     add = group.callback(invoke_without_command=True, epilog=example)
     add(simulate)
@@ -163,6 +169,40 @@ def stock(
     streaming.show(summary, time.monotonic() - started, as_json=as_json)
 
 
+def payments(
+    file: Annotated[Path, typer.Argument(help="where they go: a name in .parquet or .csv")],
+    *,
+    customers: Annotated[int, typer.Option(min=1)] = 5000,
+    terminals: Annotated[int, typer.Option(min=1)] = 10_000,
+    days: Annotated[int, typer.Option(min=1, help="how many days of payments")] = 90,
+    strikes: Annotated[float, typer.Option(min=0, help=_STRIKES)] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help=_SEED)] = 1,
+    start: Annotated[datetime | None, _START] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a file that is there")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+) -> None:
+    """Write simulated card payments with the truth about each, in the Handbook's columns.
+
+    `millrace train fraud`, `evaluate fraud` and `replay transactions` read the file.
+    """
+    simulator = _simulator(seed, customers, terminals, strikes, start)
+    with stages("simulating") as stage:
+        told = stage("days", days)
+
+        def made() -> Iterator[list[Payment]]:
+            for day in range(1, days + 1):
+                yield simulator.day()
+                told(day)
+
+        rows = write_payments(file, made(), overwrite=overwrite)
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), "rows": rows}))
+    else:
+        typer.echo(f"{file}: {rows:,} payments")
+
+
 def simulate(
     context: typer.Context,
     *,
@@ -173,20 +213,12 @@ def simulate(
         typer.Option(min=1, help="how many days of payments (until stopped if not given)"),
     ] = None,
     events: Annotated[int | None, typer.Option(min=1, help="only the first N payments")] = None,
-    strikes: Annotated[
-        float,
-        typer.Option(min=0, help="times the handbook's share of terminals and cards struck"),
-    ] = 1.0,
+    strikes: Annotated[float, typer.Option(min=0, help=_STRIKES)] = 1.0,
     rate: Annotated[
         float | None, typer.Option(help="payments a second (as fast as it goes if not given)")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="the same seed makes the same payments, ids included")
-    ] = 1,
-    start: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="the first day, UTC (2018-04-01 if not given)"),
-    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help=_SEED)] = 1,
+    start: Annotated[datetime | None, _START] = None,
     label_delay: Annotated[
         str, typer.Option(help="a verdict becomes known so long after the payment")
     ] = "7d",
@@ -199,20 +231,11 @@ def simulate(
     """
     if context.invoked_subcommand is not None:
         return
-    start_ms = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else HANDBOOK_START_MS
-    radius = _HANDBOOK_RADIUS * math.sqrt(_HANDBOOK_TERMINALS / terminals)
-    simulator = simulation(
-        seed,
-        customers=customers,
-        terminals=terminals,
-        radius=radius,
-        start_ms=start_ms,
-        strikes=Strikes.of(customers, terminals, strikes),
-    )
+    simulator = _simulator(seed, customers, terminals, strikes, start)
     delay = streaming.duration_ms(label_delay)
     pace = RatePacer(rate) if rate is not None else pacer("max")
 
-    def payments() -> Iterator[Payment]:
+    def made_up() -> Iterator[Payment]:
         for _ in range(days) if days is not None else count():
             yield from simulator.day()
 
@@ -221,10 +244,24 @@ def simulate(
         streaming.kafka("millrace-simulate", paced=rate is not None) as (sink, codec),
         streaming.bar("payments", events, quiet=as_json) as report,
     ):
-        made = PaymentBatches(FraudEncoders.of(codec), delay).of(payments(), events)
+        made = PaymentBatches(FraudEncoders.of(codec), delay).of(made_up(), events)
 
         def work() -> Summary:
             return run(made, sink, pace, None, report)
 
         summary = streaming.interruptible(work, "the same seed makes the same payments again")
     streaming.show(summary, time.monotonic() - started, as_json=as_json)
+
+
+def _simulator(
+    seed: int, customers: int, terminals: int, strikes: float, start: datetime | None
+) -> Payments:
+    first = int(start.replace(tzinfo=UTC).timestamp() * 1000) if start else HANDBOOK_START_MS
+    return simulation(
+        seed,
+        customers=customers,
+        terminals=terminals,
+        radius=reach(terminals),
+        start_ms=first,
+        strikes=Strikes.of(customers, terminals, strikes),
+    )

@@ -16,12 +16,13 @@ from domain.fraud import graph as live
 from domain.fraud.catalogue import GRAPH as CATALOGUE
 from domain.times import iso
 from orchestration.fraud import published
+from orchestration.fraud.bound import knowable
 from orchestration.fraud.protocol import FOLDS, Parts, Rows, folds, parts
 from orchestration.fraud.ranking import fit
 from orchestration.fraud.train import Data, computed
 from orchestration.training.frame import Floats, Frame, Progress
 from orchestration.training.kernel import Kernel
-from orchestration.training.metrics import DAY_MS, ranked
+from orchestration.training.metrics import ranked
 
 MILLRACE = "millrace"
 LIVE = "millrace-live"
@@ -130,9 +131,7 @@ def evaluate(
             tables[learnt][name] = _mean(figures)
     bound = None
     if scenario is not None:
-        terminal = data.payments.texts("terminal_id")
-        found = knowable(data.payments.numbers("event_time"), terminal, scenario, data.delay_ms)
-        perfect = found[table.places].astype(np.float64)
+        perfect = knowable(data, scenario)[table.places].astype(np.float64)
         bound = _mean([ranked(table.catalogue.part(o.test), perfect[o.test]) for o in cut])
     return Evaluated(data.source, len(data.payments), cut, tables, bound)
 
@@ -143,31 +142,6 @@ _LEARNT = {"week": "train", "known": "known"}
 def models_to_measure(starts: int) -> int:
     """Return how many models `evaluate` fits at most for so many folds that are named."""
     return len(TABLES) * (2 + len(published.models())) * (starts or FOLDS)
-
-
-def knowable(
-    time: npt.NDArray[np.int64],
-    terminal: npt.NDArray[Any],
-    scenario: npt.NDArray[np.int64],
-    delay_ms: int,
-) -> npt.NDArray[np.bool_]:
-    """Return which payments somebody who knew the simulator could call fraud when they are made.
-
-    All of scenarios 1 and 3; of scenario 2, a compromised terminal, those with an earlier fraud of
-    the same 28 days that is judged. A terminal's first days have none.
-    """
-    known = np.isin(scenario, (1, 3))
-    struck = np.flatnonzero(scenario == 2)
-    seen: dict[Any, list[int]] = {}
-    for place in struck:
-        now = int(time[place])
-        earlier = seen.setdefault(terminal[place], [])
-        known[place] = any(delay_ms <= now - then < _COMPROMISED_MS for then in earlier)
-        earlier.append(now)
-    return np.asarray(known, dtype=np.bool_)
-
-
-_COMPROMISED_MS = 28 * DAY_MS
 
 
 def _declared(seed: int) -> Fit:

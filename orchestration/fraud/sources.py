@@ -5,7 +5,6 @@ They come from the Fraud Detection Handbook's public files, or from the simulato
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable
 from itertools import chain
@@ -20,7 +19,7 @@ import structlog
 from config.errors import UserError
 from ingestion.fraud.columns import SCHEMA
 from ingestion.fraud.handbook import Handbook
-from ingestion.fraud.simulator import Strikes, simulation
+from ingestion.fraud.simulator import Strikes, reach, simulation
 from ingestion.replay.batches import Rejected
 from orchestration.fraud.payments import Payments
 from orchestration.fraud.train import Data
@@ -96,10 +95,9 @@ def simulated(
     `strikes` scales its share of struck terminals and customers.
     """
     terminals = 2 * customers
-    radius = 5.0 * math.sqrt(10_000 / terminals)
     rates = Strikes.of(customers, terminals, strikes)
     simulator = simulation(
-        seed, customers=customers, terminals=terminals, radius=radius, strikes=rates
+        seed, customers=customers, terminals=terminals, radius=reach(terminals), strikes=rates
     )
     payments = chain.from_iterable(simulator.day() for _ in range(days))
     source = f"simulation of {days} days, {customers} customers, {strikes:g} strikes, seed {seed}"

@@ -302,7 +302,7 @@ WITH_JSON = {
     *("millrace lake checks", "millrace lake compact", "millrace lake expire"),
     *("millrace lake orphans", "millrace lake upkeep", "millrace backfill fraud-features"),
     *("millrace stock deliver", "millrace stock count", "millrace stock correct"),
-    *("millrace stock terms", "millrace simulate stock"),
+    *("millrace stock terms", "millrace simulate stock", "millrace simulate payments"),
     *("millrace explain", "millrace forget", "millrace verify features"),
     *("millrace evaluate fraud", "millrace evaluate inventory", "millrace forecast inventory"),
     *("millrace forecast uplift set", "millrace forecast uplift list"),

@@ -18,7 +18,8 @@ from ingestion.fraud.simulator import Strikes, simulation
 from millrace.cli.evaluate import app
 from millrace.stack import batch
 from orchestration.fraud import published
-from orchestration.fraud.evaluation import knowable, table_of
+from orchestration.fraud.bound import known
+from orchestration.fraud.evaluation import table_of
 from orchestration.fraud.protocol import Fold, Rows, folds, parts
 from orchestration.fraud.sources import handbook
 from orchestration.fraud.train import Data
@@ -188,8 +189,8 @@ def test_what_can_be_known_of_a_compromised_terminal() -> None:
     day = np.array([0, 3, 7, 20, 28, 34, 41, 41, 41])
     scenario = np.array([2, 2, 2, 2, 2, 2, 2, 1, 3])
     terminal = np.array(["a"] * 6 + ["b"] * 3)
-    known = knowable(day * DAY_MS, terminal, scenario, 7 * DAY_MS)
-    assert known.tolist() == [False, False, True, True, True, True, False, True, True]
+    found = known(day * DAY_MS, terminal, scenario, 7 * DAY_MS)
+    assert found.tolist() == [False, False, True, True, True, True, False, True, True]
 
 
 def data_of(frame: pd.DataFrame, tmp_path: Path, name: str = "p.parquet") -> Data:
