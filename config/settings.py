@@ -274,6 +274,20 @@ class Settings(BaseSettings):
     recommendations_kept_days: int = Field(
         default=7, ge=1, description="how long Redis keeps a visitor's list"
     )
+    fraud_thresholds: Literal["targets", "cost"] = Field(
+        default="targets",
+        description="how training chooses a fraud model's thresholds: by targets of precision and "
+        "review rate, or by what decisions cost",
+    )
+    fraud_cost_review: float = Field(
+        default=4.0, ge=0, description="of a payment that people look at, in the amounts' currency"
+    )
+    fraud_cost_blocked: float = Field(
+        default=20.0, ge=0, description="of a genuine payment that is blocked"
+    )
+    fraud_cost_passed: float = Field(
+        default=1.0, ge=0, description="of a fraud that is approved, as a share of its amount"
+    )
     retrain_days: int = Field(
         default=90, ge=1, description="of data that a retraining reads, up to its logical date"
     )

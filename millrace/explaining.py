@@ -215,7 +215,7 @@ def _model(settings: Settings, found: Explanation, version: str) -> Document | N
         "files": dict(card.files),
         "feature_set_version": card.feature_set_version,
         # Both are in the digest that the version ends with: other thresholds are another version.
-        "rules": {"thresholds": details.get("thresholds"), "targets": details.get("targets")},
+        "rules": {name: details.get(name) for name in ("thresholds", "targets", "costs")},
         "mlflow_run": made.get("mlflow_run"),
         "logical_date": made.get("logical_date"),
         "snapshots": made.get("snapshots", {}),

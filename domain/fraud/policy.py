@@ -1,4 +1,4 @@
-"""Turn a score into a decision: targets, the thresholds that meet them, and the reasons given."""
+"""Turn a score into a decision: targets or costs, the thresholds, and the reasons given."""
 
 from __future__ import annotations
 
@@ -31,6 +31,34 @@ class Targets:
 
 
 USUAL = Targets()
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What decisions cost, in the currency of the amounts; the alternative to `Targets`.
+
+    A review costs `review` and finds the truth. A genuine payment that is blocked costs `blocked`,
+    a fraud that is approved `passed` times its amount. Everything else costs nothing. Elkan, "The
+    Foundations of Cost-Sensitive Learning" (IJCAI 2001), with costs that depend on the example.
+    """
+
+    review: float = 4.0
+    blocked: float = 20.0
+    passed: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a cost that is negative or not finite."""
+        for name, value in asdict(self).items():
+            if not (math.isfinite(value) and value >= 0.0):
+                raise ValueError(f"cost {name} is {value}, not a number of 0 and more")
+
+    def of(self, decision: Decision, *, fraud: bool, amount: float) -> float:
+        """Return what a decision on a payment costs; a negative amount, a refund, loses nothing."""
+        if decision == "review":
+            return self.review
+        if decision == "block":
+            return 0.0 if fraud else self.blocked
+        return self.passed * max(amount, 0.0) if fraud else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from millrace.cli.reliability import reliability
 from millrace.stages import Stages
 
 if TYPE_CHECKING:
@@ -70,3 +71,4 @@ def _show(found: Operated) -> None:
     console.print(table)
     for name, what in POINTS.items():
         console.print(f"{name}: {what}")
+    console.print(reliability(found.calibration))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +14,22 @@ from rich.table import Table
 from config.errors import UserError
 from config.settings import settings
 from domain.fraud.policy import USUAL, Targets
+from millrace.cli.reliability import reliability
 from millrace.retraining import follow, kernel
 from millrace.stack.layout import Layout
 from millrace.stages import stages
 from orchestration.shelf.card import Card
 
 RECOMMENDER = "recommender"
+
+
+class By(StrEnum):
+    """What thresholds are chosen by."""
+
+    TARGETS = "targets"
+    COST = "cost"
+
+
 app = typer.Typer(help="Train models.", no_args_is_help=True)
 
 
@@ -57,6 +68,13 @@ def fraud(
     review_precision: Annotated[
         float, typer.Option(help="least share of fraud in what people look at, 0 to 1")
     ] = USUAL.review_precision,
+    thresholds: Annotated[
+        By | None,
+        typer.Option(
+            help="chosen by the targets above, or by cost (MILLRACE_FRAUD_COST_…); without, as "
+            "MILLRACE_FRAUD_THRESHOLDS says"
+        ),
+    ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="make the model current at once")
     ] = False,
@@ -73,10 +91,14 @@ def fraud(
         raise UserError("--rows goes with --data")
     targets = _targets(block_precision, review_rate, review_precision)
     from orchestration.fraud.sources import handbook, simulated
+    from orchestration.fraud.thresholds import aim
     from orchestration.fraud.train import ROUNDS, train
     from orchestration.shelf.store import Store
 
-    layout = Layout.of(settings())
+    configured = settings()
+    if thresholds is not None:
+        configured = configured.model_copy(update={"fraud_thresholds": thresholds.value})
+    layout = Layout.of(configured)
     shelf = layout.models / "fraud"
     with stages("training") as stage:
         if data is not None:
@@ -87,7 +109,7 @@ def fraud(
             source,
             shelf,
             seed=seed,
-            targets=targets,
+            aim=aim(configured, targets),
             progress=stage("features", len(source.payments)),
             report=stage("trees", ROUNDS),
             kernel=kernel(layout),
@@ -172,6 +194,7 @@ def _show(card: Card, *, promoted: bool) -> None:
         )
     console = Console()
     console.print(table)
+    console.print(reliability(details["calibration"]["test"]))
     thresholds = details["thresholds"]
     console.print(f"review from {thresholds['review']:.4f}, block from {thresholds['block']:.4f}")
     _next(console, "fraud", card, promoted=promoted)

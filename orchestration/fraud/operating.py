@@ -24,7 +24,7 @@ from orchestration.fraud.thresholds import choose
 from orchestration.fraud.train import Data, computed
 from orchestration.training.frame import Floats, Frame, Progress
 from orchestration.training.kernel import Kernel
-from orchestration.training.metrics import DAY_MS
+from orchestration.training.metrics import DAY_MS, reliability
 
 Ints = npt.NDArray[np.int64]
 Marks = npt.NDArray[np.bool_]
@@ -90,7 +90,10 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Operated:
-    """What was decided at each of `POINTS`, and by the bound, in each fold."""
+    """What was decided at each of `POINTS`, and by the bound, in each fold.
+
+    `calibration` is the reliability of all test weeks' scores.
+    """
 
     source: str
     payments: int
@@ -98,6 +101,7 @@ class Operated:
     folds: tuple[Parts, ...]
     thresholds: tuple[dict[str, float], ...]
     decided: tuple[dict[str, Decided], ...]
+    calibration: dict[str, Any]
 
     def total(self) -> dict[str, Decided]:
         """Return the counts of all folds together, by point."""
@@ -123,6 +127,7 @@ class Operated:
                 )
             ],
             "points": _documents(self.total()),
+            "calibration": self.calibration,
         }
 
 
@@ -144,19 +149,27 @@ def operate(
     frame, places = framed(data, progress, kernel)
     rows = Rows(frame.event_time, frame.customer, frame.y)
     cuts = tuple(parts(fold, rows) for fold in folds(rows.time, starts))
-    thresholds, decided = [], []
+    thresholds, decided, tests = [], [], []
     for done, cut in enumerate(cuts, start=1):
         learnt, tested = frame.part(earlier(cut.fold, rows)), frame.part(cut.test)
         score = fit(learnt, seed)
         chosen, scores = frame.part(cut.train), score(tested.x)
         thresholds.append(points(score(chosen.x), chosen.y, scores, tested.y))
+        tests.append((scores, tested.y))
         marks = {name: scores >= least for name, least in thresholds[-1].items()}
         if knowable is not None:
             marks[BOUND] = knowable[places][cut.test]
         decided.append({name: Decided.of(tested, flagged) for name, flagged in marks.items()})
         report(done)
+    every, truth = (np.concatenate(one) for one in zip(*tests, strict=True))
     return Operated(
-        data.source, len(data.payments), data.delay_ms, cuts, tuple(thresholds), tuple(decided)
+        data.source,
+        len(data.payments),
+        data.delay_ms,
+        cuts,
+        tuple(thresholds),
+        tuple(decided),
+        reliability(every, truth),
     )
 
 

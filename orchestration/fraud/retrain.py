@@ -11,6 +11,7 @@ from config.settings import Settings
 from domain.fraud.graph import GRAPH
 from domain.fraud.policy import Thresholds
 from orchestration.fraud.sources import DAY_MS, HANDBOOK_DELAY_MS, handbook
+from orchestration.fraud.thresholds import aim
 from orchestration.fraud.train import ROUNDS, frame_of, learn
 from orchestration.retraining.checks import Wanted
 from orchestration.retraining.gate import Limits
@@ -113,7 +114,8 @@ class Fraud:
     def learn(self, frame: Frame, origin: Mapping[str, Any], shelf: Path, report: Report) -> Card:
         """Boost trees on the first 60 % of the time, and publish them."""
         split = by_time(frame, self._gap_ms)
-        return learn(split, origin, report=report("trees", ROUNDS)).publish(shelf)
+        learnt = learn(split, origin, aim=aim(self.settings), report=report("trees", ROUNDS))
+        return learnt.publish(shelf)
 
     def held_out(self, frame: Frame) -> Frame:
         """Return the last quarter of the time."""

@@ -20,9 +20,9 @@ from domain.features.graph import Graph
 from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import feature_rows
-from domain.fraud.policy import USUAL, Targets, Thresholds
+from domain.fraud.policy import USUAL, Costs, Targets
 from orchestration.fraud.payments import Payments, offsets, stream
-from orchestration.fraud.thresholds import choose
+from orchestration.fraud.thresholds import aimed
 from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
 from orchestration.training.frame import (
@@ -34,7 +34,7 @@ from orchestration.training.frame import (
     by_reference,
 )
 from orchestration.training.kernel import Kernel, Plan
-from orchestration.training.metrics import measure
+from orchestration.training.metrics import measure, reliability
 from orchestration.training.split import Split, by_time
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn")
@@ -167,14 +167,14 @@ def train(
     folder: Path,
     *,
     seed: int = 7,
-    targets: Targets = USUAL,
+    aim: Targets | Costs = USUAL,
     progress: Progress = lambda _: None,
     report: Callable[[int], None] = lambda _: None,
     kernel: Kernel | None = None,
 ) -> Trained:
     """Train, measure on the test part, and publish on the shelf in `folder`.
 
-    Deterministic: the same data, seed and targets give the same files. Raise UserError if the data
+    Deterministic: the same data, seed and aim give the same files. Raise UserError if the data
     do not allow it.
     """
     frame = frame_of(data, progress, kernel)
@@ -185,7 +185,7 @@ def train(
         "digest": frame.digest(),
         "delay_ms": data.delay_ms,
     }
-    learnt = learn(by_time(frame, data.delay_ms), origin, seed=seed, targets=targets, report=report)
+    learnt = learn(by_time(frame, data.delay_ms), origin, seed=seed, aim=aim, report=report)
     card = learnt.publish(folder)
     return Trained(folder / card.version, card)
 
@@ -195,23 +195,30 @@ def learn(
     origin: Mapping[str, Any],
     *,
     seed: int = 7,
-    targets: Targets = USUAL,
+    aim: Targets | Costs = USUAL,
     report: Callable[[int], None] = lambda _: None,
 ) -> Learnt:
     """Boost, choose the thresholds, and measure on the parts that were not trained on.
 
-    `origin` says where the data came from; the card carries it. Deterministic, as `train` is.
+    Thresholds are the lowest that meet the targets, or the cheapest by costs. Frauds are neither
+    weighted nor repeated, so that scores stay probabilities. `origin` says where the data came
+    from; the card carries it. Deterministic, as `train` is.
     """
     booster = fit(split, seed, report)
-    thresholds = choose(_scores(booster, split.validation), split.validation.y, targets)
+    scores = {name: _scores(booster, getattr(split, name)) for name in ("validation", "test")}
+    thresholds = aimed(scores["validation"], split.validation, aim)
     text = booster.model_to_string(num_iteration=booster.best_iteration)
-    chosen = {"thresholds": asdict(thresholds), "targets": asdict(targets)}
+    by = "targets" if isinstance(aim, Targets) else "costs"
+    chosen = {"thresholds": asdict(thresholds), by: asdict(aim)}
     digest = hashlib.sha256(json.dumps([text, chosen]).encode()).hexdigest()
     details = {
         **chosen,
         "metrics": {
-            name: _measured(booster, getattr(split, name), thresholds)
-            for name in ("validation", "test")
+            name: measure(getattr(split, name), found, thresholds.review, thresholds.block)
+            for name, found in scores.items()
+        },
+        "calibration": {
+            name: reliability(found, getattr(split, name).y) for name, found in scores.items()
         },
         "trees": booster.best_iteration,
         "importance": _importance(booster),
@@ -226,10 +233,6 @@ def learn(
 
 def _scores(booster: lightgbm.Booster, frame: Frame) -> Floats:
     return np.asarray(booster.predict(frame.x, num_threads=1), dtype=np.float64)
-
-
-def _measured(booster: lightgbm.Booster, frame: Frame, thresholds: Thresholds) -> dict[str, float]:
-    return measure(frame, _scores(booster, frame), thresholds.review, thresholds.block)
 
 
 def _importance(booster: lightgbm.Booster) -> dict[str, float]:

@@ -1,9 +1,11 @@
-"""Measure a model: AUC, average precision, and the precision of an investigator's daily list.
+"""Measure a model: AUC, average precision, an investigator's daily list, and calibration.
 
 The list is the day's 100 most suspect cards.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from orchestration.training.frame import Floats, Frame
 
 DAY_MS = 86_400_000
+BINS = 10
 
 
 def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
@@ -61,6 +64,28 @@ def measure(frame: Frame, scores: Floats, review: float, block: float) -> dict[s
         "review_rate": float(reviewed.mean()),
         "review_precision": _precision(frame.y, reviewed),
         "review_recall": float(frame.y[reviewed].sum() / frauds),
+    }
+
+
+def reliability(scores: Floats, y: npt.NDArray[np.bool_], bins: int = BINS) -> dict[str, Any]:
+    """Return how far scores are probabilities: a table of equally wide bins, and two errors.
+
+    Each bin that has rows: its `rows`, the mean `score` and the `share` of fraud. `error` is the
+    expected calibration error, the mean distance of the two weighted by rows (Guo et al., "On
+    Calibration of Modern Neural Networks", 2017), `brier` the mean square error of the scores.
+    """
+    place = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    held = np.flatnonzero(rows)
+    mean = np.bincount(place, scores, bins)[held] / rows[held]
+    share = np.bincount(place, y, bins)[held] / rows[held]
+    return {
+        "error": float(np.average(np.abs(mean - share), weights=rows[held])),
+        "brier": float(np.mean((scores - y) ** 2)),
+        "bins": [
+            {"from": n / bins, "rows": int(rows[n]), "score": float(one), "share": float(other)}
+            for n, one, other in zip(held.tolist(), mean, share, strict=True)
+        ],
     }
 
 

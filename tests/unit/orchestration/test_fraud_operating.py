@@ -176,6 +176,7 @@ def test_the_command(file: Path) -> None:
     assert set(document["points"]) == {*operating.POINTS, "bound"}
     bound = document["points"]["bound"]["payment"]
     assert bound["precision"] == 1
+    assert document["calibration"]["bins"][0]["rows"] > 0
     assert 0 < bound["hits"] < bound["frauds"]
     shown = CliRunner().invoke(evaluate, options)
     assert "hindsight" in shown.stdout

@@ -47,6 +47,10 @@ def test_json_on_standard_output(models: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {line["stage"] for line in lines if line["event"] == "training"} == {"features", "trees"}
     shown = runner.invoke(train.app, options)
     assert "average precision" in shown.stdout
+    assert "share of fraud" in shown.stdout
+    priced = runner.invoke(train.app, [*options, "--thresholds", "cost", "--json"])
+    costs = json.loads(priced.stdout)["details"]["costs"]
+    assert costs == {"review": 4.0, "blocked": 20.0, "passed": 1.0}
     assert f"  millrace model promote fraud {card['version']}\n" in shown.stdout
     followed: list[str] = []
     monkeypatch.setattr(train, "follow", lambda _, product: followed.append(product))

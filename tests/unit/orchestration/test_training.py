@@ -8,20 +8,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss
 
 from config.errors import UserError
+from domain.events import Decision
 from domain.fraud.features import FRAUD
-from domain.fraud.policy import Targets
+from domain.fraud.policy import Costs, Targets, Thresholds
 from ingestion.fraud.handbook import Handbook
 from ingestion.fraud.simulator import Payment
 from orchestration.fraud.sources import DAY_MS, handbook, simulated
-from orchestration.fraud.thresholds import choose
+from orchestration.fraud.thresholds import aimed, cheapest, choose
 from orchestration.fraud.train import Data, frame_of, train
 from orchestration.shelf.store import Store
 from orchestration.training.frame import Frame
-from orchestration.training.metrics import card_precision, measure
+from orchestration.training.metrics import card_precision, measure, reliability
 from orchestration.training.split import by_time
 from serving.fraud.model import accept
+
+_AMOUNTS = st.floats(-10, 500)
+_COST = st.floats(0, 50)
 
 
 def frame(times: list[int], y: list[bool], customers: list[str] | None = None) -> Frame:
@@ -58,6 +66,76 @@ class TestSplit:
     def test_nothing_at_all(self) -> None:
         with pytest.raises(UserError, match="no transactions"):
             by_time(frame([], []), gap_ms=5)
+
+
+class TestThresholdsByCost:
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(st.sampled_from([0.1, 0.2, 0.35, 0.5, 0.9]), st.booleans(), _AMOUNTS),
+            min_size=1,
+            max_size=12,
+        ),
+        st.builds(Costs, _COST, _COST, st.floats(0, 2)),
+    )
+    def test_no_other_pair_is_cheaper(
+        self, rows: list[tuple[float, bool, float]], costs: Costs
+    ) -> None:
+        """Every pair of thresholds is tried, and each payment's cost is looked up."""
+        scores, y, amounts = (np.array(column) for column in zip(*rows, strict=True))
+        levels = [*np.unique(scores), 1.0]
+
+        def total(thresholds: Thresholds) -> float:
+            return sum(
+                costs.of(thresholds.decide(score), fraud=fraud, amount=amount)
+                for score, fraud, amount in rows
+            )
+
+        found = cheapest(scores, y, amounts, costs)
+        every = [
+            Thresholds(review, block) for review in levels for block in levels if review <= block
+        ]
+        assert total(found) == pytest.approx(min(map(total, every)), rel=1e-9, abs=1e-6)
+
+    def test_what_each_decision_costs(self) -> None:
+        costs = Costs(review=4, blocked=20, passed=0.5)
+        decisions: tuple[Decision, ...] = ("approve", "review", "block")
+        said = {
+            (decision, fraud): costs.of(decision, fraud=fraud, amount=100)
+            for decision in decisions
+            for fraud in (False, True)
+        }
+        assert said == {
+            ("approve", False): 0,
+            ("approve", True): 50,
+            ("review", False): 4,
+            ("review", True): 4,
+            ("block", False): 20,
+            ("block", True): 0,
+        }
+        assert costs.of("approve", fraud=True, amount=-5) == 0
+        for wrong in (-1.0, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="cost review"):
+                Costs(review=wrong)
+
+    def test_they_need_the_amount(self) -> None:
+        one = frame([0, 1], [True, False])
+        with pytest.raises(UserError, match="need the feature amount"):
+            aimed(np.array([0.5, 0.1]), one, Costs())
+
+
+def test_the_reliability_table_is_scikit_learns() -> None:
+    random = np.random.default_rng(1)
+    scores = np.append(random.beta(0.5, 3, 5000), [0.0, 1.0])
+    y = random.random(5002) < scores**1.3
+    found = reliability(scores, y)
+    share, mean = calibration_curve(y, scores, n_bins=10, strategy="uniform")
+    assert [one["share"] for one in found["bins"]] == pytest.approx(list(share))
+    assert [one["score"] for one in found["bins"]] == pytest.approx(list(mean))
+    weight = np.histogram(scores, bins=10, range=(0, 1))[0]
+    assert [one["rows"] for one in found["bins"]] == list(weight)
+    assert found["error"] == pytest.approx(float(np.sum(weight * abs(share - mean)) / 5002))
+    assert found["brier"] == pytest.approx(brier_score_loss(y, scores))
 
 
 class TestThresholds:
@@ -236,7 +314,7 @@ def test_the_same_data_and_seed_give_the_same_model(small: Data, tmp_path: Path)
 @pytest.mark.slow  # trains
 def test_targets_decide_and_are_kept(small: Data, tmp_path: Path) -> None:
     usual, strict = (
-        train(small, tmp_path, targets=targets).card
+        train(small, tmp_path, aim=targets).card
         for targets in (Targets(), Targets(block_precision=1.0, review_rate=0.0))
     )
     assert strict.details["targets"]["block_precision"] == 1.0
@@ -244,6 +322,17 @@ def test_targets_decide_and_are_kept(small: Data, tmp_path: Path) -> None:
     assert strict.details["thresholds"]["review"] == strict.details["thresholds"]["block"]
     assert usual.files == strict.files
     assert usual.version != strict.version
+
+
+@pytest.mark.slow  # trains
+def test_costs_decide_and_are_kept(small: Data, tmp_path: Path) -> None:
+    cards = [train(small, tmp_path, aim=Costs(review=one)).card for one in (0.0, 1e6)]
+    assert [card.details["costs"]["review"] for card in cards] == [0.0, 1e6]
+    free, dear = (card.details["metrics"]["validation"] for card in cards)
+    assert free["review_rate"] > 0.5
+    assert dear["review_rate"] == 0
+    assert "targets" not in cards[0].details
+    assert set(cards[0].details["calibration"]) == {"validation", "test"}
 
 
 @pytest.mark.slow
