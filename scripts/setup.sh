@@ -165,7 +165,7 @@ compiled() {
 }
 
 app_environment() {
-  local identity=$1 groups=(--group app --group dev --group forecasts --group lake --group mqtt)
+  local identity=$1 groups=(--group app --group dev --group forecasts --group lake --group mqtt --group browser)
   # Inexact: a demo after the tests must not take the test tools away.
   [[ $purpose == test ]] ||
     groups=(--group app ${lake:+--group lake --group forecasts} --no-group dev --inexact)
@@ -279,6 +279,7 @@ look_for_packages() {
   command -v mvn > /dev/null || missing+=(maven)
   command -v redis-server > /dev/null || missing+=(redis-server)
   has_gomp || missing+=(libgomp1)
+  [[ $purpose == demo ]] || command -v chromium > /dev/null || missing+=(chromium)
   [[ $monitoring ]] || return 0
   command -v promtool > /dev/null || missing+=(prometheus)
   command -v amtool > /dev/null || missing+=(prometheus-alertmanager)

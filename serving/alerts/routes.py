@@ -90,7 +90,20 @@ async def alerts(
     limit: Annotated[int, Query(ge=1, le=1000, description="how many")] = 100,
 ) -> Response:
     """Return the alerts told of last, newest first. An open one may have been told of again."""
-    values = of(request).values
+    found = await listed(of(request).values, limit, state=state, severity=severity, entity=entity)
+    return Response(orjson.dumps({"alerts": found}), media_type="application/json")
+
+
+async def listed(
+    values: Values,
+    limit: int,
+    *,
+    state: str | None = None,
+    severity: str | None = None,
+    entity: str | None = None,
+    among: int = keys.KEEP,
+) -> list[dict[str, Any]]:
+    """Return `limit` alerts at most, newest first; filters look `among` those told of last."""
 
     async def look_up(names: list[str]) -> list[dict[str, Any]]:
         stored = await values.get_many([keys.alert(name) for name in names])
@@ -98,12 +111,12 @@ async def alerts(
         wanted = [one for one in known if _wanted(one, state, severity, entity)]
         return await _with_acts(values, wanted)
 
-    most = keys.KEEP if state or severity or entity else limit
+    most = among if state or severity or entity else limit
     found: list[dict[str, Any]] = []
     for index in (keys.RECENT,) if state == "open" else (keys.RECENT, keys.MOMENTS):
         found += await first(look_up, await values.newest(index, most), limit)
     found.sort(key=lambda one: str(one["event_time"]), reverse=True)
-    return Response(orjson.dumps({"alerts": found[:limit]}), media_type="application/json")
+    return found[:limit]
 
 
 def _wanted(

@@ -90,7 +90,7 @@ async def items(
     values, now = of(request).values, now_ms()
 
     async def look_up(names: list[str]) -> list[dict[str, Any]]:
-        known = [document(one, now) for one in await _stored(values, names)]
+        known = [document(one, now) for one in await stored_of(values, names)]
         return [
             one
             for one in known
@@ -114,7 +114,7 @@ async def item(
     item_id: Annotated[str, Path(description="as in events of the shop", examples=["461686"])],
 ) -> Response:
     """Return the item's level, demand, run-out, alerts, and what to order, as of now."""
-    found = await _stored(of(request).values, [item_id])
+    found = await stored_of(of(request).values, [item_id])
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of item {item_id}")
     return Response(orjson.dumps(document(found[0], now_ms())), media_type="application/json")
@@ -141,7 +141,7 @@ async def _page(
     return found, None
 
 
-async def _stored(values: Values, names: list[str]) -> list[Stored]:
+async def stored_of(values: Values, names: list[str]) -> list[Stored]:
     """Return what is stored of those items of which anything is, in one round trip."""
     parts = (keys.item, keys.demand, keys.count, keys.forecast)
     data = await values.get_many([key(name) for name in names for key in parts])

@@ -6,6 +6,7 @@ draws what `collect` returns; the page itself names no product.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,19 @@ class Panel:
     ways: tuple[Way, ...] = ()
     place: int = 50
     wide: bool = False
+
+
+def every(seconds: float, collect: Collect, clock: Callable[[], float] = time.monotonic) -> Collect:
+    """Return a `Collect` that asks at most once in `seconds`, and repeats its answer until then."""
+    last: tuple[Context, float, Document] | None = None
+
+    async def seldom(context: Context) -> Document:
+        nonlocal last
+        if last is None or last[0] is not context or clock() - last[1] >= seconds:
+            last = context, clock(), await collect(context)
+        return last[2]
+
+    return seldom
 
 
 def panels(modules: Iterable[ModuleType]) -> tuple[Panel, ...]:

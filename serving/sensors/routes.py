@@ -114,7 +114,7 @@ async def sensors(
     values = of(request).values
 
     async def look_up(names: list[str]) -> list[dict[str, Any]]:
-        known = await _look_up(values, names)
+        known = await standing(values, names)
         return [one for one in known if state in (None, one["state"])]
 
     members = await values.newest(keys.SENSORS, keys.KEEP if state else limit)
@@ -134,7 +134,7 @@ async def sensor(
 ) -> Response:
     """Return the sensor's newest good reading, what was last rejected, its windows and context."""
     values = of(request).values
-    found = await _look_up(values, [sensor_id])
+    found = await standing(values, [sensor_id])
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, f"nothing is known of sensor {sensor_id}")
     (stored,) = await values.get_many([keys.context(sensor_id)])
@@ -171,7 +171,7 @@ async def _windows(values: Values, scope: str, name: str) -> list[dict[str, Any]
     return sorted(found, key=lambda one: int(one["minutes"]))
 
 
-async def _look_up(values: Values, names: list[str]) -> list[dict[str, Any]]:
+async def standing(values: Values, names: list[str]) -> list[dict[str, Any]]:
     """Return the documents of those sensors of which anything is known."""
     stored = await values.get_many(
         [key for name in names for key in (keys.latest(name), keys.rejected(name))]

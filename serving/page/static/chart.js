@@ -10,6 +10,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 // chart({title, lines: [{label, colour}], format, band, height}): `set(times, values)` with times in
 // seconds and one array of values for each line; with `band`, two arrays more: its low and high end.
+// `name(title)` gives it another title.
 export function chart({ title, lines, format = String, band = null, height = 150, min = 0 }) {
   const holder = el("div", { class: "plot" });
   const figures = lines.map(() => el("b", {}, NONE));
@@ -23,7 +24,8 @@ export function chart({ title, lines, format = String, band = null, height = 150
     }),
   );
   const canvas = el("div", { class: "canvas", role: "img", "aria-label": title });
-  holder.append(el("h3", {}, title), legend, canvas);
+  const heading = el("h3", {}, title);
+  holder.append(heading, legend, canvas);
 
   let plot = null;
   let data = [[], ...lines.map(() => []), ...(band ? [[], []] : [])];
@@ -70,6 +72,9 @@ export function chart({ title, lines, format = String, band = null, height = 150
       plot?.destroy();
       plot = new uPlot(options(), data, canvas);
     },
+    name(other) {
+      text(heading, other);
+    },
     set(times, values, ends = []) {
       data = [times, ...values, ...(band ? ends : [])];
       if (plot) plot.setData(data);
@@ -77,7 +82,7 @@ export function chart({ title, lines, format = String, band = null, height = 150
       const now = values.map((one) => one.findLast((value) => value !== null && value !== undefined));
       now.forEach((value, place) => text(figures[place], value === undefined ? NONE : format(value)));
       const told = lines.map((line, place) => `${line.label} ${figures[place].textContent}`);
-      canvas.setAttribute("aria-label", `${title}. Now: ${told.join(", ")}`);
+      canvas.setAttribute("aria-label", `${heading.textContent}. Now: ${told.join(", ")}`);
     },
   };
   new ResizeObserver(() => {

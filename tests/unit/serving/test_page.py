@@ -18,7 +18,7 @@ from serving.api.app import create
 from serving.api.context import Context
 from serving.fraud import keys as fraud_keys
 from serving.fraud import page as of_fraud
-from serving.page.panel import way
+from serving.page.panel import every, way
 from serving.page.prometheus import Latency, Rate, quantile, read
 from serving.page.routes import POLICY
 from serving.recommendations.spotlight import PAUSE_MS, QUIET_MS, Spotlight
@@ -154,6 +154,23 @@ class TestFigures:
         end = float("inf")
         assert latency.add(0, {0.1: 100, 1.0: 100, end: 100}) == [None, None]
         assert latency.add(1, {0.1: 100, 1.0: 110, end: 110}) == pytest.approx([0.55, 0.991])
+
+
+@pytest.mark.anyio
+async def test_what_is_asked_seldom_repeats_its_answer_to_the_same_app() -> None:
+    now, asked = [0.0], []
+
+    async def collect(context: Context) -> dict[str, Any]:
+        asked.append(context)
+        return {"n": len(asked)}
+
+    seldom = every(2.0, collect, clock=lambda: now[0])
+    one, other = cast("Context", object()), cast("Context", object())
+    told = []
+    for moment, context in [(0.0, one), (1.9, one), (2.0, one), (2.1, other), (2.2, one)]:
+        now[0] = moment
+        told.append((await seldom(context))["n"])
+    assert told == [1, 1, 2, 3, 4]
 
 
 def test_a_way_is_written_as_it_is_drawn() -> None:
