@@ -26,7 +26,9 @@ function looked(root, page) {
         reasons: told(one),
         model: one.model_version,
       };
-      found.replaceChildren(el("dl", {}, Object.entries(pairs).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
+      const facts = Object.entries(pairs).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
+      const whole = el("a", { href: `/page/reviews#${encodeURIComponent(one.transaction_id)}` }, "The whole case");
+      found.replaceChildren(el("dl", {}, facts), el("p", {}, whole));
     } catch (error) {
       found.replaceChildren(el("p", { class: "trouble" }, error.message));
     }

@@ -1,4 +1,4 @@
-"""Show the latest payments that were blocked or are to be reviewed on the live page."""
+"""Show payments blocked or to be reviewed on the live page, and an analyst's cases on their own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 
 from serving.api.context import Context
 from serving.fraud import keys
-from serving.page.panel import Document, Panel, way
+from serving.page.panel import Document, Panel, Sheet, way
 
 SHOWN = 14
 _FIELDS = (
@@ -59,3 +59,4 @@ panels = (
         place=20,
     ),
 )
+sheets = (Sheet("reviews", "Reviews", Path(__file__).with_name("reviews.js")),)

@@ -9,7 +9,9 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from string import Template
 from types import ModuleType
 from typing import Any
 
@@ -22,12 +24,14 @@ from serving.api.metrics import Metrics
 from serving.page.hub import Hub
 from serving.page.offsets import Offsets
 from serving.page.own import PROCESSES, STATIC, WAYS, processes_document, ways_document
-from serving.page.panel import Document, Panel, panels
+from serving.page.panel import Document, Panel, Sheet, panels, sheets
 from serving.page.prometheus import Latency, Rate
 from serving.page.watch import TIMEOUT_S, Watch
 
 log = structlog.get_logger(__name__)
 _SCRIPTS = "panels"
+_SHEETS = "sheets"
+_HERE = ' aria-current="page"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class Page:
 
     def __init__(self, context: Context, metrics: Metrics, mounted: Iterable[ModuleType]) -> None:
         self._context, self._metrics = context, metrics
-        products = panels(mounted)
+        modules = list(mounted)
+        products = panels(modules)
         self.panels: tuple[Panel, ...] = tuple(
             sorted((WAYS, PROCESSES, *products), key=lambda one: one.place)
         )
@@ -51,7 +56,7 @@ class Page:
         self._ways = [way for panel in products for way in panel.ways]
         self._last: dict[str, Document] = {}
         self._requests, self._answers = Rate(), Latency()
-        self.assets = dict(_assets(self.panels))
+        self.assets = dict(_assets(self.panels, sheets(modules)))
         self._watch: Watch | None = None
         self.hub = Hub(
             self.collect, {one.name: one.series for one in self.panels}, uuid.uuid4().hex[:8]
@@ -124,13 +129,27 @@ class Page:
         }
 
 
-def _assets(shown: Sequence[Panel]) -> Iterable[tuple[str, Asset]]:
-    """Yield the page's files by their path below /page/."""
+def _assets(shown: Sequence[Panel], own: Sequence[Sheet]) -> Iterable[tuple[str, Asset]]:
+    """Yield the page's files, and the pages of products, by their path below /page/."""
     for path in sorted(STATIC.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".html":
             yield path.relative_to(STATIC).as_posix(), _asset(path)
     for panel in shown:
         yield f"{_SCRIPTS}/{panel.name}.js", _asset(panel.script)
+    for sheet in own:
+        yield f"{_SHEETS}/{sheet.name}.js", _asset(sheet.script)
+    shell = Template((STATIC / "shell.html").read_text())
+    places = {"/": ("Live", "index.html", "/page/page.js")} | {
+        f"/page/{one.name}": (one.title, one.name, f"/page/{_SHEETS}/{one.name}.js") for one in own
+    }
+    links = {where: escape(title) for where, (title, _, _) in places.items()}
+    for here, (title, name, script) in places.items():
+        nav = "".join(
+            f'<a href="{where}"{_HERE if where == here else ""}>{text}</a>'
+            for where, text in links.items()
+        )
+        page = shell.substitute(title=escape(title), script=script, nav=nav)
+        yield name, Asset(page.encode(), "text/html")
 
 
 def _asset(path: Path) -> Asset:

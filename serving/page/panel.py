@@ -1,7 +1,7 @@
-"""Declare what a product shows on the live page.
+"""Declare what a product shows on the live page, and pages of its own.
 
 A module among a product's `routes` exports `panels`. Each has a script beside that module, which
-draws what `collect` returns; the page itself names no product.
+draws what `collect` returns; the page itself names no product. With `sheets` it exports pages.
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ class Panel:
     wide: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A page of a product's own at `/page/NAME`, whose script fills the element `main`."""
+
+    name: str
+    title: str
+    script: Path
+
+
 def every(seconds: float, collect: Collect, clock: Callable[[], float] = time.monotonic) -> Collect:
     """Return a `Collect` that asks at most once in `seconds`, and repeats its answer until then."""
     last: tuple[Context, float, Document] | None = None
@@ -72,6 +81,11 @@ def panels(modules: Iterable[ModuleType]) -> tuple[Panel, ...]:
     """Return the panels of these modules in the order of the page."""
     found = [one for module in modules for one in getattr(module, "panels", ())]
     return tuple(sorted(found, key=lambda one: one.place))
+
+
+def sheets(modules: Iterable[ModuleType]) -> tuple[Sheet, ...]:
+    """Return the pages that these modules bring, in their order."""
+    return tuple(one for module in modules for one in getattr(module, "sheets", ()))
 
 
 def way(title: str, text: str) -> Way:

@@ -1,42 +1,16 @@
 // The frame of the page: the key, the stream, and a panel for each product that runs.
 
 import { el, text, number } from "/page/dom.js";
+import { api, begin, current, forget } from "/page/key.js";
 import { follow, RefusedError } from "/page/stream.js";
 
-const KEPT = "millrace-key";
 const POINTS = 300;
 const link = document.getElementById("link");
-const tiles = document.getElementById("tiles");
+const tiles = el("ul", { class: "tiles", id: "tiles", "aria-label": "Key figures" });
+const grid = el("div", { class: "grid", id: "grid" });
+document.getElementById("main").append(tiles, grid);
 
-let key = sessionStorage.getItem(KEPT) ?? "";
-let people = 0;
-
-// Ask for the key until the API takes one.
-function ask(trouble = "") {
-  const dialog = document.getElementById("ask");
-  const field = document.getElementById("ask-key");
-  text(document.getElementById("ask-trouble"), trouble);
-  field.value = "";
-  dialog.addEventListener("cancel", (event) => event.preventDefault());
-  if (!dialog.open) dialog.showModal();
-  return new Promise((done) => {
-    document.getElementById("ask-form").onsubmit = (event) => {
-      event.preventDefault();
-      dialog.close();
-      done(field.value.trim());
-    };
-  });
-}
-
-// Ask the API; throws with the words of its problem.
-export async function api(path, body = null) {
-  const headers = { "X-API-Key": key };
-  if (body) headers["Content-Type"] = "application/json";
-  const answer = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
-  const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw Object.assign(new Error(found.detail ?? `the API answers ${answer.status}`), { status: answer.status });
-  return found;
-}
+let frames = 0;
 
 function say(state, why = "") {
   const words = { live: "live", away: `no connection${why ? `: ${why}` : ""}, trying again`, wait: "connecting" };
@@ -45,27 +19,7 @@ function say(state, why = "") {
   document.body.dataset.link = state;
 }
 
-async function panels() {
-  for (;;) {
-    if (!key) key = await ask();
-    try {
-      const found = (await api("/v1/page/panels")).panels;
-      sessionStorage.setItem(KEPT, key);
-      return found;
-    } catch (error) {
-      if (error.status === 401) {
-        sessionStorage.removeItem(KEPT);
-        key = await ask("The API does not know this key.");
-      } else {
-        say("away", error.message);
-        await new Promise((done) => setTimeout(done, 1000));
-      }
-    }
-  }
-}
-
 async function build(found) {
-  const grid = document.getElementById("grid");
   grid.replaceChildren();
   const built = new Map();
   const loaded = await Promise.all(found.map((one) => import(one.script)));
@@ -101,8 +55,8 @@ function take(built, event, data) {
     draw(panel);
   }
   drawTiles(built);
-  people += 1;
-  document.body.dataset.frames = people;
+  frames += 1;
+  document.body.dataset.frames = frames;
 }
 
 function draw(panel) {
@@ -126,15 +80,15 @@ function drawTiles(built) {
 
 async function main() {
   for (;;) {
-    const built = await build(await panels());
+    const built = await build((await begin("/v1/page/panels", (why) => say("away", why))).panels);
     try {
-      await follow("/v1/page/stream", key, (event, data) => take(built, event, data), say);
+      await follow("/v1/page/stream", current(), (event, data) => take(built, event, data), say);
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
-      key = "";
-      sessionStorage.removeItem(KEPT);
+      forget();
     }
   }
 }
 
+say("wait");
 main();

@@ -1,4 +1,4 @@
-"""The live page in Chromium, on a real API with its stream."""
+"""The live page and the analyst's cases in Chromium, on a real API with its stream."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from serving.business import page as of_business
 from serving.consumers.product import Incoming
 from serving.fraud import keys as fraud_keys
 from serving.fraud import page as of_fraud
+from serving.fraud import reviews
 from serving.fraud import routes as fraud_routes
 from serving.inventory import page as of_inventory
 from serving.inventory.consumer import Inventory
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.slow
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
+WIDE: Any = {"width": 1440, "height": 900}
+NARROW: Any = {"width": 360, "height": 740}
 COUNT = [0]
 
 
@@ -64,7 +66,9 @@ def counting(folder: Path) -> ModuleType:
     return cast("ModuleType", made)
 
 
-def payment(name: str, decision: str, **changes: Any) -> list[Write]:
+def payment(
+    name: str, decision: str, features: dict[str, float] | None = None, **changes: Any
+) -> list[Write]:
     now = now_ms()
     fields: dict[str, Any] = {
         "transaction_id": name,
@@ -83,13 +87,21 @@ def payment(name: str, decision: str, **changes: Any) -> list[Write]:
         **changes,
     }
     record = asdict(FraudScore(**fields))
-    return [fraud_keys.decision(record), fraud_keys.suspect(record, {})]
+    stopped = [fraud_keys.suspect(record, features or {})] if decision != "approve" else []
+    return [fraud_keys.decision(record), *stopped]
 
 
 def seed(api: Served) -> None:
     """Store something of each product."""
     now = now_ms()
     api.store.apply(payment("p-block", "block"))
+    for place, amount in enumerate((8.0, 12.0, 10.0)):
+        at = {**dict.fromkeys(fraud_keys.TIMES, now - (90 + place) * MINUTE), "sequence": place}
+        earlier: dict[str, Any] = {"customer_id": "c9", "terminal_id": "m7", "amount": amount, **at}
+        api.store.apply(payment(f"before-{place}", "approve", **earlier))
+    features = {"customer_ratio_30d": 4.2, "amount": 42.0}
+    at = {**dict.fromkeys(fraud_keys.TIMES, now), "sequence": 9}
+    api.store.apply(payment("case-1", "review", features, customer_id="c9", amount=42.0, **at))
     for back in range(10):
         start = (now // MINUTE - back) * MINUTE
         made = window(start, 0, orders=3 + back, gmv_minor=(30 + back) * 1000)
@@ -124,7 +136,16 @@ def keep(api: Served, write: Write) -> None:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("page")
-    products = [of_business, of_fraud, fraud_routes, of_inventory, of_alerts, acting, of_sensors]
+    products = [
+        of_business,
+        of_fraud,
+        fraud_routes,
+        reviews,
+        of_inventory,
+        of_alerts,
+        acting,
+        of_sensors,
+    ]
     with served(folder, [*products, alert_routes, counting(folder)]) as found:
         seed(found)
         yield found
@@ -151,7 +172,7 @@ def test_the_key_is_kept_and_the_first_tab_skips_to_the_figures(page: Page) -> N
     page.reload()
     page.locator("body[data-frames]").wait_for()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the figures"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
 
@@ -221,10 +242,55 @@ def test_what_is_away_is_told(page: Page, api: Served) -> None:
 
 @pytest.mark.parametrize(("theme", "size"), [("dark", WIDE), ("light", NARROW)])
 def test_the_page_is_accessible_and_fits(page: Page, theme: Any, size: Any) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     page.set_viewport_size(size)
     page.locator("#sensors .canvas canvas").wait_for()
+    fits(page, size)
+
+
+def fits(page: Page, size: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     found = axe.run(page).response["violations"]
     assert found == [], json.dumps(found, indent=1)[:4000]
     assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_an_analyst_judges_by_keyboard_and_a_label_follows(page: Page, api: Served) -> None:
+    before = len(api.gateway.produced)
+    page.set_viewport_size(WIDE)
+    page.goto(f"{api.url}/page/reviews")
+    page.get_by_role("link", name="case-1").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Payment case-1 to review").wait_for()
+    said = re.sub(r"\s+", " ", page.locator(".case").inner_text())
+    assert "Terminal m1 had 4 frauds in 7 days" in said
+    assert "Amount is 4.2 times this customer's 30-day mean" in said
+    # By hand: 42 beside 8, 10 and 12, made at another terminal 90 minutes before.
+    assert "42.00, 4.2 times the median of 10.00 (8.00 to 12.00)" in said
+    assert "none of the 3 payments before was made at it" in said
+    assert "Since the last payment 90 minutes" in said
+    assert page.locator(".case tbody").nth(1).locator("tr").count() == 4
+    fits(page, WIDE)
+    page.get_by_label("Note").fill("called the customer")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Fraud"
+    page.keyboard.press("Enter")
+    page.get_by_text("Verdict: fraud").wait_for()
+    ((key, record),) = api.gateway.produced[before:]
+    assert key == "c9"
+    names = ("transaction_id", "customer_id", "terminal_id", "is_fraud", "note")
+    assert [record[name] for name in names] == ["case-1", "c9", "m1", True, "called the customer"]
+    page.get_by_role("link", name="case-1").wait_for(state="detached")
+    page.get_by_role("button", name="Change to no fraud").click()
+    page.get_by_text("Verdict: no fraud").wait_for()
+    assert [one["is_fraud"] for _, one in api.gateway.produced[before:]] == [True, False]
+
+
+def test_the_case_page_fits_a_narrow_screen(page: Page, api: Served) -> None:
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    page.set_viewport_size(NARROW)
+    page.goto(f"{api.url}/page/reviews#case-1")
+    page.locator(".case h2").wait_for()
+    fits(page, NARROW)
+    page.goto(f"{api.url}/page/reviews#nothing")
+    page.get_by_text("no score is known of transaction nothing").wait_for()
