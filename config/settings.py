@@ -235,9 +235,9 @@ class Settings(BaseSettings):
         le=10,
         description="factor on windows and waiting times of alert rules; 0.02 suits a drill",
     )
-    monitoring_by_name: bool = Field(
+    processes_by_name: bool = Field(
         default=False,
-        description="Prometheus finds processes by their names, as containers have, not at host",
+        description="processes find others by their names, as containers have, not at host",
     )
     runbooks_url: str = Field(
         default="docs/runbooks.md", description="page of the runbooks that alerts link to"
@@ -350,6 +350,10 @@ class Settings(BaseSettings):
     def port(self, name: str) -> int:
         """Return the local port of a part with the offset applied, as in `port("redis")`."""
         return int(getattr(self, f"{name}_base_port")) + self.port_offset
+
+    def host_of(self, process: str) -> str:
+        """Return where others reach a process of the stack, as in `host_of("consumer-fraud")`."""
+        return process if self.processes_by_name else self.host
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -117,7 +117,7 @@ def _environment(process: Process, settings: Settings) -> dict[str, str | None]:
         "MILLRACE_RECOMMENDER_URL_OVERRIDE": (f"tcp://consumer-recommender:{port('recommender')}"),
         # The keeper and the API belong to every group: they serve those whose containers run.
         "MILLRACE_GROUPS": "${MILLRACE_GROUPS:-${COMPOSE_PROFILES:-}}",
-        "MILLRACE_MONITORING_BY_NAME": "true",
+        "MILLRACE_PROCESSES_BY_NAME": "true",
         # No value: that of the shell that calls compose, else that of .env, else none.
         "MILLRACE_API_KEYS": None,
         **{_variable(name): str(getattr(settings, name)) for name in ("port_offset", *ports)},

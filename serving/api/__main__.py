@@ -18,7 +18,7 @@ from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from serving.api.app import create
 from serving.api.context import Context, RedisValues
-from serving.listener import listener
+from serving.listener import bound, listener
 from serving.page.hub import Hub
 from serving.process import freeze
 
@@ -77,7 +77,7 @@ def main() -> int:
         return 2
     host, port = configured.host, configured.port("api")
     config = listener(app, host, port, lifespan="on", timeout_graceful_shutdown=10)
-    Server(config, app.state.page.hub).run()
+    Server(config, app.state.page.hub).run([bound(config)])
     return 0
 
 

@@ -139,7 +139,7 @@ class Watch:
         return await self._page("registry", "store", url)
 
     async def _keeper(self) -> State:
-        url = f"http://{self._settings.host}:{self._settings.port('jobs')}/readyz"
+        url = f"http://{self._settings.host_of('jobs')}:{self._settings.port('jobs')}/readyz"
         return await self._page("jobs", "job", url)
 
     async def _page(self, name: str, kind: str, url: str) -> State:
@@ -152,7 +152,8 @@ class Watch:
         return State(name, kind, "waiting", _reasons(answer) or f"answers {answer.status_code}")
 
     async def _consumer(self, found: Sample, consumer: Consumer) -> list[State]:
-        url = f"http://{self._settings.host}:{consumer.port + self._settings.port_offset}"
+        host = self._settings.host_of(f"consumer-{consumer.name}")
+        url = f"http://{host}:{consumer.port + self._settings.port_offset}"
         try:
             reading = read((await self._client.get(f"{url}/metrics")).text)
         except httpx.HTTPError as error:

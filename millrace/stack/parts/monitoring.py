@@ -59,12 +59,9 @@ def targets(settings: Settings) -> tuple[Target, ...]:
             for consumer in product.consumers
         },
     }
-    return tuple(Target(name, f"{host(settings, name)}:{number}") for name, number in ports.items())
-
-
-def host(settings: Settings, process: str) -> str:
-    """Return where a process is reached by others of the monitoring."""
-    return process if settings.monitoring_by_name else settings.host
+    return tuple(
+        Target(name, f"{settings.host_of(name)}:{number}") for name, number in ports.items()
+    )
 
 
 def prometheus(settings: Settings) -> tuple[str, ...]:
@@ -112,7 +109,7 @@ def prepare_prometheus(settings: Settings) -> None:
     (home / "prometheus").mkdir(parents=True, exist_ok=True)
     found = rules(groups(settings), pace(settings), settings.runbooks_url)
     write(home / "rules.yml", _yaml(found))
-    at = f"{host(settings, 'alertmanager')}:{settings.port('alertmanager')}"
+    at = f"{settings.host_of('alertmanager')}:{settings.port('alertmanager')}"
     document = scrapes.configuration(
         targets(settings), at, home / "rules.yml", settings.monitoring_scrape_s
     )
@@ -125,7 +122,7 @@ def prepare_alertmanager(settings: Settings) -> None:
     (home / "alertmanager").mkdir(parents=True, exist_ok=True)
     key = home / "api-key"
     write(key, api_keys(settings).split(",")[0], mode=0o600)
-    webhook = f"http://{host(settings, 'api')}:{settings.port('api')}{routes.INTAKE}"
+    webhook = f"http://{settings.host_of('api')}:{settings.port('api')}{routes.INTAKE}"
     document = routes.configuration(webhook, key, pace(settings))
     write(home / "alertmanager.yml", _yaml(document))
 

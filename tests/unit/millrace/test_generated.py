@@ -78,7 +78,7 @@ def test_containers_take_the_settings_of_env_but_what_is_their_own() -> None:
     local |= {name for name in every if name.endswith(("_BASE_PORT", "_OVERRIDE"))}
     # That of .env, or else the profiles.
     local.add("MILLRACE_GROUPS")
-    local.add("MILLRACE_MONITORING_BY_NAME")
+    local.add("MILLRACE_PROCESSES_BY_NAME")
     for service in yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"].values():
         assert service["env_file"] == [{"path": ".env", "required": False}]
         # Whatever else has a value there would hide that of .env: an empty key, the key.

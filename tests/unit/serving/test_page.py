@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from config.settings import Settings
 from domain.events import FraudScore
 from serving.api.app import create
 from serving.api.context import Context
@@ -21,6 +22,7 @@ from serving.fraud import page as of_fraud
 from serving.page.panel import every, way
 from serving.page.prometheus import Latency, Rate, quantile, read
 from serving.page.routes import POLICY
+from serving.page.watch import Watch
 from serving.recommendations.spotlight import PAUSE_MS, QUIET_MS, Spotlight
 from tests.unit.serving.api_parts import KEY, MemoryValues
 
@@ -174,6 +176,28 @@ async def test_what_is_asked_seldom_repeats_its_answer_to_the_same_app() -> None
         now[0] = moment
         told.append((await seldom(context))["n"])
     assert told == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("by_name", "hosts"),
+    [
+        (False, {"127.0.0.1"}),
+        (True, {"127.0.0.1", "jobs", "consumer-fraud", "consumer-fraud-verdicts"}),
+    ],
+)
+async def test_processes_are_asked_where_they_are_reached(by_name: bool, hosts: set[str]) -> None:
+    asked = set()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.add(request.url.host)
+        return httpx.Response(503, json={})
+
+    configured = Settings(groups="core,fraud", processes_by_name=by_name, _env_file=None)  # type: ignore[call-arg]
+    ends = SimpleNamespace(read=dict)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        await Watch(configured, MemoryValues(), ends, client, lambda: 0.0).sample()
+    assert asked == hosts
 
 
 def test_a_way_is_written_as_it_is_drawn() -> None:
