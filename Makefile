@@ -4,6 +4,7 @@
 # With -j too: what lints and tests needs the set-up before it.
 .NOTPARALLEL:
 KEEP ?=
+PICTURE ?=
 SECONDS ?= 60
 PY := .venv/bin
 
@@ -13,9 +14,9 @@ help: ## this list
 setup: ## install and build what is missing (again: nothing to do, under a second)
 	@scripts/setup.sh
 
-demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, SECONDS=60 says how long it streams
+demo: ## from nothing to scored transactions, live: KEEP=1 leaves the stack up, SECONDS=60 says how long it streams, PICTURE=FILE saves the page
 	@scripts/setup.sh --for demo
-	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep)
+	@$(PY)/millrace demo --seconds $(SECONDS) $(if $(KEEP),--keep) $(if $(PICTURE),--picture "$(PICTURE)")
 
 demo-sensors: ## from nothing to alerts of simulated sensors, live: KEEP and SECONDS as above
 	@scripts/setup.sh --for demo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +21,9 @@ COMMIT_SECONDS = 10
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(epilog="Example: millrace demo --seconds 20 --rate 200 --keep")(demo)
+    app.command(epilog="Example: millrace demo --seconds 20 --rate 200 --keep --picture page.png")(
+        demo
+    )
     example = "Example: millrace demo-sensors --seconds 20 --rate 200 --keep"
     app.command(name="demo-sensors", epilog=example)(demo_sensors)
 
@@ -29,6 +32,10 @@ def demo(
     seconds: Annotated[float, typer.Option(min=1, help="how long to stream")] = 60,
     rate: Annotated[float, typer.Option(min=1, help="payments a second")] = 500,
     keep: Annotated[bool, typer.Option("--keep", help="leave the stack up afterwards")] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="save the live page as a PNG at the end; needs Chromium"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the stack, train a first model, stream payments and show their scores.
@@ -43,7 +50,12 @@ def demo(
     try:
         # Standard output stays the result's.
         figures = run(
-            with_groups(settings(), GROUPS), Console(stderr=as_json), seconds, rate, keep=keep
+            with_groups(settings(), GROUPS),
+            Console(stderr=as_json),
+            seconds,
+            rate,
+            keep=keep,
+            picture=picture,
         )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

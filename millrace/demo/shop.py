@@ -1,4 +1,4 @@
-"""Show the shop beside the payments: visitors click, and one visitor's list is watched."""
+"""Show the shop beside the payments: visitors click and buy, and one visitor's list is watched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import quote
@@ -27,6 +28,8 @@ PRODUCT, TOPIC = "recommendations", "shop-events"
 RATE = 20.0
 """Clicks a second: enough for lists to change, too few to be felt by the payments."""
 VISITORS, ITEMS, NEAR = 80, 200, 4
+BUYS = 0.25
+"""Of the items put into a cart: bought with the next click."""
 WATCHED_EVERY_S, PATIENCE_S, POLL_S = 2.0, 5.0, 0.005
 OPEN_MS = 30 * 60 * 1000
 SHOWN = 5
@@ -35,25 +38,51 @@ WARM_UP_S = 15.0
 Get = Callable[[str], Any]
 
 
+def price(place: int) -> float:
+    """Return what a unit of the item at a place costs: from 4.99 to 98.99."""
+    return 4.99 + place * 37 % 95
+
+
 class Clicks:
-    """Visitors who walk from an item to one near it, and begin anew now and then."""
+    """Visitors who walk from an item to one near it, and buy now and then what is in the cart."""
 
     def __init__(self, run: str, seed: int = 5) -> None:
         self._draw, self._run, self._number = random.Random(seed), run, 0
         self._places: dict[str, int] = {}
+        self._carts: set[str] = set()
+        """Visitors who have just put the item where they are into the cart."""
         self.last: dict[str, int] = {}
         """When each visitor clicked last, in ms."""
 
     def next(self, now_ms: int, visitor: str = "") -> ShopEvent:
-        """Return a click of somebody, or of `visitor`."""
+        """Return a click of somebody, or of `visitor`, who buys nothing."""
         user = visitor or f"{self._run}-visitor-{self._draw.randrange(VISITORS)}"
-        place = self._places.get(user, self._draw.randrange(ITEMS))
-        place = (place + self._draw.randint(-NEAR, NEAR)) % ITEMS
-        self._places[user], self._number = place, self._number + 1
+        self._number += 1
         self.last[user] = now_ms
+        place = self._places.get(user, self._draw.randrange(ITEMS))
+        if user in self._carts:
+            self._carts.remove(user)
+            if not visitor and self._draw.random() < BUYS:
+                return self._bought(user, place, now_ms)
+        place = self._places[user] = (place + self._draw.randint(-NEAR, NEAR)) % ITEMS
+        kind = self._draw.choices(("view", "addtocart"), (9, 1))[0]
+        if kind == "addtocart":
+            self._carts.add(user)
+        return self._event(user, place, now_ms, kind)
+
+    def _bought(self, user: str, place: int, now_ms: int) -> ShopEvent:
+        event = self._event(user, place, now_ms, "transaction")
+        return replace(
+            event,
+            transaction_id=f"{event.event_id}-order",
+            price=price(place),
+            quantity=self._draw.choices((1, 2, 3), (7, 2, 1))[0],
+        )
+
+    def _event(self, user: str, place: int, now_ms: int, kind: str) -> ShopEvent:
         return ShopEvent(
             event_id=f"{self._run}-{self._number}",
-            event_type=self._draw.choices(("view", "addtocart"), (9, 1))[0],
+            event_type=kind,
             event_time=now_ms,
             user_id=user,
             item_id=f"item-{place}",

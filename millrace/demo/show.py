@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Set
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -19,13 +20,14 @@ from rich.console import Console
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from ingestion.kafka.producer import client_log
+from millrace.demo.picture import chromium, take
 from millrace.demo.saying import sayer
 from millrace.demo.shop import shop
 from millrace.demo.stack import running
 from millrace.demo.tally import Figures, Tally
 from millrace.demo.traffic import LEAD_IN_DAYS, Receiver, Sender, Story, wait_until
 from millrace.demo.view import summary, view
-from millrace.stack import api, lifecycle
+from millrace.stack import api, environ, lifecycle
 from millrace.stack.layout import Layout
 
 STARTUP_S = 240.0
@@ -33,21 +35,31 @@ DRAIN_S = 20.0
 
 
 def demo(
-    settings: Settings, console: Console, seconds: float, rate: float, *, keep: bool
+    settings: Settings,
+    console: Console,
+    seconds: float,
+    rate: float,
+    *,
+    keep: bool,
+    picture: Path | None = None,
 ) -> Figures:
-    """Run the demo and return its figures.
+    """Run the demo and return its figures; save a picture of the live page before it ends.
 
     Raise UserError if something does not start or no score arrives.
     """
+    if picture is not None:
+        chromium()  # said now, not after minutes
     # The client's lines ("coordinator load in progress") are about parts that are still starting,
     # and would tear the page apart. What it gives up is raised.
     client_log.setLevel(logging.CRITICAL)
     story = Story(settings.state_dir / "demo.json")
     sender = Sender(settings, story, rate)
     with _stack(settings, console, sender, keep=keep):
-        figures, last, beside = _stream(settings, console, seconds, sender)
+        figures, last, beside = _stream(settings, console, seconds, sender, picture)
         for text in (*summary(figures), *beside):
             console.print(text, highlight=False, soft_wrap=True)
+        if picture is not None:
+            console.print(f"the live page as it was: {picture}", highlight=False, soft_wrap=True)
         if not figures.scored:
             raise UserError(
                 f"no score arrived: `millrace doctor`, and the logs in {Layout.of(settings).logs}"
@@ -95,8 +107,11 @@ def _start(settings: Settings, console: Console, sender: Sender) -> None:
     _wait_for_the_past(settings, sender)
     say(f"{LEAD_IN_DAYS} days of payments before the clock starts: {len(sender.lead_in):,}, scored")
     say(f"ready after {time.monotonic() - began:.0f} s")
-    page = f"http://{settings.host}:{settings.port('api')}/"
-    say(f"live page: {page} (its key: cat {Layout.of(settings).api_key})")
+    say(f"live page: {_page(settings)} (its key: cat {Layout.of(settings).api_key})")
+
+
+def _page(settings: Settings) -> str:
+    return f"http://{settings.host}:{settings.port('api')}/"
 
 
 def _wait_for_the_past(settings: Settings, sender: Sender) -> None:
@@ -172,7 +187,7 @@ class _Training:
 
 
 def _stream(
-    settings: Settings, console: Console, seconds: float, sender: Sender
+    settings: Settings, console: Console, seconds: float, sender: Sender, picture: Path | None
 ) -> tuple[Figures, str | None, list[str]]:
     started = time.monotonic()
     tally = Tally(started, warm_up_s=min(15.0, seconds / 3))
@@ -192,6 +207,8 @@ def _stream(
                 beside = visitors.lines() if visitors is not None else []
                 shown.show(tally.figures(time.monotonic()), beside)
                 time.sleep(0.25)
+            if picture is not None:  # events go on meanwhile
+                take(_page(settings), environ.api_keys(settings).split(",")[0], picture)
             sender.stop(DRAIN_S)
             streamed = time.monotonic()
             wait_until(lambda: tally.outstanding == 0 or not receiver.is_alive(), DRAIN_S)

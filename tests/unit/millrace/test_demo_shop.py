@@ -52,6 +52,23 @@ def test_visitors_walk_among_items_near_each_other() -> None:
         assert all(step <= NEAR or step >= module.ITEMS - NEAR for step in steps)
 
 
+def test_what_is_bought_was_put_into_the_cart_just_before_and_has_a_price() -> None:
+    clicks = Clicks("run")
+    events = [clicks.next(n, "watched" if n % 10 == 0 else "") for n in range(5000)]
+    by_visitor: dict[str, list[ShopEvent]] = {}
+    for event in events:
+        by_visitor.setdefault(event.user_id, []).append(event)
+    assert all(one.event_type != "transaction" for one in by_visitor.pop("watched"))
+    pairs = [pair for mine in by_visitor.values() for pair in pairwise(mine)]
+    orders = [(before, one) for before, one in pairs if one.event_type == "transaction"]
+    assert len(orders) > 50
+    assert all(before.event_type == "addtocart" for before, _ in orders)
+    assert all(before.item_id == one.item_id for before, one in orders)
+    assert len({one.transaction_id for _, one in orders}) == len(orders)
+    assert all(one.price is not None and 4 < one.price < 100 for _, one in orders)
+    assert {one.quantity for _, one in orders} == {1, 2, 3}
+
+
 def test_the_watched_visitor_s_clicks_and_list_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     made = Shop(Settings())
     monkeypatch.setattr(module, "WATCHED_EVERY_S", 0.0)
