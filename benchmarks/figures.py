@@ -116,6 +116,12 @@ def _swap(result: Result) -> list[Row]:
     return [_at_most("promotion to first score by the new model, s", result["max_s"], 2, failed)]
 
 
+def _page(result: Result) -> list[Row]:
+    missed, tabs = result["frames_missed"], result["tabs"]
+    failed = f"{missed:,} frames missed" if missed else ""
+    return [_at_most(f"live page, {tabs} tabs, cores of the API", result["cores"], 0.1, failed)]
+
+
 def _training(result: Result) -> list[Row]:
     rows = result["rows"]
     failed = "" if rows >= 1_200_000 else f"{rows:,} of 1,200,000 rows"
@@ -144,5 +150,6 @@ JUDGES: dict[str, Callable[[Result], list[Row]]] = {
     "replay": _replay,
     "shop_replay": _shop_replay,
     "swap": _swap,
+    "page": _page,
     "training": _training,
 }

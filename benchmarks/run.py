@@ -63,6 +63,7 @@ PARTS = (
     Part("latency", only=""),
     Part("post", quick=("--seconds", "5"), only=""),
     Part("swap", only=""),
+    Part("page", quick=("--seconds", "5", "--turns", "1"), only=""),
     Part(
         "recommend",
         quick=("--seconds", "5", "--sessions", "20000"),
