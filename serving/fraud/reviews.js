@@ -180,6 +180,12 @@ async function run() {
     }
   }
 
+  function given(id, verdict) {
+    all = all.filter((one) => one.transaction_id !== id);
+    show(verdict);
+    refresh();
+  }
+
   async function show(judged = null) {
     const id = chosen();
     if (!id) return;
@@ -189,7 +195,7 @@ async function run() {
       const history = await api(`/v1/fraud/customers/${path(found.payment.customer_id)}/payments`);
       if (mine !== shown) return;
       if (judged) found.verdict = judged;
-      page.about.replaceChildren(...drawn(found, history.payments, (verdict) => { show(verdict); refresh(); }));
+      page.about.replaceChildren(...drawn(found, history.payments, (verdict) => given(id, verdict)));
       page.about.querySelector("h2").focus();
     } catch (error) {
       if (mine === shown) page.about.replaceChildren(el("p", { class: "trouble", role: "alert" }, error.message));
