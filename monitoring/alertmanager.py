@@ -13,8 +13,9 @@ INTAKE = "/v1/alerts/prometheus"
 """Where the API takes them."""
 DOWN = {
     "KafkaDown": "ConsumerLag|ScorerSilent|JobRestarting|CheckpointsFailing|"
-    "LatencyBudgetBurn|LatencyBudgetBurnSlow|RegistryDown",
-    "RedisDown": "ConsumerLag|ScorerSilent|RedisNearlyFull|LatencyBudgetBurn|LatencyBudgetBurnSlow",
+    "LatencyBudgetBurn|LatencyBudgetBurnSlow|RegistryDown|ApiErrors|ApiSlow",
+    "RedisDown": "ConsumerLag|ScorerSilent|RedisNearlyFull|LatencyBudgetBurn|LatencyBudgetBurnSlow"
+    "|ApiErrors|ApiSlow",
     "JobNotRunning": "ScorerSilent|JobRestarting|CheckpointsFailing",
 }
 """While an alert is open, what follows from it, which nobody needs to hear of."""

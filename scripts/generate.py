@@ -1,6 +1,7 @@
-"""Write what follows from declarations: schemas of features, event types, docs/features.md.
+"""Write what follows from declarations: schemas of features, event types, pages of docs/.
 
-python scripts/generate.py            write domain/events.py, schemas and docs/features.md
+python scripts/generate.py            write domain/events.py, schemas, docs/features.md and
+                                      docs/metrics-catalogue.md
 python scripts/generate.py --check    write nothing; list what differs and exit with 1
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from config.metrics import metrics  # noqa: E402
 from config.products import products  # noqa: E402
 from domain.features.declaration import Comparison  # noqa: E402
 from domain.features.registry import tables as tables_of  # noqa: E402
@@ -30,6 +32,7 @@ from ingestion.schema.derived import (  # noqa: E402
     relay_schema,
     schema_text,
 )
+from monitoring import catalogue  # noqa: E402
 
 SCHEMAS = ROOT / "ingestion" / "schema"
 LINE = 100
@@ -194,6 +197,7 @@ def outputs() -> dict[Path, str]:
     files = {SCHEMAS / f"{name}.avsc": schema_text(schema) for name, schema in generated.items()}
     files[ROOT / "domain" / "events.py"] = events_text([schemas[name] for name in sorted(schemas)])
     files[ROOT / "docs" / "features.md"] = features_text()
+    files[ROOT / "docs" / "metrics-catalogue.md"] = catalogue.page(metrics().values(), BY)
     return files
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,7 +16,6 @@ from typing import Any, Protocol, Self
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from prometheus_client import Counter
 
 from config.errors import RetryableError
 from config.topics import largest_message
@@ -25,14 +23,6 @@ from config.topics import largest_message
 log = structlog.get_logger(__name__)
 # The C library's own lines, which would go to standard error as they are.
 client_log = logging.getLogger("kafka")
-
-DELIVERED = Counter("millrace_producer_delivered", "Records the brokers acknowledged", ["topic"])
-FAILED = Counter(
-    "millrace_producer_failed", "Records given up, by client error code", ["topic", "error"]
-)
-WAITS = Counter(
-    "millrace_producer_queue_full", "Times the caller waited for a full queue", ["topic"]
-)
 
 _POLL_EVERY = 1000
 _KEPT_ERRORS = 10
@@ -175,7 +165,6 @@ class KafkaSink:
         self._sent = self._failed = self._settled = 0
         self._failed_since_flush = 0
         self._failures: list[DeliveryFailure] = []
-        self._counted: Tally[str] = Tally()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -192,7 +181,7 @@ class KafkaSink:
         else:  # keep the first error visible
             self._closed = True
             self._producer.flush(5.0)
-            self._publish()
+            self._settle()
 
     @property
     def delivered(self) -> int:
@@ -221,7 +210,7 @@ class KafkaSink:
         """Enqueue records; see `Sink.send_all`. Raise as `send` does; those before it are sent."""
         if self._closed:
             raise RuntimeError("the sink is closed")
-        produce, on_failure, counted = self._producer.produce, self._on_failure, self._counted
+        produce, on_failure = self._producer.produce, self._on_failure
         sent = self._sent
         try:
             for record in records:
@@ -233,7 +222,6 @@ class KafkaSink:
                     self._wait_and_send(topic, key, value)
                 except KafkaException as error:
                     raise self._refused(topic, key, error) from error
-                counted[topic] += 1
                 sent += 1
                 if not sent % _POLL_EVERY:
                     self._producer.poll(0)
@@ -244,7 +232,7 @@ class KafkaSink:
         """Wait for all acknowledgements; see `Sink.flush`."""
         patience = self._patience if patience is None else patience
         left = drain(self._producer, patience, self._clock)
-        self._publish()
+        self._settle()
         if left:
             raise DeliveryError(f"{left} records not acknowledged, none for {patience:g} s", left)
         if self._failed_since_flush:
@@ -261,7 +249,6 @@ class KafkaSink:
             self.flush()
 
     def _wait_and_send(self, topic: str, key: bytes | str | None, value: bytes | None) -> None:
-        WAITS.labels(topic).inc()
         deadline = self._clock() + self._queue_timeout
         while True:
             self._producer.poll(0.1)
@@ -278,7 +265,6 @@ class KafkaSink:
                 return
 
     def _refused(self, topic: str, key: bytes | str | None, error: KafkaException) -> DeliveryError:
-        FAILED.labels(topic, error.args[0].name()).inc()
         raw = key.encode() if isinstance(key, str) else key
         return DeliveryError(
             f"{topic}: {error.args[0].str()}",
@@ -292,20 +278,14 @@ class KafkaSink:
         topic = message.topic() or ""
         self._failed += 1
         self._failed_since_flush += 1
-        self._counted[topic] -= 1
-        FAILED.labels(topic, error.name()).inc()
         if len(self._failures) < _KEPT_ERRORS:
             self._failures.append(DeliveryFailure(topic, _bytes(message.key()), error.str()))
             log.warning("record not delivered", topic=topic, error=error.str())
 
-    def _publish(self) -> None:
-        """Publish the counts to Prometheus once nothing is pending."""
-        if self.pending:
-            return
-        self._settled = self._sent - self._failed
-        for topic, count in self._counted.items():
-            DELIVERED.labels(topic).inc(count)
-        self._counted.clear()
+    def _settle(self) -> None:
+        """Note what is acknowledged once nothing is pending."""
+        if not self.pending:
+            self._settled = self._sent - self._failed
 
 
 def _bytes(key: Any) -> bytes | None:

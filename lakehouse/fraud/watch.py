@@ -10,12 +10,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import generate_latest
 from pyiceberg.catalog import Catalog
 
+from config import instruments
 from config.errors import UserError
 from config.health import serve
 from config.logging import configure
@@ -49,20 +51,14 @@ class Watch:
         self._turned = clock()
         self.missing: dict[str, str] = {}
         self.waiting: dict[str, str] = {"lake": "no vector has been verified yet"}
-        self.registry = CollectorRegistry()
-        self._verified = self._counter("verified", "Vectors that were computed again")
-        self._differing = self._counter("differing", "Those of them that differ by a bit or more")
-        self._unverifiable = self._counter(
-            "not_verifiable", "Vectors that rest on what the lake does not have"
+        self.registry = instruments.registry()
+        counter = partial(instruments.counter, registry=self.registry)
+        self._verified = counter("millrace_features_verified_total")
+        self._differing = counter("millrace_features_differing_total")
+        self._unverifiable = counter("millrace_features_not_verifiable_total")
+        self._newest = instruments.gauge(
+            "millrace_features_verified_timestamp_seconds", self.registry
         )
-        self._newest = Gauge(
-            "millrace_features_verified_timestamp_seconds",
-            "When vectors were last verified",
-            registry=self.registry,
-        )
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(f"millrace_features_{name}", text, registry=self.registry)
 
     def alive(self) -> bool:
         """Return whether a turn ended not too long ago."""

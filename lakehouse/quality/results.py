@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, write_to_textfile
 from pyiceberg.catalog import Catalog
 
+from config import instruments
 from lakehouse.reading import literal
 
 TABLE = "ops.data_quality"
@@ -78,17 +79,9 @@ def keep(lake: Catalog, results: Sequence[Result], now: datetime) -> None:
 def export(results: Sequence[Result], file: Path, now: datetime) -> None:
     """Write the results as a text file for the node exporter's textfile collector."""
     registry = CollectorRegistry()
-    labels = ("subject", "check", "column", "level")
-    passed = Gauge("millrace_data_quality_passed", "1: the check passed", labels, registry=registry)
-    failed = Gauge(
-        "millrace_data_quality_failed_rows", "Rows that failed the check", labels, registry=registry
-    )
-    checked = Gauge(
-        "millrace_data_quality_checked_timestamp_seconds",
-        "When the subject was checked",
-        ("subject",),
-        registry=registry,
-    )
+    passed = instruments.gauge("millrace_data_quality_passed", registry)
+    failed = instruments.gauge("millrace_data_quality_failed_rows", registry)
+    checked = instruments.gauge("millrace_data_quality_checked_timestamp_seconds", registry)
     for one in results:
         named = (one.subject, one.check_name, one.field, one.level)
         passed.labels(*named).set(one.passed)

@@ -20,13 +20,9 @@ from types import FrameType
 from typing import Any
 
 import structlog
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    generate_latest,
-)
+from prometheus_client import generate_latest
 
+from config import instruments
 from config.errors import RetryableError, UserError
 from config.health import serve
 from config.logging import configure
@@ -63,25 +59,13 @@ class Metrics:
     """The keeper's metrics for Prometheus, by job."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self.registry = CollectorRegistry()
-        self.submissions = self._counter(
-            "millrace_job_submissions_total", "Submissions that Flink accepted."
-        )
-        self.failures = self._counter(
-            "millrace_job_submission_failures_total", "Submissions that failed."
-        )
-        self.not_running = Gauge(
-            "millrace_job_not_running",
-            "1 while the job should run but does not.",
-            ["job"],
-            registry=self.registry,
-        )
+        self.registry = instruments.registry()
+        self.submissions = instruments.counter("millrace_job_submissions_total", self.registry)
+        self.failures = instruments.counter("millrace_job_submission_failures_total", self.registry)
+        self.not_running = instruments.gauge("millrace_job_not_running", self.registry)
         for name in names:  # report zero for a job without events, instead of no series
             for metric in (self.submissions, self.failures, self.not_running):
                 metric.labels(job=name)
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(name, text, ["job"], registry=self.registry)
 
 
 class Keeper:

@@ -12,8 +12,9 @@ import httpx
 import redis
 import structlog
 from confluent_kafka.admin import AdminClient
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 
+from config import instruments
 from config.health import serve
 from config.logging import configure
 from config.products import jobs
@@ -49,7 +50,7 @@ def main() -> None:
     settings = configured()
     configure(NAME, settings)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each call of the registry
-    every, stop, registry = parts(settings), threading.Event(), CollectorRegistry()
+    every, stop, registry = parts(settings), threading.Event(), instruments.registry()
     for one in every:
         registry.register(one)
         threading.Thread(target=one.run, args=(stop,), name=one.name, daemon=True).start()

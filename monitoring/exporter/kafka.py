@@ -8,8 +8,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from prometheus_client.metrics_core import Metric
 
+from config.instruments import family
 from ingestion.kafka.offsets import Place, offsets
-from monitoring.exporter.parts import gauge, gauges
 
 TIMEOUT_S = 10.0
 INTERNAL = "__"
@@ -41,24 +41,12 @@ class Kafka:
         groups = self._committed()
         lacking = sum(len(one.isrs) < len(one.replicas) for one in partitions.values())
         return [
-            gauge("millrace_kafka_brokers", "Brokers of the cluster.", len(cluster.brokers)),
-            gauge(
-                "millrace_kafka_underreplicated_partitions",
-                "Partitions with fewer replicas in step than they should have.",
-                lacking,
-            ),
-            _by_partition(
-                "millrace_kafka_topic_end_offset", "Offset of the partition's next record.", ends
-            ),
-            _by_partition(
-                "millrace_kafka_topic_start_offset",
-                "Offset of the oldest record that the partition still holds.",
-                starts,
-            ),
-            gauges(
+            family("millrace_kafka_brokers", len(cluster.brokers)),
+            family("millrace_kafka_underreplicated_partitions", lacking),
+            family("millrace_kafka_topic_end_offset", _by_partition(ends)),
+            family("millrace_kafka_topic_start_offset", _by_partition(starts)),
+            family(
                 "millrace_kafka_group_lag_records",
-                "Records that the group has not committed yet; kind: consumer or job.",
-                ("group", "kind", "topic", "partition"),
                 {
                     (group, self._kind(group), topic, str(number)): max(
                         0, ends[topic, number] - max(offset, starts[topic, number])
@@ -90,10 +78,5 @@ class Kafka:
         return found
 
 
-def _by_partition(name: str, text: str, found: Mapping[Place, int]) -> Metric:
-    return gauges(
-        name,
-        text,
-        ("topic", "partition"),
-        {(topic, str(number)): offset for (topic, number), offset in found.items()},
-    )
+def _by_partition(found: Mapping[Place, int]) -> dict[tuple[str, ...], float]:
+    return {(topic, str(number)): offset for (topic, number), offset in found.items()}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+
+from config.instruments import family
 
 log = structlog.get_logger(__name__)
 STALLED_TURNS, PATIENCE_S = 3, 60.0
@@ -63,11 +64,8 @@ class Part(Collector):
         """Return what was last seen; before the first look, nothing."""
         if self._up is None:
             return
-        up = f"millrace_{self.name}_up"
-        yield GaugeMetricFamily(up, "1 while it answers.", value=float(self._up))
-        yield GaugeMetricFamily(
-            f"millrace_{self.name}_look_seconds", "How long the last look took.", value=self._took
-        )
+        yield family(f"millrace_{self.name}_up", float(self._up))
+        yield family(f"millrace_{self.name}_look_seconds", self._took)
         yield from self._found
 
 
@@ -82,23 +80,3 @@ class Parts:
     def alive(self) -> bool:
         """Return whether every part was looked at not too long ago."""
         return all(one.alive() for one in self._parts)
-
-
-def gauge(name: str, text: str, value: float) -> Metric:
-    """Return a gauge without labels."""
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def counter(name: str, text: str, value: float) -> Metric:
-    """Return a counter without labels, that is counted elsewhere."""
-    return CounterMetricFamily(name, text, value=value)
-
-
-def gauges(
-    name: str, text: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float]
-) -> Metric:
-    """Return a gauge with labels."""
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for named, value in values.items():
-        family.add_metric(named, value)
-    return family

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 import httpx
 from prometheus_client.metrics_core import Metric
 
-from monitoring.exporter.parts import gauge
+from config.instruments import family
 
 
 def look(client: httpx.Client) -> Sequence[Metric]:
     """Return the metrics. Raise HTTPError if it does not answer."""
     answer = client.get("subjects").raise_for_status()
     return [
-        gauge("millrace_registry_subjects", "Subjects with schemas.", len(answer.json())),
-        gauge(
-            "millrace_registry_answer_seconds",
-            "How long the registry took to list its subjects.",
-            answer.elapsed.total_seconds(),
-        ),
+        family("millrace_registry_subjects", len(answer.json())),
+        family("millrace_registry_answer_seconds", answer.elapsed.total_seconds()),
     ]

@@ -9,7 +9,7 @@ from typing import Any
 from monitoring.pace import Pace
 from monitoring.rules.rule import Alert, Record, document
 
-PARTS = ("platform", "kafka", "flink", "consumers", "fraud", "sensors", "lake")
+PARTS = ("platform", "kafka", "flink", "consumers", "api", "fraud", "sensors", "lake")
 
 
 def alerts(groups: Collection[str] | None = None) -> tuple[Alert, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
+from config import instruments
 from serving.alerts import keys
 from serving.consumers.product import Incoming, Product, Result
 from serving.consumers.run import run
@@ -21,12 +22,7 @@ class Alerts(Product):
     topics = (ALERTS, ACTS)
 
     def __init__(self) -> None:
-        self._told = Counter(
-            "millrace_alerts_told",
-            "Alert records by product, severity and state (again after a restart).",
-            ["product", "severity", "state"],
-            registry=None,
-        )
+        self._told = instruments.counter("millrace_alerts_told_total")
 
     def register(self, registry: CollectorRegistry) -> None:
         """Add the count of alerts to the metrics."""

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
+from config import instruments
 from config.clock import now_ms
 from config.errors import RetryableError, UserError
 from config.files import mapping
@@ -69,13 +70,7 @@ class Sender(Product):
         self._sent: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._first: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._refusals: Counts[str] = Counts()
-        self._count = Counter(
-            "millrace_alerts_sent",
-            "Alerts by channel and outcome: sent, refused, silenced, acknowledged, hidden, old, "
-            "repeated.",
-            ["channel", "outcome"],
-            registry=None,
-        )
+        self._count = instruments.counter("millrace_alerts_sent_total")
 
     def register(self, registry: CollectorRegistry) -> None:
         """Add the count of what was sent to the metrics."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from prometheus_client import CollectorRegistry, GCCollector, Histogram, ProcessCollector
+from prometheus_client import GCCollector
 from starlette.types import Scope
+
+from config import instruments
 
 SECONDS = (
     *(
@@ -37,15 +39,10 @@ class Metrics:
     """Request times by method, route (as declared, so that ids make no series) and status."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry = instruments.registry()
         GCCollector(registry=self.registry)
-        histogram = self._requests = Histogram(
-            "millrace_api_request_seconds",
-            "Time to answer a request.",
-            ["method", "route", "status"],
-            buckets=SECONDS,
-            registry=self.registry,
+        histogram = self._requests = instruments.histogram(
+            "millrace_api_request_seconds", SECONDS, self.registry
         )
         self._child = lru_cache(maxsize=1024)(lambda *labels: histogram.labels(*labels))
 

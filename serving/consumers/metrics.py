@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from confluent_kafka import Message
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
+from config import instruments
 from serving.consumers.handling import Batch
 
 MILLISECONDS = (
@@ -78,60 +79,32 @@ class Metrics:
     """One consumer's metrics, in a registry of its own so that two can live in one process."""
 
     def __init__(self, consumer: str) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = instruments.registry()
         self._consumer = consumer
-        self._records = self._by_topic("records_total", "Records handled.")
-        self._folded = self._by_topic(
-            "folded_total", "Records left out for a newer one of their key in the batch."
-        )
-        self._poison = self._by_topic("quarantined_total", "Records put in quarantine.")
-        self.kept = self._counter(
-            "kept_total", "Writes that lost to an earlier or newer value."
-        ).labels(consumer)
-        self.retries = self._counter(
-            "retries_total", "Steps tried again because a dependency was away."
-        ).labels(consumer)
-        self.commits = self._counter("commits_total", "Offset commits.").labels(consumer)
-        self.batch = self._histogram(
-            "millrace_consumer_batch_records", "Records per batch.", BATCHES
-        )
-        self.latency = self._histogram(
-            "millrace_event_to_store_seconds",
-            "Time from the event's entry into the system to its value in the store.",
-            SECONDS,
-        )
-        self.work = self._histogram("millrace_consumer_batch_seconds", "Time per batch.", SECONDS)
-        self._lag = Gauge(
-            "millrace_consumer_lag_records",
-            "Records in the topic not handled yet.",
-            ["consumer", "topic", "partition"],
-            registry=self.registry,
-        )
-        self.ready = Gauge(
-            "millrace_consumer_ready",
-            "1 when nothing is missing.",
-            ["consumer"],
-            registry=self.registry,
-        ).labels(consumer)
-        self.waiting = Gauge(
-            "millrace_consumer_waiting",
-            "1 when it waits for a person, such as for a usable model; /readyz says for what.",
-            ["consumer"],
-            registry=self.registry,
-        ).labels(consumer)
+        self._records = self._by_topic("millrace_consumer_records_total")
+        self._folded = self._by_topic("millrace_consumer_folded_total")
+        self._poison = self._by_topic("millrace_consumer_quarantined_total")
+        self.kept = self._counter("millrace_consumer_kept_total").labels(consumer)
+        self.retries = self._counter("millrace_consumer_retries_total").labels(consumer)
+        self.commits = self._counter("millrace_consumer_commits_total").labels(consumer)
+        self.batch = self._histogram("millrace_consumer_batch_records", BATCHES)
+        self.latency = self._histogram("millrace_event_to_store_seconds", SECONDS)
+        self.work = self._histogram("millrace_consumer_batch_seconds", SECONDS)
+        self._lag = self._gauge("millrace_consumer_lag_records")
+        self.ready = self._gauge("millrace_consumer_ready").labels(consumer)
+        self.waiting = self._gauge("millrace_consumer_waiting").labels(consumer)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(
-            f"millrace_consumer_{name}", text, ["consumer", *labels], registry=self.registry
-        )
+    def _counter(self, name: str) -> Counter:
+        return instruments.counter(name, self.registry)
 
-    def _by_topic(self, name: str, text: str) -> ByTopic:
-        return ByTopic(self._counter(name, text, "topic"), self._consumer)
+    def _gauge(self, name: str) -> Gauge:
+        return instruments.gauge(name, self.registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(name, text, ["consumer"], buckets=buckets, registry=self.registry).labels(
-            self._consumer
-        )
+    def _by_topic(self, name: str) -> ByTopic:
+        return ByTopic(self._counter(name), self._consumer)
+
+    def _histogram(self, name: str, buckets: tuple[float, ...]) -> Histogram:
+        return instruments.histogram(name, buckets, self.registry).labels(self._consumer)
 
     def count(self, batch: Batch) -> None:
         """Count the outcome of a batch, by topic."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from config import instruments
 from orchestration.shelf.shelf import Shelf
 
 
@@ -23,11 +23,7 @@ class ModelInfo(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the metric."""
-        family = GaugeMetricFamily(
-            "millrace_model_info",
-            "1 for each model in use, with the feature set of the rows it scores.",
-            labels=("consumer", "model", "feature_set"),
+        held = self._shelf.held.items()
+        yield instruments.family(
+            "millrace_model_info", {(self._consumer, version, rows): 1.0 for rows, version in held}
         )
-        for rows, version in self._shelf.held.items():
-            family.add_metric((self._consumer, version, rows), 1.0)
-        yield family

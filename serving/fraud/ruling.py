@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from config import instruments
 from config.watched import Watched
 from domain.events import Decision
 from domain.fraud.rules import REASON, Rule, Rules, ruled
@@ -57,12 +57,7 @@ class Rulings(Collector):
 
     def __init__(self, file: Watched[Rules] | None = None) -> None:
         self._file = file
-        self._hits = Counter(
-            "millrace_rule_hits",
-            "Payments that a rule hit; a batch that is repeated counts again.",
-            ["rule", "mode", "action"],
-            registry=None,
-        )
+        self._hits = instruments.counter("millrace_rule_hits_total")
 
     def missing(self) -> str | None:
         """Return why there are no rules to begin with; None if there are."""
@@ -98,15 +93,8 @@ class Rulings(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return which rules are in use, and how many versions of the file were refused."""
-        info = GaugeMetricFamily(
-            "millrace_rules_info", "1 for the version of the rules in use.", labels=("version",)
-        )
-        refused = CounterMetricFamily(
-            "millrace_rules_refused", "Versions of the rules' file that could not be used."
-        )
-        if self._file is not None:
-            if self._file.declared is not None:
-                info.add_metric((self._file.declared.version,), 1.0)
-            refused.add_metric((), self._file.refused)
-        yield info
-        yield refused
+        file = self._file
+        held = file.declared if file is not None else None
+        if held is not None:
+            yield instruments.family("millrace_rules_info", {(held.version,): 1.0})
+        yield instruments.family("millrace_rules_refused_total", file.refused if file else 0)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 
+from config import instruments
 from domain.inventory.watch import watch
 from serving.consumers.product import Incoming, Output, Product, Rebuild, Result
 from serving.consumers.run import run
@@ -30,18 +31,8 @@ class Inventory(Product):
 
     def __init__(self) -> None:
         self._memory = Memory()
-        self._told = Counter(
-            "millrace_inventory_alerts",
-            "Alerts of stock by kind and state (again after a restart).",
-            ["kind", "state"],
-            registry=None,
-        )
-        self._entries = Counter(
-            "millrace_inventory_entries",
-            "Entries of the stock's log: in the book, late, or of items without a book.",
-            ["outcome"],
-            registry=None,
-        )
+        self._told = instruments.counter("millrace_inventory_alerts_total")
+        self._entries = instruments.counter("millrace_inventory_entries_total")
 
     def register(self, registry: CollectorRegistry) -> None:
         """Add the counts of alerts and entries to the metrics."""

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
+from config import instruments
 from config.settings import Settings
 from orchestration.recommendations.engine.index import Bounds
 from orchestration.recommendations.engine.item import Item, Wish
@@ -100,15 +101,15 @@ class Recommendations(Product):
         self.meter.register(registry)
         if self._shelf is not None:
             registry.register(ModelInfo(self.name, self._shelf))
-        for name, told, text in (
-            ("sessions", lambda: self.engine.index.sessions, "Sessions in the index."),
-            ("items", lambda: len(self.engine.index), "Items in the index."),
-            ("refused", lambda: self.engine.index.refused, "Clicks on items that found no room."),
-            ("bytes", lambda: self.engine.index.bounds.most, "Memory that the index may take."),
-            ("waiting", lambda: len(self._visitors.pending), "Visitors whose list is to be made."),
-            ("settled", lambda: self._current, "1 when all lists are as new as the index."),
+        for name, told in (
+            ("sessions", lambda: self.engine.index.sessions),
+            ("items", lambda: len(self.engine.index)),
+            ("refused", lambda: self.engine.index.refused),
+            ("bytes", lambda: self.engine.index.bounds.most),
+            ("waiting", lambda: len(self._visitors.pending)),
+            ("settled", lambda: self._current),
         ):
-            gauge = Gauge(f"millrace_recommendations_{name}", text, registry=registry)
+            gauge = instruments.gauge(f"millrace_recommendations_{name}", registry)
             gauge.set_function(told)
 
     def clear_state(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter
 
+from config import instruments
 from serving.recommendations import keys
 from serving.recommendations.visitors import Hour
 from serving.store import Write
@@ -28,16 +29,8 @@ class Meter:
 
     def register(self, registry: CollectorRegistry) -> None:
         """Add the counts to the metrics."""
-        self._clicks = Counter(
-            "millrace_recommendations_clicks_total",
-            "Clicks of visitors who had a list.",
-            registry=registry,
-        )
-        self._hits = Counter(
-            "millrace_recommendations_hits_total",
-            "Clicks that were in the list shown before.",
-            registry=registry,
-        )
+        self._clicks = instruments.counter("millrace_recommendations_clicks_total", registry)
+        self._hits = instruments.counter("millrace_recommendations_hits_total", registry)
 
     def count(self, event_time: int, *, hit: bool) -> None:
         """Count a click of a visitor who had a list."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
 
+from config import instruments
 from domain.sensors.limits import Limits
 
 ALL = "all"
@@ -18,39 +19,12 @@ class Meter:
     """Metrics of the readings that the jobs have judged. A restart may count some again."""
 
     def __init__(self) -> None:
-        self._processed = Counter("processed_records", "Readings that were judged.", registry=None)
-        self._quality = Counter(
-            "dq_records",
-            "Readings by outcome of the quality gate (passed, rejected) and by check; one that "
-            "fails several checks counts in each.",
-            ["outcome", "check"],
-            registry=None,
-        )
-        self._anomalies = Counter(
-            "anomalies",
-            "Readings whose combined score reaches the threshold of their type.",
-            ["sensor_type"],
-            registry=None,
-        )
-        self._score = Gauge(
-            "last_anomaly_score",
-            "Combined score, 0 to 1, of the type's newest reading.",
-            ["sensor_type"],
-            registry=None,
-        )
-        self._threshold = Gauge(
-            "anomaly_threshold",
-            "Score at which an alert of the type opens.",
-            ["sensor_type"],
-            registry=None,
-        )
-        self._value = Histogram(
-            "event_value",
-            "Value of the readings that passed the quality gate, in their own unit.",
-            ["sensor_type"],
-            buckets=BUCKETS,
-            registry=None,
-        )
+        self._processed = instruments.counter("processed_records_total")
+        self._quality = instruments.counter("dq_records_total")
+        self._anomalies = instruments.counter("anomalies_total")
+        self._score = instruments.gauge("last_anomaly_score")
+        self._threshold = instruments.gauge("anomaly_threshold")
+        self._value = instruments.histogram("event_value", BUCKETS)
 
     def register(self, registry: CollectorRegistry) -> None:
         """Add the metrics to those that the process serves."""

@@ -533,7 +533,7 @@ def _metrics(keeper: Keeper) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in (line.rsplit(" ", 1) for line in lines)
-        if "_created" not in name
+        if name.startswith("millrace_") and "_created" not in name
     }
 
 
