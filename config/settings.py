@@ -288,6 +288,17 @@ class Settings(BaseSettings):
     fraud_cost_passed: float = Field(
         default=1.0, ge=0, description="of a fraud that is approved, as a share of its amount"
     )
+    anomalies_database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="where detections are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/"
+        "NAME; empty: SQLite in state_dir",
+    )
+    anomalies_max_body_bytes: int = Field(
+        default=4_194_304, ge=256, description="of a POST that brings windows of features"
+    )
+    anomalies_kept_days: int = Field(
+        default=90, ge=1, description="how long a detection is kept, from when it was made"
+    )
     retrain_days: int = Field(
         default=90, ge=1, description="of data that a retraining reads, up to its logical date"
     )
@@ -376,6 +387,12 @@ class Settings(BaseSettings):
         if self.redis_url_override is not None:
             return self.redis_url_override.get_secret_value()
         return f"redis://{self.host}:{self.port('redis')}/0"
+
+    @property
+    def anomalies_url(self) -> str:
+        """Return the URL of the database of detections. It may hold a password, as above."""
+        given = self.anomalies_database_url.get_secret_value()
+        return given or f"sqlite:///{self.state_dir / 'anomalies' / 'history.db'}"
 
     @property
     def lake_uri(self) -> str:

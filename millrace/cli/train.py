@@ -14,6 +14,7 @@ from rich.table import Table
 from config.errors import UserError
 from config.settings import settings
 from domain.fraud.policy import USUAL, Targets
+from millrace.cli import train_anomalies
 from millrace.cli.reliability import reliability
 from millrace.retraining import follow, kernel
 from millrace.stack.layout import Layout
@@ -31,6 +32,7 @@ class By(StrEnum):
 
 
 app = typer.Typer(help="Train models.", no_args_is_help=True)
+app.command("anomalies", epilog=train_anomalies.EXAMPLE)(train_anomalies.anomalies)
 
 
 @app.command(epilog="Example: millrace train fraud --data transactions.parquet --promote")

@@ -106,16 +106,27 @@ class LightGBM:
 
 
 class Graph:
-    """An ONNX graph: one input, rows of 32-bit floats; its first output is one score per row."""
+    """An ONNX graph: one input, rows of 32-bit floats; its first output is one score per row.
+
+    What further outputs hold, also one number per row, is the affair of its product.
+    """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self._input = session.get_inputs()[0].name
+        self._outputs = [one.name for one in session.get_outputs()]
 
     def predict(self, rows: Matrix) -> Scores:
         """Return the score of each row, shape (rows,), computed in 32 bits."""
-        found = self._session.run(None, {self._input: rows.astype(np.float32)})[0]
-        return np.asarray(found, dtype=np.float64).reshape(len(rows))
+        return next(iter(self.outputs(rows).values()))
+
+    def outputs(self, rows: Matrix) -> dict[str, Scores]:
+        """Return every output of the graph by name, one number per row, computed in 32 bits."""
+        found = self._session.run(None, {self._input: rows.astype(np.float32)})
+        return {
+            name: np.asarray(values, dtype=np.float64).reshape(len(rows))
+            for name, values in zip(self._outputs, found, strict=True)
+        }
 
 
 class Onnx:

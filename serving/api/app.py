@@ -1,7 +1,8 @@
 """Build the app: the frame is here, products declare the routes mounted on it.
 
 A product's module exports `routers` and, if it needs resources of its own while the app runs,
-`lifespan(context)`: an asynchronous context manager. With `panels` it adds to the live page.
+`lifespan(context)`: an asynchronous context manager. With `panels` it adds to the live page, with
+`bodies(settings)` it says how many bytes a POST to its paths may have where not the usual number.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
         limiter=Limiter(context.settings.api_requests_per_second),
         max_body=context.settings.api_max_body_bytes,
         metrics=metrics,
+        bodies=_bodies(context.settings, mounted),
     )
     refusals = problems.described(HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
     of_products = (router for module in mounted for router in module.routers)
@@ -91,6 +93,16 @@ def create(context: Context, routes: Iterable[ModuleType] | None = None) -> Fast
     app.include_router(_operations)
     app.include_router(live.open_router)
     return app
+
+
+def _bodies(settings: Settings, mounted: Iterable[ModuleType]) -> dict[str, int]:
+    """Return the limits of bodies, by path, that route modules set for themselves."""
+    return {
+        path: most
+        for module in mounted
+        if hasattr(module, "bodies")
+        for path, most in module.bodies(settings).items()
+    }
 
 
 _operations = APIRouter(tags=["operations"])

@@ -6,6 +6,7 @@ Plain ASGI: no task, no copy.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -30,18 +31,23 @@ def is_open(path: str) -> bool:
 
 
 class Guard:
-    """The middleware. `limiter` is passed in so that tests need no waiting."""
+    """The middleware. `limiter` is passed in so that tests need no waiting.
+
+    A body may have `max_body` bytes, or those that `bodies` holds for its path.
+    """
 
     def __init__(
-        self, app: ASGIApp, keys: Keys, limiter: Limiter, max_body: int, metrics: Metrics
+        self,
+        app: ASGIApp,
+        *,
+        keys: Keys,
+        limiter: Limiter,
+        max_body: int,
+        metrics: Metrics,
+        bodies: Mapping[str, int] | None = None,
     ) -> None:
-        self._app, self._keys, self._limiter, self._max, self._metrics = (
-            app,
-            keys,
-            limiter,
-            max_body,
-            metrics,
-        )
+        self._app, self._keys, self._limiter, self._metrics = app, keys, limiter, metrics
+        self._max, self._bodies = max_body, dict(bodies or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request or pass it on."""
@@ -64,7 +70,7 @@ class Guard:
             elif scope["method"] in ("GET", "HEAD"):
                 await self._app(scope, receive, noting)
             else:
-                await self._app(scope, _counted(receive, self._max), noting)
+                await self._app(scope, _counted(receive, self._most(scope)), noting)
         finally:
             self._metrics.observe(scope, status, time.perf_counter() - started)
 
@@ -90,9 +96,13 @@ class Guard:
             return problems.response(
                 HTTPStatus.TOO_MANY_REQUESTS, "request limit of this key reached", path, headers
             )
-        if length.isdigit() and int(length) > self._max:
-            return problems.response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _at_most(self._max), path)
+        most = self._most(scope)
+        if length.isdigit() and int(length) > most:
+            return problems.response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _at_most(most), path)
         return None
+
+    def _most(self, scope: Scope) -> int:
+        return self._bodies.get(scope["path"], self._max)
 
 
 def _at_most(limit: int) -> str:

@@ -1,0 +1,1 @@
+"""What learned detectors of anomalies agree on: rows of features, thresholds, answers."""

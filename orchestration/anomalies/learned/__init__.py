@@ -1,0 +1,1 @@
+"""Learn detectors from windows of features and publish them as ONNX graphs."""
