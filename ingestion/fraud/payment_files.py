@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,10 +35,7 @@ def write(path: Path, days: Iterable[list[Payment]], *, overwrite: bool = False)
     The file appears when it is whole. Raise UserError for another suffix, or if the file is there
     and `overwrite` is false.
     """
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: the file's name must end in {' or '.join(SUFFIXES)}")
-    if path.exists() and not overwrite:
-        raise UserError(f"{path} is there already: --overwrite replaces it")
+    check(path, SUFFIXES, overwrite=overwrite)
     draft = path.with_name(f".{path.name}.draft")
     rows = 0
     try:
@@ -53,6 +50,14 @@ def write(path: Path, days: Iterable[list[Payment]], *, overwrite: bool = False)
     finally:
         draft.unlink(missing_ok=True)
     return rows
+
+
+def check(path: Path, suffixes: Sequence[str], *, overwrite: bool) -> None:
+    """Raise UserError for a name with another suffix, and for a file that must not be replaced."""
+    if path.suffix not in suffixes:
+        raise UserError(f"{path}: the file's name must end in {' or '.join(suffixes)}")
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} is there already: --overwrite replaces it")
 
 
 def _writer(path: Path, suffix: str) -> pq.ParquetWriter | csv.CSVWriter:

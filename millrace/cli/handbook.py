@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from config.errors import UserError
 from config.settings import settings
 from domain.times import milliseconds
 from millrace.cli.operating import Asked, operating
+from millrace.cli.sparkov import sparkov
 from millrace.options import AsJson
 from millrace.retraining import kernel
 from millrace.stack.layout import Layout
@@ -25,13 +27,21 @@ if TYPE_CHECKING:
     from orchestration.fraud.evaluation import Evaluated
 
 
+class Format(StrEnum):
+    """Whose columns the payments have."""
+
+    HANDBOOK = "handbook"
+    SPARKOV = "sparkov"
+
+
 def fraud(
     *,
     data: Annotated[
         Path,
         typer.Option(
-            help="payments with the Handbook's columns: a parquet or CSV file, or a folder of "
-            "daily files (also .pkl, of which nothing but a plain data frame is read)",
+            help="payments with the Handbook's columns (or see --format): a parquet or CSV file, "
+            "or a folder of daily files (also .pkl, of which nothing but a plain data frame is "
+            "read)",
             exists=True,
         ),
     ],
@@ -49,6 +59,13 @@ def fraud(
             help="what can be found at all, by the column TX_FRAUD_SCENARIO",
         ),
     ] = False,
+    kind: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="sparkov: CSV with cards, merchants, categories and places, parts by time",
+        ),
+    ] = Format.HANDBOOK,
     operating_points: Annotated[
         bool,
         typer.Option(
@@ -58,7 +75,9 @@ def fraud(
     ] = False,
     label_delay: Annotated[
         str,
-        typer.Option(help="with --operating-points: verdicts come in so long after, at most 7d"),
+        typer.Option(
+            help="with --operating-points or sparkov: verdicts come in so long after, at most 7d"
+        ),
     ] = "7d",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the training")] = 7,
     as_json: AsJson = False,
@@ -73,7 +92,15 @@ def fraud(
 
     --operating-points chooses thresholds on the training week, by a model of the time before it,
     and says what they come to in the test week, by payment and by card.
+
+    --format sparkov measures ranking and operating points on the last quarter of the time, beside a
+    logistic regression on each payment's own columns.
     """
+    if kind is Format.SPARKOV:
+        if train_start or bound or operating_points:
+            raise UserError("--format sparkov takes neither folds nor --bound: it measures all")
+        sparkov(data, duration_ms(label_delay), seed, as_json=as_json)
+        return
     from orchestration.fraud.sources import HANDBOOK_DELAY_MS, handbook, scenarios
 
     starts = [_day(text) for text in train_start or ()]

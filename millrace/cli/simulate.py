@@ -20,6 +20,9 @@ from ingestion.fraud.batches import FraudEncoders, PaymentBatches
 from ingestion.fraud.payment_files import write as write_payments
 from ingestion.fraud.simulator import HANDBOOK_START_MS, Payment, Strikes, reach, simulation
 from ingestion.fraud.simulator import Simulator as Payments
+from ingestion.fraud.sparkov_simulator import STOLEN_A_MONTH
+from ingestion.fraud.sparkov_simulator import Shape as Cards
+from ingestion.fraud.sparkov_simulator import write as write_sparkov
 from ingestion.replay.pacing import RatePacer, pacer
 from ingestion.replay.run import Summary, run
 from ingestion.sensors import batches as readings
@@ -29,6 +32,7 @@ from ingestion.shop.shop_simulator import Shape
 from ingestion.shop.stock_batches import batches as stock_batches
 from ingestion.shop.stock_simulator import Room, StockRoom
 from millrace import streaming
+from millrace.cli.handbook import Format
 from millrace.stages import stages
 
 _STRIKES = "times the handbook's share of terminals and cards struck"
@@ -178,6 +182,9 @@ def payments(
     strikes: Annotated[float, typer.Option(min=0, help=_STRIKES)] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help=_SEED)] = 1,
     start: Annotated[datetime | None, _START] = None,
+    kind: Annotated[
+        Format, typer.Option("--format", help="sparkov: CSV with merchants, categories and places")
+    ] = Format.HANDBOOK,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace a file that is there")
     ] = False,
@@ -185,8 +192,15 @@ def payments(
 ) -> None:
     """Write simulated card payments with the truth about each, in the Handbook's columns.
 
-    `millrace train fraud`, `evaluate fraud` and `replay transactions` read the file.
+    `millrace train fraud`, `evaluate fraud` and `replay transactions` read the file; one of
+    --format sparkov only `evaluate fraud`, and it takes customers, days, strikes and seed alone.
     """
+    if kind is Format.SPARKOV:
+        rows = write_sparkov(
+            file, Cards(customers, days, STOLEN_A_MONTH * strikes), seed, overwrite=overwrite
+        )
+        _wrote(file, rows, as_json=as_json)
+        return
     simulator = _simulator(seed, customers, terminals, strikes, start)
     with stages("simulating") as stage:
         told = stage("days", days)
@@ -197,6 +211,10 @@ def payments(
                 told(day)
 
         rows = write_payments(file, made(), overwrite=overwrite)
+    _wrote(file, rows, as_json=as_json)
+
+
+def _wrote(file: Path, rows: int, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"file": str(file), "rows": rows}))
     else:
