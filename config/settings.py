@@ -123,12 +123,6 @@ class Settings(BaseSettings):
         default=ROOT / "config" / "rules.yaml",
         description="rules that decide on payments beside the model",
     )
-    fraud_review_cost: float = Field(
-        default=5.0, ge=0, description="what it costs to review a payment, in its currency"
-    )
-    fraud_refusal_cost: float = Field(
-        default=20.0, ge=0, description="what it costs to block a genuine payment"
-    )
 
     alerts_file: Path = Field(
         default=ROOT / "config" / "alerts.yaml",

@@ -19,8 +19,14 @@ AlertState = Literal["open", "still_open", "cleared"]
 Act = Literal["ack", "silence"]
 """The kind of act."""
 
+FraudList = Literal["blocked", "trusted"]
+"""The list."""
+
+FraudEntity = Literal["customer", "terminal"]
+"""The kind of entity."""
+
 Decision = Literal["approve", "review", "block"]
-"""The decision that stands: the strongest of the model's and of the actions of active rules."""
+"""The decision that stands, by lists, rules and the model."""
 
 SensorStatus = Literal["OK", "WARN", "FAIL"]
 """The sensor's own state."""
@@ -347,6 +353,32 @@ class FraudLabel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FraudListEntry:
+    """A customer or terminal on a list that decides beside the model.
+
+    Of two records of an entry the one that stands later in the topic counts; one without a value
+    removes it. Key: entry_id.
+    """
+
+    entry_id: str
+    """LIST/KIND/ID, the id escaped as in a URL."""
+    event_time: int
+    """When it was put on the list, UTC."""
+    list: FraudList
+    """The list."""
+    kind: FraudEntity
+    """The kind of entity."""
+    id: str
+    """The customer or the terminal."""
+    until: int | None = None
+    """When it leaves the list by itself, UTC; null: never."""
+    by: str = ""
+    """The person who put it there."""
+    note: str = ""
+    """The reason, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FraudScore:
     """A decision on one transaction, with the time at each hop. Key: transaction_id."""
 
@@ -363,10 +395,10 @@ class FraudScore:
     score: float
     """Probability of fraud by the model, 0 to 1."""
     decision: Decision
-    """The decision that stands: the strongest of the model's and of the actions of active rules."""
+    """The decision that stands, by lists, rules and the model."""
     reasons: tuple[str, ...] = ()
-    """Active rules that hit, as rule:NAME, then features that pushed the score up most, strongest
-    first; empty for approve.
+    """A list that blocks, as list:LIST/KIND, active rules that hit, as rule:NAME, then features
+    that pushed the score up most, strongest first; empty for approve.
     """
     explanations: tuple[str, ...] = ()
     """Each of the reasons as a sentence, in their order."""
@@ -380,6 +412,10 @@ class FraudScore:
     """Names of the active rules that hit, in the order of their file."""
     shadow_rules: tuple[str, ...] = ()
     """Names of the shadow rules that hit, which decided nothing."""
+    listed: tuple[str, ...] = ()
+    """Lists that the payment's customer or terminal was on, as LIST/KIND."""
+    lists_offset: int = -1
+    """The place in fraud-lists up to which the scorer knew the lists; -1: nothing was there."""
     feature_set_version: str
     """The version of the features' declaration."""
     late: bool

@@ -22,6 +22,7 @@ from domain.fraud.features import CUSTOMER, TERMINAL
 from ingestion.persons import SHORT, topics_of
 from millrace import apart
 from millrace.stack.layout import Layout
+from millrace.unlisting import TOPIC, unlisted
 from orchestration.retraining.handover import FRAME, ITEMS, LOCK
 
 _REDIS = "serving.fraud.forgetting"
@@ -50,6 +51,7 @@ class Forgotten:
 
     customer_id: str
     redis: dict[str, Any] | None = None
+    lists: int | None = None
     lake: list[dict[str, Any]] = field(default_factory=list)
     lake_reached: bool = False
     frames: list[str] = field(default_factory=list)
@@ -68,7 +70,7 @@ def forget(
     redis: Callable[[str], dict[str, Any]] | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Forgotten:
-    """Remove a customer from Redis, the lake and the training sets.
+    """Remove a customer from Redis, the lists of entities, the lake and the training sets.
 
     Parts that are away are told as failed: typed again, the command goes on where it ended.
     """
@@ -78,6 +80,11 @@ def forget(
         done.redis = (redis or from_redis)(customer)
     except RetryableError as error:
         done.failed.append(str(error))
+    report("lists")
+    try:
+        done.lists = unlisted(settings, customer)
+    except RetryableError as error:
+        done.failed.append(f"lists: {error}")
     report("lake")
     _from_lake(settings, done, now())
     report("training sets")
@@ -259,6 +266,8 @@ def remains(settings: Settings, done: Forgotten, now: datetime) -> list[Remains]
     for one in done.lake:
         for name in one["kept_by"]:
             found.append(Remains(f"the lake, {one['table']}", f"what {name} keeps", None))
+    if done.lists:
+        found.append(Remains(f"Kafka, {TOPIC}", "what was removed, until it is compacted", None))
     if done.redis is not None and done.redis["file_rewritten"] is False:
         found.append(Remains("Redis, its file", "until it is rewritten: BGREWRITEAOF", None))
     return found

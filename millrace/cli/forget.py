@@ -31,7 +31,7 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a customer from Redis, the lake with its past, quarantine and training sets.
+    """Remove a customer from Redis, lists, the lake with its past, quarantine and training sets.
 
     Tables that have held the customer lose their older snapshots, and marts are made anew. Says
     what remains where, and until when. Exit code 1 if a part was away: type it again.
@@ -58,6 +58,8 @@ def _show(done: Forgotten) -> None:
     console = Console()
     if done.redis is not None:
         console.print(Text(f"Redis: {done.redis['keys']} keys removed"))
+    if done.lists is not None:
+        console.print(Text(f"lists: {done.lists} entries removed"))
     if done.lake:
         table = Table("table", "rows removed", "snapshots expired", "files removed")
         for one in done.lake:

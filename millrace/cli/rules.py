@@ -17,7 +17,6 @@ from config.errors import UserError
 from config.settings import settings
 from domain.features.declaration import Window
 from domain.features.words import percent, rounding
-from domain.fraud.costs import Costs
 from domain.fraud.features import FRAUD
 from domain.fraud.rules import Rule, Rules
 from domain.times import nearest
@@ -67,21 +66,21 @@ def backtest(
 ) -> None:
     """Say what each rule would have decided on the lake's payments, and what that had cost.
 
-    Costs are those of MILLRACE_FRAUD_REVIEW_COST and MILLRACE_FRAUD_REFUSAL_COST, and the amounts
-    of approved frauds. Shadow rules are judged as if they were active.
+    Costs are those of the settings MILLRACE_FRAUD_COST_*. Shadow rules are judged as if they were
+    active.
     """
     from millrace.retraining import ask_lake
     from orchestration.fraud.backtest import backtest as run
+    from orchestration.fraud.thresholds import costs
 
     loaded = settings()
     rules = load(file or loaded.rules_file)
-    costs = Costs(loaded.fraud_review_cost, loaded.fraud_refusal_cost)
     begin = nearest(logical(since, "--since"))
     end = now_ms() if until is None else nearest(logical(until, "--until"))
     if begin >= end:
         raise UserError("--since is not before --until")
     with Console(stderr=True).status("asking the lake"):
-        done = run(partial(ask_lake, loaded), rules, costs, begin, end).as_dict()
+        done = run(partial(ask_lake, loaded), rules, costs(loaded), begin, end).as_dict()
     if as_json:
         typer.echo(json.dumps(done, indent=2))
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.events import Decision
-from domain.fraud.costs import Costs
+from domain.fraud.policy import Costs
 from domain.fraud.rules import Rule, Rules, ruled
 from orchestration.retraining.lake import Ask, moment
 
@@ -73,8 +73,8 @@ class Backtest:
         if fraud is not None:
             self.judged += 1
             self.frauds += fraud
-            self.model_cost += self.costs.of(model, row[AMOUNT], fraud=fraud)
-            self.active_cost += self.costs.of(ruled(model, hits), row[AMOUNT], fraud=fraud)
+            self.model_cost += self.costs.of(model, fraud=fraud, amount=row[AMOUNT])
+            self.active_cost += self.costs.of(ruled(model, hits), fraud=fraud, amount=row[AMOUNT])
         for rule in hits:
             self._hit(self.tallies[rule.name], rule, model, row[AMOUNT], fraud)
 
@@ -88,8 +88,8 @@ class Backtest:
         if fraud is not None:
             tally.judged += 1
             tally.frauds += fraud
-            tally.without += self.costs.of(model, amount, fraud=fraud)
-            tally.cost += self.costs.of(together, amount, fraud=fraud)
+            tally.without += self.costs.of(model, fraud=fraud, amount=amount)
+            tally.cost += self.costs.of(together, fraud=fraud, amount=amount)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON types; shares are None where nothing was to be shared."""

@@ -17,6 +17,11 @@ def aim(configured: Settings, targets: Targets = USUAL) -> Targets | Costs:
     """Return what thresholds are chosen by, as the settings say: `targets` or their costs."""
     if configured.fraud_thresholds == "targets":
         return targets
+    return costs(configured)
+
+
+def costs(configured: Settings) -> Costs:
+    """Return what decisions cost, as the settings say."""
     return Costs(
         configured.fraud_cost_review, configured.fraud_cost_blocked, configured.fraud_cost_passed
     )

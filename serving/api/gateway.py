@@ -133,8 +133,10 @@ class Gateway:
         if not self._waiting[key]:
             del self._waiting[key]
 
-    def produce(self, key: str, value: bytes) -> asyncio.Future[None]:
+    def produce(self, key: str, value: bytes | None) -> asyncio.Future[None]:
         """Send; the future is done when the broker has it, or fails with AwayError.
+
+        Without a value it is a tombstone, by which a compacted topic forgets the key.
 
         Raise AwayError if the queue is full.
         """

@@ -25,6 +25,7 @@ from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud import keys
+from serving.fraud.lists import KnownLists, follow
 from serving.fraud.model import Model, accept
 from serving.fraud.ruling import Rulings
 from serving.store import Write
@@ -38,9 +39,10 @@ CARRIED = ("transaction_id", "customer_id", "terminal_id", "event_time", "amount
 
 
 class Fraud(Product):
-    """Score each feature vector, apply rules, and keep the decision for `kept_ms` (None: for good).
+    """Score each feature vector, apply rules and lists, and keep the decision for `kept_ms`.
 
-    Rules decide beside a model, never instead of one: without a model payments wait.
+    None keeps it for good. Rules decide beside a model, never instead of one: without a model
+    payments wait.
     """
 
     name = "fraud"
@@ -62,7 +64,7 @@ class Fraud(Product):
         self._rulings.register(registry)
 
     def missing(self) -> str | None:
-        """Return why the rules cannot be used at all: payments are not decided without them."""
+        """Return why rules or lists cannot be used: payments are not decided without them."""
         return self._rulings.missing()
 
     def waiting(self) -> str | None:
@@ -70,7 +72,7 @@ class Fraud(Product):
         return self._shelf.trouble if self._shelf.empty else None
 
     def notice(self) -> str | None:
-        """Return why the current model or rules were refused while earlier ones decide."""
+        """Return why the current model, rules or lists are not in use while earlier ones decide."""
         model = "" if self._shelf.empty else self._shelf.trouble
         return "; ".join(filter(None, (model, self._rulings.notice()))) or None
 
@@ -123,8 +125,13 @@ class Fraud(Product):
         )
         scores = [float(score) for score in model.predictor.predict(rows)]
         decisions = [model.thresholds.decide(score) for score in scores]
-        ruled = self._rulings.of([row.record for row in batch], decisions)
-        flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
+        now = int(self._now() * 1000)
+        ruled = self._rulings.of([row.record for row in batch], decisions, now)
+        flagged = [
+            place
+            for place, decision in enumerate(decisions)
+            if decision != "approve" and ruled[place].decision != "approve"
+        ]
         told: list[list[str]] = [[] for _ in batch]
         # Contributions cost ten times the score, and an approved payment needs no reasons.
         if flagged:
@@ -185,13 +192,15 @@ class Fraud(Product):
 
 
 def make(configured: Settings) -> Fraud:
-    """Return the product with its shelf of models and its file of rules, both watched."""
+    """Return the product with its models, rules and lists, all watched."""
     shelf = Shelf(configured.state_dir / "models" / Fraud.name, accept, TRAIN)
     shelf.watch(WATCH_S, threading.Event())
+    known = KnownLists()
+    follow(known, configured, threading.Event())
     return Fraud(
         shelf,
         kept_ms=configured.decisions_kept_days * DAY_MS,
-        rulings=Rulings(rules.watched(configured.rules_file, time.monotonic)),
+        rulings=Rulings(rules.watched(configured.rules_file, time.monotonic), known),
     )
 
 

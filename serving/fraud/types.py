@@ -17,7 +17,8 @@ def _addressable(name: str) -> str:
     return name
 
 
-def _in_calendar(moment: datetime) -> datetime:
+def in_calendar(moment: datetime) -> datetime:
+    """Return the moment. Raise PydanticCustomError for one outside the years 1 to 9999 in UTC."""
     try:
         moment.astimezone(UTC)
     except OverflowError:
@@ -47,6 +48,8 @@ SCORE: dict[str, Any] = {
     "rules_version": "rules-5d1c0b9a8e7f",
     "rules": [],
     "shadow_rules": ["terminal-of-fraud"],
+    "listed": [],
+    "lists_offset": 41,
     "feature_set_version": "fraud-1a2b3c4d",
     "late": False,
     "sequence": 1007,
@@ -90,7 +93,7 @@ class Transaction(BaseModel):
     customer_id: Addressable = Field(description="who pays")
     terminal_id: Identifier = Field(description="where")
     amount: float = Field(strict=True, allow_inf_nan=False, description="negative for a refund")
-    event_time: Annotated[AwareDatetime, AfterValidator(_in_calendar)] | None = Field(
+    event_time: Annotated[AwareDatetime, AfterValidator(in_calendar)] | None = Field(
         None,
         description="when it was made, with its zone; now if absent. "
         "Better sent, and the same in every repetition: "
@@ -110,11 +113,12 @@ class Score(BaseModel):
     amount: float
     score: float = Field(ge=0, le=1, description="probability of fraud by the model")
     decision: Decision = Field(
-        description="the strongest of the model's and of the actions of active rules"
+        description="block for a blocked entity; else the strongest of the model's (approve for a "
+        "trusted one) and of the actions of active rules"
     )
     reasons: list[str] = Field(
-        description="active rules that hit, as rule:NAME, then features that pushed the score up "
-        "most; empty for approve"
+        description="lists that block, active rules that hit, as rule:NAME, then features that "
+        "pushed the score up most; empty for approve"
     )
     explanations: list[str] = Field([], description="each reason as a sentence, in their order")
     model_version: str
@@ -122,6 +126,8 @@ class Score(BaseModel):
     rules_version: str = Field("", description="of the rules that were applied; empty: none")
     rules: list[str] = Field([], description="active rules that hit")
     shadow_rules: list[str] = Field([], description="rules on trial that hit and decided nothing")
+    listed: list[str] = Field([], description="lists that its customer or terminal was on")
+    lists_offset: int = Field(-1, description="place up to which the lists were known")
     feature_set_version: str
     late: bool = Field(
         description="the event was older than every window of its customer or its terminal"

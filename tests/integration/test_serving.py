@@ -18,6 +18,7 @@ from ingestion.kafka.producer import KafkaSink
 from ingestion.wire.codec import Codec
 from ingestion.wire.registry import Registry
 from millrace.stack.harness import Stack
+from millrace.unlisting import unlisted
 from serving.consumers.run import metrics_port
 from serving.store import RedisStore, Stored, StoreRestartedError
 from tests.integration.parts import caught_up, ends, read, until
@@ -110,6 +111,33 @@ def test_many_at_once_get_each_its_own(api: httpx.Client) -> None:
         answers = list(pool.map(lambda name: ask(api, pay(name)), names))
     assert {answer.status_code for answer in answers} == {200}
     assert [answer.json()["transaction_id"] for answer in answers] == names
+
+
+def test_a_listed_customer_is_blocked_until_they_are_forgotten(
+    api: httpx.Client, configured: Settings
+) -> None:
+    lists, customer = "/v1/fraud/lists/blocked/customer", f"c-{uuid.uuid4().hex}"
+    answer = api.post(lists, json={"id": customer, "note": "card stolen"})
+    assert answer.status_code == 202, answer.text
+    until("it is listed", lambda: api.get(f"{lists}/{customer}").status_code == 200, 10)
+
+    def decided() -> dict[str, Any]:
+        name = f"serving-listed-{uuid.uuid4().hex}"
+        found: dict[str, Any] = ask(api, pay(name, customer_id=customer)).json()
+        return found
+
+    until("they are blocked", lambda: decided()["decision"] == "block", 10)
+    blocked = decided()
+    assert (blocked["listed"], blocked["reasons"][0]) == (
+        ["blocked/customer"],
+        "list:blocked/customer",
+    )
+    assert blocked["rules_version"].startswith("rules-")
+    assert unlisted(configured, customer) == 1
+    until("they are forgotten", lambda: decided()["listed"] == [], 10)
+    assert decided()["lists_offset"] > blocked["lists_offset"]
+    assert unlisted(configured, customer) == 0
+    assert api.get(f"{lists}/{customer}").status_code == 404
 
 
 def test_after_the_deadline_the_link_leads_to_the_decision(

@@ -46,6 +46,12 @@ def current(tmp_path: Path) -> Settings:
     )
 
 
+@pytest.fixture(autouse=True)
+def _listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The customer is on one list."""
+    monkeypatch.setattr(forgetting, "unlisted", lambda *_: 1)
+
+
 def _frame(current: Settings, product: str, *customers: str) -> Run:
     run = Run.of(Layout.of(current).retraining, product, NOW)
     count = len(customers)
@@ -218,6 +224,7 @@ def test_all_is_removed_and_what_remains_is_told_with_its_time(
     state = "Flink, state of fraud_features and its checkpoints"
     assert until[state] == "2026-06-29T00:00:00+00:00"
     assert until["Flink, savepoints"] is None
+    assert (done.lists, until["Kafka, fraud-lists"]) == (1, None)
 
 
 def test_a_part_that_is_away_fails_alone(
@@ -228,14 +235,18 @@ def test_a_part_that_is_away_fails_alone(
     def away(_: str) -> dict[str, object]:
         raise RetryableError("Redis: nobody answers")
 
+    def unread(*_: object) -> int:
+        raise RetryableError("fraud-lists cannot be read")
+
     monkeypatch.setattr(forgetting, "from_redis", away)
+    monkeypatch.setattr(forgetting, "unlisted", unread)
     monkeypatch.setattr(command, "settings", lambda: current)
     app = typer.Typer(callback=lambda: None)
     command.register(app)
     ended = CliRunner().invoke(app, ["forget", "x", "--yes", "--json"])
     assert ended.exit_code == 1
     told = json.loads(ended.stdout)
-    assert told["failed"] == ["Redis: nobody answers"]
+    assert told["failed"] == ["Redis: nobody answers", "lists: fraud-lists cannot be read"]
     assert told["lake"][0]["rows"] == 1
     page = CliRunner().invoke(app, ["forget", "x"], input="y\n")
     assert "no table has the customer" in page.stdout

@@ -48,8 +48,8 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_settings: None)
     """A lake with repeated vectors and scores, payments without either, corrected verdicts."""
     del fresh_settings
     monkeypatch.setenv("MILLRACE_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("MILLRACE_FRAUD_REVIEW_COST", "3")
-    monkeypatch.setenv("MILLRACE_FRAUD_REFUSAL_COST", "7")
+    monkeypatch.setenv("MILLRACE_FRAUD_COST_REVIEW", "3")
+    monkeypatch.setenv("MILLRACE_FRAUD_COST_BLOCKED", "7")
     settings.cache_clear()
     lake = catalog(settings())
     vectors = _vectors()

@@ -17,7 +17,7 @@ from ingestion.wire.codec import RecordEncoder
 from orchestration.shelf.shelf import Shelf
 from orchestration.shelf.store import Store
 from serving.consumers.product import Incoming, Result
-from serving.fraud import keys
+from serving.fraud import consumer, keys
 from serving.fraud.consumer import TRAIN, Fraud, make
 from serving.fraud.model import accept
 from serving.store import MemoryStore
@@ -174,6 +174,13 @@ def test_rows_wait_for_a_model_of_theirs_that_is_promoted(
         fraud.handle([row(feature_set_version="fraud-9")])
 
 
+@pytest.fixture
+def unfollowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks Kafka for lists."""
+    monkeypatch.setattr(consumer, "follow", lambda *_: None)
+
+
+@pytest.mark.usefixtures("unfollowed")
 def test_without_model_it_says_what_to_type(tmp_path: Path) -> None:
     fraud = make(Settings(state_dir=tmp_path))
     assert fraud.waiting() == f"no model: type `{TRAIN}`"
@@ -215,5 +222,6 @@ def test_a_model_that_breaks_every_payment_fails_the_probe(
         fraud.probe()
 
 
+@pytest.mark.usefixtures("unfollowed")
 def test_without_a_model_nothing_is_proven(tmp_path: Path) -> None:
     assert not make(Settings(state_dir=tmp_path)).probe()
