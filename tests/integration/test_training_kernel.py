@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -19,8 +20,11 @@ from domain.features.declaration import FeatureSet
 from domain.features.graph import Place
 from domain.fraud.catalogue import CATALOGUE, GRAPH, RANKING
 from domain.fraud.features import CUSTOMER, FRAUD
+from ingestion.fraud.sparkov import read
+from ingestion.fraud.sparkov_simulator import Shape, write
 from lakehouse.fraud.log import Event
 from millrace.backfilling import by_kernel, by_reference
+from orchestration.fraud import sparkov
 from orchestration.fraud.payments import stream
 from orchestration.fraud.sources import handbook, simulated
 from orchestration.fraud.train import computed as matrix
@@ -64,6 +68,16 @@ def test_the_frame_is_the_reference_s() -> None:
     found, specified = frame_of(data, kernel=kernel()), frame_of(data)
 
     assert len(found) == len(data.payments)
+    assert found.digest() == specified.digest()
+
+
+def test_payments_with_merchants_and_places_too(tmp_path: Path) -> None:
+    write(tmp_path / "s.csv", Shape(cards=10, days=20, stolen_a_month=1.0), seed=6)
+    payments = read(tmp_path / "s.csv").payments
+
+    found, specified = (sparkov.frame_of(payments, 86_400_000, one) for one in (kernel(), None))
+
+    assert len(found) == len(payments) > 300
     assert found.digest() == specified.digest()
 
 
