@@ -119,7 +119,11 @@ def _swap(result: Result) -> list[Row]:
 def _page(result: Result) -> list[Row]:
     missed, tabs = result["frames_missed"], result["tabs"]
     failed = f"{missed:,} frames missed" if missed else ""
-    return [_at_most(f"live page, {tabs} tabs, cores of the API", result["cores"], 0.1, failed)]
+    return [
+        _at_most(
+            f"live page, {tabs} tabs, cores of the API", result["tabs_cost_cores"], 0.1, failed
+        )
+    ]
 
 
 def _training(result: Result) -> list[Row]:

@@ -24,7 +24,10 @@ export default function draw(root) {
     none.hidden = minutes.length > 0;
     const times = minutes.map(seconds);
     for (const [name, plot] of Object.entries(plots)) {
-      plot.set(times, [minutes.map((one) => one[name])]);
+      const values = minutes.map((one) => one[name]);
+      // Of payments nothing may be known in these minutes: their events may be of other days.
+      plot.element.hidden = values.every((one) => one === null);
+      plot.set(times, [values]);
     }
     const all = doc.hours ?? [];
     hours.element.hidden = all.length < 2;

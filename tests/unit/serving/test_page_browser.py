@@ -192,7 +192,9 @@ def test_panels_show_what_was_fed_and_then_what_changes(page: Page, api: Served)
     label = page.locator("#sensors .canvas").get_attribute("aria-label")
     assert label is not None
     assert label.endswith("Now: score 0.10, alert at 0.50")
-    assert page.locator("#sales canvas").count() >= 4
+    sales = page.locator("#sales .plot:visible h3")
+    assert "Sales by the minute (GMV)" in sales.all_inner_texts()
+    assert "Payments blocked" not in sales.all_inner_texts()  # no payment in these minutes
     api.store.apply(payment("p-later", "review", amount=77.0))
     page.get_by_text("p-later").wait_for()
 
