@@ -43,6 +43,7 @@ lint: ## ruff, mypy --strict, import rules, generated files, schema compatibilit
 	$(PY)/lint-imports
 	$(PY)/python scripts/generate.py --check
 	$(PY)/python scripts/compose.py --check
+	$(PY)/python scripts/dashboards.py --check
 	$(PY)/python scripts/env.py --check
 	$(PY)/python scripts/check_schemas.py
 

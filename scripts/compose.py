@@ -32,6 +32,27 @@ PUBLISHED = {
 }
 STATE = "/state"
 BUILT = "/app/.build"
+# Not a process of ours, and only here: Debian has none. Its dashboards are in monitoring/grafana.
+GRAFANA_PORT = 3000
+GRAFANA = {
+    "image": "grafana/grafana:10.4.19",
+    "profiles": ["monitoring"],
+    # Reached from this machine alone: whoever comes may look, and nobody may change anything.
+    "environment": {
+        "GF_AUTH_ANONYMOUS_ENABLED": "true",
+        "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+        "GF_AUTH_DISABLE_LOGIN_FORM": "true",
+        "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": "/var/lib/grafana/dashboards/platform.json",
+    },
+    "volumes": [
+        "./monitoring/grafana/provisioning:/etc/grafana/provisioning:ro",
+        "./monitoring/grafana/dashboards:/var/lib/grafana/dashboards:ro",
+    ],
+    "mem_limit": "256m",
+    "restart": "unless-stopped",
+    "ports": [f"127.0.0.1:{GRAFANA_PORT}:{GRAFANA_PORT}"],
+    "depends_on": {"prometheus": {"condition": "service_healthy"}},
+}
 # Settings that are a process's memory by themselves: its container's limit follows them.
 MEMORY = {"jobmanager": "flink_jobmanager_memory", "taskmanager": "flink_taskmanager_memory"}
 
@@ -49,6 +70,7 @@ def document(settings: Settings) -> dict[str, Any]:
         for process in declared(settings).values()
         if not process.local
     }
+    services["grafana"] = GRAFANA
     return {"name": "millrace", "services": services, "volumes": {"state": {}}}
 
 

@@ -297,6 +297,7 @@ WITH_JSON = {
     *("millrace simulate sensors", "millrace replay sensors", "millrace sql"),
     *("millrace sensors describe", "millrace sensors locate"),
     *("millrace replay sensor-metadata", "millrace replay outside"),
+    *("millrace dashboards list", "millrace dashboards check"),
     *("millrace metrics watch", "millrace metrics verify"),
     *("millrace marts build", "millrace marts docs", "millrace marts freshness"),
     *("millrace lake checks", "millrace lake compact", "millrace lake expire"),

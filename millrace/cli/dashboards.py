@@ -1,0 +1,68 @@
+"""Show what dashboards there are, and whether they have something to show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from config.errors import UserError
+from config.products import groups
+from config.settings import settings
+from millrace.options import AsJson
+from monitoring.dashboards import dashboards
+from monitoring.dashboards.check import findings
+
+app = typer.Typer(help="Grafana's dashboards: list, check.", no_args_is_help=True)
+TIMEOUT_S = 30
+
+
+@app.command("list", epilog="Example: millrace dashboards list")
+def show(as_json: AsJson = False) -> None:
+    """List the dashboards with their panels."""
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in dashboards()], indent=2))
+        return
+    table = Table("dashboard", "group", "rows", "panels")
+    for one in dashboards():
+        table.add_row(one.name, one.needs, ", ".join(one.rows), str(len(list(one.panels))))
+    Console().print(table)
+
+
+@app.command(epilog="Example: millrace dashboards check --json")
+def check(as_json: AsJson = False) -> None:
+    """Ask Prometheus what every panel of the enabled groups asks.
+
+    Exit with 1 if one has nothing to show and does not say why that may be.
+    """
+    loaded = settings()
+    base = f"http://{loaded.host}:{loaded.port('prometheus')}/api/v1"
+    with httpx.Client(base_url=base, timeout=TIMEOUT_S) as client:
+        found = list(findings(dashboards(groups(loaded)), lambda expr: _values(client, expr)))
+    wrong = [one for one in found if one.wrong]
+    if as_json:
+        typer.echo(json.dumps([asdict(one) | {"wrong": one.wrong} for one in found], indent=2))
+    else:
+        table = Table("dashboard", "panel", "series", "")
+        for one in found:
+            told = "empty" if one.wrong else "" if one.series else f"may be: {one.excuse}"
+            table.add_row(one.dashboard, one.panel, str(one.series), told)
+        Console().print(table)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _values(client: httpx.Client, expr: str) -> list[float]:
+    try:
+        answer = client.get("/query", params={"query": expr})
+    except httpx.TransportError as error:
+        raise UserError(
+            f"Prometheus does not answer: {error}; type `millrace up --with monitoring`"
+        ) from None
+    body = answer.json()
+    if body["status"] != "success":
+        raise UserError(f"Prometheus cannot read {expr}: {body['error']}")
+    return [float(one["value"][1]) for one in body["data"]["result"]]

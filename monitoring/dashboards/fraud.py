@@ -1,0 +1,52 @@
+"""Payments: scored how fast, with which model, and what rules say."""
+
+from monitoring.dashboards.panel import Dashboard, lines, number, quantiles
+
+SCORES, VECTORS = '{topic="fraud-scores"}', '{topic="fraud-features"}'
+SCORER = '{consumer="fraud"}'
+
+DASHBOARD = Dashboard(
+    "fraud",
+    "Fraud",
+    {
+        "Scoring": (
+            number(
+                "Payments scored",
+                f"sum(rate(millrace_kafka_topic_end_offset{SCORES}[1m]))",
+                "cps",
+            ),
+            number("Models in use", f"count(millrace_model_info{SCORER})"),
+            lines(
+                "Feature vectors and scores",
+                'sum by (topic) (rate(millrace_kafka_topic_end_offset{topic=~"fraud-.*"}[1m]))',
+                "{{topic}}",
+                "cps",
+            ),
+            quantiles(
+                "From payment to decision", "millrace_event_to_store_seconds", "consumer", SCORER
+            ),
+            lines(
+                "Vectors not scored yet",
+                f"sum by (topic) (millrace_consumer_lag_records{SCORER})",
+                "{{topic}}",
+            ),
+            quantiles("A batch", "millrace_consumer_batch_seconds", "consumer", SCORER),
+        ),
+        "Rules": (
+            lines(
+                "Hits of rules",
+                "sum by (rule, mode) (rate(millrace_rule_hits_total[5m]))",
+                "{{rule}} {{mode}}",
+                "cps",
+                empty="no rule has hit a payment",
+            ),
+            lines(
+                "Rules in use",
+                "millrace_rules_info",
+                "{{version}}",
+                empty="no file of rules is named",
+            ),
+        ),
+    },
+    needs="fraud",
+)
