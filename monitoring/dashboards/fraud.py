@@ -32,6 +32,29 @@ DASHBOARD = Dashboard(
             ),
             quantiles("A batch", "millrace_consumer_batch_seconds", "consumer", SCORER),
         ),
+        "Drift": (
+            lines(
+                "Population stability index, the five greatest",
+                "topk(5, millrace_drift_psi)",
+                "{{column}}",
+                empty="fewer than 1,000 payments came since the start",
+            ),
+            lines(
+                "Payments decided",
+                "sum by (decision) (rate(millrace_fraud_decisions_total[1m]))",
+                "{{decision}}",
+                "cps",
+            ),
+            lines(
+                "Share decided late, or on few features",
+                'sum(rate(millrace_fraud_decisions_total{late="true"}[5m])'
+                ' or rate(millrace_fraud_decisions_total{features="sparse"}[5m]))'
+                " / sum(rate(millrace_fraud_decisions_total[5m]))",
+                "share",
+                "percentunit",
+                empty="none was",
+            ),
+        ),
         "Rules": (
             lines(
                 "Hits of rules",

@@ -16,4 +16,18 @@ ALERTS = (
         product="fraud",
         needs="fraud",
     ),
+    Alert(
+        name="DriftOfFeatures",
+        # One alert for a model, not one for each of its features: they often move together.
+        expr="count by (consumer, model) (millrace_drift_psi > 0.25)",
+        hold="10m",
+        severity="warning",
+        summary=(
+            "{{ $value }} features or scores of model {{ $labels.model }} have moved far from "
+            "their training"
+        ),
+        entity="{{ $labels.model }}",
+        product="fraud",
+        needs="fraud",
+    ),
 )

@@ -24,6 +24,7 @@ from domain.fraud.policy import USUAL, Costs, Targets
 from orchestration.fraud.payments import Payments, offsets, stream
 from orchestration.fraud.thresholds import aimed
 from orchestration.shelf.card import Card
+from orchestration.shelf.distribution import Reference
 from orchestration.shelf.store import Store
 from orchestration.training.frame import (
     Floats,
@@ -220,6 +221,7 @@ def learn(
         "calibration": {
             name: reliability(found, getattr(split, name).y) for name, found in scores.items()
         },
+        "distribution": _distribution(booster, split.train),
         "trees": booster.best_iteration,
         "importance": _importance(booster),
         "parameters": PARAMETERS,
@@ -229,6 +231,12 @@ def learn(
         "libraries": {name: installed(name) for name in LIBRARIES},
     }
     return Learnt(f"{GRAPH.version}-{digest[:12]}", text, split.train.features, details)
+
+
+def _distribution(booster: lightgbm.Booster, train: Frame) -> dict[str, Any]:
+    """Return how features and scores were distributed, for whoever watches their drift."""
+    rows = np.column_stack((train.x, _scores(booster, train)))
+    return Reference.measure((*train.features, "score"), rows).document()
 
 
 def _scores(booster: lightgbm.Booster, frame: Frame) -> Floats:

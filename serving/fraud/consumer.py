@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 from prometheus_client import CollectorRegistry
 
+from config import instruments
 from config.errors import RetryableError
 from config.settings import Settings
 from domain.fraud.features import FRAUD
@@ -20,18 +21,22 @@ from domain.fraud.words import explanations, words
 from domain.times import record_of
 from ingestion import schema
 from ingestion.fraud import rules
+from orchestration.shelf.distribution import Floats
 from orchestration.shelf.shelf import WATCH_S, Shelf
+from serving.consumers.drift import Drift
 from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud import keys
 from serving.fraud.lists import KnownLists, follow
 from serving.fraud.model import Model, accept
-from serving.fraud.ruling import Rulings
+from serving.fraud.ruling import Ruling, Rulings
 from serving.store import Write
 
 TRAIN = "millrace train fraud --simulate --promote"
 SCORES = "fraud-scores"
+SPARSE = 0.5
+"""A payment of which a larger share of the features is unknown is scored on little."""
 DAY_MS = 24 * 60 * 60 * 1000
 FIELDS = frozenset(field["name"] for field in schema.load("FraudScore")["fields"])
 WORDS = words(FRAUD)
@@ -57,11 +62,15 @@ class Fraud(Product):
     ) -> None:
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
         self._rulings = Rulings() if rulings is None else rulings
+        self._drift = Drift(self.name)
+        self._decisions = instruments.counter("millrace_fraud_decisions_total")
 
     def register(self, registry: CollectorRegistry) -> None:
         """Tell which models score, and which rules are in use and hit."""
         registry.register(ModelInfo(self.name, self._shelf))
         self._rulings.register(registry)
+        registry.register(self._drift)
+        registry.register(self._decisions)
 
     def missing(self) -> str | None:
         """Return why rules or lists cannot be used: payments are not decided without them."""
@@ -140,6 +149,7 @@ class Fraud(Product):
             ):
                 told[place] = list(reasons(decisions[place], contributions))
         self._rulings.count(ruled)
+        self._watch(model, batch, rows, scores, ruled)
         scored_at = int(self._now() * 1000)
         return [
             self._result(
@@ -166,6 +176,22 @@ class Fraud(Product):
             )
             for place, row in enumerate(batch)
         ]
+
+    def _watch(
+        self,
+        model: Model,
+        batch: Sequence[Incoming],
+        rows: Floats,
+        scores: Sequence[float],
+        ruled: Sequence[Ruling],
+    ) -> None:
+        """Count the decisions, and look at the rows for drift."""
+        self._drift.take(model.version, model.reference, rows, scores)
+        sparse = np.isnan(rows).mean(axis=1) > SPARSE
+        for row, ruling, lacking in zip(batch, ruled, sparse, strict=True):
+            late = "true" if row.record["late"] else "false"
+            features = "sparse" if lacking else "known"
+            self._decisions.labels(ruling.decision, late, features).inc()
 
     def _result(self, row: Incoming, record: dict[str, Any]) -> Result:
         writes: tuple[Write, ...] = (keys.decision(record, self._kept_ms),)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from domain.fraud.features import FRAUD
 from domain.fraud.policy import Thresholds
 from orchestration.shelf.card import Card, UnusableModelError
+from orchestration.shelf.distribution import Reference
 from orchestration.shelf.kinds import Matrix, Scores
 
 KNOWN = frozenset(FRAUD.model)
@@ -35,6 +36,7 @@ class Model:
     features: tuple[str, ...]
     thresholds: Thresholds
     predictor: Explaining
+    reference: Reference | None = None
 
 
 def accept(card: Card, predictor: Any) -> Model:
@@ -52,4 +54,12 @@ def accept(card: Card, predictor: Any) -> Model:
             f"not computed: {', '.join(unknown)}"
         )
     thresholds = Thresholds(**card.details["thresholds"])
-    return Model(card.version, card.feature_set_version, card.features, thresholds, predictor)
+    trained = card.details.get("distribution")  # models of earlier releases have none
+    return Model(
+        card.version,
+        card.feature_set_version,
+        card.features,
+        thresholds,
+        predictor,
+        None if trained is None else Reference.of(trained),
+    )

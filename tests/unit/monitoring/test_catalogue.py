@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from confluent_kafka.admin import OffsetSpec
 from prometheus_client import CollectorRegistry, generate_latest
@@ -30,12 +31,14 @@ from millrace.flink import keeper
 from monitoring.exporter import kafka, redis, registry
 from monitoring.exporter.parts import Part
 from monitoring.rules import alerts, records
+from orchestration.shelf.distribution import Reference
 from serving.alerts.consumer import Alerts
 from serving.alerts.sender import Sender
 from serving.api import metrics as api
 from serving.business.figures import Figures
+from serving.consumers.drift import Drift
 from serving.consumers.metrics import Metrics
-from serving.consumers.models import ModelInfo
+from serving.fraud.consumer import Fraud
 from serving.fraud.ruling import Rulings
 from serving.inventory.consumer import Inventory
 from serving.recommendations.consumer import Recommendations
@@ -111,7 +114,6 @@ def _served(tmp_path: Path) -> Iterator[tuple[str, str]]:
     shelf: Any = SimpleNamespace(held={"rows": "m1"})
     rules: Any = SimpleNamespace(declared=SimpleNamespace(version="1"), refused=0)
     consumer = Metrics("c")
-    consumer.registry.register(ModelInfo("c", shelf))
     products = (
         Figures(),
         Meter(),
@@ -119,10 +121,14 @@ def _served(tmp_path: Path) -> Iterator[tuple[str, str]]:
         Alerts(),
         Sender([], lambda: 0),
         Recommendations(BOUNDS),
-        Rulings(rules),
+        Fraud(shelf, rulings=Rulings(rules)),
     )
     for one in products:
         one.register(consumer.registry)
+    drift = Drift("c", least=1)
+    rows = np.zeros((1, 1))
+    drift.take("m1", Reference.measure(("a", "score"), np.zeros((1, 2))), rows, [0.0])
+    consumer.registry.register(drift)
     exporter = instruments.registry()
     _exporter(exporter)
     for name, made in {
