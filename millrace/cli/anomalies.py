@@ -48,7 +48,8 @@ def anomalies(
         ),
     ] = Path("results"),
     only: Annotated[
-        list[str] | None, typer.Option(help="only this detector; give it several times")
+        list[str] | None,
+        typer.Option("--detector", "--only", help="only this detector; give it several times"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,16 @@ def many_methods() -> dict[str, ManyMethod]:
     found = (
         ManyMethod("mewma", lambda: Mewma(training=skab.TRAINING).score),
         ManyMethod("t-squared", lambda: baselines.t_squared(skab.TRAINING).score),
+        *(ManyMethod(name, partial(_learned, name)) for name in ("iforest", "ocsvm", "combined")),
         ManyMethod("all-alarm", lambda: lambda row: 1.0),
     )
     return {one.name: one for one in found}
+
+
+def _learned(detector: str) -> Callable[[Sequence[float]], float]:
+    from orchestration.anomalies.learned.online import Online  # scikit-learn: a second of imports
+
+    return Online(detector, skab.TRAINING).score
 
 
 @dataclass(frozen=True, slots=True)

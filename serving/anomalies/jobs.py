@@ -32,7 +32,7 @@ REQUEST, STATE, LOCK, LOG, WINDOWS = (
 )
 KEPT = 50
 """Jobs of which the folders are kept."""
-COMMAND = ("nice", "-n", "10", sys.executable, "-m", "orchestration.anomalies.learned.job")
+COMMAND = ("nice", "-n", "5", sys.executable, "-m", "orchestration.anomalies.learned.job")
 """Scoring goes before training where both want the processor."""
 Job = dict[str, Any]
 

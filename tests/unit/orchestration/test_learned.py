@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from config.errors import UserError
 from domain.anomalies.policy import Thresholds
 from millrace.cli.train import app
+from orchestration.anomalies.learned.online import WIDTH, Online
 from orchestration.anomalies.learned.rows import Windows, read
 from orchestration.anomalies.learned.train import Learnt, train
 from orchestration.shelf.card import UnusableModelError
@@ -190,3 +191,16 @@ def test_the_command_publishes_and_promotes(
     assert told["promoted"] is True
     shelf = Store(tmp_path / "state" / "models" / "anomalies")
     assert shelf.current() == told["version"]
+
+
+def test_rows_are_judged_by_their_means_once_the_first_are_learnt() -> None:
+    rows = np.random.default_rng(5).normal(0, 1, (200, 2))
+    rows[150:] += 6
+    online = Online("ocsvm", training=100)
+    scores = [online.score(tuple(row)) for row in rows.tolist()]
+    means = pd.DataFrame(rows).rolling(WIDTH).mean().to_numpy()
+    learnt = train(Windows(("a", "b"), means[WIDTH - 1 : 100]), "ocsvm")
+    expected = 1 / (1 + np.exp(-learnt.margins(means[100:])))
+    assert scores[:100] == [0.0] * 100
+    np.testing.assert_allclose(scores[100:], expected, atol=1e-3)
+    assert min(scores[-10:]) > 0.5

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from pydantic import SecretStr
 from config.settings import Settings
 from orchestration.shelf.store import Store
 from serving.anomalies import training
-from serving.anomalies.jobs import BusyError, Jobs
+from serving.anomalies.jobs import COMMAND, BusyError, Jobs
 from serving.api.app import create
 from serving.api.context import Context
 from tests.unit.serving.api_parts import KEY, MemoryValues
@@ -26,6 +27,13 @@ from tests.unit.serving.api_parts import KEY, MemoryValues
 TRAIN = "/v1/anomalies/train"
 SLEEPS = (sys.executable, "-c", "import time; time.sleep(60)")
 ENDS = (sys.executable, "-c", "pass")
+
+
+@asynccontextmanager
+async def unniced(context: Context) -> AsyncIterator[None]:
+    """Leave `nice` out: beside other tests a training would wait for minutes."""
+    context.parts[training.PART]._command = COMMAND[3:]
+    yield
 
 
 @pytest.fixture
@@ -39,6 +47,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(create(context, [training]), raise_app_exceptions=False)
     async with (
         training.lifespan(context),
+        unniced(context),
         httpx.AsyncClient(transport=transport, base_url="http://api", headers=KEY) as client,
     ):
         yield client
