@@ -27,6 +27,9 @@ from ingestion.replay.pacing import RatePacer, pacer
 from ingestion.replay.run import Summary, run
 from ingestion.sensors import batches as readings
 from ingestion.sensors.simulator import Setting, Simulator
+from ingestion.shop.order_files import EVENTS as ORDER_EVENTS
+from ingestion.shop.order_files import write as write_orders
+from ingestion.shop.order_simulator import OrderSimulator, Shop
 from ingestion.shop.shop_files import EVENTS, write
 from ingestion.shop.shop_simulator import Shape
 from ingestion.shop.stock_batches import batches as stock_batches
@@ -49,6 +52,7 @@ def register(app: typer.Typer) -> None:
     group.command(epilog="Example: millrace simulate sensors --sensors 1000 --rate 200")(sensors)
     group.command(epilog="Example: millrace simulate stock --items 200 --rate 20")(stock)
     group.command(epilog="Example: millrace simulate payments p.parquet --days 120")(payments)
+    group.command(epilog="Example: millrace simulate orders data --visitors 500")(orders)
     example = "Example: millrace simulate --customers 500 --days 30"
     add = group.callback(invoke_without_command=True, epilog=example)
     add(simulate)
@@ -80,6 +84,30 @@ def shop(
     for name, number in rows.items():
         typer.echo(f"{folder / name}: {number:,} rows")
     typer.echo(f"millrace replay retail-rocket {folder / EVENTS} replays them")
+
+
+def orders(
+    folder: Annotated[Path, typer.Argument(help="where the files go")],
+    *,
+    visitors: Annotated[int, typer.Option(min=1, help="how many there are")] = 2000,
+    days: Annotated[int, typer.Option(min=1, help="how long they come")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same files")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+) -> None:
+    """Write events of a shop with order fraud, and the truth about each order line.
+
+    events.jsonl for `millrace produce shop-events`, truth.csv with the lines' ids and their fraud.
+    """
+    console = Console(stderr=True, quiet=as_json)
+    with console.status(f"simulating {visitors:,} visitors"):
+        shop = Shop(visitors=visitors, days=days, seed=seed)
+        rows = write_orders(folder, OrderSimulator(shop).events())
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "rows": rows}))
+        return
+    for name, number in rows.items():
+        typer.echo(f"{folder / name}: {number:,} rows")
+    typer.echo(f"millrace produce shop-events --file {folder / ORDER_EVENTS} sends them")
 
 
 def sensors(

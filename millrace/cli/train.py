@@ -21,7 +21,7 @@ from millrace.stack.layout import Layout
 from millrace.stages import stages
 from orchestration.shelf.card import Card
 
-RECOMMENDER = "recommender"
+RECOMMENDER, ORDERS = "recommender", "orders"
 
 
 class By(StrEnum):
@@ -123,7 +123,7 @@ def fraud(
         document = trained.card.document()
         typer.echo(json.dumps({**document, "folder": str(trained.folder), "promoted": promote}))
     else:
-        _show(trained.card, promoted=promote)
+        _show(trained.card, "fraud", promoted=promote)
 
 
 @app.command(epilog="Example: millrace train recommendations --data sessions.txt.gz --promote")
@@ -174,6 +174,52 @@ def recommendations(
     _next(console, RECOMMENDER, card, promoted=promote)
 
 
+@app.command(epilog="Example: millrace train orders --visitors 2000 --promote")
+def orders(
+    *,
+    visitors: Annotated[int, typer.Option(min=200, help="how many are simulated")] = 2000,
+    days: Annotated[int, typer.Option(min=30, help="how long they are")] = 60,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="of the simulation and of the training")
+    ] = 7,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="make the model current at once")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="the model's card as JSON")] = False,
+) -> None:
+    """Train a model of a shop's orders on simulated fraud, and publish it.
+
+    `millrace simulate orders` writes events of the same kind, with the truth beside them.
+    """
+    from ingestion.shop.order_simulator import OrderSimulator, Shop
+    from orchestration.fraud.train import ROUNDS
+    from orchestration.orders.train import train
+    from orchestration.shelf.store import Store
+
+    layout = Layout.of(settings())
+    shelf = layout.models / ORDERS
+    source = f"simulated: {visitors} visitors, {days} days, seed {seed}"
+    with stages("training") as stage:
+        shop = OrderSimulator(Shop(visitors=visitors, days=days, seed=seed))
+        happened = shop.events()
+        trained = train(
+            happened,
+            source,
+            shelf,
+            seed=seed,
+            progress=stage("features", None),
+            report=stage("trees", ROUNDS),
+            kernel=kernel(layout),
+        )
+    if promote:
+        Store(shelf).promote(trained.card.version)
+    if as_json:
+        document = trained.card.document()
+        typer.echo(json.dumps({**document, "folder": str(trained.folder), "promoted": promote}))
+    else:
+        _show(trained.card, ORDERS, promoted=promote)
+
+
 def _targets(block_precision: float, review_rate: float, review_precision: float) -> Targets:
     try:
         return Targets(block_precision, review_rate, review_precision)
@@ -181,7 +227,7 @@ def _targets(block_precision: float, review_rate: float, review_precision: float
         raise UserError(str(error)) from error
 
 
-def _show(card: Card, *, promoted: bool) -> None:
+def _show(card: Card, product: str, *, promoted: bool) -> None:
     details = card.details
     table = Table(
         title=f"{card.version}: {details['trees']} trees on {details['data']['source']}",
@@ -199,7 +245,7 @@ def _show(card: Card, *, promoted: bool) -> None:
     console.print(reliability(details["calibration"]["test"]))
     thresholds = details["thresholds"]
     console.print(f"review from {thresholds['review']:.4f}, block from {thresholds['block']:.4f}")
-    _next(console, "fraud", card, promoted=promoted)
+    _next(console, product, card, promoted=promoted)
 
 
 def _next(console: Console, product: str, card: Card, *, promoted: bool) -> None:

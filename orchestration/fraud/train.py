@@ -90,6 +90,7 @@ class Learnt:
     text: str
     features: tuple[str, ...]
     details: dict[str, Any]
+    feature_set_version: str = GRAPH.version
 
     def publish(self, folder: Path, **more: Any) -> Card:
         """Put it on the shelf in `folder`, with `more` sections among its details."""
@@ -97,7 +98,7 @@ class Learnt:
             self.version,
             "lightgbm",
             {"model.txt": self.text.encode()},
-            feature_set_version=GRAPH.version,
+            feature_set_version=self.feature_set_version,
             features=self.features,
             details={**self.details, **more},
         )
@@ -198,12 +199,14 @@ def learn(
     seed: int = 7,
     aim: Targets | Costs = USUAL,
     report: Callable[[int], None] = lambda _: None,
+    feature_set_version: str = GRAPH.version,
 ) -> Learnt:
     """Boost, choose the thresholds, and measure on the parts that were not trained on.
 
     Thresholds are the lowest that meet the targets, or the cheapest by costs. Frauds are neither
     weighted nor repeated, so that scores stay probabilities. `origin` says where the data came
-    from; the card carries it. Deterministic, as `train` is.
+    from; the card carries it. `feature_set_version` is that of the graph that computed the split's
+    features. Deterministic, as `train` is.
     """
     booster = fit(split, seed, report)
     scores = {name: _scores(booster, getattr(split, name)) for name in ("validation", "test")}
@@ -230,7 +233,8 @@ def learn(
         "split": {name: _span(getattr(split, name)) for name in ("train", "validation", "test")},
         "libraries": {name: installed(name) for name in LIBRARIES},
     }
-    return Learnt(f"{GRAPH.version}-{digest[:12]}", text, split.train.features, details)
+    version = f"{feature_set_version}-{digest[:12]}"
+    return Learnt(version, text, split.train.features, details, feature_set_version)
 
 
 def _distribution(booster: lightgbm.Booster, train: Frame) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Attempts:
     def exhausted(self, broken: Sequence[Message]) -> bool:
         """Return whether these records have now broken the product in three runs; note them if not.
 
-        Batches have other borders in another run, so it is enough that the offsets overlap.
+        Batches end at other records in another run, so it is enough that the offsets overlap.
         """
         spans = _spans(broken)
         lives = 1 + max((self._lives(place, span) for place, span in spans.items()), default=0)

@@ -10,8 +10,7 @@ from domain.fraud.policy import Thresholds
 from orchestration.shelf.card import Card, UnusableModelError
 from orchestration.shelf.distribution import Reference
 from orchestration.shelf.kinds import Matrix, Scores
-
-KNOWN = frozenset(FRAUD.model)
+from orchestration.shelf.shelf import Accept
 
 
 @runtime_checkable
@@ -39,27 +38,36 @@ class Model:
     reference: Reference | None = None
 
 
-def accept(card: Card, predictor: Any) -> Model:
-    """Make fraud's model of a card and a predictor.
+def accepting(known: frozenset[str]) -> Accept[Model]:
+    """Return what makes a model of a card and a predictor, for features `known` to be computed.
 
-    Raise UnusableModelError, ValueError, KeyError or TypeError for a model that cannot decide
-    payments: one that needs features that are not computed, has inconsistent thresholds, or gives
-    no reasons.
+    It raises UnusableModelError, ValueError, KeyError or TypeError for a model that cannot decide:
+    one that needs features that are not computed, has inconsistent thresholds, or gives no reasons.
     """
-    if not isinstance(predictor, Explaining):
-        raise UnusableModelError(f"{card.version}: a model of kind {card.kind} gives no reasons")
-    if unknown := sorted(set(card.features) - KNOWN):
-        raise UnusableModelError(
-            f"{card.version} (feature set {card.feature_set_version}) needs features that are "
-            f"not computed: {', '.join(unknown)}"
+
+    def accept(card: Card, predictor: Any) -> Model:
+        if not isinstance(predictor, Explaining):
+            raise UnusableModelError(
+                f"{card.version}: a model of kind {card.kind} gives no reasons"
+            )
+        if unknown := sorted(set(card.features) - known):
+            raise UnusableModelError(
+                f"{card.version} (feature set {card.feature_set_version}) needs features that are "
+                f"not computed: {', '.join(unknown)}"
+            )
+        thresholds = Thresholds(**card.details["thresholds"])
+        trained = card.details.get("distribution")  # models of earlier releases have none
+        return Model(
+            card.version,
+            card.feature_set_version,
+            card.features,
+            thresholds,
+            predictor,
+            None if trained is None else Reference.of(trained),
         )
-    thresholds = Thresholds(**card.details["thresholds"])
-    trained = card.details.get("distribution")  # models of earlier releases have none
-    return Model(
-        card.version,
-        card.feature_set_version,
-        card.features,
-        thresholds,
-        predictor,
-        None if trained is None else Reference.of(trained),
-    )
+
+    return accept
+
+
+accept = accepting(frozenset(FRAUD.model))
+"""Make card fraud's model of a card and a predictor."""

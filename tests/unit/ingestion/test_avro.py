@@ -95,6 +95,8 @@ def test_an_older_schema_is_read_with_our_defaults(codec: Codec, fake: FakeRegis
         "transaction_id": None,
         "price": None,
         "quantity": 1,
+        "payment_card": None,
+        "address": None,
     }
 
 

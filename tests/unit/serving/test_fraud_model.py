@@ -8,7 +8,7 @@ import pytest
 from orchestration.shelf.card import UnusableModelError
 from orchestration.shelf.kinds import Index
 from orchestration.shelf.store import Store
-from serving.fraud.model import Model, accept
+from serving.fraud.model import Model, accept, accepting
 from tests.unit.serving.conftest import FEATURES, WriteModel
 
 
@@ -57,12 +57,10 @@ def test_half_a_model_is_refused_before_it_can_end_the_process(
         load(folder)
 
 
-def test_features_that_nobody_computes(
-    write_model: WriteModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.fraud.model.KNOWN", frozenset({"amount"}))
+def test_features_that_nobody_computes(write_model: WriteModel) -> None:
+    card, predictor = Store((folder := write_model()).parent).load(folder.name)
     with pytest.raises(UnusableModelError, match="computed: customer_count_1h, terminal_risk_7d"):
-        load(write_model())
+        accepting(frozenset({"amount"}))(card, predictor)
 
 
 def test_a_model_that_gives_no_reasons(write_model: WriteModel) -> None:

@@ -1,0 +1,1 @@
+"""Train the model that decides on a shop's order lines."""

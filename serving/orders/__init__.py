@@ -1,0 +1,1 @@
+"""Decide on a shop's order lines: the scoring consumer and the routes."""
