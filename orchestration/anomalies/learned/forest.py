@@ -1,7 +1,6 @@
 """Write an Isolation Forest as one node of ONNX.
 
-skl2onnx makes a node for each step of each tree, in time that grows with the square of the trees:
-two minutes for 200 of them, beside a hundredth of a second here.
+skl2onnx makes a node for each step of each tree, in time that grows with the square of the trees.
 """
 
 from __future__ import annotations
