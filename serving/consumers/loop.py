@@ -175,7 +175,7 @@ class Loop:
         waiting = waiting or {}
         if (missing, waiting) != (self._health.missing, self._health.waiting):
             if missing or waiting:
-                log.warning("waiting", **waiting, **missing)
+                log.warning("waiting", **{**waiting, **missing})
             else:
                 log.info("ready", product=self._product.name)
         self._health.missing, self._health.waiting = missing, waiting

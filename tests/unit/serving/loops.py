@@ -46,7 +46,11 @@ class Echo(Product):
 
     def __init__(self) -> None:
         self.lacks: list[str] = []
+        self.unfit: list[str] = []
         self.noted: str | None = None
+
+    def missing(self) -> str | None:
+        return self.unfit.pop() if self.unfit else None
 
     def waiting(self) -> str | None:
         return self.lacks.pop() if self.lacks else None

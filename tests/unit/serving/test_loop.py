@@ -189,6 +189,15 @@ def test_waits_for_what_the_product_lacks() -> None:
     assert (bench.health.missing, bench.health.waiting) == ({}, {})
 
 
+def test_two_things_may_keep_it_waiting_at_once() -> None:
+    product = Echo()
+    product.lacks, product.unfit = ["no model"] * 2, ["no lists"]
+    bench = Bench([message("a", 0)], product=product)
+    bench.loop.run()
+    assert bench.store.get("e:a") is not None
+    assert (bench.health.missing, bench.health.waiting) == ({}, {})
+
+
 @pytest.mark.slow
 def test_what_the_product_lacks_is_told_by_a_ready_process(
     monkeypatch: pytest.MonkeyPatch,
