@@ -27,6 +27,8 @@ SHOP = {
     "transaction_id": pa.string(),
     "price": pa.float64(),
     "quantity": pa.int32(),
+    "payment_card": pa.string(),
+    "address": pa.string(),
 }
 
 
