@@ -255,5 +255,6 @@ def test_the_groups_that_are_on_are_told(world: World) -> None:
     (told,) = (one for one in doctor.examine(world.settings) if one.name == "groups")
     assert told.detail == (
         "on: core, fraud, shop; "
-        "off: inventory, sensors, sensor_context, lake, airflow, monitoring, postgres"
+        "off: inventory, orders, sensors, sensor_context, anomalies, lake, airflow, monitoring, "
+        "postgres"
     )
