@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard, cast, get_args
+from collections.abc import Mapping
+from typing import Any, cast, get_args
 
+from domain.declared import DeclaredError, finite, mapping, one_of, sequence
 from domain.features.declaration import Comparison, DeclarationError, Op, Type
 from domain.features.table import FeatureTable
 from domain.fraud.rules import SIGNS, Action, Condition, Mode, Rule, Rules, Scaled
@@ -26,10 +27,6 @@ _LONGEST = 200
 _KNOWN = "known"
 _OPS = (*SIGNS, "in", _KNOWN)
 _PARTS = ("name", "words", "when", "action", "mode")
-
-
-class RulesError(ValueError):
-    """Raised for a declaration that cannot be used; the message names the place."""
 
 
 def fields_of(table: FeatureTable) -> dict[str, Type]:
@@ -50,70 +47,70 @@ def fields_of(table: FeatureTable) -> dict[str, Type]:
 def parse(declared: Mapping[str, Any], known: Mapping[str, Type]) -> Rules:
     """Return the rules of a mapping with `rules`; `known` are the fields there are.
 
-    Raise RulesError for what cannot be used: a part that is missing or unknown, a field that is not
-    declared, a comparison that does not fit its field, a name that is used twice.
+    Raise DeclaredError for what cannot be used: a part that is missing or unknown, a field that is
+    not declared, a comparison that does not fit its field, a name that is used twice.
     """
     if unknown := set(declared) - {"rules"}:
-        raise RulesError(f"unknown: {_names(unknown)}")
+        raise DeclaredError(f"unknown: {_names(unknown)}")
     rules = tuple(
         _rule(f"rules[{at}]", said, known)
-        for at, said in enumerate(_list("rules", declared.get("rules")))
+        for at, said in enumerate(sequence("rules", declared.get("rules")))
     )
     names = [one.name for one in rules]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise RulesError(f"rules: names used twice: {_names(twice)}")
+        raise DeclaredError(f"rules: names used twice: {_names(twice)}")
     return Rules(rules)
 
 
 def _rule(where: str, said: Any, known: Mapping[str, Type]) -> Rule:
-    body = {"mode": "active", **_mapping(where, said)}
+    body = {"mode": "active", **mapping(where, said)}
     name = body.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise RulesError(
+        raise DeclaredError(
             f"{where}.name: {name!r}: at most 64 lower-case letters, digits and -, a letter first"
         )
     where = f"{where} ({name})"
     if unknown := set(body) - set(_PARTS):
-        raise RulesError(f"{where}: unknown: {_names(unknown)}")
+        raise DeclaredError(f"{where}: unknown: {_names(unknown)}")
     if missing := [part for part in _PARTS if part not in body]:
-        raise RulesError(f"{where}: {', '.join(missing)} missing")
+        raise DeclaredError(f"{where}: {', '.join(missing)} missing")
     words = body["words"]
     if not isinstance(words, str) or not words.strip() or len(words) > _LONGEST:
-        raise RulesError(f"{where}.words: a text of 1 to {_LONGEST} characters")
-    conditions = _list(f"{where}.when", body["when"])
+        raise DeclaredError(f"{where}.words: a text of 1 to {_LONGEST} characters")
+    conditions = sequence(f"{where}.when", body["when"])
     if not conditions:
-        raise RulesError(f"{where}.when: no condition")
+        raise DeclaredError(f"{where}.when: no condition")
     return Rule(
         name,
         words.strip(),
         tuple(_condition(f"{where}.when[{at}]", one, known) for at, one in enumerate(conditions)),
-        _one_of(f"{where}.action", body["action"], get_args(Action)),
-        _one_of(f"{where}.mode", body["mode"], get_args(Mode)),
+        one_of(f"{where}.action", body["action"], get_args(Action)),
+        one_of(f"{where}.mode", body["mode"], get_args(Mode)),
     )
 
 
 def _condition(where: str, said: Any, known: Mapping[str, Type]) -> Condition:
-    body = dict(_mapping(where, said))
+    body = dict(mapping(where, said))
     column = _field(f"{where}.field", body.pop("field", None), known)
     if len(body) != 1:
-        raise RulesError(f"{where}: one comparison of {', '.join(_OPS)}")
+        raise DeclaredError(f"{where}: one comparison of {', '.join(_OPS)}")
     ((op, value),) = body.items()
     if op not in _OPS:
-        raise RulesError(f"{where}: unknown comparison {op!r}, know {', '.join(_OPS)}")
+        raise DeclaredError(f"{where}: unknown comparison {op!r}, know {', '.join(_OPS)}")
     if isinstance(value, Mapping):
         return _scaled(where, column, op, value, known)
     if op == _KNOWN:
         if not isinstance(value, bool):
-            raise RulesError(f"{where}.{op}: true or false")
+            raise DeclaredError(f"{where}.{op}: true or false")
         return Comparison(column, "notnull" if value else "null")
     if isinstance(value, float) and not math.isfinite(value):
-        raise RulesError(f"{where}.{op}: {value!r} is no number")
+        raise DeclaredError(f"{where}.{op}: {value!r} is no number")
     try:
         constant = tuple(value) if isinstance(value, list) else value
         made = Comparison(column, cast("Op", op), constant)
         made.check(known, where)
     except DeclarationError as error:
-        raise RulesError(f"{where}: {error}") from None
+        raise DeclaredError(f"{where}: {error}") from None
     return made
 
 
@@ -121,44 +118,22 @@ def _scaled(
     where: str, column: str, op: Any, said: Mapping[str, Any], known: Mapping[str, Type]
 ) -> Scaled:
     if op not in SIGNS:
-        raise RulesError(f"{where}.{op}: no comparison with a field")
+        raise DeclaredError(f"{where}.{op}: no comparison with a field")
     if unknown := set(said) - {"of", "times"}:
-        raise RulesError(f"{where}.{op}: unknown: {_names(unknown)}")
+        raise DeclaredError(f"{where}.{op}: unknown: {_names(unknown)}")
     of, times = _field(f"{where}.{op}.of", said.get("of"), known), said.get("times", 1)
-    if not _finite(times):
-        raise RulesError(f"{where}.{op}.times: {times!r} is no number")
+    if not finite(times):
+        raise DeclaredError(f"{where}.{op}.times: {times!r} is no number")
     for name in (column, of):
         if known[name] not in ("BIGINT", "DOUBLE"):
-            raise RulesError(f"{where}.{op}: {name} is {known[name]}, no number")
+            raise DeclaredError(f"{where}.{op}: {name} is {known[name]}, no number")
     return Scaled(column, op, of, float(times))
 
 
 def _field(where: str, said: Any, known: Mapping[str, Type]) -> str:
     if not isinstance(said, str) or said not in known:
-        raise RulesError(f"{where}: {said!r} is no declared feature or field of a payment")
+        raise DeclaredError(f"{where}: {said!r} is no declared feature or field of a payment")
     return said
-
-
-def _one_of(where: str, said: Any, allowed: Sequence[Any]) -> Any:
-    if said not in allowed:
-        raise RulesError(f"{where}: {said!r} is none of {', '.join(allowed)}")
-    return said
-
-
-def _mapping(where: str, said: Any) -> Mapping[str, Any]:
-    if not isinstance(said, Mapping):
-        raise RulesError(f"{where}: not a mapping")
-    return said
-
-
-def _list(where: str, said: Any) -> list[Any]:
-    if not isinstance(said, list):
-        raise RulesError(f"{where}: not a list")
-    return said
-
-
-def _finite(said: Any) -> TypeGuard[float]:
-    return isinstance(said, int | float) and not isinstance(said, bool) and math.isfinite(said)
 
 
 def _names(said: set[Any]) -> str:

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_args
 
 from domain.alerts.episodes import Criticality, Policy
+from domain.declared import DeclaredError, mapping, number, one_of, sequence
 from domain.sensors.kinds import (
     RULES,
     Detected,
@@ -34,10 +34,6 @@ MOST = 2000
 FIELDS = ("value", "temperature", "humidity", "pressure")
 TEXTS = ("status", "location", "asset_id", "sensor_type")
 CRITICALITIES: tuple[Criticality, ...] = get_args(Criticality)
-
-
-class LimitsError(ValueError):
-    """Raised for a declaration that cannot be used; the message names the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +102,18 @@ class Limits:
 
 
 def parse(declared: Mapping[str, Any]) -> Limits:
-    """Return the limits of a mapping with `types`, and perhaps `assets`. Raise LimitsError."""
+    """Return the limits of a mapping with `types`, and perhaps `assets`. Raise DeclaredError."""
     if unknown := set(declared) - {"types", "assets"}:
-        raise LimitsError(f"unknown: {', '.join(sorted(map(str, unknown)))}")
-    bodies = _mapping("types", declared.get("types", {}))
-    default = _type(SensorType(), DEFAULT, _mapping(DEFAULT, bodies.get(DEFAULT) or {}))
+        raise DeclaredError(f"unknown: {', '.join(sorted(map(str, unknown)))}")
+    bodies = mapping("types", declared.get("types", {}))
+    default = _type(SensorType(), DEFAULT, mapping(DEFAULT, bodies.get(DEFAULT) or {}))
     types = {DEFAULT: default}
     for name, body in bodies.items():
         if name != DEFAULT:
-            types[name] = _type(default, name, _mapping(name, body or {}))
+            types[name] = _type(default, name, mapping(name, body or {}))
     assets: dict[str, Criticality] = {}
     joints: dict[str, Joint] = {}
-    for name, said in _mapping("assets", declared.get("assets", {})).items():
+    for name, said in mapping("assets", declared.get("assets", {})).items():
         _asset(name, said, assets, joints)
     return Limits(types, assets, joints)
 
@@ -127,28 +123,28 @@ def _asset(name: str, said: Any, assets: dict[str, Criticality], joints: dict[st
     where = f"assets.{name}"
     body = said if isinstance(said, Mapping) else {"criticality": said}
     if unknown := set(body) - {"criticality", "joint"}:
-        raise LimitsError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
+        raise DeclaredError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
     if "criticality" in body:
-        assets[name] = _criticality(where, body["criticality"])
+        assets[name] = one_of(where, body["criticality"], CRITICALITIES)
     if "joint" in body:
         joints[name] = _joint(f"{where}.joint", body["joint"])
 
 
 def _joint(where: str, said: Any) -> Joint:
-    body = dict(_mapping(where, said))
-    channels = _list(f"{where}.channels", body.pop("channels", None))
+    body = dict(mapping(where, said))
+    channels = sequence(f"{where}.channels", body.pop("channels", None))
     for one in channels:
         sensor, dot, name = one.rpartition(".") if isinstance(one, str) else ("", "", "")
         if not (sensor and dot and name in FIELDS):
-            raise LimitsError(f"{where}.channels: {one!r} is no SENSOR.FIELD")
+            raise DeclaredError(f"{where}.channels: {one!r} is no SENSOR.FIELD")
     if len(set(channels)) < max(2, len(channels)):
-        raise LimitsError(f"{where}.channels: two or more, each once")
+        raise DeclaredError(f"{where}.channels: two or more, each once")
     made: Joint = _build(Joint, where, {**body, "channels": tuple(channels)})
     whole = (made.carried, made.training, made.window, made.clear_after)
     if any(one != int(one) or one < 0 for one in whole) or not MOST >= made.training >= 100:
-        raise LimitsError(f"{where}: whole numbers, and 100 to {MOST} rows of training")
+        raise DeclaredError(f"{where}: whole numbers, and 100 to {MOST} rows of training")
     if not (made.seconds > 0 and made.window > 0 and made.factor > 0):
-        raise LimitsError(f"{where}: seconds, window and factor above 0")
+        raise DeclaredError(f"{where}: seconds, window and factor above 0")
     return made
 
 
@@ -158,22 +154,22 @@ def _type(base: SensorType, name: str, body: Mapping[str, Any]) -> SensorType:
     for key, said in body.items():
         where = f"types.{name}.{key}"
         if key in RULES:
-            rules[key] = tuple(_build(RULES[key], where, one) for one in _list(where, said))
+            rules[key] = tuple(_build(RULES[key], where, one) for one in sequence(where, said))
         elif key == "ranges":
-            named = _mapping(where, said).items()
+            named = mapping(where, said).items()
             own = {one: _range(f"{where}.{one}", bounds) for one, bounds in named}
             given[key] = {**base.ranges, **own}
         elif key in ("stuck", "units"):
             kind: type[Any] = Stuck if key == "stuck" else Unit
-            given[key] = tuple(_build(kind, where, one) for one in _list(where, said))
+            given[key] = tuple(_build(kind, where, one) for one in sequence(where, said))
         elif key == "required":
-            given[key] = tuple(_measured(where, one) for one in _list(where, said))
+            given[key] = tuple(_measured(where, one) for one in sequence(where, said))
         elif key == "criticality":
-            given[key] = _criticality(where, said)
+            given[key] = one_of(where, said, CRITICALITIES)
         elif key in _NUMBERS:
-            given[key] = _number(where, said)
+            given[key] = number(where, said)
         else:
-            raise LimitsError(f"{where}: unknown")
+            raise DeclaredError(f"{where}: unknown")
     made = replace(base, **given, rules=tuple(rule for rules_ in rules.values() for rule in rules_))
     _check_type(made)
     return made
@@ -182,12 +178,12 @@ def _type(base: SensorType, name: str, body: Mapping[str, Any]) -> SensorType:
 def _check_type(made: SensorType) -> None:
     name = made.name
     if not made.alert_at > 0:
-        raise LimitsError(f"types.{name}.alert_at: above 0")
+        raise DeclaredError(f"types.{name}.alert_at: above 0")
     if made.silent_s < 0:
-        raise LimitsError(f"types.{name}.silent_s: 0 or more")
+        raise DeclaredError(f"types.{name}.silent_s: 0 or more")
     kinds = [rule.kind for rule in made.rules]
     if twice := sorted({kind for kind in kinds if kinds.count(kind) > 1}):
-        raise LimitsError(f"types.{name}: {', '.join(twice)} is declared twice")
+        raise DeclaredError(f"types.{name}: {', '.join(twice)} is declared twice")
 
 
 _NUMBERS = {"fresh_s", "off_s", "alert_at", "clear_after", "remind_s", "silent_s"}
@@ -198,10 +194,10 @@ def _of(base: SensorType, kind: type[Rule]) -> tuple[Rule, ...]:
 
 
 def _build(kind: type[Any], where: str, said: Any) -> Any:
-    body = _mapping(where, said)
+    body = mapping(where, said)
     known = {one.name: one.type for one in fields(kind)}
     if unknown := set(body) - set(known):
-        raise LimitsError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
+        raise DeclaredError(f"{where}: unknown: {', '.join(sorted(map(str, unknown)))}")
     for name, value in body.items():
         if isinstance(value, tuple):
             continue  # looked at before
@@ -211,69 +207,42 @@ def _build(kind: type[Any], where: str, said: Any) -> Any:
     try:
         made = kind(**body)
     except TypeError as error:
-        raise LimitsError(f"{where}: {error}") from None
+        raise DeclaredError(f"{where}: {error}") from None
     if isinstance(made, Threshold):
         _check_threshold(where, made)
     if isinstance(made, Windowed) and not (made.seconds > 0 and made.least > 1):
-        raise LimitsError(f"{where}: seconds above 0, and at least 2 readings")
+        raise DeclaredError(f"{where}: seconds above 0, and at least 2 readings")
     if isinstance(made, Dynamic) and made.readings < 1:
-        raise LimitsError(f"{where}: readings is at least 1")
+        raise DeclaredError(f"{where}: readings is at least 1")
     if not 0 < getattr(made, "weight", 1.0) <= 1:
-        raise LimitsError(f"{where}: a weight is above 0 and at most 1")
+        raise DeclaredError(f"{where}: a weight is above 0 and at most 1")
     return made
 
 
 def _plain(where: str, kind: str, value: Any) -> None:
-    """Raise LimitsError for a value that is not of the field's type, a number or a text."""
+    """Raise DeclaredError for a value that is not of the field's type, a number or a text."""
     if "str" not in kind:
-        _number(where, value)
+        number(where, value)
     elif not isinstance(value, str) and not (value is None and "None" in kind):
-        raise LimitsError(f"{where}: {value!r} is no text")
+        raise DeclaredError(f"{where}: {value!r} is no text")
 
 
 def _check_threshold(where: str, made: Threshold) -> None:
     if made.equals is None:
         _measured(where, made.field)
-    elif made.field not in TEXTS:
-        raise LimitsError(f"{where}: {made.field!r} is none of {', '.join(TEXTS)}")
+    else:
+        one_of(where, made.field, TEXTS)
     if (made.above, made.below, made.equals).count(None) != 2:
-        raise LimitsError(f"{where}: {made.kind} has one of above, below and equals")
+        raise DeclaredError(f"{where}: {made.kind} has one of above, below and equals")
 
 
 def _range(where: str, said: Any) -> Range:
     _measured(where, where.rpartition(".")[2])
-    bounds = [_number(where, one) for one in _list(where, said)]
+    bounds = [number(where, one) for one in sequence(where, said)]
     if len(bounds) != 2 or not bounds[0] < bounds[1]:
-        raise LimitsError(f"{where}: two numbers, the lower one first")
+        raise DeclaredError(f"{where}: two numbers, the lower one first")
     return Range(*bounds)
 
 
 def _measured(where: str, name: Any) -> str:
-    if name not in FIELDS:
-        raise LimitsError(f"{where}: {name!r} is none of {', '.join(FIELDS)}")
-    return str(name)
-
-
-def _criticality(where: str, said: Any) -> Criticality:
-    if said not in CRITICALITIES:
-        raise LimitsError(f"{where}: {said!r} is none of {', '.join(CRITICALITIES)}")
-    return said  # type: ignore[no-any-return]
-
-
-def _number(where: str, said: Any) -> float:
-    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
-        raise LimitsError(f"{where}: {said!r} is no number")
-    number: float = said
-    return number
-
-
-def _mapping(where: str, said: Any) -> Mapping[str, Any]:
-    if not isinstance(said, Mapping):
-        raise LimitsError(f"{where}: not a mapping")
-    return said
-
-
-def _list(where: str, said: Any) -> list[Any]:
-    if not isinstance(said, list):
-        raise LimitsError(f"{where}: not a list")
-    return said
+    return str(one_of(where, name, FIELDS))

@@ -8,7 +8,8 @@ from pathlib import Path
 from config.errors import UserError
 from config.files import mapping
 from config.watched import Watched
-from domain.fraud.declared_rules import RulesError, fields_of, parse
+from domain.declared import DeclaredError
+from domain.fraud.declared_rules import fields_of, parse
 from domain.fraud.features import FRAUD
 from domain.fraud.rules import Rules
 
@@ -20,7 +21,7 @@ def load(path: Path) -> Rules:
     """Return the rules in a file. Raise UserError, naming it, if they cannot be used."""
     try:
         return parse(mapping(path), FIELDS)
-    except RulesError as error:
+    except DeclaredError as error:
         raise UserError(f"{path}: {error}") from None
 
 

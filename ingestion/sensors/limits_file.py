@@ -8,7 +8,8 @@ from pathlib import Path
 from config.errors import UserError
 from config.files import mapping
 from config.watched import Watched
-from domain.sensors.limits import Limits, LimitsError, parse
+from domain.declared import DeclaredError
+from domain.sensors.limits import Limits, parse
 
 LOOK_S = 2.0
 
@@ -17,7 +18,7 @@ def load(path: Path) -> Limits:
     """Return the limits in a file. Raise UserError, naming it, if it holds none."""
     try:
         return parse(mapping(path))
-    except LimitsError as error:
+    except DeclaredError as error:
         raise UserError(f"{path}: {error}") from None
 
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.declared import DeclaredError
 from domain.events import Decision
 from domain.features.declaration import DAY, MINUTE, Type, Window
 from domain.features.words import rounding
-from domain.fraud.declared_rules import RulesError, fields_of, parse
+from domain.fraud.declared_rules import fields_of, parse
 from domain.fraud.features import FRAUD
 from domain.fraud.rules import Rule, ruled
 
@@ -180,7 +181,7 @@ GOOD = {"field": "amount", "gt": 5}
     ],
 )
 def test_a_mistake_is_told_with_its_place(rules: Any, why: str) -> None:
-    with pytest.raises(RulesError, match=why):
+    with pytest.raises(DeclaredError, match=why):
         parse({"rules": rules}, KNOWN)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from domain.declared import DeclaredError
 from domain.events import Alert, SensorScore
 from domain.sensors.detectors.mewma import Mewma
 from domain.sensors.joint import WAITING, Asset, watch_asset
-from domain.sensors.limits import Limits, LimitsError, parse
+from domain.sensors.limits import Limits, parse
 from tests.unit.domain.sensors import START
 
 CHANNELS = ["in.value", "out.value", "out.temperature"]
@@ -135,5 +136,5 @@ def test_rows_of_another_declaration_are_learnt_anew_and_strangers_are_passed_ov
     ],
 )
 def test_a_mistake_is_told_with_its_place(said: dict[str, Any], words: str) -> None:
-    with pytest.raises(LimitsError, match=rf"assets\.turbine\.joint.*{words}"):
+    with pytest.raises(DeclaredError, match=rf"assets\.turbine\.joint.*{words}"):
         limits(**said)

@@ -8,8 +8,9 @@ import pytest
 
 from config.files import mapping
 from config.settings import ROOT
+from domain.declared import DeclaredError
 from domain.sensors.kinds import Dynamic, Range, Threshold
-from domain.sensors.limits import LimitsError, parse
+from domain.sensors.limits import parse
 
 
 def test_a_type_has_what_the_default_has_unless_it_says_otherwise() -> None:
@@ -74,7 +75,7 @@ def test_a_type_has_what_the_default_has_unless_it_says_otherwise() -> None:
     ],
 )
 def test_a_mistake_is_told_with_its_place(declared: dict[str, Any], words: str) -> None:
-    with pytest.raises(LimitsError, match=words):
+    with pytest.raises(DeclaredError, match=words):
         parse(declared)
 
 
