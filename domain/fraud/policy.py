@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from domain.events import Decision
 
 MOST_REASONS = 3
+STRENGTH: Mapping[Decision, int] = {"approve": 0, "review": 1, "block": 2}
+"""Of two decisions the one with the greater number is the stronger."""
 
 
 @dataclass(frozen=True, slots=True)

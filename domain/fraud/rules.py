@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from domain.events import Decision
 from domain.features.declaration import Comparison, Op
+from domain.fraud.policy import STRENGTH
 
 Action = Literal["review", "block"]
 Mode = Literal["active", "shadow"]
@@ -25,7 +26,6 @@ Test = Callable[[Record], bool]
 REASON = "rule:"
 """The prefix of a rule's name among the reasons of a decision."""
 _DIGITS = 12
-_STRENGTH: Mapping[Decision, int] = {"approve": 0, "review": 1, "block": 2}
 
 
 def _differs(value: Any, other: Any) -> bool:
@@ -113,7 +113,7 @@ class Rules:
 def ruled(decision: Decision, hits: Sequence[Rule]) -> Decision:
     """Return the strongest of the model's decision and the actions of the active rules that hit."""
     for rule in hits:
-        if rule.mode == "active" and _STRENGTH[rule.action] > _STRENGTH[decision]:
+        if rule.mode == "active" and STRENGTH[rule.action] > STRENGTH[decision]:
             decision = rule.action
     return decision
 

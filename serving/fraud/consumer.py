@@ -12,16 +12,13 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from config import instruments
-from config.errors import RetryableError
 from config.settings import Settings
 from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
-from domain.fraud.policy import reasons
 from domain.fraud.words import explanations, words
 from domain.times import record_of
 from ingestion import schema
 from ingestion.fraud import rules
-from orchestration.shelf.distribution import Floats
 from orchestration.shelf.shelf import WATCH_S, Shelf
 from serving.consumers.drift import Drift
 from serving.consumers.models import ModelInfo
@@ -31,6 +28,7 @@ from serving.fraud import keys
 from serving.fraud.lists import KnownLists, follow
 from serving.fraud.model import Model, accept
 from serving.fraud.ruling import Ruling, Rulings
+from serving.fraud.scoring import Scored, Scorer
 from serving.store import Write
 
 TRAIN = "millrace train fraud --simulate --promote"
@@ -61,6 +59,7 @@ class Fraud(Product):
         rulings: Rulings | None = None,
     ) -> None:
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
+        self._scorer = Scorer(shelf, GRAPH.version, "millrace train fraud --promote")
         self._rulings = Rulings() if rulings is None else rulings
         self._drift = Drift(self.name)
         self._decisions = instruments.counter("millrace_fraud_decisions_total")
@@ -78,16 +77,15 @@ class Fraud(Product):
 
     def waiting(self) -> str | None:
         """Return which model is missing: payments wait in Kafka until one is promoted."""
-        return self._shelf.trouble if self._shelf.empty else None
+        return self._scorer.waiting()
 
     def notice(self) -> str | None:
         """Return why the current model, rules or lists are not in use while earlier ones decide."""
-        model = "" if self._shelf.empty else self._shelf.trouble
-        return "; ".join(filter(None, (model, self._rulings.notice()))) or None
+        return "; ".join(filter(None, (self._scorer.notice(), self._rulings.notice()))) or None
 
     def probe(self) -> bool:
         """Score a made-up payment without history by the model of today's features."""
-        model = self._shelf.model(GRAPH.version)
+        model = self._scorer.current()
         if model is None:
             return False
         known: dict[str, Any] = dict.fromkeys((*CARRIED, *FRAUD.model))
@@ -102,61 +100,28 @@ class Fraud(Product):
 
         Raise RetryableError for rows of a feature-set version that no model serves.
         """
-        versions = {row.record["feature_set_version"] for row in batch}
-        if len(versions) == 1:
-            return self._score(self._model(versions.pop()), batch)
-        results: dict[int, Result] = {}
-        for version in versions:  # several only during an upgrade in the middle of a backlog
-            places = [
-                place
-                for place, row in enumerate(batch)
-                if row.record["feature_set_version"] == version
-            ]
-            scored = self._score(self._model(version), [batch[place] for place in places])
-            results.update(zip(places, scored, strict=True))
-        return [results[place] for place in range(len(batch))]
-
-    def _model(self, version: str) -> Model:
-        model = self._shelf.model(version) or self._shelf.search(version)
-        if model is None:
-            cure = "type `millrace train fraud --promote`"
-            if version != GRAPH.version:
-                cure += (
-                    f"; this process still declares {GRAPH.version}: "
-                    "if that is out of date, restart it"
-                )
-            raise RetryableError(f"rows carry feature set {version}, which has no model: {cure}")
-        return model
+        return self._scorer.each(batch, self._score)
 
     def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
-        rows = np.array(
-            [[row.record[name] for name in model.features] for row in batch], dtype=np.float64
-        )
-        scores = [float(score) for score in model.predictor.predict(rows)]
-        decisions = [model.thresholds.decide(score) for score in scores]
+        scored = Scored.by(model, batch)
         now = int(self._now() * 1000)
-        ruled = self._rulings.of([row.record for row in batch], decisions, now)
-        flagged = [
-            place
-            for place, decision in enumerate(decisions)
-            if decision != "approve" and ruled[place].decision != "approve"
-        ]
-        told: list[list[str]] = [[] for _ in batch]
-        # Contributions cost ten times the score, and an approved payment needs no reasons.
-        if flagged:
-            for place, contributions in zip(
-                flagged, model.predictor.contributions(rows[flagged]), strict=True
-            ):
-                told[place] = list(reasons(decisions[place], contributions))
+        ruled = self._rulings.of([row.record for row in batch], scored.decisions, now)
+        told = scored.reasons(
+            [
+                place
+                for place, decision in enumerate(scored.decisions)
+                if decision != "approve" and ruled[place].decision != "approve"
+            ]
+        )
         self._rulings.count(ruled)
-        self._watch(model, batch, rows, scores, ruled)
+        self._watch(scored, batch, ruled)
         scored_at = int(self._now() * 1000)
         return [
             self._result(
                 row,
                 {
                     **{name: row.record[name] for name in CARRIED},
-                    "score": scores[place],
+                    "score": scored.scores[place],
                     "decision": ruled[place].decision,
                     "reasons": [*ruled[place].reasons(), *told[place]],
                     "explanations": [
@@ -164,7 +129,7 @@ class Fraud(Product):
                         *explanations(WORDS, told[place], row.record),
                     ],
                     "model_version": model.version,
-                    "model_decision": decisions[place],
+                    "model_decision": scored.decisions[place],
                     **ruled[place].fields(),
                     "feature_set_version": row.record["feature_set_version"],
                     "late": row.record["late"],
@@ -177,17 +142,11 @@ class Fraud(Product):
             for place, row in enumerate(batch)
         ]
 
-    def _watch(
-        self,
-        model: Model,
-        batch: Sequence[Incoming],
-        rows: Floats,
-        scores: Sequence[float],
-        ruled: Sequence[Ruling],
-    ) -> None:
+    def _watch(self, scored: Scored, batch: Sequence[Incoming], ruled: Sequence[Ruling]) -> None:
         """Count the decisions, and look at the rows for drift."""
-        self._drift.take(model.version, model.reference, rows, scores)
-        sparse = np.isnan(rows).mean(axis=1) > SPARSE
+        model = scored.model
+        self._drift.take(model.version, model.reference, scored.rows, scored.scores)
+        sparse = np.isnan(scored.rows).mean(axis=1) > SPARSE
         for row, ruling, lacking in zip(batch, ruled, sparse, strict=True):
             late = "true" if row.record["late"] else "false"
             features = "sparse" if lacking else "known"

@@ -7,14 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import orjson
 from prometheus_client import CollectorRegistry
 
-from config.errors import RetryableError
 from config.settings import Settings
 from domain.features.words import Words
-from domain.fraud.policy import reasons
 from domain.orders.features import GRAPH, ORDERS
 from domain.times import record_of
 from ingestion import schema
@@ -23,6 +20,7 @@ from serving.consumers.models import ModelInfo
 from serving.consumers.product import Incoming, Output, Product, Result
 from serving.consumers.run import run
 from serving.fraud.model import Model, accepting
+from serving.fraud.scoring import Scored, Scorer
 from serving.orders import keys
 
 TRAIN = "millrace train orders --promote"
@@ -50,6 +48,7 @@ class Orders(Product):
         kept_ms: int | None = None,
     ) -> None:
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
+        self._scorer = Scorer(shelf, GRAPH.version, TRAIN)
 
     def register(self, registry: CollectorRegistry) -> None:
         """Tell which models score."""
@@ -57,21 +56,21 @@ class Orders(Product):
 
     def waiting(self) -> str | None:
         """Return which model is missing: order lines wait in Kafka until one is promoted."""
-        return self._shelf.trouble if self._shelf.empty else None
+        return self._scorer.waiting()
 
     def notice(self) -> str | None:
         """Return why the current model was refused while an earlier one scores."""
-        return None if self._shelf.empty else self._shelf.trouble or None
+        return self._scorer.notice()
 
     def probe(self) -> bool:
         """Score a made-up line without history by the model of today's features."""
-        model = self._shelf.model(GRAPH.version)
+        model = self._scorer.current()
         if model is None:
             return False
         known: dict[str, Any] = dict.fromkeys((*TOLD, *ORDERS.model))
         known |= dict.fromkeys(("order_id", "event_id", "user_id", "item_id"), "probe")
         known |= {"event_time": 0, "sequence": 0, "produced_at": 0, "late": False}
-        self._scored(model, [Incoming(known, timestamp=0, offset=0)])
+        self._score(model, [Incoming(known, timestamp=0, offset=0)])
         return True
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
@@ -79,52 +78,35 @@ class Orders(Product):
 
         Raise RetryableError for rows of a feature-set version that no model serves.
         """
-        places: dict[str, list[int]] = {}
-        for place, row in enumerate(batch):
-            places.setdefault(row.record["feature_set_version"], []).append(place)
-        results: dict[int, Result] = {}
-        for version, chosen in places.items():
-            scored = self._scored(self._model(version), [batch[place] for place in chosen])
-            results.update(zip(chosen, scored, strict=True))
-        return [results[place] for place in range(len(batch))]
+        return self._scorer.each(batch, self._score)
 
-    def _model(self, version: str) -> Model:
-        model = self._shelf.model(version) or self._shelf.search(version)
-        if model is None:
-            raise RetryableError(
-                f"rows carry feature set {version}, which has no model: type `{TRAIN}`"
-            )
-        return model
-
-    def _scored(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
-        rows = np.array(
-            [[row.record[name] for name in model.features] for row in batch], dtype=np.float64
+    def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
+        scored = Scored.by(model, batch)
+        told = scored.reasons(
+            [place for place, made in enumerate(scored.decisions) if made != "approve"]
         )
-        scores = [float(score) for score in model.predictor.predict(rows)]
-        decisions = [model.thresholds.decide(score) for score in scores]
-        flagged = [place for place, decision in enumerate(decisions) if decision != "approve"]
-        told: list[tuple[str, ...]] = [()] * len(batch)
-        if flagged:
-            found = model.predictor.contributions(rows[flagged])
-            for place, contributions in zip(flagged, found, strict=True):
-                told[place] = reasons(decisions[place], contributions)
         scored_at = int(self._now() * 1000)
-        results = []
-        for place, row in enumerate(batch):
-            record = {
-                **{name: row.record[name] for name in TOLD},
-                "score": scores[place],
-                "decision": decisions[place],
-                "reasons": list(told[place]),
-                "explanations": [WORDS.sentence(name, row.record[name]) for name in told[place]],
-                "model_version": model.version,
-                "features_at": row.timestamp,
-                "scored_at": scored_at,
-            }
-            output = Output(SCORES, record["order_id"], record)
-            writes = keys.decision(record, self._kept_ms)
-            results.append(Result(writes, (output,), record["produced_at"]))
-        return results
+        return [
+            self._result(
+                {
+                    **{name: row.record[name] for name in TOLD},
+                    "score": scored.scores[place],
+                    "decision": scored.decisions[place],
+                    "reasons": list(told[place]),
+                    "explanations": [
+                        WORDS.sentence(name, row.record[name]) for name in told[place]
+                    ],
+                    "model_version": model.version,
+                    "features_at": row.timestamp,
+                    "scored_at": scored_at,
+                }
+            )
+            for place, row in enumerate(batch)
+        ]
+
+    def _result(self, record: dict[str, Any]) -> Result:
+        output = Output(SCORES, record["order_id"], record)
+        return Result(keys.decision(record, self._kept_ms), (output,), record["produced_at"])
 
     def restore(self, data: bytes) -> dict[str, Any]:
         """Return the OrderScore behind stored bytes, with the fields that the schema has now."""

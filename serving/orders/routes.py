@@ -10,6 +10,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from domain.fraud.policy import STRENGTH
 from serving.api.context import of
 from serving.api.lean import LeanRoute
 from serving.api.problems import Problem, described
@@ -18,7 +19,6 @@ from serving.orders.types import Flagged, Order
 
 router = APIRouter(prefix="/v1/fraud/orders", tags=["orders"], route_class=LeanRoute)
 routers = (router,)
-STRENGTH = {"approve": 0, "review": 1, "block": 2}
 
 
 @router.get(
