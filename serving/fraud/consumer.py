@@ -92,7 +92,10 @@ class Fraud(Product):
         known |= {"transaction_id": "probe", "customer_id": "probe", "terminal_id": "probe"}
         known |= {"event_time": 0, "amount": 1.0, "sequence": 0, "produced_at": 0, "late": False}
         record = {**known, "feature_set_version": GRAPH.version}
-        self._score(model, [Incoming(record, timestamp=0, offset=0)])
+        batch = [Incoming(record, timestamp=0, offset=0)]
+        scored = Scored.by(model, batch)
+        # Not by `_score`, which counts: nobody paid.
+        self._results(scored, self._ruled(scored, batch), batch)
         return True
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
@@ -104,8 +107,18 @@ class Fraud(Product):
 
     def _score(self, model: Model, batch: Sequence[Incoming]) -> list[Result]:
         scored = Scored.by(model, batch)
+        ruled = self._ruled(scored, batch)
+        self._rulings.count(ruled)
+        self._watch(scored, batch, ruled)
+        return self._results(scored, ruled, batch)
+
+    def _ruled(self, scored: Scored, batch: Sequence[Incoming]) -> list[Ruling]:
         now = int(self._now() * 1000)
-        ruled = self._rulings.of([row.record for row in batch], scored.decisions, now)
+        return self._rulings.of([row.record for row in batch], scored.decisions, now)
+
+    def _results(
+        self, scored: Scored, ruled: Sequence[Ruling], batch: Sequence[Incoming]
+    ) -> list[Result]:
         told = scored.reasons(
             [
                 place
@@ -113,8 +126,6 @@ class Fraud(Product):
                 if decision != "approve" and ruled[place].decision != "approve"
             ]
         )
-        self._rulings.count(ruled)
-        self._watch(scored, batch, ruled)
         scored_at = int(self._now() * 1000)
         return [
             self._result(
@@ -128,7 +139,7 @@ class Fraud(Product):
                         *ruled[place].explanations(),
                         *explanations(WORDS, told[place], row.record),
                     ],
-                    "model_version": model.version,
+                    "model_version": scored.model.version,
                     "model_decision": scored.decisions[place],
                     **ruled[place].fields(),
                     "feature_set_version": row.record["feature_set_version"],

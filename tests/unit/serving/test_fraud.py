@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
+from prometheus_client import CollectorRegistry
 
 from config.errors import RetryableError
 from config.settings import Settings
@@ -211,13 +212,28 @@ def test_it_proves_itself_by_a_payment_of_its_own(fraud: Fraud) -> None:
     assert fraud.probe()
 
 
+def test_a_probe_is_counted_nowhere(fraud: Fraud) -> None:
+    registry = CollectorRegistry()
+    fraud.register(registry)
+    counters = ("millrace_fraud_decisions_total", "millrace_drift_window_records")
+
+    def counted() -> float:
+        samples = (sample for family in registry.collect() for sample in family.samples)
+        return sum(one.value for one in samples if one.name in counters)
+
+    assert fraud.probe()
+    assert counted() == 0
+    fraud.handle([row()])
+    assert counted() > 0
+
+
 def test_a_model_that_breaks_every_payment_fails_the_probe(
     fraud: Fraud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise ValueError("a model of another shape")
 
-    monkeypatch.setattr(fraud, "_score", broken)
+    monkeypatch.setattr("serving.fraud.consumer.Scored.by", broken)
     with pytest.raises(ValueError, match="another shape"):
         fraud.probe()
 
