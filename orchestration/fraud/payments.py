@@ -25,9 +25,9 @@ from domain.fraud.pipeline import Place, label_row, payment_row
 from ingestion.fraud import columns
 from ingestion.fraud.simulator import Payment
 from orchestration.training.columns import each
+from orchestration.training.frame import ROWS_A_CHUNK, Chunk
 
 Ints = npt.NDArray[np.integer[Any]]
-_CHUNK = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,6 @@ class Payments:
         return names[indices]
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Rows of the stream; `sequence` is the index of the payment paid or judged in each row."""
-
-    rows: pa.RecordBatch
-    sequence: npt.NDArray[np.int64]
-
-
 def offsets(payments: Payments, delay_ms: int) -> npt.NDArray[np.int64]:
     """Return where each payment stands in the log of payments and verdicts, ascending."""
     return np.flatnonzero(_log(payments, delay_ms) >= len(payments))
@@ -95,8 +87,8 @@ def stream(
     """
     table, count = payments.table.combine_chunks(), len(payments)
     order = _log(payments, delay_ms)
-    for start in range(0, 2 * count, _CHUNK):
-        part = order[start : start + _CHUNK]
+    for start in range(0, 2 * count, ROWS_A_CHUNK):
+        part = order[start : start + ROWS_A_CHUNK]
         is_payment, sequence = part >= count, part % max(count, 1)
         paid = _rows_of_payments(table, sequence[is_payment], graph)
         judged = _rows_of_verdicts(table, sequence[~is_payment], delay_ms, graph)

@@ -26,7 +26,15 @@ from domain.times import iso
 from orchestration.fraud.operating import Decided, points
 from orchestration.fraud.train import fit
 from orchestration.training.columns import each
-from orchestration.training.frame import Floats, Frame, Progress, by_kernel, by_reference
+from orchestration.training.frame import (
+    ROWS_A_CHUNK,
+    Chunk,
+    Floats,
+    Frame,
+    Progress,
+    by_kernel,
+    by_reference,
+)
 from orchestration.training.kernel import Kernel, Plan
 from orchestration.training.metrics import ranked, reliability
 from orchestration.training.split import Split, by_time
@@ -34,15 +42,6 @@ from orchestration.training.split import Split, by_time
 MILLRACE, LOGISTIC = "millrace", "logistic-regression"
 PLAIN = ("amount", "hour", "is_weekend", "distance_km")
 """What the logistic regression reads beside the category: columns of the payment alone."""
-_CHUNK = 16_384
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Rows of the stream of payments and verdicts, and the payment of each."""
-
-    rows: pa.RecordBatch
-    sequence: npt.NDArray[np.int64]
 
 
 def stream(payments: pa.Table, delay_ms: int, schema: pa.Schema) -> Iterator[Chunk]:
@@ -56,8 +55,8 @@ def stream(payments: pa.Table, delay_ms: int, schema: pa.Schema) -> Iterator[Chu
     table = pa.table({name: pa.array(values) for name, values in known.items()})
     kinds = np.repeat([VERDICT, PAYMENT], count)
     order = np.lexsort((kinds, np.concatenate([time + delay_ms, time])))
-    for start in range(0, 2 * count, _CHUNK):
-        part = order[start : start + _CHUNK]
+    for start in range(0, 2 * count, ROWS_A_CHUNK):
+        part = order[start : start + ROWS_A_CHUNK]
         paid, sequence = part >= count, part % max(count, 1)
         taken = table.take(pa.array(sequence))
         yield Chunk(_rows(taken, paid, sequence, delay_ms, schema), sequence)
@@ -96,15 +95,14 @@ def frame_of(
 ) -> Frame:
     """Return the features of all payments with verdicts; `customer` is the card."""
     plan, count = Plan.of(TABLE), len(payments)
+    chunks = stream(payments, delay_ms, plan.schema())
     if kernel is None:
-        chunks = stream(payments, delay_ms, plan.schema())
         twin = Twin(GRAPH)
         blank = dict.fromkeys(GRAPH.inputs)
         rows = (twin.process(blank | row) for one in chunks for row in one.rows.to_pylist())
         emitted = (row for row in rows if row is not None)
         found = by_reference(emitted, TABLE.model, np.arange(count), progress)
     else:
-        chunks = stream(payments, delay_ms, plan.schema())
         found = by_kernel(kernel, plan, chunks, count, progress)
     at = found.places
     return Frame(

@@ -8,13 +8,11 @@ model current is a step of its own (`millrace model promote`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from domain.features.graph import Place, Row
@@ -23,31 +21,28 @@ from domain.fraud.policy import USUAL, Costs, Targets
 from domain.orders.features import EVENT, GRAPH, ORDERS
 from ingestion.shop.order_simulator import Happened
 from orchestration.fraud.train import Trained, learn
-from orchestration.training.frame import Frame, Matrix, Progress, by_kernel, by_reference
+from orchestration.training.frame import (
+    ROWS_A_CHUNK,
+    Chunk,
+    Frame,
+    Matrix,
+    Progress,
+    by_kernel,
+    by_reference,
+)
 from orchestration.training.kernel import Kernel, Plan
 from orchestration.training.split import by_time
 
 DELAY_MS = 3 * 86_400_000
 """How long after an order its verdict is known: a chargeback takes days at least."""
-_CHUNK = 16_384
+_FIELDS = (*EVENT.fields, "transaction_id", "price", "quantity")
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Events as rows; `sequence` is the index of each in the shop's events."""
-
-    rows: pa.RecordBatch
-    sequence: npt.NDArray[np.int64]
-
-
-def rows_of(happened: Sequence[Happened]) -> Iterator[Row]:
-    """Yield each event as `rolling` takes it, placed as in a log of one partition."""
-    for offset, one in enumerate(happened):
+def rows_of(happened: Iterable[Happened], first: int = 0) -> Iterator[Row]:
+    """Yield each event as `rolling` takes it, placed as in a log of one partition from `first`."""
+    for offset, one in enumerate(happened, first):
         record = {name: getattr(one.event, name) for name in _FIELDS}
         yield GRAPH.row(EVENT.record, record, Place(offset=offset))
-
-
-_FIELDS = (*EVENT.fields, "transaction_id", "price", "quantity")
 
 
 def computed(
@@ -67,14 +62,10 @@ def computed(
 
 
 def _chunks(happened: Sequence[Happened], schema: pa.Schema) -> Iterator[Chunk]:
-    for start in range(0, len(happened), _CHUNK):
-        part = happened[start : start + _CHUNK]
-        rows = [
-            row | {"sequence": start + place, "order_sequence": start + place}
-            for place, row in enumerate(rows_of(part))
-        ]
+    for start in range(0, len(happened), ROWS_A_CHUNK):
+        part = happened[start : start + ROWS_A_CHUNK]
         yield Chunk(
-            pa.RecordBatch.from_pylist(rows, schema=schema),
+            pa.RecordBatch.from_pylist(list(rows_of(part, start)), schema=schema),
             np.arange(start, start + len(part), dtype=np.int64),
         )
 

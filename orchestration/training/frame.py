@@ -10,7 +10,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from orchestration.training.kernel import Kernel, Plan
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Progress = Callable[[int], None]
+ROWS_A_CHUNK = 16_384
 _CUSTOMERS_AT_ONCE = 50_000
 
 
@@ -71,22 +72,18 @@ class Matrix:
     places: Ints
 
 
-class Part(Protocol):
-    """A chunk of the stream of rows."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of a stream, with the columns that a plan reads, and the index in the source of each."""
 
-    @property
-    def rows(self) -> pa.RecordBatch:
-        """Return the chunk, with the columns that the plan reads."""
-
-    @property
-    def sequence(self) -> Ints:
-        """Return the index in the source of each row."""
+    rows: pa.RecordBatch
+    sequence: Ints
 
 
 def by_kernel(
     kernel: Kernel,
     plan: Plan,
-    stream: Iterable[Part],
+    stream: Iterable[Chunk],
     most: int,
     progress: Progress = lambda _: None,
 ) -> Matrix:
