@@ -22,6 +22,7 @@ from domain.fraud.catalogue import CATALOGUE, GRAPH, RANKING
 from domain.fraud.features import CUSTOMER, FRAUD
 from ingestion.fraud.sparkov import read
 from ingestion.fraud.sparkov_simulator import Shape, write
+from ingestion.shop.order_simulator import OrderSimulator, Shop
 from lakehouse.fraud.log import Event
 from millrace.backfilling import by_kernel, by_reference
 from orchestration.fraud import sparkov
@@ -29,6 +30,7 @@ from orchestration.fraud.payments import stream
 from orchestration.fraud.sources import handbook, simulated
 from orchestration.fraud.train import computed as matrix
 from orchestration.fraud.train import frame_of
+from orchestration.orders import train as orders
 from orchestration.training.kernel import KernelError, Plan
 from tests.integration.kernel_runs import bits, computed, kernel
 from tests.integration.rolling_runs import SEEDS, Run, drawn
@@ -78,6 +80,17 @@ def test_payments_with_merchants_and_places_too(tmp_path: Path) -> None:
     found, specified = (sparkov.frame_of(payments, 86_400_000, one) for one in (kernel(), None))
 
     assert len(found) == len(payments) > 300
+    assert found.digest() == specified.digest()
+
+
+def test_order_lines_too() -> None:
+    happened = OrderSimulator(Shop(visitors=150, days=30, seed=8)).events()
+
+    found, specified = (
+        orders.frame_of(happened, orders.computed(happened, kernel=one)) for one in (kernel(), None)
+    )
+
+    assert len(found) == sum(one.event.event_type == "transaction" for one in happened) > 300
     assert found.digest() == specified.digest()
 
 
