@@ -16,7 +16,7 @@ Mark = tuple[int, int, int] | None
 
 
 class Watched(Generic[Declared]):
-    """What a file declares, while the file may change.
+    """Follow what a file declares while the file may change.
 
     A version that cannot be used is logged and counted, and what was declared before stays.
     """
@@ -35,7 +35,7 @@ class Watched(Generic[Declared]):
         """
         self._path, self._load, self._clock, self._look_s = path, load, clock, look_s
         self.declared: Declared | None = None
-        """What was declared last; None if no version of the file could be used yet."""
+        """The newest declaration that could be used; None if there was none yet."""
         self.trouble: str | None = None
         """Why the newest version of the file cannot be used; None if it can."""
         self.refused = 0

@@ -37,7 +37,7 @@ USUAL = Targets()
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What decisions cost, in the currency of the amounts; the alternative to `Targets`.
+    """The costs of decisions, in the currency of the amounts; the alternative to `Targets`.
 
     A review costs `review` and finds the truth. A genuine payment that is blocked costs `blocked`,
     a fraud that is approved `passed` times its amount. Everything else costs nothing. Elkan, "The

@@ -43,7 +43,7 @@ Columns = tuple[npt.NDArray[Any], ...]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many cards pay for how many days, and which share of cards is stolen within a month."""
+    """The size of a simulation: cards, days, and the share of cards stolen within a month."""
 
     cards: int = 200
     days: int = 90

@@ -52,7 +52,7 @@ class Happened:
 
 @dataclass(frozen=True, slots=True)
 class _Buyer:
-    """Who orders in a session, how it is paid, where it goes, and which fraud it is."""
+    """A visitor who orders in a session, with card, address and kind of fraud, if any."""
 
     who: str
     session: str

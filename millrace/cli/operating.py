@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is to be measured, and on what."""
+    """A measurement to make: its payments, folds and seed, and what it is made with."""
 
     source: Data
     starts: list[int]

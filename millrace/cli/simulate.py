@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import count, islice
 from pathlib import Path
@@ -78,12 +78,12 @@ def shop(
     console = Console(stderr=True, quiet=as_json)
     with console.status(f"simulating {events:,} events"):
         rows = write(folder, Shape.of(events), seed, overwrite=overwrite)
-    if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "rows": rows}))
-        return
-    for name, number in rows.items():
-        typer.echo(f"{folder / name}: {number:,} rows")
-    typer.echo(f"millrace replay retail-rocket {folder / EVENTS} replays them")
+    _tell(
+        folder,
+        rows,
+        f"millrace replay retail-rocket {folder / EVENTS} replays them",
+        as_json=as_json,
+    )
 
 
 def orders(
@@ -102,12 +102,21 @@ def orders(
     with console.status(f"simulating {visitors:,} visitors"):
         shop = Shop(visitors=visitors, days=days, seed=seed)
         rows = write_orders(folder, OrderSimulator(shop).events())
+    _tell(
+        folder,
+        rows,
+        f"millrace produce shop-events --file {folder / ORDER_EVENTS} sends them",
+        as_json=as_json,
+    )
+
+
+def _tell(folder: Path, rows: Mapping[str, int], following: str = "", *, as_json: bool) -> None:
+    """Say which files were written, and what to type next."""
     if as_json:
-        typer.echo(json.dumps({"folder": str(folder), "rows": rows}))
+        typer.echo(json.dumps({"folder": str(folder), "rows": dict(rows)}))
         return
-    for name, number in rows.items():
-        typer.echo(f"{folder / name}: {number:,} rows")
-    typer.echo(f"millrace produce shop-events --file {folder / ORDER_EVENTS} sends them")
+    told = [f"{folder / name}: {number:,} rows" for name, number in rows.items()]
+    typer.echo("\n".join([*told, following] if following else told))
 
 
 def sensors(
@@ -150,8 +159,7 @@ def sensors(
         if events is None:
             raise UserError("--files needs --events: files have an end")
         rows = readings.write(files, Simulator(setting).chunks(20_000, events))
-        told = [f"{files / name}: {number:,} rows" for name, number in rows.items()]
-        typer.echo(json.dumps({"folder": str(files), "rows": rows}) if as_json else "\n".join(told))
+        _tell(files, rows, as_json=as_json)
         return
     beside = truth or settings().state_dir / "truth" / f"sensors-{seed}-{begin}.jsonl"
     beside.parent.mkdir(parents=True, exist_ok=True)

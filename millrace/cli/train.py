@@ -25,7 +25,7 @@ RECOMMENDER, ORDERS = "recommender", "orders"
 
 
 class By(StrEnum):
-    """What thresholds are chosen by."""
+    """The ways to choose thresholds."""
 
     TARGETS = "targets"
     COST = "cost"

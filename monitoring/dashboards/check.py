@@ -14,7 +14,7 @@ Ask = Callable[[str], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a panel has to show: how many series; `excuse` says why none is no mistake."""
+    """The number of series a panel shows; `excuse` says why none is no mistake."""
 
     dashboard: str
     panel: str
