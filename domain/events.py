@@ -436,6 +436,40 @@ class FraudScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FraudShadowScore:
+    """What a challenger says of one transaction beside the champion; it decides nothing.
+
+    Key: transaction_id. A restart may repeat it: of a transaction and a challenger the first record
+    counts.
+    """
+
+    transaction_id: str
+    """The transaction scored."""
+    customer_id: str
+    """The customer who pays."""
+    event_time: int
+    """When the payment was made, UTC."""
+    amount: float
+    """As in Transaction."""
+    champion: str
+    """The version of the model in use."""
+    champion_score: float
+    """Its probability of fraud, 0 to 1."""
+    champion_decision: str
+    """The decision by it, lists and rules: approve, review or block."""
+    challenger: str
+    """The version of the model beside it."""
+    challenger_score: float
+    """Its probability of fraud, 0 to 1."""
+    challenger_decision: str
+    """What the decision by it, the same lists and rules would have been."""
+    feature_set_version: str
+    """The version of the features' declaration; both models read the same vector."""
+    scored_at: int
+    """When the challenger had scored it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FraudTerminalLog:
     """A payment with its customer's features, or a verdict, in the order that terminals see.
 

@@ -115,8 +115,13 @@ class Tail:
         except KafkaException as error:
             raise RetryableError(f"{topic} cannot be read: {error.args[0].str()}") from error
 
-    def lines(self, *, follow: bool = True, key: str | None = None) -> Iterator[Line]:
-        """Yield the records with this key, or all; without `follow` those that are there now."""
+    def lines(
+        self, *, follow: bool = True, key: str | None = None, only: str | None = None
+    ) -> Iterator[Line]:
+        """Yield the records with this key, or all; without `follow` those that are there now.
+
+        With `only`, those of that schema alone: the others are not even decoded.
+        """
         heard = self._clock()
         while follow or self._ends:
             messages = self._consumer.consume(_AT_ONCE, _WAIT_S)
@@ -126,6 +131,8 @@ class Tail:
                 raise RetryableError(f"{self._topic}: nothing came for {_PATIENCE_S:g} s")
             for message in messages:
                 if self._wrong(message) or not (follow or self._wanted(message)):
+                    continue
+                if only and self._codec.name_of(self._topic, message.value()) != only:
                     continue
                 if key is None or message.key() == key.encode():
                     yield self._line(message)

@@ -1,4 +1,4 @@
-"""List, promote and roll back models: `millrace model`."""
+"""List, promote, roll back and compare models: `millrace model`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.settings import settings
+from millrace.cli.shadowing import shadow
 from millrace.options import AsJson
 from millrace.retraining import follow
 from millrace.stack.layout import Layout
@@ -20,7 +21,8 @@ from millrace.stack.layout import Layout
 if TYPE_CHECKING:
     from orchestration.shelf.store import Store
 
-app = typer.Typer(help="Models: list, promote, roll back.", no_args_is_help=True)
+app = typer.Typer(help="Models: list, promote, roll back, shadow.", no_args_is_help=True)
+app.command(epilog="Example: millrace model shadow fraud latest")(shadow)
 
 ProductName = Annotated[str, typer.Argument(metavar="PRODUCT", help="whose model, e.g. fraud")]
 
@@ -35,8 +37,9 @@ def list_models(
     """List the published models, the newest last.
 
     One is `current`; `promoted` ones before it score rows of older features; what is `withdrawn` or
-    only `published` scores nothing. Where a consumer runs and does not take up the current model,
-    its reason follows. `run` is MLflow's, of a model that a retraining made.
+    only `published` scores nothing, unless it is the `shadow` beside the current one. Where a
+    consumer runs and does not take up the current model, its reason follows. `run` is MLflow's, of
+    a model that a retraining made.
     """
     stores = [_store(product)] if product else list(_stores().values())
     found = []
@@ -143,7 +146,7 @@ def _show(found: list[dict[str, Any]]) -> None:
         table.add_row(
             one["product"],
             one["version"],
-            "damaged" if one["trouble"] else one["state"],
+            "damaged" if one["trouble"] else "shadow" if one["shadow"] else one["state"],
             one["kind"],
             one["feature_set_version"],
             one["published"] or "",

@@ -55,6 +55,29 @@ DASHBOARD = Dashboard(
                 empty="none was",
             ),
         ),
+        "Challenger": (
+            lines(
+                "Share of decisions that would differ",
+                'sum by (model) (rate(millrace_shadow_payments_total{differs="true"}[5m]))'
+                " / sum by (model) (rate(millrace_shadow_payments_total[5m]))",
+                "{{model}}",
+                "percentunit",
+                empty="nothing scores beside the model in use, or nothing differs",
+            ),
+            lines(
+                "Mean absolute difference of scores",
+                "sum by (model) (rate(millrace_shadow_score_difference_total[5m]))"
+                " / sum by (model) (rate(millrace_shadow_payments_total[5m]))",
+                "{{model}}",
+                empty="nothing scores beside the model in use",
+            ),
+            lines(
+                "State of the challenger",
+                "millrace_shadow_info",
+                "{{model}} {{state}}",
+                empty="nothing scores beside the model in use",
+            ),
+        ),
         "Rules": (
             lines(
                 "Hits of rules",

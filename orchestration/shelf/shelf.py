@@ -41,6 +41,10 @@ class Shelf(Generic[Model]):
         self._store, self._accept, self._train = Store(folder), accept, train
         self._models: dict[str, tuple[str, Model]] = {}  # by feature-set version, with its version
         self._seen: object = None
+        self._challenger: tuple[str, Model] | None = None
+        self._marked: object = None
+        self.challenger_refused: tuple[str, str] | None = None
+        """The version of a challenger that cannot be used, and why."""
         self._changing = threading.Lock()  # `refresh` and `search` are on two threads
         self.refused = ""
         """Why the current model was refused, for a consumer that also works without any."""
@@ -63,6 +67,11 @@ class Shelf(Generic[Model]):
         return found[1] if found else None
 
     @property
+    def challenger(self) -> Model | None:
+        """Return the model that scores beside the current one, or None."""
+        return None if self._challenger is None else self._challenger[1]
+
+    @property
     def held(self) -> dict[str, str]:
         """Return the version of the model for rows of each feature-set version."""
         return {rows: version for rows, (version, _) in self._models.items()}
@@ -73,9 +82,9 @@ class Shelf(Generic[Model]):
         return not self._models
 
     def refresh(self) -> None:
-        """Load the current model and drop withdrawn ones, if anything changed.
+        """Load the current model and the challenger and drop withdrawn ones, if anything changed.
 
-        If the new model is refused, the old one stays.
+        If the new model is refused, the old one stays; a challenger that is refused does not.
         """
         stamp = self._store.stamp()
         if stamp == self._seen:
@@ -94,6 +103,24 @@ class Shelf(Generic[Model]):
                 # A disk that did not answer may answer the next time, with the folder as it is.
                 if isinstance(error, OSError) or isinstance(error.__cause__, OSError):
                     self._seen = None
+            self._look_aside()
+
+    def _look_aside(self) -> None:
+        """Load the challenger if one was named: named again, one set aside is tried again."""
+        named: str | None = None
+        try:
+            mark = self._store.shadow_stamp()
+            if mark is not None and mark == self._marked:
+                return
+            self._marked, named = mark, self._store.shadow()
+            found = (named, self._load(named)[1]) if named else None
+        except Exception as error:  # whatever is wrong with it: nothing rests on it
+            self._challenger, self.challenger_refused = None, (named or "unknown", str(error))
+            log.error("challenger refused", error=str(error))  # noqa: TRY400 - says it all
+            return
+        if found or self._challenger:
+            log.info("challenger", model=named)
+        self._challenger, self.challenger_refused = found, None
 
     def _look(self) -> None:
         # In this order, because a promotion writes the history before `current`.

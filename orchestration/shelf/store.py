@@ -25,6 +25,8 @@ from orchestration.shelf.card import FILE, Card, UnusableModelError, digest
 from orchestration.shelf.history import Event, History, What
 
 CURRENT, HISTORY, LATEST = "current", "history.jsonl", "latest"
+SHADOW = "shadow"
+"""The file that names the challenger, a model that scores beside the current one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class Listed:
     """One version of a shelf.
 
     `state` is current, promoted (and followed by another, kept for rows of older features),
-    withdrawn, or published (never promoted). `published` is in ms, None if the history does not
-    know it. `trouble` says why the card cannot be read; kind and feature set are then empty.
+    withdrawn, or published (never promoted); `shadow` says that it is the challenger. `published`
+    is in ms, None if the history does not know it. `trouble` says why the card cannot be read; kind
+    and feature set are then empty.
     """
 
     version: str
@@ -42,6 +45,7 @@ class Listed:
     feature_set_version: str
     published: int | None
     trouble: str = ""
+    shadow: bool = False
 
 
 class Store:
@@ -64,10 +68,11 @@ class Store:
 
     def current(self) -> str | None:
         """Return the version that `current` names; None before the first promotion."""
-        try:
-            return (self.folder / CURRENT).read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            return None
+        return _named_in(self.folder / CURRENT)
+
+    def shadow(self) -> str | None:
+        """Return the challenger, which scores beside the current model; None without one."""
+        return _named_in(self.folder / SHADOW)
 
     def history(self) -> History:
         """Return the history. Raise UnusableModelError if the file is damaged."""
@@ -79,8 +84,12 @@ class Store:
             raise UnusableModelError(f"{self.folder / HISTORY} is damaged: {error}") from error
 
     def stamp(self) -> tuple[tuple[int, int] | None, ...]:
-        """Return a value that changes whenever a model is published, promoted or withdrawn."""
-        return tuple(_stamp(self.folder / name) for name in (CURRENT, HISTORY))
+        """Return a value that changes whenever the history, the current model or shadow does."""
+        return tuple(_stamp(self.folder / name) for name in (CURRENT, HISTORY, SHADOW))
+
+    def shadow_stamp(self) -> tuple[int, int] | None:
+        """Return a value that changes whenever a challenger is named, also the same; None: none."""
+        return _stamp(self.folder / SHADOW)
 
     def card(self, version: str) -> Card:
         """Return the card of a version. Raise UnusableModelError if it cannot be read."""
@@ -121,7 +130,7 @@ class Store:
 
         Raise UserError if the history is damaged.
         """
-        history, current = self._history(), self.current()
+        history, current, shadow = self._history(), self.current(), self.shadow()
         published, line, ever = history.published(), history.line(), history.ever_promoted()
         order = {version: place for place, version in enumerate(published)}
 
@@ -131,12 +140,13 @@ class Store:
             return "current" if version == current else "promoted"
 
         def listed(version: str) -> Listed:
-            at = published.get(version)
+            at, beside = published.get(version), version == shadow
             try:
                 card = self.card(version)
             except UnusableModelError as error:
-                return Listed(version, state(version), "", "", at, str(error))
-            return Listed(version, state(version), card.kind, card.feature_set_version, at)
+                return Listed(version, state(version), "", "", at, str(error), beside)
+            rows = card.feature_set_version
+            return Listed(version, state(version), card.kind, rows, at, shadow=beside)
 
         return [listed(one) for one in sorted(self.versions(), key=lambda v: order.get(v, -1))]
 
@@ -181,6 +191,8 @@ class Store:
             if history.line()[-1:] != (version,):
                 self._add("promoted", version)
             write(self.folder / CURRENT, version + "\n", durable=True)
+            if self.shadow() == version:
+                (self.folder / SHADOW).unlink()
             return version, before
 
     def rollback(self) -> tuple[str, str]:
@@ -199,6 +211,28 @@ class Store:
             write(self.folder / CURRENT, before + "\n", durable=True)
             self._add("withdrawn", withdrawn)
             return before, withdrawn
+
+    def challenge(self, version: str) -> tuple[str, str | None]:
+        """Let a version score beside the current model and return (now, before).
+
+        `latest` stands for the version published last. Raise UserError for an unknown version, the
+        current one, or one that cannot be loaded.
+        """
+        with self._locked():
+            version = self._named(version)
+            if version == self.current():
+                raise UserError(f"{version} is the current model of {self.product}")
+            self._try(version)
+            before = self.shadow()
+            write(self.folder / SHADOW, version + "\n", durable=True)
+            return version, before
+
+    def unchallenged(self) -> str | None:
+        """Let nothing score beside the current model; return what did."""
+        with self._locked():
+            before = self.shadow()
+            (self.folder / SHADOW).unlink(missing_ok=True)
+            return before
 
     def _named(self, version: str) -> str:
         versions = self.versions()
@@ -250,6 +284,13 @@ class Store:
 
     def _locked(self) -> AbstractContextManager[None]:
         return locked(self.folder / ".lock")
+
+
+def _named_in(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -102,19 +102,19 @@ class Handler:
         return Batch([Made(None, made, self._encoded(made)) for made in self._product.tick(now_ms)])
 
     def settle(self, batch: Batch, made: Made, winners: Sequence[Stored | None]) -> None:
-        """Replace the only output of a losing first write by the bytes that stay stored.
+        """Replace the first output of a losing first write by the bytes that stay stored.
 
         If no record can be made of them (another program wrote them), the message is put aside: no
         decision may be published but the stored one.
         """
-        if not winners or winners[0] is None or len(made.outgoing) != 1:
+        if not winners or winners[0] is None or not made.outgoing:
             return
         topic, key, _ = made.outgoing[0]
         try:
             record = self._product.restore(winners[0].data)
             if record is not None:
                 schema = made.result.outputs[0].schema
-                made.outgoing = [(topic, key, self._codec.encode(topic, record, schema))]
+                made.outgoing[0] = (topic, key, self._codec.encode(topic, record, schema))
         except ELSEWHERE:
             raise
         except Exception as error:

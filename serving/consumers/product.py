@@ -64,8 +64,8 @@ class Result(NamedTuple):
     `origin` is when the event that caused it entered the system (ms), from which the latency metric
     counts; None is not measured.
 
-    If an earlier or newer value stays in place of the first write of a result with one output, that
-    value is produced instead, by the product's `restore`: only what is stored is ever published.
+    If an earlier or newer value stays in place of the first write, that value is produced instead
+    of the first output, by the product's `restore`: only what is stored is ever published.
     """
 
     writes: tuple[Write, ...] = ()

@@ -29,6 +29,7 @@ from serving.fraud.lists import KnownLists, follow
 from serving.fraud.model import Model, accept
 from serving.fraud.ruling import Ruling, Rulings
 from serving.fraud.scoring import Scored, Scorer
+from serving.fraud.shadow import Shadow
 from serving.store import Write
 
 TRAIN = "millrace train fraud --simulate --promote"
@@ -61,6 +62,7 @@ class Fraud(Product):
         self._shelf, self._now, self._kept_ms = shelf, now, kept_ms
         self._scorer = Scorer(shelf, GRAPH.version, "millrace train fraud --promote")
         self._rulings = Rulings() if rulings is None else rulings
+        self._shadow = Shadow(shelf)
         self._drift = Drift(self.name)
         self._decisions = instruments.counter("millrace_fraud_decisions_total")
 
@@ -68,6 +70,7 @@ class Fraud(Product):
         """Tell which models score, and which rules are in use and hit."""
         registry.register(ModelInfo(self.name, self._shelf))
         self._rulings.register(registry)
+        self._shadow.register(registry)
         registry.register(self._drift)
         registry.register(self._decisions)
 
@@ -110,7 +113,13 @@ class Fraud(Product):
         ruled = self._ruled(scored, batch)
         self._rulings.count(ruled)
         self._watch(scored, batch, ruled)
-        return self._results(scored, ruled, batch)
+        results = self._results(scored, ruled, batch)
+        # Last, so that a challenger finds the decisions made.
+        beside = self._shadow.beside(scored, batch, ruled, int(self._now() * 1000))
+        return [
+            result._replace(outputs=result.outputs + more) if more else result
+            for result, more in zip(results, beside, strict=True)
+        ]
 
     def _ruled(self, scored: Scored, batch: Sequence[Incoming]) -> list[Ruling]:
         now = int(self._now() * 1000)

@@ -28,10 +28,14 @@ class Scored:
     decisions: list[Decision]
 
     @classmethod
-    def by(cls, model: Model, batch: Batch) -> Scored:
-        """Score a batch."""
-        rows = np.array(
-            [[row.record[name] for name in model.features] for row in batch], dtype=np.float64
+    def by(cls, model: Model, batch: Batch, other: Scored | None = None) -> Scored:
+        """Score a batch. `other` is the same batch scored by another model: its rows may do."""
+        rows = (
+            other.rows
+            if other is not None and other.model.features == model.features
+            else np.array(
+                [[row.record[name] for name in model.features] for row in batch], dtype=np.float64
+            )
         )
         scores = [float(score) for score in model.predictor.predict(rows)]
         return cls(model, rows, scores, [model.thresholds.decide(score) for score in scores])

@@ -174,12 +174,50 @@ def test_poison_among_features_is_quarantined_and_scoring_goes_on(
     until("offsets are committed", lambda: caught_up(configured, CONSUMER_GROUP, "fraud-features"))
 
 
+@pytest.fixture(scope="module")
+def version(harness: Stack) -> str:
+    """A second model, published and not promoted."""
+    options = ("--days", "24", "--customers", "60", "--strikes", "80", "--seed", "11", "--json")
+    return str(json.loads(harness.cli("train", "fraud", "--simulate", *options))["version"])
+
+
+def test_a_challenger_scores_beside_decides_nothing_and_is_told_once_through_a_kill(
+    api: httpx.Client, harness: Stack, codec: Codec, version: str
+) -> None:
+    champion = ask(api, pay("serving-shadow-before")).json()["model_version"]
+    harness.cli("model", "shadow", "fraud", version)
+    start, numbers = ends(harness.settings, "fraud-shadow-scores"), iter(range(1000))
+
+    def paid() -> str:
+        name = f"serving-shadow-{next(numbers)}"
+        assert ask(api, pay(name)).json()["model_version"] == champion
+        return name
+
+    def told() -> set[str]:
+        every = read(harness.settings, "fraud-shadow-scores", codec, start)
+        return {one["transaction_id"] for one in every}
+
+    until("it scores", lambda: paid() in told())
+    names = [paid() for _ in range(20)]
+    harness.killed_and_back("consumer-fraud")
+    names += [paid() for _ in range(5)]
+    until("all are told", lambda: set(names) <= told())
+    verdict = f"/v1/fraud/transactions/{names[0]}/verdict"
+    assert api.post(verdict, json={"fraud": True}).status_code in {200, 202}
+    report = ("model", "shadow", "fraud", "--report", "--json")
+    (found,) = json.loads(harness.cli(*report))
+    assert (found["champion"], found["challenger"]) == (champion, version)
+    assert found["payments"] == len(told())
+    assert (found["judged"], found["frauds"]) == (1, 1)
+
+    harness.cli("model", "shadow", "fraud", "--off")
+    until("it scores no more", lambda: paid() not in told())
+
+
 def test_a_model_is_taken_up_and_withdrawn_without_a_restart(
-    api: httpx.Client, harness: Stack
+    api: httpx.Client, harness: Stack, version: str
 ) -> None:
     before, process = ask(api, pay("serving-model-1")).json(), harness.info("consumer-fraud").pid
-    options = ("--days", "24", "--customers", "60", "--strikes", "80", "--seed", "11", "--json")
-    version = json.loads(harness.cli("train", "fraud", "--simulate", *options))["version"]
     numbers = iter(range(1000))
 
     def scored_by() -> str:

@@ -14,7 +14,7 @@ from config.errors import UserError
 from config.health import serve
 from config.products import consumers
 from config.settings import Settings
-from millrace.cli import main, model
+from millrace.cli import main, model, shadowing
 from orchestration.shelf.store import Store
 from serving.consumers.health import Health
 
@@ -23,7 +23,8 @@ runner = CliRunner()
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(model, "settings", lambda: Settings(state_dir=tmp_path))
+    for module in (model, shadowing):
+        monkeypatch.setattr(module, "settings", lambda: Settings(state_dir=tmp_path))
     return Store(tmp_path / "models" / "toys", now=lambda: 1_700_000_000.0)
 
 
@@ -70,6 +71,7 @@ def test_the_list(store: Store) -> None:
         "feature_set_version": "toys-1",
         "published": "2023-11-14T22:13:20+00:00",
         "trouble": "",
+        "shadow": False,
         "run": "",
         "waiting": "",
     }
@@ -78,6 +80,26 @@ def test_the_list(store: Store) -> None:
     shown = told("list").splitlines()
     assert shown[1].split()[:4] == ["toys", "v1", "current", "index"]
     assert shown[2].split()[:3] == ["toys", "v2", "damaged"]
+
+
+def test_a_challenger_is_named_listed_and_taken_away(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shadowing, "PRODUCTS", ("toys",))
+    publish(store, "v1", "v2", "v3")
+    store.promote("v1")
+    assert told("shadow", "toys") == "toys: nothing scores beside\n"
+    assert told("shadow", "toys", "v2") == "toys: v2 scores beside v1\n"
+    assert told("shadow", "toys", "latest") == "toys: v3 scores beside v1, before v2\n"
+    assert [one["shadow"] for one in answer("list", "toys")] == [False, False, True]
+    assert told("list").splitlines()[3].split()[:3] == ["toys", "v3", "shadow"]
+    assert answer("shadow", "toys") == {"product": "toys", "shadow": "v3", "before": "v3"}
+    assert store.current() == "v1"
+    assert told("shadow", "toys", "--off") == "toys: nothing scores beside, before v3\n"
+    assert told("shadow", "toys", "--off") == "toys: nothing scores beside\n"
+    told("shadow", "toys", "v2")
+    told("promote", "toys", "v2")
+    assert store.shadow() is None, "it is in use"
 
 
 @pytest.mark.slow
@@ -113,6 +135,10 @@ def test_the_list_says_why_a_consumer_does_not_take_up_the_current_model(
         ("rollback shop", "no models of 'shop'; there are models of: toys"),
         ("promote toys v9", "no model 'v9' of toys; there are: v1"),
         ("rollback toys", "no model of toys was current"),
+        ("shadow toys v1", "nothing of 'toys' scores beside a model; it is: fraud"),
+        ("shadow fraud v1", "no models of 'fraud' yet"),
+        ("shadow fraud v1 --off", "one at a time: VERSION, --off, --report"),
+        ("shadow fraud --since 2026-01-01", "--since, --until and --lake belong to --report"),
     ],
 )
 def test_what_is_unknown_is_told_in_one_line_with_code_2(

@@ -111,7 +111,10 @@ def _exporter(made: CollectorRegistry) -> None:
 
 def _served(tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Yield who serves, and what `/metrics` answers."""
-    shelf: Any = SimpleNamespace(held={"rows": "m1"})
+    challenger = SimpleNamespace(version="m2")
+    shelf: Any = SimpleNamespace(
+        held={"rows": "m1"}, challenger=challenger, challenger_refused=None
+    )
     rules: Any = SimpleNamespace(declared=SimpleNamespace(version="1"), refused=0)
     consumer = Metrics("c")
     products = (

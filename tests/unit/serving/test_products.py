@@ -113,6 +113,21 @@ def test_what_is_stored_is_produced_only_for_one_record() -> None:
     assert bench.value("millrace_consumer_kept_total") == 1
 
 
+def test_of_several_records_the_first_is_what_is_stored() -> None:
+    class Told(Echo):
+        def handle(self, batch: Sequence[Incoming]) -> list[Result]:
+            more = (Output("alerts", b"beside", value=b"as it is"),)
+            return [one._replace(outputs=one.outputs + more) for one in super().handle(batch)]
+
+    bench = Bench([message("a", 5)], product=Told())
+    bench.store.apply([Write("e:a", 10**15, 1, json.dumps({"id": "earlier"}).encode())])
+    bench.loop.run()
+    assert [(topic, value) for topic, _, value in bench.producer.sent] == [
+        ("fraud-scores", b'{"id": "earlier"}'),
+        ("alerts", b"as it is"),
+    ]
+
+
 @pytest.mark.parametrize(("lost", "told"), [("e:a", b"earlier"), ("beside:a", b"a")])
 def test_of_several_writes_the_first_decides(lost: str, told: bytes) -> None:
     class Beside(Echo):
