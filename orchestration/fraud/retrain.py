@@ -15,11 +15,13 @@ from orchestration.fraud.thresholds import aim
 from orchestration.fraud.train import ROUNDS, frame_of, learn
 from orchestration.retraining.checks import Wanted
 from orchestration.retraining.gate import Limits
-from orchestration.retraining.product import Extract, Report, Window
+from orchestration.retraining.product import Extract, Held, Report, Window
 from orchestration.shelf.card import Card
+from orchestration.training import paired
 from orchestration.training.frame import Frame
 from orchestration.training.kernel import Kernel
 from orchestration.training.metrics import measure
+from orchestration.training.paired import Difference
 from orchestration.training.split import TEST, by_time
 
 COMPARED = ("average_precision", "card_precision_100")
@@ -125,3 +127,12 @@ class Fraud:
         """Measure a model, with the thresholds of its card."""
         thresholds = Thresholds(**card.details["thresholds"])
         return measure(frame, predictor.predict(frame.x), thresholds.review, thresholds.block)
+
+    def differences(self, ours: Held, theirs: Held) -> dict[str, Difference]:
+        """Return the differences in average precision, by customer, and card precision, by day."""
+        scores = [predictor.predict(rows.x) for predictor, rows in (ours, theirs)]
+        measures = (paired.average_precision, paired.card_precision)
+        return {
+            name: measure(ours[1], *scores)
+            for name, measure in zip(COMPARED, measures, strict=True)
+        }

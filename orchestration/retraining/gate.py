@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from orchestration.training.paired import Difference
+
 Metrics = Mapping[str, float]
 
 
@@ -30,12 +32,14 @@ class Champion:
 
     `metrics` are measured on the challenger's held-out window; None if it cannot be measured there,
     for instance because it reads features that are no longer computed. `until` is the end of the
-    window it was retrained on, in ms; None for a model of another origin.
+    window it was retrained on, in ms; None for a model of another origin. `differences` say how
+    sure it is that the challenger's metrics differ.
     """
 
     version: str
     metrics: Metrics | None
     until: int | None = None
+    differences: Mapping[str, Difference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +130,9 @@ def _compared(metrics: Metrics, champion: Champion, limits: Limits) -> Iterator[
         words = f"{name} {own:.4f}, champion {its:.4f}, at most {slack:.4f} worse"
         # NaN on either side is no proof of being as good.
         yield Condition(f"{name} against champion", own >= its - slack, words)
+    for name, one in champion.differences.items():
+        words = f"{name} against champion {one.words}"
+        sure = one.high >= 0
+        yield Condition(
+            f"{name} not surely worse", sure, words if sure else f"surely worse: {words}"
+        )

@@ -18,6 +18,7 @@ from orchestration.retraining.product import Report
 from orchestration.retraining.record import CHALLENGER, Record, Retraining
 from orchestration.shelf.card import Card, UnusableModelError
 from orchestration.shelf.store import Store
+from orchestration.training.paired import Difference
 
 SECTION = "retraining"
 """The section of a card's details that says which retraining made the model."""
@@ -153,7 +154,7 @@ class Gated(ABC):
                 version,
                 evaluate["metrics"],
                 self.run.at_ms,
-                _gated(evaluate["champion"]),
+                _gated(evaluate["champion"], evaluate.get("differences", {})),
                 self.limits(),
                 withdrawn=store.history().withdrawn(version),
             )
@@ -198,6 +199,8 @@ def _retraining(
     metrics = {f"test_{name}": value for name, value in evaluate["metrics"].items()}
     its = champion.get("metrics") or {}
     metrics |= {f"champion_{name}": value for name, value in its.items()}
+    for name, one in evaluate.get("differences", {}).items():
+        metrics |= {f"difference_{name}_{part}": one[part] for part in ("point", "low", "high")}
     parameters = {
         **card.details.get("parameters", {}),
         "seed": card.details.get("seed"),
@@ -223,7 +226,10 @@ def _version(champion: dict[str, Any] | None) -> str | None:
     return champion["version"] if champion else None
 
 
-def _gated(champion: dict[str, Any] | None) -> Champion | None:
+def _gated(
+    champion: dict[str, Any] | None, differences: dict[str, dict[str, Any]]
+) -> Champion | None:
     if champion is None:
         return None
-    return Champion(champion["version"], champion["metrics"], champion["until"])
+    apart = {name: Difference(**one) for name, one in differences.items()}
+    return Champion(champion["version"], champion["metrics"], champion["until"], apart)

@@ -11,9 +11,13 @@ from orchestration.retraining.checks import Wanted
 from orchestration.retraining.gate import Limits
 from orchestration.shelf.card import Card
 from orchestration.training.frame import Frame
+from orchestration.training.paired import Difference
 
 Report = Callable[[str, int | None], Callable[[int], None]]
 """Begins a stage, given its name and size, and returns what takes its progress."""
+
+Held = tuple[Any, Frame]
+"""A predictor, and the rows that are held out with the features that it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +86,11 @@ class Retrained(Protocol):
 
     def metrics(self, card: Card, predictor: Any, frame: Frame) -> dict[str, float]:
         """Measure a model on rows; `rows` and `frauds` count them."""
+        ...
+
+    def differences(self, ours: Held, theirs: Held) -> Mapping[str, Difference]:
+        """Return how far the challenger's metrics lie from the champion's, by name.
+
+        The gate refuses a challenger that is surely worse in one of them.
+        """
         ...

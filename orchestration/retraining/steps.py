@@ -102,14 +102,23 @@ class Steps(Gated):
                 return before
             rows = self.product.held_out(self.run.frame())
             card, predictor = Store(self.run.candidate).load(version)
+            differences: dict[str, Any] = {}
+
+            def measured(its: Card, other: Any) -> dict[str, Any]:
+                theirs = _own(its, rows)
+                if its.version != version:
+                    ours = (predictor, _own(card, rows))
+                    found = self.product.differences(ours, (other, theirs))
+                    differences.update({name: asdict(one) for name, one in found.items()})
+                return dict(self.product.metrics(its, other, theirs))
+
             return self.run.put(
                 "evaluate",
                 {
                     "challenger": version,
                     "metrics": self.product.metrics(card, predictor, rows),
-                    "champion": self.champion(
-                        lambda card, predictor: self._measured(card, predictor, rows)
-                    ),
+                    "champion": self.champion(measured),
+                    "differences": differences,
                     "held_out": {
                         "from": int(rows.event_time.min()),
                         "to": int(rows.event_time.max()),
@@ -117,16 +126,11 @@ class Steps(Gated):
                 },
             )
 
-    def _measured(self, card: Card, predictor: Any, rows: Frame) -> dict[str, Any]:
-        missing = sorted(set(card.features) - set(rows.features))
-        if missing:
-            words = f"it reads features that are no longer computed: {', '.join(missing)}"
-            raise UnusableModelError(words)
-        own = _with_features(rows, card.features)
-        return dict(self.product.metrics(card, predictor, own))
 
-
-def _with_features(frame: Frame, features: tuple[str, ...]) -> Frame:
-    """Return the frame with these features, in this order."""
-    places = [frame.features.index(name) for name in features]
-    return Frame(features, frame.x[:, places], frame.y, frame.event_time, frame.customer)
+def _own(card: Card, rows: Frame) -> Frame:
+    """Return rows with the features that a model reads, in its order."""
+    if missing := sorted(set(card.features) - set(rows.features)):
+        words = f"it reads features that are no longer computed: {', '.join(missing)}"
+        raise UnusableModelError(words)
+    places = [rows.features.index(name) for name in card.features]
+    return Frame(card.features, rows.x[:, places], rows.y, rows.event_time, rows.customer)

@@ -18,7 +18,13 @@ BINS = 10
 
 
 def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
-    """Return the share of compromised cards in each day's top k by score, averaged over days.
+    """Return the mean over days of `daily_card_precision`; 0 without any day."""
+    precisions = daily_card_precision(frame, scores, k)
+    return float(np.mean(precisions)) if len(precisions) else 0.0
+
+
+def daily_card_precision(frame: Frame, scores: Floats, k: int = 100) -> Floats:
+    """Return the share of compromised cards in each day's top k by score, in order of days.
 
     A card that was found once is not counted again. Fraud Detection Handbook, chapter 4.4, "Card
     Precision top-k".
@@ -37,7 +43,7 @@ def card_precision(frame: Frame, scores: Floats, k: int = 100) -> float:
         hits = [card for card, (_, fraud) in top if fraud]
         found.update(hits)
         precisions.append(len(hits) / k)
-    return float(np.mean(precisions)) if precisions else 0.0
+    return np.array(precisions, dtype=np.float64)
 
 
 def ranked(frame: Frame, scores: Floats) -> dict[str, float]:

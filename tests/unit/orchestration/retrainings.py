@@ -11,10 +11,11 @@ import numpy as np
 
 from orchestration.retraining.checks import Wanted
 from orchestration.retraining.gate import Limits
-from orchestration.retraining.product import Extract, Report, Window
+from orchestration.retraining.product import Extract, Held, Report, Window
 from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
 from orchestration.training.frame import Frame
+from orchestration.training.paired import Difference
 from tests.unit.orchestration.shelves import PRODUCT
 
 DAY_MS = 86_400_000
@@ -34,7 +35,10 @@ def frame(days: int = 20, rows: int = 200, features: tuple[str, ...] = ("a", "b"
 
 @dataclass
 class Toys:
-    """The product; `quality` of each model that it learns is what its metrics will be."""
+    """The product; `quality` of each model that it learns is what its metrics will be.
+
+    With `within`, a difference of two models' qualities is known so exactly.
+    """
 
     quality: float = 0.5
     rows: Frame = field(default_factory=frame)
@@ -44,6 +48,7 @@ class Toys:
     least: int = 10
     read: list[Mapping[str, int]] = field(default_factory=list)
     learnt: int = 0
+    within: float | None = None
 
     def asked(self, window: Window) -> dict[str, Any]:
         return {"source": "toys"}
@@ -88,3 +93,11 @@ class Toys:
             "frauds": float(rows.y.sum()),
             "quality": float(said.rpartition(" ")[2]),
         }
+
+    def differences(self, ours: Held, theirs: Held) -> dict[str, Difference]:
+        if self.within is None:
+            return {}
+        found = [float(said.rpartition(" ")[2]) for said, _ in (ours, theirs)]
+        point = found[0] - found[1]
+        interval = (point - self.within, point + self.within)
+        return {"quality": Difference(point, *interval, "toys", 7, 100)}

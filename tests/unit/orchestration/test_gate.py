@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.retraining.gate import Champion, Limits, Verdict, judge
+from orchestration.training.paired import Difference
 
 LIMITS = Limits(
     counts={"rows": 100, "frauds": 10}, worse_by={"ap": 0.02, "cp": 0.05}, at_least={"ap": 0.1}
@@ -55,6 +56,25 @@ def test_not_worse_than_the_champion_by_more_than_the_limit(
 def test_the_reason_says_by_how_much() -> None:
     assert verdict({"ap": 0.4}, old()).reasons == (
         "ap 0.4000, champion 0.5000, at most 0.0200 worse",
+    )
+
+
+def apart(high: float) -> Champion:
+    one = Difference(-0.01, -0.02, high, "customers", 50, 400)
+    return Champion("old", {**GOOD, "ap": 0.51}, UNTIL - 1, {"ap": one})
+
+
+@pytest.mark.parametrize(
+    ("high", "passes"), [(-0.0001, False), (0.0, True), (0.01, True), (math.nan, False)]
+)
+def test_what_is_surely_worse_is_refused_though_it_is_close(high: float, passes: bool) -> None:
+    assert verdict({}, apart(high)).passed is passes
+
+
+def test_what_is_surely_worse_is_told_in_numbers() -> None:
+    assert verdict({}, apart(-0.005)).reasons == (
+        "surely worse: ap against champion -0.0100, -0.0200 to -0.0050 in 95% of 400 draws of 50 "
+        "customers",
     )
 
 

@@ -335,6 +335,19 @@ class TestTheChampion:
         world.retrain(Watching())
         assert seen == [(("a", "b"), 300.0), (("b",), 301.0)]
 
+    def test_that_is_surely_better_stays_and_by_how_much_is_recorded(self, world: World) -> None:
+        publish(world.store, "old", "0.55")
+        world.store.promote("old")
+        gate = world.retrain(Toys(0.5, within=0.01))
+        assert gate["promoted"] is False, "0.1 worse would be allowed, were it not sure"
+        assert gate["reasons"] == [
+            "surely worse: quality against champion -0.0500, -0.0600 to -0.0400 in 95% of 100 "
+            "draws of 7 toys"
+        ]
+        (run,) = world.runs()
+        assert run.data.metrics["difference_quality_high"] == pytest.approx(-0.04)
+        assert world.retrain(Toys(0.5, within=0.06), MONDAY + DAY)["promoted"] is True
+
     def test_that_reads_what_is_no_longer_computed_is_not_compared(self, world: World) -> None:
         publish(world.store, "old", "0.9", features=("a", "z"))
         world.store.promote("old")
