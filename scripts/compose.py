@@ -16,7 +16,8 @@ import yaml
 
 from config.products import CORE
 from config.settings import PREFIX, ROOT, Settings
-from millrace.stack.processes import Process, declared
+from millrace.stack.process import Process
+from millrace.stack.processes import declared
 
 FILE = ROOT / "docker-compose.yml"
 HEAD = (

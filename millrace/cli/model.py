@@ -115,7 +115,7 @@ def _waiting(product: str) -> str:
     """Return what the product's running consumers wait for, in their words."""
     from config.products import products
     from millrace.stack import probes
-    from millrace.stack.processes import health
+    from millrace.stack.process import health
 
     loaded = settings()
     ports = [

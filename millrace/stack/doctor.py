@@ -21,7 +21,8 @@ from millrace.stack import environ, orphans, ports, probes
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
 from millrace.stack.parts.jvm import OLDEST, java
-from millrace.stack.processes import Process, processes
+from millrace.stack.process import Process
+from millrace.stack.processes import processes
 from millrace.stack.supervisor import Info, Supervisor
 
 SETUP = "make setup"

@@ -22,7 +22,8 @@ from config.errors import UserError
 from config.settings import ROOT, Settings, settings
 from millrace.stack import lifecycle, ports
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, declared
+from millrace.stack.process import Process
+from millrace.stack.processes import declared
 from millrace.stack.supervisor import Info, Supervisor
 
 # The offset of the tests' stack from a stack that may run at the same time, and of a second test

@@ -9,18 +9,17 @@ from config.errors import UserError
 from config.products import groups, setups
 from config.settings import Settings
 from millrace.stack.layout import Layout
-from millrace.stack.parts import monitoring
-from millrace.stack.processes import AIRFLOW, MONITORING
+from millrace.stack.parts import airflow, monitoring
 
 
 def missing(settings: Settings) -> list[str]:
     """Return the set-ups of the running groups whose parts are not there."""
     layout = Layout.of(settings)
     found = [name for name in setups(settings) if not any(layout.jars(name).glob("*.jar"))]
-    if AIRFLOW in groups(settings) and not layout.airflow_python.exists():
-        found.append(AIRFLOW)
-    if MONITORING in groups(settings) and not monitoring.installed():
-        found.append(MONITORING)
+    if airflow.GROUP in groups(settings) and not layout.airflow_python.exists():
+        found.append(airflow.GROUP)
+    if monitoring.GROUP in groups(settings) and not monitoring.installed():
+        found.append(monitoring.GROUP)
     return found
 
 

@@ -10,7 +10,8 @@ from config.products import CORE, known_groups
 from config.settings import Settings
 from millrace.stack import environ, install, orphans, ports, probes
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, declared, selected
+from millrace.stack.process import Process
+from millrace.stack.processes import declared, selected
 from millrace.stack.supervisor import Info, Supervisor
 
 Say = Callable[[str], None]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from config.errors import UserError
-from millrace.stack.processes import Process
+from millrace.stack.process import Process
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from urllib.request import urlopen
 
 from config.errors import UserError
 from config.settings import Settings, settings
-from millrace.stack.processes import Process, declared
+from millrace.stack.process import Process
+from millrace.stack.processes import declared
 
 TIMEOUT = 2.0
 

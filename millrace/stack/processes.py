@@ -5,14 +5,10 @@ Supervisor, docker-compose, `status` and `doctor` all read this.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from config.errors import UserError
 from config.products import (
-    CORE,
     Consumer,
     Product,
     groups,
@@ -25,66 +21,11 @@ from config.products import (
 from config.settings import Settings
 from millrace.stack import environ
 from millrace.stack.parts import airflow, flink, kafka, monitoring, redis, registry
-
-AIRFLOW, MONITORING = "airflow", "monitoring"
-
-
-def _nothing(_settings: Settings) -> None:
-    return None
-
-
-def _no_secrets(_settings: Settings) -> dict[str, str]:
-    return {}
+from millrace.stack.process import Probe, Process, health, python
 
 
 def _keys(settings: Settings) -> dict[str, str]:
     return {"MILLRACE_API_KEYS": environ.api_keys(settings)}
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """The test of whether a process is ready.
-
-    `kind` names a function of `millrace.stack.probes`, `target` its argument.
-    """
-
-    kind: str
-    target: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """One process.
-
-    `command` is the final command; `python -m millrace.stack.run <name>` prepares configuration and
-    storage and then executes it. `ports` are by purpose. `memory` is the most it should need, in
-    MiB. `oneshot` processes are ready when they have exited with 0. `early` ones wait for their
-    dependencies themselves, so that `up` starts them at once. `serves` is what it does for
-    the enabled groups: when that grows, `up` restarts the process. `secrets` are added to its
-    environment as it starts. A `local` one has no container of ours. `also`: further groups that
-    bring it.
-    """
-
-    name: str
-    command: tuple[str, ...]
-    ready: Probe
-    memory: int
-    ports: dict[str, int] = field(default_factory=dict)
-    env: dict[str, str] = field(default_factory=dict)
-    depends_on: tuple[str, ...] = ()
-    prepare: Callable[[Settings], None] = _nothing
-    oneshot: bool = False
-    early: bool = False
-    group: str = CORE
-    also: tuple[str, ...] = ()
-    serves: tuple[str, ...] = ()
-    secrets: Callable[[Settings], dict[str, str]] = _no_secrets
-    local: bool = False
-
-    @property
-    def groups(self) -> frozenset[str]:
-        """Return the groups any of which brings the process with it."""
-        return frozenset((self.group, *self.also))
 
 
 def declared(settings: Settings) -> dict[str, Process]:
@@ -97,8 +38,8 @@ def declared(settings: Settings) -> dict[str, Process]:
         for process in (
             *_infrastructure(settings),
             *_ours(settings, products(settings)),
-            *_airflow(settings),
-            *_monitoring(settings),
+            *airflow.processes(settings),
+            *monitoring.processes(settings),
         )
     }
     claimed: dict[int, str] = {}
@@ -196,7 +137,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
     return [
         Process(
             name="topics",
-            command=_python("millrace.cli.main", "topics", "apply"),
+            command=python("millrace.cli.main", "topics", "apply"),
             depends_on=("kafka", "registry"),
             ready=Probe("exit"),
             oneshot=True,
@@ -204,7 +145,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
         ),
         Process(
             name="jobs",
-            command=_python("millrace.flink.keeper"),
+            command=python("millrace.flink.keeper"),
             ports={"health": settings.port("jobs")},
             depends_on=("topics", "taskmanager"),
             # It prepares a client while it waits.
@@ -220,7 +161,7 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
         ),
         Process(
             name="api",
-            command=_python("serving.api"),
+            command=python("serving.api"),
             ports={"http": settings.port("api")},
             depends_on=("topics", "redis"),
             secrets=_keys,
@@ -231,102 +172,11 @@ def _ours(settings: Settings, every: tuple[Product, ...]) -> list[Process]:
     ]
 
 
-def _airflow(settings: Settings) -> list[Process]:
-    page = f"{airflow.url(settings)}{airflow.HEALTH}"
-    tables, api = "airflow-tables", "airflow-api"
-    parts = (
-        (tables, ("db", "migrate"), (), Probe("exit"), 256),
-        (api, ("api-server",), (tables,), Probe("http", page), 512),
-        # It runs the tasks, too, and the API server reads their logs from the same folder.
-        (
-            "airflow-scheduler",
-            ("scheduler", "--skip-serve-logs"),
-            (api,),
-            Probe("component", f"{page}#scheduler"),
-            1024,
-        ),
-        (
-            "airflow-dags",
-            ("dag-processor",),
-            (api,),
-            Probe("component", f"{page}#dag_processor"),
-            512,
-        ),
-    )
-    return [
-        Process(
-            name=name,
-            command=airflow.command(settings, *arguments),
-            prepare=airflow.prepare,
-            env=airflow.environment(settings),
-            secrets=airflow.secrets,
-            ports={"http": settings.port("airflow")} if name == api else {},
-            depends_on=after,
-            ready=ready,
-            memory=memory,
-            oneshot=ready.kind == "exit",
-            group=AIRFLOW,
-            local=True,  # in containers Airflow runs from its own images
-        )
-        for name, arguments, after, ready, memory in parts
-    ]
-
-
-def _monitoring(settings: Settings) -> list[Process]:
-    def page(name: str, path: str) -> Probe:
-        return Probe("http", f"http://{settings.host}:{settings.port(name)}{path}")
-
-    return [
-        Process(
-            name="exporter",
-            command=_python("monitoring.exporter"),
-            ports={"metrics": settings.port("exporter")},
-            depends_on=("topics", "redis"),
-            ready=Probe("http", health(settings, settings.port("exporter"))),
-            memory=256,
-            group=MONITORING,
-        ),
-        Process(
-            name="node-exporter",
-            command=monitoring.node_exporter(settings),
-            prepare=monitoring.prepare_node_exporter,
-            ports={"metrics": settings.port("node_exporter")},
-            ready=page("node_exporter", "/metrics"),
-            memory=64,
-            group=MONITORING,
-        ),
-        Process(
-            name="alertmanager",
-            command=monitoring.alertmanager(settings),
-            prepare=monitoring.prepare_alertmanager,
-            ports={"http": settings.port("alertmanager")},
-            ready=page("alertmanager", "/-/ready"),
-            memory=128,
-            group=MONITORING,
-        ),
-        Process(
-            name="prometheus",
-            command=monitoring.prometheus(settings),
-            prepare=monitoring.prepare_prometheus,
-            ports={"http": settings.port("prometheus")},
-            ready=page("prometheus", "/-/ready"),
-            serves=monitoring.watched(settings),
-            memory=512,
-            group=MONITORING,
-        ),
-    ]
-
-
-def health(settings: Settings, port: int) -> str:
-    """Return the URL of the page that says whether the process with that port is ready."""
-    return f"http://{settings.host}:{port}/readyz"
-
-
 def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Process:
     port = consumer.port + settings.port_offset
     return Process(
         name=f"consumer-{consumer.name}",
-        command=_python(consumer.module),
+        command=python(consumer.module),
         group=product.group,
         also=product.also,
         ports={"metrics": port},
@@ -334,10 +184,6 @@ def _consumer(settings: Settings, product: Product, consumer: Consumer) -> Proce
         ready=Probe("http", health(settings, port)),
         memory=consumer.memory,
     )
-
-
-def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module, *arguments)
 
 
 def selected(settings: Settings, only: tuple[str, ...]) -> dict[str, Process]:

@@ -20,7 +20,8 @@ from config.settings import ROOT, Settings, settings
 from millrace.errors import told
 from millrace.stack import environ
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, declared
+from millrace.stack.process import Process
+from millrace.stack.processes import declared
 
 
 def environment(process: Process, loaded: Settings) -> dict[str, str]:

@@ -13,7 +13,8 @@ from millrace.flink import rest as cluster
 from millrace.stack import environ, probes
 from millrace.stack.layout import Layout
 from millrace.stack.lifecycle import missing
-from millrace.stack.processes import Process, declared, processes
+from millrace.stack.process import Process
+from millrace.stack.processes import declared, processes
 from millrace.stack.supervisor import Info, Supervisor
 
 

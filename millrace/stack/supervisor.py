@@ -25,7 +25,7 @@ from config.settings import ROOT
 from millrace.stack import environ
 from millrace.stack.layout import Layout
 from millrace.stack.orphans import wait_gone
-from millrace.stack.processes import Process
+from millrace.stack.process import Process
 
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108 bytes
 BAD_NAME, NOT_RUNNING, ALREADY_STARTED, ALREADY_ADDED, STILL_RUNNING = 10, 70, 60, 90, 91

@@ -14,7 +14,9 @@ from config.files import write
 from config.settings import Settings
 from millrace.stack.environ import made_once
 from millrace.stack.layout import Layout
+from millrace.stack.process import Probe, Process
 
+GROUP = "airflow"
 USER = "admin"
 HEALTH = "/api/v2/monitor/health"
 
@@ -82,3 +84,45 @@ def prepare(settings: Settings) -> None:
     layout = Layout.of(settings)
     layout.airflow.mkdir(parents=True, exist_ok=True, mode=0o700)
     write(layout.airflow_passwords, json.dumps({USER: password(settings)}) + "\n", mode=0o600)
+
+
+def processes(settings: Settings) -> list[Process]:
+    """Return Airflow's processes, each after those it needs."""
+    page = f"{url(settings)}{HEALTH}"
+    tables, api = "airflow-tables", "airflow-api"
+    parts = (
+        (tables, ("db", "migrate"), (), Probe("exit"), 256),
+        (api, ("api-server",), (tables,), Probe("http", page), 512),
+        # It runs the tasks, too, and the API server reads their logs from the same folder.
+        (
+            "airflow-scheduler",
+            ("scheduler", "--skip-serve-logs"),
+            (api,),
+            Probe("component", f"{page}#scheduler"),
+            1024,
+        ),
+        (
+            "airflow-dags",
+            ("dag-processor",),
+            (api,),
+            Probe("component", f"{page}#dag_processor"),
+            512,
+        ),
+    )
+    return [
+        Process(
+            name=name,
+            command=command(settings, *arguments),
+            prepare=prepare,
+            env=environment(settings),
+            secrets=secrets,
+            ports={"http": settings.port("airflow")} if name == api else {},
+            depends_on=after,
+            ready=ready,
+            memory=memory,
+            oneshot=ready.kind == "exit",
+            group=GROUP,
+            local=True,  # in containers Airflow runs from its own images
+        )
+        for name, arguments, after, ready, memory in parts
+    ]

@@ -12,12 +12,14 @@ from config.products import groups, running
 from config.settings import Settings
 from millrace.stack.environ import api_keys
 from millrace.stack.layout import Layout
+from millrace.stack.process import Probe, Process, health, python
 from monitoring import alertmanager as routes
 from monitoring import prometheus as scrapes
 from monitoring.pace import Pace
 from monitoring.prometheus import Target
 from monitoring.rules import rules
 
+GROUP = "monitoring"
 PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 NODE_EXPORTER = "prometheus-node-exporter"
 RETENTION = "15d"  # the slowest burn rate looks three days back
@@ -134,3 +136,50 @@ def prepare_node_exporter(settings: Settings) -> None:
 
 def _yaml(document: dict[str, Any]) -> str:
     return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def processes(settings: Settings) -> list[Process]:
+    """Return Prometheus, Alertmanager and what they look at, each after those it needs."""
+
+    def page(name: str, path: str) -> Probe:
+        return Probe("http", f"http://{settings.host}:{settings.port(name)}{path}")
+
+    return [
+        Process(
+            name="exporter",
+            command=python("monitoring.exporter"),
+            ports={"metrics": settings.port("exporter")},
+            depends_on=("topics", "redis"),
+            ready=Probe("http", health(settings, settings.port("exporter"))),
+            memory=256,
+            group=GROUP,
+        ),
+        Process(
+            name="node-exporter",
+            command=node_exporter(settings),
+            prepare=prepare_node_exporter,
+            ports={"metrics": settings.port("node_exporter")},
+            ready=page("node_exporter", "/metrics"),
+            memory=64,
+            group=GROUP,
+        ),
+        Process(
+            name="alertmanager",
+            command=alertmanager(settings),
+            prepare=prepare_alertmanager,
+            ports={"http": settings.port("alertmanager")},
+            ready=page("alertmanager", "/-/ready"),
+            memory=128,
+            group=GROUP,
+        ),
+        Process(
+            name="prometheus",
+            command=prometheus(settings),
+            prepare=prepare_prometheus,
+            ports={"http": settings.port("prometheus")},
+            ready=page("prometheus", "/-/ready"),
+            serves=watched(settings),
+            memory=512,
+            group=GROUP,
+        ),
+    ]

@@ -15,7 +15,8 @@ from config.settings import Settings
 from millrace.stack import install, probes
 from millrace.stack.layout import Layout
 from millrace.stack.parts import airflow
-from millrace.stack.processes import Probe, Process, declared, processes
+from millrace.stack.process import Probe, Process
+from millrace.stack.processes import declared, processes
 from millrace.stack.run import environment
 from tests.unit.modules import script
 

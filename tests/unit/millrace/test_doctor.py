@@ -19,7 +19,8 @@ from millrace.flink import rest as cluster
 from millrace.stack import doctor, probes
 from millrace.stack.doctor import Check
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Process, processes
+from millrace.stack.process import Process
+from millrace.stack.processes import processes
 from millrace.stack.supervisor import Info, Supervisor
 
 NOW_MS = 10_000_000

@@ -16,7 +16,7 @@ import pytest
 from config.errors import UserError
 from config.settings import ROOT, Settings, settings
 from millrace.stack import harness
-from millrace.stack.processes import Probe, Process
+from millrace.stack.process import Probe, Process
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from config.settings import Settings
 from millrace.stack import orphans, ports
 from millrace.stack.doctor import examine
 from millrace.stack.layout import Layout
-from millrace.stack.processes import Probe, Process
+from millrace.stack.process import Probe, Process
 from millrace.stack.supervisor import Supervisor
 
 

@@ -10,7 +10,7 @@ import pytest
 from config.health import serve
 from config.settings import Settings
 from millrace.stack import probes
-from millrace.stack.processes import Probe, Process
+from millrace.stack.process import Probe, Process
 from serving.consumers.health import Health
 
 LOCAL = Settings(state_dir=Path("none"))
