@@ -282,6 +282,12 @@ class Settings(BaseSettings):
     fraud_cost_passed: float = Field(
         default=1.0, ge=0, description="of a fraud that is approved, as a share of its amount"
     )
+    fraud_least_precision: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        description="of blocked payments with a verdict; an alert tells when it is lower",
+    )
     anomalies_database_url: SecretStr = Field(
         default=SecretStr(""),
         description="where detections are kept: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/"

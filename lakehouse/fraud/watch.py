@@ -1,7 +1,8 @@
-"""Verify feature vectors of the lake all the time, and tell Prometheus of it.
+"""Verify feature vectors of the lake all the time, measure decisions, and tell Prometheus of both.
 
 A few vectors a turn, drawn anew each time, in a process of its own: what is logged for training is
-what the reference engine computes, or an alert rests on `millrace_features_differing_total`.
+what the reference engine computes, or an alert rests on `millrace_features_differing_total`. After
+that the decisions are measured by the verdicts that have come in.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from config.settings import Settings
 from config.settings import settings as configured
 from lakehouse.catalog import catalog
 from lakehouse.fraud.log import Log
+from lakehouse.fraud.quality import pooled
+from lakehouse.fraud.quality_metrics import QualityMetrics
 from lakehouse.fraud.verification import Finding, Verifier
 from lakehouse.query import connect
 
@@ -59,6 +62,7 @@ class Watch:
         self._newest = instruments.gauge(
             "millrace_features_verified_timestamp_seconds", self.registry
         )
+        self._quality = QualityMetrics(self.registry, settings.fraud_least_precision)
 
     def alive(self) -> bool:
         """Return whether a turn ended not too long ago."""
@@ -78,7 +82,21 @@ class Watch:
             self.waiting = {"lake": repr(error)}
         else:
             self._count(findings)
+        self._measure()
         self._turned = self._clock()
+
+    def _measure(self) -> None:
+        """Measure the decisions; what the lake lacks for it is no matter of the vectors'."""
+        if self._lake is None:
+            return
+        try:
+            with connect(_MEMORY, self._settings.lake_spill) as con:
+                self._quality.show(pooled(con, self._lake))
+        except UserError as error:
+            log.debug("decisions are not measured", reason=str(error))
+        except Exception as error:  # as above: the next turn may find it back
+            self._lake = None
+            log.warning("decisions were not measured", error=repr(error))
 
     def _findings(self) -> Sequence[Finding]:
         current = self._settings

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.settings import settings
+from millrace.cli.measuring import quality
 from millrace.cli.shadowing import shadow
 from millrace.options import AsJson
 from millrace.retraining import follow
@@ -21,8 +22,9 @@ from millrace.stack.layout import Layout
 if TYPE_CHECKING:
     from orchestration.shelf.store import Store
 
-app = typer.Typer(help="Models: list, promote, roll back, shadow.", no_args_is_help=True)
+app = typer.Typer(help="Models: list, promote, roll back, compare, measure.", no_args_is_help=True)
 app.command(epilog="Example: millrace model shadow fraud latest")(shadow)
+app.command(epilog="Example: millrace model quality fraud --since 2026-05-01 --json")(quality)
 
 ProductName = Annotated[str, typer.Argument(metavar="PRODUCT", help="whose model, e.g. fraud")]
 

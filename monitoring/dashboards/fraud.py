@@ -4,6 +4,7 @@ from monitoring.dashboards.panel import Dashboard, lines, number, quantiles
 
 SCORES, VECTORS = '{topic="fraud-scores"}', '{topic="fraud-features"}'
 SCORER = '{consumer="fraud"}'
+VERDICTS = "the lake is off, or has too few verdicts"
 
 DASHBOARD = Dashboard(
     "fraud",
@@ -76,6 +77,28 @@ DASHBOARD = Dashboard(
                 "millrace_shadow_info",
                 "{{model}} {{state}}",
                 empty="nothing scores beside the model in use",
+            ),
+        ),
+        "Quality, as verdicts come": (
+            lines(
+                "Precision",
+                "millrace_fraud_precision",
+                "{{decision}}",
+                "percentunit",
+                empty=VERDICTS,
+            ),
+            lines("Recall", "millrace_fraud_recall", "{{decision}}", "percentunit", empty=VERDICTS),
+            lines(
+                "Average precision",
+                "millrace_fraud_average_precision",
+                "average precision",
+                empty=VERDICTS,
+            ),
+            lines(
+                "Calibration error",
+                "millrace_fraud_calibration_error",
+                "error",
+                empty=VERDICTS,
             ),
         ),
         "Rules": (

@@ -30,4 +30,19 @@ ALERTS = (
         product="fraud",
         needs="fraud",
     ),
+    Alert(
+        name="PrecisionLow",
+        # Of fewer blocked payments the share says little: of 50 at 80 % it is within 11 %.
+        expr=(
+            'millrace_fraud_precision{decision="blocked"}'
+            " < on (instance, job) group_left () millrace_fraud_least_precision"
+            ' and on (instance, job) millrace_fraud_judged_payments{decision="blocked"} >= 50'
+        ),
+        hold="10m",
+        severity="warning",
+        summary="Of the payments blocked lately only {{ $value | humanizePercentage }} were fraud",
+        entity="fraud-decisions",
+        product="fraud",
+        needs="lake",
+    ),
 )
