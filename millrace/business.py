@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from typing import Any
@@ -32,7 +31,7 @@ class Windows:
         try:
             found: dict[str, Any] = api.ask(self._settings, f"{PATH}?{urlencode(query)}", TIMEOUT_S)
         except HTTPError as error:
-            raise UserError(f"the API refused: {_detail(error)}") from None
+            raise UserError(f"the API refused: {api.detail(error)}") from None
         except (OSError, HTTPException, ValueError) as error:
             raise UserError(f"the API does not answer: {error}; is the stack up?") from None
         return found
@@ -51,13 +50,6 @@ class Windows:
             found = self.page(**query, band="false")
             yield from found["windows"]
             bound = found["next"]
-
-
-def _detail(refusal: HTTPError) -> str:
-    try:
-        return str(json.load(refusal)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return str(refusal.code)
 
 
 def differences(

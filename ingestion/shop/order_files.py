@@ -9,9 +9,16 @@ from pathlib import Path
 
 import orjson
 
+from config.errors import UserError
 from ingestion.shop.order_simulator import Happened
 
 EVENTS, TRUTH = "events.jsonl", "truth.csv"
+
+
+def refuse_present(folder: Path) -> None:
+    """Raise UserError if one of the files is in the folder: it may be somebody's own."""
+    if present := [name for name in (EVENTS, TRUTH) if (folder / name).exists()]:
+        raise UserError(f"{folder} holds {', '.join(present)} already: --overwrite replaces them")
 
 
 def write(folder: Path, happened: Sequence[Happened]) -> Mapping[str, int]:

@@ -28,6 +28,7 @@ from ingestion.replay.run import Summary, run
 from ingestion.sensors import batches as readings
 from ingestion.sensors.simulator import Setting, Simulator
 from ingestion.shop.order_files import EVENTS as ORDER_EVENTS
+from ingestion.shop.order_files import refuse_present
 from ingestion.shop.order_files import write as write_orders
 from ingestion.shop.order_simulator import OrderSimulator, Shop
 from ingestion.shop.shop_files import EVENTS, write
@@ -92,12 +93,17 @@ def orders(
     visitors: Annotated[int, typer.Option(min=1, help="how many there are")] = 2000,
     days: Annotated[int, typer.Option(min=1, help="how long they come")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same files")] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace files that are there")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
 ) -> None:
     """Write events of a shop with order fraud, and the truth about each order line.
 
     events.jsonl for `millrace produce shop-events`, truth.csv with the lines' ids and their fraud.
     """
+    if not overwrite:
+        refuse_present(folder)
     console = Console(stderr=True, quiet=as_json)
     with console.status(f"simulating {visitors:,} visitors"):
         shop = Shop(visitors=visitors, days=days, seed=seed)

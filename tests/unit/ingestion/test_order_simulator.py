@@ -8,10 +8,13 @@ from pathlib import Path
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
+from config.errors import UserError
 from domain.events import ShopEvent
 from ingestion.shop.order_files import EVENTS, TRUTH, write
 from ingestion.shop.order_simulator import CHEAP, Happened, OrderSimulator, Shop
+from millrace.cli.main import build
 
 SHOP = Shop(visitors=300, days=30, seed=3)
 
@@ -86,3 +89,16 @@ def test_files_hold_every_event_and_every_lines_truth(
     assert truth == {
         one.event.event_id: one.fraud for one in happened if one.event.event_type == "transaction"
     }
+
+
+def test_files_that_are_there_are_not_replaced_unless_asked(tmp_path: Path) -> None:
+    line = ["simulate", "orders", str(tmp_path), "--visitors", "20", "--days", "3", "--json"]
+    run = CliRunner()
+    (tmp_path / TRUTH).write_text("mine")
+    refused = run.invoke(build("simulate"), line)
+    assert isinstance(refused.exception, UserError)
+    assert str(refused.exception) == f"{tmp_path} holds {TRUTH} already: --overwrite replaces them"
+    assert (tmp_path / TRUTH).read_text() == "mine"
+    done = run.invoke(build("simulate"), [*line, "--overwrite"])
+    assert done.exit_code == 0, done.exception
+    assert (tmp_path / TRUTH).read_text().startswith("order_id,")
