@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         default="2048m",
         description="the TaskManager's whole process: a number and m or g, at least 896m",
     )
+    jvm_second_compiler: bool = Field(
+        default=True,
+        description="TaskManager and broker: what runs long is compiled a second time, for speed; "
+        "false suits a stack that lives for minutes",
+    )
     flink_checkpoint_interval_ms: int = Field(
         default=60_000,
         ge=100,

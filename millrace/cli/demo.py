@@ -46,7 +46,7 @@ def demo(
     from millrace.demo.signals import interruptible
 
     interruptible()
-    commit_often()
+    suit_minutes(keep=keep)
     try:
         # Standard output stays the result's.
         figures = run(
@@ -79,6 +79,7 @@ def demo_sensors(
     from millrace.demo.signals import interruptible
 
     interruptible()
+    suit_minutes(keep=keep)
     try:
         seen = run(settings(), Console(stderr=as_json), seconds, rate, keep=keep)
     except KeyboardInterrupt:
@@ -87,12 +88,15 @@ def demo_sensors(
         typer.echo(json.dumps(seen.as_dict(), indent=2))
 
 
-def commit_often() -> None:
-    """Let the lake's job, if its group is on, commit more than once in a demo.
+def suit_minutes(*, keep: bool) -> None:
+    """Let the lake's job, if its group is on, commit more than once, and spare what pays off later.
 
-    An interval that somebody has set stays.
+    That is the second compiler, unless the stack is to be kept. What somebody has set stays.
     """
-    if "lake_commit_seconds" not in settings().model_fields_set:
+    suited = {"lake_commit_seconds": str(COMMIT_SECONDS)}
+    if not keep:
+        suited["jvm_second_compiler"] = "false"
+    for name in suited.keys() - settings().model_fields_set:
         # By the environment, which the stack's processes get.
-        os.environ[f"{PREFIX}LAKE_COMMIT_SECONDS"] = str(COMMIT_SECONDS)
-        settings.cache_clear()
+        os.environ[f"{PREFIX}{name.upper()}"] = suited[name]
+    settings.cache_clear()

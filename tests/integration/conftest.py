@@ -44,6 +44,14 @@ def _no_jvm_is_left() -> Iterator[None]:
     close()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _brief() -> Iterator[None]:
+    """Let every stack of the session do without what pays off within hours only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MILLRACE_JVM_SECOND_COMPILER", "false")
+        yield
+
+
 @pytest.fixture(scope="session")
 def _ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Settings and environment of the session's stack; nothing runs yet."""

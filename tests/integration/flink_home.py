@@ -18,6 +18,7 @@ from pathlib import Path
 
 from config.settings import settings
 from millrace.stack.layout import Layout
+from millrace.stack.parts.jvm import FIRST_COMPILER
 from tests.integration.flink_worker import DONE
 
 _HEAP = "1g"
@@ -75,7 +76,7 @@ class _Worker:
             "PYTHONPATH": str(layout.root),
             "FLINK_HOME": str(layout.flink_home),  # without it pyflink overrules the next
             "FLINK_LIB_DIR": f"{library}/",
-            "JVM_ARGS": f"-Xmx{_HEAP}",
+            "JVM_ARGS": " ".join((f"-Xmx{_HEAP}", *FIRST_COMPILER)),
         }
         self._log = self._folder / "log"
         with self._log.open("wb") as log:

@@ -22,7 +22,13 @@ from config.products import products, running_jobs, setups
 from config.settings import Settings
 from millrace.stack.layout import Layout
 from millrace.stack.parts import workers
-from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
+from millrace.stack.parts.jvm import (
+    FIRST_COMPILER,
+    clear_temporary,
+    compilers,
+    java,
+    temporary,
+)
 
 MEBI = 1024 * 1024
 PROMETHEUS_REPORTER = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory"
@@ -230,7 +236,7 @@ def jobmanager(settings: Settings) -> tuple[str, ...]:
             "at least 512m"
         )
     # It decides little and often: the second compiler would only take time from the jobs.
-    light = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+    light = ("-XX:+UseSerialGC", *FIRST_COMPILER)
     options = (f"-Xmx{heap}m", "-XX:MaxMetaspaceSize=192m", *light)
     main = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
     bound = (f"-Djobmanager.bind-host={settings.host}", f"-Drest.bind-address={settings.host}")
@@ -247,7 +253,7 @@ def taskmanager(settings: Settings) -> tuple[str, ...]:
         f"-XX:MaxDirectMemorySize={FRAMEWORK_OFF_HEAP + NETWORK}m",
         f"-XX:MaxMetaspaceSize={METASPACE}m",
         "-XX:+UseG1GC",
-        *COMPILE_LAST,
+        *compilers(settings),
     )
     main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
     bound = (f"-Dtaskmanager.host={settings.host}", f"-Dtaskmanager.bind-host={settings.host}")

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from config.errors import UserError
+from config.settings import Settings
 from millrace.stack.layout import Layout
 
 # A JVM that has just started compiles for a minute, at its work's priority; on few cores the work
@@ -16,7 +17,15 @@ from millrace.stack.layout import Layout
 # priority; lowering one needs no right.
 COMPILE_LAST = ("-XX:ThreadPriorityPolicy=1", "-XX:CompilerThreadPriority=10")
 
+# In a process that lives for minutes the second compiler takes more time than its code saves.
+FIRST_COMPILER = ("-XX:TieredStopAtLevel=1",)
+
 OLDEST = 17  # Kafka and the kernel are compiled for it
+
+
+def compilers(settings: Settings) -> tuple[str, ...]:
+    """Return the options that say how a JVM with much to do compiles it."""
+    return COMPILE_LAST if settings.jvm_second_compiler else (*COMPILE_LAST, *FIRST_COMPILER)
 
 
 def temporary(layout: Layout, name: str) -> str:

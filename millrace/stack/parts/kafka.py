@@ -10,7 +10,13 @@ from config.errors import UserError
 from config.files import write
 from config.settings import Settings
 from millrace.stack.layout import Layout
-from millrace.stack.parts.jvm import COMPILE_LAST, clear_temporary, java, temporary
+from millrace.stack.parts.jvm import (
+    FIRST_COMPILER,
+    clear_temporary,
+    compilers,
+    java,
+    temporary,
+)
 
 LOG4J = """\
 rootLogger.level = INFO
@@ -79,7 +85,7 @@ def command(settings: Settings) -> tuple[str, ...]:
         "-XX:+UseParallelGC",
         "-XX:NewRatio=1",
         "-XX:MaxTenuringThreshold=1",
-        *COMPILE_LAST,
+        *compilers(settings),
         "-XX:+ExitOnOutOfMemoryError",
         temporary(layout, "kafka"),
         f"-Dlog4j2.configurationFile={home / 'log4j2.properties'}",
@@ -109,7 +115,7 @@ def prepare(settings: Settings) -> None:
     line = (
         java(),
         "-Xmx128m",
-        "-XX:TieredStopAtLevel=1",
+        *FIRST_COMPILER,
         "-cp",
         f"{layout.kafka_jars}/*",
         "kafka.tools.StorageTool",

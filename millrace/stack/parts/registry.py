@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from config.settings import Settings
 from millrace.stack.layout import Layout
-from millrace.stack.parts.jvm import clear_temporary, java, temporary
+from millrace.stack.parts.jvm import FIRST_COMPILER, clear_temporary, java, temporary
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -30,7 +30,7 @@ def command(settings: Settings) -> tuple[str, ...]:
         java(),
         f"-Xmx{settings.registry_heap}",
         "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
+        *FIRST_COMPILER,
         "-XX:+ExitOnOutOfMemoryError",
         temporary(layout, "registry"),
         "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",

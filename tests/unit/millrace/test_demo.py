@@ -18,7 +18,7 @@ from rich.console import Console
 from config.errors import UserError
 from config.settings import Settings, settings
 from ingestion.fraud.simulator import DAY_MS
-from millrace.cli.demo import commit_often
+from millrace.cli.demo import suit_minutes
 from millrace.demo import show, signals
 from millrace.demo.show import look_up
 from millrace.demo.tally import Figures, Tally, percentile
@@ -255,9 +255,22 @@ def test_the_lake_commits_more_than_once_in_a_demo(
     if given is None:
         monkeypatch.delenv(name)
     settings.cache_clear()
-    commit_often()
+    suit_minutes(keep=True)
     assert settings().lake_commit_seconds == seconds
     settings.cache_clear()
+
+
+@pytest.mark.parametrize(("keep", "second"), [(True, True), (False, False)])
+@pytest.mark.usefixtures("fresh_settings")
+def test_a_stack_that_is_kept_has_its_second_compiler(
+    keep: bool, second: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Set and removed, so that what the call sets is undone.
+    monkeypatch.setenv("MILLRACE_JVM_SECOND_COMPILER", "true")
+    monkeypatch.delenv("MILLRACE_JVM_SECOND_COMPILER")
+    settings.cache_clear()
+    suit_minutes(keep=keep)
+    assert settings().jvm_second_compiler is second
 
 
 def test_the_look_up_holds_no_key(tmp_path: Path) -> None:

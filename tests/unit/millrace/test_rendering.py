@@ -126,6 +126,13 @@ def test_a_taskmanager_too_small_to_run_is_refused() -> None:
         flink.taskmanager_memory("700m")
 
 
+def test_a_stack_of_minutes_does_without_the_second_compiler() -> None:
+    lasting, brief = Settings(), Settings(jvm_second_compiler=False)
+    for name in ("taskmanager", "kafka"):
+        assert "-XX:TieredStopAtLevel=1" not in processes(lasting)[name].command
+        assert "-XX:TieredStopAtLevel=1" in processes(brief)[name].command
+
+
 def test_supervisor_restarts_all_but_what_runs_once(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path / "100%")
     text = render(Layout.of(settings), processes(settings).values())
