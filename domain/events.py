@@ -100,6 +100,53 @@ class AlertAct:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnomalyDetected:
+    """The judgement of a learned detector on a window, usual or not.
+
+    Two records with the same detection_id are of one window. Key: sensor_id.
+    """
+
+    sensor_id: str
+    """The sensor's id."""
+    window_start: int
+    """Start of the window, UTC, inside."""
+    window_end: int
+    """End of the window, UTC, outside."""
+    detection_id: str
+    """As in the history; follows from the sensor and the window."""
+    asset_id: str | None = None
+    """As the window has it."""
+    sensor_type: str = "default"
+    """As the window has it."""
+    location: str | None = None
+    """As the window has it."""
+    criticality: str = "normal"
+    """Of the asset, else of the sensor's type: low, normal or high."""
+    is_anomaly: bool = False
+    """Whether the margin reaches the threshold."""
+    score: float = 0.0
+    """From 0 to 1; 0.5 is the 99 % quantile of training."""
+    threshold: float = 0.5
+    """The sensor's own at this window, a score."""
+    margin: float = 0.0
+    """The score as log odds."""
+    next_margin: float = 0.0
+    """The sensor's threshold for its next window, as log odds."""
+    model_version: str = ""
+    """The version that judged."""
+    detectors: Mapping[str, float] = field(default_factory=dict)
+    """The score of each detector by name."""
+    features: Mapping[str, float] = field(default_factory=dict)
+    """As the window has them."""
+    contributions: Mapping[str, float] = field(default_factory=dict)
+    """Of an anomaly: by how much the log odds fall when the usual value takes a feature's place."""
+    reasons: tuple[str, ...] = ()
+    """Of an anomaly: the features by how much they add, the greatest first."""
+    detected_at: int
+    """When it was judged, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessMetrics:
     """A window of the shop as it stands.
 
@@ -232,6 +279,31 @@ class DemandForecast:
     """Method of the forecast: lightgbm, tsb, imapa, autotheta."""
     model_version: str = ""
     """Digest of the method's declaration and of the sales that it learnt from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedFeatures:
+    """The features of a sensor's good readings in a window of time that is over.
+
+    Two records with the same sensor and start are of one window. Key: sensor_id.
+    """
+
+    sensor_id: str
+    """The sensor's id."""
+    window_start: int
+    """Start of the window, UTC, inside."""
+    window_end: int
+    """End of the window, UTC, outside."""
+    asset_id: str | None = None
+    """As its readings have it; of several the last by name."""
+    sensor_type: str = "default"
+    """As its readings have it; of several the last by name."""
+    location: str | None = None
+    """As its readings have it; of several the last by name."""
+    features: Mapping[str, float] = field(default_factory=dict)
+    """Each feature of domain/anomalies/features.py by name; one that the readings do not tell is
+    absent.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

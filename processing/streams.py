@@ -70,6 +70,7 @@ def row_type(record: str) -> RowTypeInfo:
         "STRING": text,
         "ARRAY<STRING>": Types.OBJECT_ARRAY(text),
         "MAP<STRING, STRING>": Types.MAP(text, text),
+        "MAP<STRING, DOUBLE>": Types.MAP(text, Types.DOUBLE()),
     }
     declared = columns(record)
     return Types.ROW_NAMED(list(declared), [types[kind] for kind in declared.values()])

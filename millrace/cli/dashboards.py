@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Annotated
 
 import httpx
 import typer
@@ -15,7 +16,7 @@ from config.products import groups
 from config.settings import settings
 from millrace.options import AsJson
 from monitoring.dashboards import dashboards
-from monitoring.dashboards.check import findings
+from monitoring.dashboards.check import bare, findings
 
 app = typer.Typer(help="Grafana's dashboards: list, check.", no_args_is_help=True)
 TIMEOUT_S = 30
@@ -34,7 +35,12 @@ def show(as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: millrace dashboards check --json")
-def check(as_json: AsJson = False) -> None:
+def check(
+    strict: Annotated[
+        bool, typer.Option("--strict", help="no panel may be empty, whatever it says")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Ask Prometheus what every panel of the enabled groups asks.
 
     Exit with 1 if one has nothing to show and does not say why that may be.
@@ -43,13 +49,13 @@ def check(as_json: AsJson = False) -> None:
     base = f"http://{loaded.host}:{loaded.port('prometheus')}/api/v1"
     with httpx.Client(base_url=base, timeout=TIMEOUT_S) as client:
         found = list(findings(dashboards(groups(loaded)), lambda expr: _values(client, expr)))
-    wrong = [one for one in found if one.wrong]
+    wrong = bare(found) if strict else [one for one in found if one.wrong]
     if as_json:
-        typer.echo(json.dumps([asdict(one) | {"wrong": one.wrong} for one in found], indent=2))
+        typer.echo(json.dumps([asdict(one) | {"wrong": one in wrong} for one in found], indent=2))
     else:
         table = Table("dashboard", "panel", "series", "")
         for one in found:
-            told = "empty" if one.wrong else "" if one.series else f"may be: {one.excuse}"
+            told = "empty" if one in wrong else "" if one.series else f"may be: {one.excuse}"
             table.add_row(one.dashboard, one.panel, str(one.series), told)
         Console().print(table)
     raise typer.Exit(1 if wrong else 0)

@@ -20,6 +20,7 @@ from rich.console import Console
 from config.errors import UserError
 from config.settings import ROOT, Settings
 from ingestion.kafka.producer import client_log
+from millrace.demo import watched
 from millrace.demo.picture import chromium, take
 from millrace.demo.saying import sayer
 from millrace.demo.shop import shop
@@ -65,6 +66,8 @@ def demo(
                 f"no score arrived: `millrace doctor`, and the logs in {Layout.of(settings).logs}"
             )
         _show_look_up(settings, console, last)
+        if watched.on(settings):
+            watched.show(settings, sayer(console))
         if keep:
             console.print(
                 "The stack stays up: `millrace status`, `millrace down`.", highlight=False

@@ -35,3 +35,10 @@ def findings(dashboards: Iterable[Dashboard], ask: Ask) -> Iterator[Finding]:
             for query in panel.queries:
                 found = [one for one in ask(query.expr) if not math.isnan(one)]
                 yield Finding(dashboard.name, panel.title, query.expr, len(found), panel.empty)
+
+
+def bare(found: Iterable[Finding]) -> list[Finding]:
+    """Return the findings of panels none of whose queries has anything to show."""
+    several = list(found)
+    shown = {(one.dashboard, one.panel) for one in several if one.series}
+    return [one for one in several if (one.dashboard, one.panel) not in shown]

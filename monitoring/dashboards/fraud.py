@@ -48,12 +48,12 @@ DASHBOARD = Dashboard(
             ),
             lines(
                 "Share decided late, or on few features",
-                'sum(rate(millrace_fraud_decisions_total{late="true"}[5m])'
-                ' or rate(millrace_fraud_decisions_total{features="sparse"}[5m]))'
-                " / sum(rate(millrace_fraud_decisions_total[5m]))",
+                '(sum(rate(millrace_fraud_decisions_total{late="true"}[5m])'
+                ' or rate(millrace_fraud_decisions_total{features="sparse"}[5m])) or vector(0))'
+                " / (sum(rate(millrace_fraud_decisions_total[5m])) > 0)",
                 "share",
                 "percentunit",
-                empty="none was",
+                empty="no payment was decided",
             ),
         ),
         "Challenger": (

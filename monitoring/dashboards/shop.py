@@ -1,6 +1,6 @@
 """The shop: orders and GMV by window, conversion, and the lists of recommendations."""
 
-from monitoring.dashboards.panel import Dashboard, lines, number
+from monitoring.dashboards.panel import Dashboard, Panel, Query, lines, number
 
 MINUTES = "no order came in the window"
 
@@ -8,7 +8,7 @@ DASHBOARD = Dashboard(
     "shop",
     "Shop",
     {
-        "The newest closed windows": (
+        "The newest closed windows, and the minute as it stands": (
             lines("Orders", "millrace_business_orders", "{{window}}", empty=MINUTES),
             lines("GMV", "millrace_business_gmv", "{{window}}", empty=MINUTES),
             lines(
@@ -27,12 +27,18 @@ DASHBOARD = Dashboard(
                 "percentunit",
                 empty=MINUTES,
             ),
-            lines(
+            Panel(
                 "Share of payments blocked",
-                "millrace_business_fraud_rate",
-                "{{window}}",
+                (
+                    Query("millrace_business_fraud_rate", "{{window}}"),
+                    Query(
+                        'sum(rate(millrace_fraud_decisions_total{decision="block"}[5m]))'
+                        " / (sum(rate(millrace_fraud_decisions_total[5m])) > 0)",
+                        "as decided now",
+                    ),
+                ),
                 "percentunit",
-                empty=MINUTES,
+                empty="no payment was decided",
             ),
         ),
         "Recommendations": (

@@ -10,7 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, RowMapping, and_, case, delete, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    and_,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -26,6 +37,7 @@ _AT_ONCE = 50
 """Rows of one INSERT: SQLite takes 999 values at least, a row has 13."""
 # Any: the two have no common type for what they add to an INSERT.
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_TOLD = [column for column in DETECTIONS.c if column.name != "record"]
 Row = dict[str, Any]
 Place = tuple[int, str]
 """Where a page ended: the window's time (ms) and the detection's id."""
@@ -99,10 +111,32 @@ class History:
                 connection.execute(
                     insert.on_conflict_do_update(index_elements=["detection_id"], set_=replaced)
                 )
-            if self._clock() - self._pruned >= _PRUNE_S:
-                self._pruned = self._clock()
-                oldest = self.now() - self._kept_ms
-                connection.execute(delete(DETECTIONS).where(DETECTIONS.c.detected_at < oldest))
+            self._prune(connection)
+
+    def keep(self, rows: Sequence[Row]) -> list[Row | None]:
+        """Keep detections in one transaction; of one whose id is known the first stays.
+
+        Return for each None, or the `record` that stays instead. Ids within a call may repeat.
+        """
+        found: list[Row | None] = []
+        with self._at_hand(), writing(self._engine) as connection:
+            for row in rows:
+                insert = self._insert(DETECTIONS).values(row)
+                kept = insert.on_conflict_do_nothing(index_elements=["detection_id"])
+                if connection.execute(kept).rowcount:
+                    found.append(None)
+                    continue
+                same = DETECTIONS.c.detection_id == row["detection_id"]
+                first = connection.execute(select(DETECTIONS.c.record).where(same))
+                found.append(first.scalar())
+            self._prune(connection)
+        return found
+
+    def _prune(self, connection: Connection) -> None:
+        if self._clock() - self._pruned >= _PRUNE_S:
+            self._pruned = self._clock()
+            oldest = self.now() - self._kept_ms
+            connection.execute(delete(DETECTIONS).where(DETECTIONS.c.detected_at < oldest))
 
     def find(
         self, filters: Filters, limit: int, *, offset: int = 0, after: Place | None = None
@@ -111,7 +145,7 @@ class History:
 
         `after` is where the page before ended.
         """
-        query = select(DETECTIONS).where(*_conditions(filters))
+        query = select(*_TOLD).where(*_conditions(filters))
         if after is not None:
             query = query.where(_after(after))
         query = query.order_by(DETECTIONS.c.timestamp.desc(), DETECTIONS.c.detection_id.desc())

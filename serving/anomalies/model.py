@@ -61,6 +61,19 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """Scores and margins of windows, and the score of each detector by name, one per window."""
+
+    scores: Scores
+    margins: Scores
+    detectors: Mapping[str, Scores]
+
+    def of_detectors(self, number: int) -> dict[str, float]:
+        """Return the score of each detector of a window."""
+        return {name: float(one[number]) for name, one in self.detectors.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A detector with its features, their usual values (training's medians), and thresholds."""
 
@@ -95,25 +108,30 @@ class Model:
         place and all others stay (ablation). Features that matter only together each have the
         whole of it, so contributions need not add up to the margin.
         """
-        found = self.graph.outputs(rows)
-        scores, margins = found.pop(SCORE), found.pop(MARGIN)
+        found = self.judged(rows)
         thresholds = np.array([self.thresholds.of(one) for one in criticalities])
-        wanted = np.flatnonzero((scores >= thresholds) | explain_all)
+        wanted = np.flatnonzero((found.scores >= thresholds) | explain_all)
         explained = dict(
-            zip(wanted.tolist(), self._explained(rows[wanted], margins[wanted]), strict=True)
+            zip(wanted.tolist(), self.explained(rows[wanted], found.margins[wanted]), strict=True)
         )
-        each = {name.removeprefix(f"{MARGIN}_"): _logistic(one) for name, one in found.items()}
         return [
             Verdict(
-                float(scores[number]),
+                float(found.scores[number]),
                 float(thresholds[number]),
-                {name: float(one[number]) for name, one in each.items()},
+                found.of_detectors(number),
                 explained.get(number, ()),
             )
             for number in range(len(rows))
         ]
 
-    def _explained(self, rows: Matrix, margins: Scores) -> list[tuple[Contribution, ...]]:
+    def judged(self, rows: Matrix) -> Judged:
+        """Return what the graph says of windows, shape (windows, features)."""
+        found = self.graph.outputs(rows)
+        scores, margins = found.pop(SCORE), found.pop(MARGIN)
+        each = {name.removeprefix(f"{MARGIN}_"): _logistic(one) for name, one in found.items()}
+        return Judged(scores, margins, each)
+
+    def explained(self, rows: Matrix, margins: Scores) -> list[tuple[Contribution, ...]]:
         """Return the contributions to each row's margin, the greatest first."""
         if not len(rows):
             return []

@@ -44,6 +44,9 @@ DETECTIONS = Table(
     Column("detectors", JSON, nullable=False),
     Column("features", JSON, nullable=False),
     Column("explanation", JSON, nullable=False),
+    Column(
+        "record", JSON(none_as_null=True)
+    ),  # of a window of the stream: the AnomalyDetected that was told
     Index("anomaly_detections_time", "timestamp", "detection_id"),
     Index("anomaly_detections_asset", "asset_id", "timestamp"),
     Index("anomaly_detections_sensor", "sensor_id", "timestamp"),

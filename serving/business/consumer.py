@@ -49,6 +49,7 @@ class Business(Product):
             self._hours.restore(row.record)
         else:
             self._figures.take(self._corrections.take(row.record, row.offset))
+            self._figures.stands(row.record)
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
         """Return one write per record; of two versions of a window the fuller stays."""
@@ -62,6 +63,7 @@ class Business(Product):
     def _window(self, row: Incoming) -> Result:
         closed = self._corrections.take(row.record, row.offset)
         self._figures.take(closed)
+        self._figures.stands(row.record)
         revision, shown = self._corrections.of(row.record, row.offset)
         told = keys.correction(revision, row.timestamp, shown) if shown else None
         outputs = tuple(self._compared(closed, row.offset))

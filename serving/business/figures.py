@@ -1,4 +1,4 @@
-"""Tell Prometheus of the newest closed window of each length."""
+"""Tell Prometheus of the newest closed window of each length, and of the minute as it stands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from config import instruments
-from domain.shop.windows import NAMES
+from domain.shop.windows import MINUTE_MS, NAMES
+from serving.business import keys
 from serving.business.memory import Closed
 
 _OF: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
@@ -28,6 +29,10 @@ _OF: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
 }
 
 
+NOW = "now"
+"""The window's name of the newest minute as it stands: a closed one is two minutes old."""
+
+
 class Figures:
     """Gauges by length of window; a figure that does not exist is NaN."""
 
@@ -35,6 +40,7 @@ class Figures:
         self._gauges = {name: instruments.gauge(name) for name in _OF}
         self._start = instruments.gauge("millrace_business_window_start_seconds")
         self._newest: dict[int, int] = {}
+        self._now = (-1, -1)
 
     def register(self, registry: CollectorRegistry) -> None:
         """Add the gauges to the metrics."""
@@ -49,8 +55,19 @@ class Figures:
             if start < self._newest.get(length, start):
                 continue
             self._newest[length] = start
-            name = NAMES[length]
-            self._start.labels(name).set(start / 1000)
-            for figure, of in _OF.items():
-                value = of(one.record)
-                self._gauges[figure].labels(name).set(float("nan") if value is None else value)
+            self._tell(NAMES[length], start, one.record)
+
+    def stands(self, record: Mapping[str, Any]) -> None:
+        """Take up a minute that is told of, if it is the newest and not fuller already."""
+        if record["window_ms"] != MINUTE_MS:
+            return
+        version = record["window_start"], keys.version(record)
+        if version > self._now:
+            self._now = version
+            self._tell(NOW, record["window_start"], record)
+
+    def _tell(self, name: str, start: int, record: Mapping[str, Any]) -> None:
+        self._start.labels(name).set(start / 1000)
+        for figure, of in _OF.items():
+            value = of(record)
+            self._gauges[figure].labels(name).set(float("nan") if value is None else value)

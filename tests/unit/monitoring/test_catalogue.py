@@ -34,6 +34,7 @@ from monitoring.rules import alerts, records
 from orchestration.shelf.distribution import Reference
 from serving.alerts.consumer import Alerts
 from serving.alerts.sender import Sender
+from serving.anomalies.meter import Meter as Windows
 from serving.api import metrics as api
 from serving.business.figures import Figures
 from serving.consumers.drift import Drift
@@ -120,6 +121,7 @@ def _served(tmp_path: Path) -> Iterator[tuple[str, str]]:
     products = (
         Figures(),
         Meter(),
+        Windows(),
         Inventory(),
         Alerts(),
         Sender([], lambda: 0),

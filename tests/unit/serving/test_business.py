@@ -192,6 +192,20 @@ def test_prometheus_has_the_newest_closed_window() -> None:
     assert started == 120.0
 
 
+def test_prometheus_has_the_newest_minute_as_it_stands() -> None:
+    business, registry = Business(), CollectorRegistry()
+    business.register(registry)
+    rows = [
+        window(MINUTE, 0, gmv_minor=700, events=5),
+        window(MINUTE, 1, gmv_minor=300, events=2),  # an earlier version, told again
+        window(0, 2, gmv_minor=100, events=90),
+        window(HOUR, 3, gmv_minor=50, window_ms=HOUR),
+    ]
+    take(business, MemoryStore(), *rows)
+    assert registry.get_sample_value("millrace_business_gmv", {"window": "now"}) == 7.0
+    assert registry.get_sample_value("millrace_business_gmv", {"window": "1m"}) is None
+
+
 def test_the_category_of_an_item_is_its_newest() -> None:
     store, business = MemoryStore(), Business()
     for offset, (when, category) in enumerate([(5, "a"), (9, None), (7, "b")]):
