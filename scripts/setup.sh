@@ -2,7 +2,7 @@
 # From a Debian machine with Python 3.11 to everything Millrace needs: tools by apt, uv, locked Python environments,
 # jars and the Java kernel by Maven. Each step is skipped when what it depends on has not changed (stamps in .build/stamps),
 # so running it again costs nothing. Independent steps run side by side; apt alone is in the foreground, where sudo can ask.
-#   scripts/setup.sh [--for demo|test] [--with lake|airflow|monitoring]…
+#   scripts/setup.sh [--for demo|test] [--with lake|airflow|monitoring|ml]…
 # `demo` leaves out the tools of development, and what groups of products need that are off by default; --with brings it.
 # Airflow's tasks read the lake, so `--with airflow` brings the lake's Python libraries, too, but not its jars for Flink.
 set -euo pipefail
@@ -12,7 +12,7 @@ uv_version=0.13.8
 policy=/usr/sbin/policy-rc.d
 mark="# for the length of Millrace's set-up, process"
 as_root=()
-lake='' lake_jars='' airflow='' monitoring=''
+lake='' lake_jars='' airflow='' monitoring='' ml=''
 
 say() { echo "setup: $*"; }
 refuse() { echo "setup: $*" >&2; exit 2; }
@@ -189,6 +189,9 @@ app_side() {
   if ! { [[ -x .venv/bin/python ]] && has_app "$identity"; }; then
     app_environment "$identity"
   fi
+  if [[ $ml ]]; then
+    step venv-ml "bringing JAX into .venv" environment .venv --inexact --no-default-groups --group ml
+  fi
   identity=$(hash_of uv.lock orchestration/compiled.py orchestration/recommendations/engine/*.py)
   if ! { fresh engine "$identity" && [[ -d $build/numba ]]; }; then
     step engine "compiling the recommender's engine" engine
@@ -237,7 +240,7 @@ python_side() {
 
 choose() {
   purpose='test'
-  lake='' lake_jars='' airflow='' monitoring=''
+  lake='' lake_jars='' airflow='' monitoring='' ml=''
   while (($#)); do
     case $1 in
       --for) purpose=${2:-} ;;
@@ -246,10 +249,11 @@ choose() {
           lake) lake=yes lake_jars=yes ;;
           airflow) lake=yes airflow=yes ;;
           monitoring) monitoring=yes ;;
-          *) refuse "--with takes lake, airflow or monitoring" ;;
+          ml) ml=yes ;;
+          *) refuse "--with takes lake, airflow, monitoring or ml" ;;
         esac
         ;;
-      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake|airflow|monitoring]…" >&2; exit 2 ;;
+      *) echo "usage: scripts/setup.sh [--for demo|test] [--with lake|airflow|monitoring|ml]…" >&2; exit 2 ;;
     esac
     shift $(($# > 1 ? 2 : 1))
   done

@@ -24,7 +24,9 @@ class Detector(StrEnum):
 
     IFOREST = "iforest"
     OCSVM = "ocsvm"
+    LSTM = "lstm"
     COMBINED = "combined"
+    ALL = "all"
 
 
 def anomalies(
@@ -39,7 +41,10 @@ def anomalies(
     ],
     detector: Annotated[
         Detector,
-        typer.Option(help="iforest: Isolation Forest; ocsvm: One-Class SVM; combined: both"),
+        typer.Option(
+            help="iforest: Isolation Forest; ocsvm: One-Class SVM; combined: both; lstm: LSTM "
+            "autoencoder, which needs JAX (scripts/setup.sh --with ml); all: the three"
+        ),
     ] = Detector.COMBINED,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="of the training")] = 7,
     promote: Annotated[

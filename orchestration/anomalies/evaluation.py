@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -115,11 +116,19 @@ class ManyMethod:
 
 
 def many_methods() -> dict[str, ManyMethod]:
-    """Return every detector of several channels by name; the first is the product's."""
+    """Return every detector of several channels by name; the first is the product's.
+
+    Those that JAX learns are there where it is installed.
+    """
+    jax = ("lstm", "all") if importlib.util.find_spec("jax") else ()
+    learnt = ("iforest", "ocsvm", "combined", *jax)
     found = (
         ManyMethod("mewma", lambda: Mewma(training=skab.TRAINING).score),
         ManyMethod("t-squared", lambda: baselines.t_squared(skab.TRAINING).score),
-        *(ManyMethod(name, partial(_learned, name)) for name in ("iforest", "ocsvm", "combined")),
+        *(
+            ManyMethod(name, partial(_learned, name))
+            for name in ("iforest", "ocsvm", "combined", *jax)
+        ),
         ManyMethod("all-alarm", lambda: lambda row: 1.0),
     )
     return {one.name: one for one in found}

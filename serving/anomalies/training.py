@@ -48,7 +48,10 @@ class Training(BaseModel):
         json_schema_extra={"example": {"file": "windows.parquet", "detector": "combined"}},
     )
 
-    detector: Literal["iforest", "ocsvm", "combined"] = "combined"
+    detector: Literal["iforest", "ocsvm", "lstm", "combined", "all"] = Field(
+        default="combined",
+        description="combined: iforest and ocsvm; lstm, an autoencoder, and all need JAX",
+    )
     file: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.(csv|jsonl|parquet)$",

@@ -1,4 +1,4 @@
-"""Detectors of scikit-learn: Isolation Forest and One-Class SVM, each as a pipeline.
+"""Detectors by name: of scikit-learn Isolation Forest and One-Class SVM, each as a pipeline.
 
 Isolation Forest: Liu, Ting and Zhou 2008. One-Class SVM: Schölkopf et al. 2001.
 """
@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 
-from orchestration.anomalies.learned import forest
+from orchestration.anomalies.learned import autoencoder, forest
 from orchestration.anomalies.learned.graph import OPSET
 from orchestration.anomalies.learned.rows import Matrix
 
@@ -87,14 +87,26 @@ def _fitted(pipeline: Pipeline, rows: Matrix) -> Sklearn:
     return Sklearn(pipeline.fit(rows.astype(np.float32).astype(np.float64)))
 
 
-LEARN: Mapping[str, Callable[[Matrix, int], Fitted]] = {"iforest": _forest, "ocsvm": _svm}
-"""How each detector learns from rows and a seed."""
+LEARN: Mapping[str, Callable[[Matrix, int], Fitted]] = {
+    "iforest": _forest,
+    "ocsvm": _svm,
+    "lstm": autoencoder.fit,
+}
+"""How each detector learns from rows and a seed; `lstm` needs JAX."""
 CHOICES: Mapping[str, tuple[str, ...]] = {
     **{name: (name,) for name in LEARN},
-    "combined": tuple(LEARN),
+    "combined": ("iforest", "ocsvm"),
+    "all": tuple(LEARN),
 }
 """The detectors of each choice."""
 PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "iforest": {"trees": TREES},
     "ocsvm": {"nu": NU, "gamma": "scale", "rows_at_most": SVM_ROWS},
+    "lstm": {
+        "hidden": autoencoder.HIDDEN,
+        "epochs": autoencoder.EPOCHS,
+        "batch": autoencoder.BATCH,
+        "rate": autoencoder.RATE,
+        "rows_at_most": autoencoder.ROWS,
+    },
 }

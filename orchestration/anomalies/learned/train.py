@@ -20,6 +20,7 @@ from orchestration.shelf.card import Card, digest
 from orchestration.shelf.store import Store
 
 LIBRARIES = ("numpy", "onnx", "scikit-learn", "skl2onnx")
+JAX = ("jax", "optax")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class Learnt:
             details=self._details(),
         )
 
+    def _libraries(self) -> tuple[str, ...]:
+        return (*LIBRARIES, *(JAX if "lstm" in self.fitted else ()))
+
     def _details(self) -> dict[str, Any]:
         return {
             "detector": self.detector,
@@ -69,7 +73,7 @@ class Learnt:
                 "sha256": self.windows.sha256,
                 "windows": len(self.windows.rows),
             },
-            "libraries": {name: installed(name) for name in LIBRARIES},
+            "libraries": {name: installed(name) for name in self._libraries()},
         }
 
 

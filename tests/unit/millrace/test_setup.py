@@ -150,7 +150,7 @@ def test_an_unknown_group_is_refused(sandbox: Path) -> None:
     done = _bash(sandbox, "choose --with sensors")
     assert (done.returncode, done.stderr) == (
         2,
-        "setup: --with takes lake, airflow or monitoring\n",
+        "setup: --with takes lake, airflow, monitoring or ml\n",
     )
 
 
