@@ -137,12 +137,9 @@ def kernel(layout: Layout) -> Kernel | None:
 
 def record(loaded: Settings, product: str) -> Record:
     """Open MLflow's record of a product."""
-    from orchestration.retraining.record import Record
+    from orchestration.retraining.record import opened
 
-    folder = Layout.of(loaded).mlflow
-    if loaded.mlflow_tracking_uri:
-        return Record(loaded.mlflow_tracking_uri, product)
-    return Record(f"sqlite:///{folder / 'mlflow.db'}", product, folder / "artefacts")
+    return opened(loaded, product)
 
 
 def follow(loaded: Settings, product: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,9 @@ from domain.anomalies.policy import PRODUCT
 from millrace.options import AsJson
 from millrace.stack.layout import Layout
 from millrace.stages import stages
+
+if TYPE_CHECKING:
+    from orchestration.shelf.card import Card
 
 EXAMPLE = "Example: millrace train anomalies --data windows.parquet --detector combined --promote"
 
@@ -75,15 +78,32 @@ def anomalies(
     card = learnt.publish(shelf)
     if promote:
         Store(shelf).promote(card.version)
+    run = _recorded(shelf, card)
     if as_json:
-        folder = str(shelf / card.version)
-        typer.echo(json.dumps({**card.document(), "folder": folder, "promoted": promote}))
+        more = {"folder": str(shelf / card.version), "promoted": promote, "mlflow_run": run}
+        typer.echo(json.dumps({**card.document(), **more}))
         return
     console = Console()
     learnt_from = f"{len(windows.rows):,} windows of {len(windows.features)} features"
     console.print(f"{card.version}: {detector.value} from {learnt_from}", soft_wrap=True)
+    if run is not None:
+        console.print(f"recorded in MLflow: run {run}", soft_wrap=True)
     if promote:
         console.print(f"current: {card.version}", soft_wrap=True)
     else:
         console.print("published; to use it, type", soft_wrap=True)
         console.print(f"  millrace model promote {PRODUCT} {card.version}", soft_wrap=True)
+
+
+def _recorded(shelf: Path, card: Card) -> str | None:
+    """Return MLflow's run of the model; None without one: if it is away, say so."""
+    from orchestration.anomalies.learned.recorded import write
+    from orchestration.retraining.record import failures
+    from orchestration.shelf.store import Store
+
+    try:
+        found = write(settings(), Store(shelf), card)
+    except failures() as error:
+        typer.echo(f"not recorded in MLflow: {error}", err=True)
+        return None
+    return None if found is None else found.run

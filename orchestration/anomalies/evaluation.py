@@ -125,10 +125,7 @@ def many_methods() -> dict[str, ManyMethod]:
     found = (
         ManyMethod("mewma", lambda: Mewma(training=skab.TRAINING).score),
         ManyMethod("t-squared", lambda: baselines.t_squared(skab.TRAINING).score),
-        *(
-            ManyMethod(name, partial(_learned, name))
-            for name in ("iforest", "ocsvm", "combined", *jax)
-        ),
+        *(ManyMethod(name, partial(_learned, name)) for name in learnt),
         ManyMethod("all-alarm", lambda: lambda row: 1.0),
     )
     return {one.name: one for one in found}

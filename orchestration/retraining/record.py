@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from config.errors import UserError
+from config.settings import Settings
 from orchestration.shelf.card import FILE, Card
 from orchestration.shelf.store import Store
 
@@ -172,6 +173,17 @@ class Record:
             return str(found.experiment_id)
         where = (self._artefacts / self._product).as_uri() if self._artefacts else None
         return str(self._client.create_experiment(self._product, artifact_location=where))
+
+
+def opened(loaded: Settings, product: str) -> Record:
+    """Open the record of a product where the settings have it: by default SQLite beside models.
+
+    Raise UserError where MLflow is not installed.
+    """
+    if loaded.mlflow_tracking_uri:
+        return Record(loaded.mlflow_tracking_uri, product)
+    folder = loaded.state_dir / "mlflow"
+    return Record(f"sqlite:///{folder / 'mlflow.db'}", product, folder / "artefacts")
 
 
 def described(card: Card) -> dict[str, bytes]:

@@ -65,8 +65,8 @@ class Scale:
         """Return windows in deviations from the mean, in 32 bits."""
         narrow = rows.astype(np.float32)
         filled = np.where(np.isnan(narrow), self.medians, narrow)
-        found = (filled - self.means) / self.deviations
-        return np.clip(found, -FURTHEST, FURTHEST).astype(np.float32)
+        found: Floats = (filled - self.means) / self.deviations
+        return np.clip(found, -FURTHEST, FURTHEST)
 
 
 @dataclass(frozen=True, slots=True)

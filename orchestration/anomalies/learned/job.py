@@ -20,8 +20,11 @@ from config.files import write
 from config.logging import configure
 from config.settings import settings
 from orchestration.anomalies.learned.detectors import CHOICES
+from orchestration.anomalies.learned.recorded import write as write_record
 from orchestration.anomalies.learned.rows import read
 from orchestration.anomalies.learned.train import train
+from orchestration.retraining.record import failures
+from orchestration.shelf.card import Card
 from orchestration.shelf.store import Store
 
 REQUEST, STATE = "request.json", "state.json"
@@ -47,10 +50,11 @@ def work(folder: Path, now: Callable[[], float] = time.time) -> bool:
             seed=request["seed"],
             progress=lambda done: told(done=done),
         )
-        shelf = Path(request["shelf"])
-        version = learnt.publish(shelf).version
+        store = Store(Path(request["shelf"]))
+        card = learnt.publish(store.folder)
         if request["promote"]:
-            Store(shelf).promote(version)
+            store.promote(card.version)
+        recorded(store, card)
     except UserError as error:
         told(state="failed", error=str(error))
         return False
@@ -58,8 +62,22 @@ def work(folder: Path, now: Callable[[], float] = time.time) -> bool:
         log.exception("training failed")
         told(state="failed", error=repr(error))
         return False
-    told(state="succeeded", version=version)
+    told(state="succeeded", version=card.version)
     return True
+
+
+def recorded(store: Store, card: Card) -> None:
+    """Write MLflow's record; a training whose record cannot be written has succeeded all the same.
+
+    The log says why.
+    """
+    try:
+        found = write_record(settings(), store, card)
+    except failures() as error:
+        log.warning("not recorded in MLflow", model=card.version, error=str(error))
+    else:
+        run = None if found is None else found.run
+        log.info("trained", model=card.version, sha256=dict(card.files), mlflow_run=run)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +24,31 @@ NOT_FEATURES = frozenset(
 """Columns that say which window it is."""
 LEAST = 50
 """Windows that training needs: below it a 99 % quantile is one of the highest two scores."""
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    """Return the frame of JSON lines.
+
+    Of records with `features`, such as those of the stream, it holds these, of each sensor and
+    window once. What `millrace topics tail --json` prints is a record in `record`.
+    """
+    content = path.read_text(encoding="utf-8")
+    records = [json.loads(line) for line in content.splitlines() if line.strip()]
+    if not all(isinstance(one, dict) for one in records):
+        raise ValueError("a line is not an object")
+    records = [one.get("record", one) for one in records]
+    if not any(isinstance(one.get("features"), dict) for one in records):
+        return pd.read_json(io.StringIO(content), lines=True)
+    windows = {
+        (one["sensor_id"], one["window_start"]) if "window_start" in one else number: one
+        for number, one in enumerate(records)
+    }
+    return pd.DataFrame([one["features"] for one in windows.values()])
+
+
 _READERS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
     ".csv": pd.read_csv,
-    ".jsonl": lambda path: pd.read_json(path, lines=True),
+    ".jsonl": _lines,
     ".parquet": pd.read_parquet,
 }
 
@@ -51,7 +75,7 @@ def read(path: Path) -> Windows:
         raise UserError(f"{path}: expected a name that ends in {', '.join(_READERS)}")
     try:
         frame, content = reader(path), path.read_bytes()
-    except (OSError, ValueError, UnicodeError) as error:
+    except (OSError, ValueError, KeyError, UnicodeError) as error:
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     names = tuple(str(name) for name in frame.columns if name not in NOT_FEATURES)
     if not names:

@@ -56,7 +56,7 @@ def graph_of(made: Autoencoder, rows: Floats) -> Floats:
     session = onnxruntime.InferenceSession(made.export().SerializeToString())
     found = session.run(None, {"rows": rows.astype(np.float32)})[0]
     assert found.shape == (len(rows), 1)
-    return found[:, 0].astype(np.float64)
+    return np.asarray(found[:, 0], np.float64)
 
 
 def literally(made: Autoencoder, row: Floats) -> float:

@@ -204,3 +204,25 @@ def test_rows_are_judged_by_their_means_once_the_first_are_learnt() -> None:
     assert scores[:100] == [0.0] * 100
     np.testing.assert_allclose(scores[100:], expected, atol=1e-3)
     assert min(scores[-10:]) > 0.5
+
+
+def test_windows_of_the_stream_are_read_as_they_are_tailed(tmp_path: Path) -> None:
+    path = tmp_path / "windows.jsonl"
+    records = [
+        {"sensor_id": "s", "window_start": number, "features": {"mean": number / 2, "count": 3}}
+        for number in range(60)
+    ]
+    del records[5]["features"]["count"]  # type: ignore[attr-defined]
+    lines = [json.dumps({"topic": "t", "key": "s", "record": one}) for one in records]
+    path.write_text("\n".join([*lines, lines[0]]) + "\n")
+    found = read(path)
+    assert found.features == ("mean", "count")
+    assert found.rows[:, 0].tolist() == [number / 2 for number in range(60)]
+    assert np.isnan(found.rows[5, 1])
+    plain = tmp_path / "plain.jsonl"
+    plain.write_text("\n".join(json.dumps(one["features"]) for one in records) + "\n")
+    np.testing.assert_array_equal(read(plain).rows, found.rows)
+    for broken in ("[1]", '{"features": {"a": 1}}\n{"b": 2}', "{"):
+        path.write_text(broken)
+        with pytest.raises(UserError, match="cannot be read"):
+            read(path)
