@@ -20,6 +20,7 @@ import pytest
 from domain.anomalies import adaptive
 from domain.anomalies.features import MINUTES, NAMES, extract
 from domain.events import SensorReading
+from domain.times import iso
 from millrace.stack.environ import api_keys
 from millrace.stack.harness import SECOND_OFFSET, Stack, shifted
 from tests.integration.conftest import OFTEN
@@ -106,11 +107,16 @@ def test_readings_become_detections_each_once_although_the_consumer_dies(ours: S
         until("windows are judged", lambda: total() >= SENSORS * 3, timeout=240)
         ours.killed_and_back("consumer-anomalies")
         send(range(WINDOWS // 2, WINDOWS + 3))  # the last ones close those before them
-        until("all windows are judged", lambda: total() >= SENSORS * WINDOWS, timeout=240)
         expected_end = BEGAN + WINDOWS * SIZE
+        last = iso(expected_end - 1)
+        until(
+            "all windows are judged",
+            lambda: total(end_date=last) == SENSORS * WINDOWS,
+            timeout=240,
+        )
         found = client.get(
             "/api/v1/anomalies",
-            params={"limit": 1000, "end_date": "2023-11-30"},
+            params={"limit": 1000, "end_date": last},
         ).json()["detections"]
         told = [
             one

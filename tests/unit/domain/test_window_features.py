@@ -16,6 +16,7 @@ from domain.anomalies import adaptive
 from domain.anomalies.adaptive import FORGOTTEN_MS, LOWEST, STEP, State
 from domain.anomalies.features import NAMES, extract
 from domain.anomalies.policy import QUANTILES
+from domain.anomalies.windows import LATE_MS, MOST, SIZE_MS, Front, Good, cut, span, told
 from domain.sensors.limits import CRITICALITIES
 
 SOME = st.lists(st.tuples(st.integers(0, 299_999), st.floats(-1e6, 1e6)), min_size=2, max_size=40)
@@ -74,6 +75,70 @@ def test_what_one_reading_does_not_tell_is_absent() -> None:
 def test_values_out_of_this_world_give_numbers_of_32_bits() -> None:
     found = extract([0, 1], [1e308, -1e308])
     assert all(abs(value) < 3.4e38 for value in found.values())
+
+
+def windows_of(readings: list[Good]) -> list[tuple[int, int]]:
+    """Return start and size of each window, as the job tells them, a reading after the other."""
+    kept: list[Good] = []
+    front, found = Front(), []
+    for reading in readings:
+        if front.takes(reading):
+            kept.append(reading)
+            front = front.then(reading)
+        if front.over(reading.time):
+            over, kept, front = cut(kept, reading.time)
+            found += [(span(window)[0], len(window)) for window in over]
+    return found
+
+
+def literally(readings: list[Good]) -> list[tuple[int, int]]:
+    """The same by a definition: a reading counts unless its window was over before it came."""
+    newest, counted, told = -1, dict[int, set[tuple[int, int]]](), list[int]()
+    for reading in readings:
+        start = reading.time // SIZE_MS * SIZE_MS
+        if start + SIZE_MS + LATE_MS > newest:
+            counted.setdefault(start, set()).add(reading.place)
+        newest = max(newest, reading.time)
+        over = [one for one in counted if one + SIZE_MS + LATE_MS <= newest and one not in told]
+        told += sorted(over)
+    return [(start, len(counted[start])) for start in told]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.integers(-8, 3), st.integers(0, 60)),
+        min_size=1,
+        max_size=80,
+    )
+)
+def test_windows_follow_from_the_log_of_their_sensor(steps: list[tuple[int, int, int]]) -> None:
+    readings: list[Good] = []
+    now = 10 * SIZE_MS
+    for place, (forward, off, again) in enumerate(steps):
+        if readings and again < 8:
+            readings.append(readings[-1 - min(again, len(readings) - 1)])
+            continue
+        now += forward * 10_000
+        readings.append(Good(now + off * 30_000, 1.0, (0, place)))
+    assert windows_of(readings) == literally(readings)
+
+
+def test_a_windows_record_names_whose_it_is() -> None:
+    made = told(
+        "s",
+        [
+            Good(SIZE_MS + 5, 1.0, (0, 1), None, "machine", "hall"),
+            Good(SIZE_MS, 3.0, (0, 0), "boiler", "machine", None),
+        ],
+    )
+    assert (made.window_start, made.window_end) == (SIZE_MS, 2 * SIZE_MS)
+    assert (made.asset_id, made.sensor_type, made.location) == ("boiler", "machine", "hall")
+    assert made.features["mean"] == 2.0
+
+
+def test_a_sensor_that_says_too_much_is_cut_short() -> None:
+    assert Front(kept=MOST - 1).takes(Good(0, 1.0, (0, 0)))
+    assert not Front(kept=MOST).takes(Good(0, 1.0, (0, 0)))
 
 
 def run(margins: list[float], criticality: Criticality, model: float = 0.0) -> list[bool]:
