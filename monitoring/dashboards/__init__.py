@@ -15,6 +15,7 @@ NAMES = (
     "fraud",
     "shop",
     "sensors",
+    "anomalies",
     "lake",
     "infrastructure",
 )

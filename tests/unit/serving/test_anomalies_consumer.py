@@ -227,7 +227,7 @@ def test_a_new_model_begins_with_its_own_thresholds(shelf: Store, history: Histo
     before = Life(shelf, history).read(windows(12))
     chance = np.random.default_rng(6)
     rows = np.array([[readings(chance)[name] for name in NAMES] for _ in range(200)])
-    learnt = train(Windows(NAMES, rows), "iforest")
+    learnt = train(Windows(NAMES, rows), "ocsvm")
     shelf.promote(learnt.publish(shelf.folder).version)
     later = windows(13)[12:]
     (told,) = Life(shelf, history, log=before).read(later)
@@ -259,7 +259,7 @@ def test_it_waits_for_a_model_and_for_one_of_the_streams_features(
     assert life.product.waiting() == f"no model: type `{TRAIN}`"
     assert life.product.probe() is False
     rows = np.random.default_rng(1).normal(0, 1, (200, 2))
-    store.promote(train(Windows(("mean", "p99"), rows), "iforest").publish(store.folder).version)
+    store.promote(train(Windows(("mean", "p99"), rows), "ocsvm").publish(store.folder).version)
     life.models.refresh()
     assert life.models.model(FEATURE_SET) is not None
     assert "asks for p99, which windows of the stream have not" in str(life.product.waiting())
