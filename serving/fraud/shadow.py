@@ -60,7 +60,8 @@ class Shadow(Collector):
         """Return which challenger there is, and how it fares."""
         model, refused = self._shelf.challenger, self._shelf.challenger_refused
         told: dict[tuple[str, ...], float] = {}
-        if model is not None:
+        # One that is in use is no challenger, though a promotion that was killed left its name.
+        if model is not None and model.version not in self._shelf.held.values():
             told[model.version, (model is self._model and self._aside) or "scoring"] = 1.0
         elif refused is not None:
             told[refused[0], "refused"] = 1.0

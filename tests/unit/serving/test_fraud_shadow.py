@@ -119,6 +119,16 @@ def test_its_scores_are_those_that_it_gives_in_use(setting: Setting) -> None:
     assert setting.store.shadow() is None
 
 
+def test_a_promotion_killed_before_its_end_leaves_no_challenger(setting: Setting) -> None:
+    setting.store.promote("m2")
+    (setting.folder / "shadow").write_text("m2\n")
+    setting.shelf.refresh()
+    assert not list(told(setting.fraud.handle(ROWS)))
+    assert setting.states() == {}
+    setting.store.promote("m2")  # typed again
+    assert setting.store.shadow() is None
+
+
 def test_what_is_told_fits_the_contract(setting: Setting) -> None:
     setting.name("m2")
     contract = schema.load("FraudShadowScore")
