@@ -87,6 +87,8 @@ def visits(events: int, seed: int = 11) -> Encoded:
                 str(place // 3) if action == 2 else None,
                 float(thing % 900) + 0.5,
                 1,
+                None,
+                None,
             )
         )
         for place, (moment, visitor, thing, action) in enumerate(rows)
