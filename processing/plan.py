@@ -16,6 +16,7 @@ from typing import Any
 UID_FORMAT = "table.exec.uid.format"
 _SOURCE, _SINK = "stream-exec-table-source-scan", "stream-exec-sink"
 _FUNCTION = "stream-exec-process-table-function"
+_WATERMARK, _MINI_BATCH = "stream-exec-watermark-assigner", "miniBatchInterval"
 # A node's position, its printed form, session options and state retention: they change without the
 # meaning of the state.
 _INCIDENTAL = frozenset({"id", "description", "configuration", "inputProperties", "state"})
@@ -48,6 +49,29 @@ def named(plan: Plan) -> Plan:
         {**_with_uid(node, names[old]), "id": numbers[old]} for old, node in nodes.items()
     ]
     return {**plan, "nodes": named_nodes, "edges": edges}
+
+
+def clocked(plan: Plan) -> Plan:
+    """Return a compiled plan whose mini-batches end by the clock if there is no watermark.
+
+    Before a process table function Flink's planner ends mini-batches by the watermark, whether or
+    not there is one; without one they would end with checkpoints alone.
+    """
+    if any(_has_watermark(node) for node in plan["nodes"]):
+        return plan
+    return {**plan, "nodes": [_clocked(node) for node in plan["nodes"]]}
+
+
+def _has_watermark(node: Node) -> bool:
+    abilities = node.get("scanTableSource", {}).get("abilities", [])
+    return node["type"].startswith(_WATERMARK) or any(
+        one["type"] == "WatermarkPushDown" for one in abilities
+    )
+
+
+def _clocked(node: Node) -> Node:
+    batch = node.get(_MINI_BATCH)
+    return {**node, _MINI_BATCH: {**batch, "mode": "ProcTime"}} if batch else node
 
 
 def _names(nodes: dict[int, Node], edges: list[dict[str, Any]]) -> dict[int, str]:

@@ -26,7 +26,7 @@ _FUNCTIONS = {
     "rolling": "millrace.kernel.rolling.Rolling",
     "sessionize": "millrace.kernel.sessionize.Sessionize",
     "tally": "millrace.kernel.tally.Tally",
-    "top_items": "millrace.kernel.tally.TopItems",
+    "window_sums": "millrace.kernel.tally.WindowSums",
 }
 
 

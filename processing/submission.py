@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processing.plan import named
+from processing.plan import clocked, named
 from processing.session import session
 from processing.streams import configure, start
 
@@ -69,7 +69,7 @@ class Client:
 
 def compiled(statements: StatementSet) -> str:
     """Return the statements' plan, as JSON, with names of operators that stay."""
-    return json.dumps(named(json.loads(statements.compile_plan().as_json_string())))
+    return json.dumps(named(clocked(json.loads(statements.compile_plan().as_json_string()))))
 
 
 def execute(environment: TableEnvironment, plan: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 
 from processing.session import session
+from processing.submission import compiled
 
 
 def main(*names: str) -> None:
@@ -13,7 +15,15 @@ def main(*names: str) -> None:
     for name in names:
         job = importlib.import_module(f"processing.jobs.{name}")
         environment = session(job.JOB, getattr(job, "OPTIONS", None))
-        sys.stdout.write(f"=== {name}\n{job.topology(environment).explain()}\n")
+        statements = job.topology(environment)
+        sys.stdout.write(f"=== {name}\n{statements.explain()}\n")
+        # As it is submitted: what `explain` prints is the planner's own choice.
+        batches = [
+            node["miniBatchInterval"]["mode"]
+            for node in json.loads(compiled(statements))["nodes"]
+            if "miniBatchInterval" in node
+        ]
+        sys.stdout.write(f"submitted mini-batches: {' '.join(sorted(set(batches)))}\n")
 
 
 if __name__ == "__main__":

@@ -73,17 +73,20 @@ def test_windows_are_sums_of_rows_that_nothing_takes_back(plans: dict[str, str])
     assert "watermark" not in plan.lower()
     assert "Window" not in plan
     assert "DISTINCT" not in plan, "no entry of the state for each event"
-    assert "MiniBatchAssigner(" not in plan, "without a watermark it would wait for checkpoints"
-    assert plan.count("GroupAggregate(") == 1
+    assert plan.count("LocalGroupAggregate(") == 1, "added up before it is sent"
+    assert plan.count("GlobalGroupAggregate(") == 1
+    assert plan.count("GroupAggregate(") == 2
     assert plan.count("ProcessTableFunction") == 1
     for operator in ("ChangelogNormalize", "SinkMaterializer", "upsertMaterialize=[true]"):
         assert operator not in plan
 
 
 def test_no_batch_waits_for_a_watermark_that_there_is_not(plans: dict[str, str]) -> None:
-    """Behind a process table function Flink ends mini-batches by the watermark alone."""
+    """Behind a process table function Flink's planner has the watermark end them, come or not."""
     for job, plan in plans.items():
-        assert "mode=[RowTime]" not in plan or "watermark" in plan.lower(), job
+        (modes,) = re.findall(r"^submitted mini-batches: (.*)$", plan, flags=re.M)
+        assert "RowTime" not in modes or "watermark" in plan.lower(), job
+    assert "submitted mini-batches: ProcTime\n" in plans["business_metrics"]
 
 
 def test_payments_pass_customer_then_terminal(plans: dict[str, str]) -> None:

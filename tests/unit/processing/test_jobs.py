@@ -68,9 +68,10 @@ def test_features_fill_the_generated_record() -> None:
 def test_business_metrics_fill_their_record() -> None:
     query = business_metrics.metrics().replace("AS DOUBLE", "").replace("AS INT", "")
     assert aliases(query) == list(tables.columns("BusinessMetrics"))
-    summed = aliases(business_metrics.VIEWS["windows"])
-    assert summed == [*windows.FIGURES, "sold"]
-    assert set(summed[:-1]) <= set(tables.columns("BusinessMetrics"))
+    told = aliases(business_metrics.VIEWS["windows"])
+    items = ["items", "item_units", "item_gmv_minor", "items_sold"]
+    assert told == [*windows.FIGURES, *items]
+    assert set(told) <= set(tables.columns("BusinessMetrics"))
 
 
 def test_shop_events_and_scores_are_tallied_by_the_hour_of_whoever_they_are_of() -> None:

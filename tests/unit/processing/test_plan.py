@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processing.plan import UID_FORMAT, named
+from processing.plan import UID_FORMAT, clocked, named
 
 
 def _table(name: str) -> dict[str, Any]:
@@ -110,3 +110,29 @@ def test_nodes_are_numbered_from_one_and_keep_their_options() -> None:
 def test_a_call_without_a_uid_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a uid"):
         named(_plan([_scan(1, "visits"), _rolling(2, None)], (1, 2)))
+
+
+def _batched(at: int, mode: str) -> dict[str, Any]:
+    kind = "stream-exec-mini-batch-assigner_1"
+    return {"id": at, "type": kind, "miniBatchInterval": {"interval": 500, "mode": mode}}
+
+
+def _modes(*nodes: dict[str, Any]) -> list[str]:
+    edges = [(at, at + 1) for at in range(1, len(nodes))]
+    made = clocked(_plan(list(nodes), *edges))["nodes"]
+    batches = [node["miniBatchInterval"] for node in made if "miniBatchInterval" in node]
+    assert all(batch["interval"] == 500 for batch in batches)
+    return [batch["mode"] for batch in batches]
+
+
+def test_without_a_watermark_the_clock_ends_mini_batches() -> None:
+    assert _modes(_scan(1, "visits"), _batched(2, "RowTime"), _rolling(3, "by")) == ["ProcTime"]
+    assert _modes(_scan(1, "visits"), _batched(2, "ProcTime"), _sink(3, "all")) == ["ProcTime"]
+
+
+def test_a_watermark_ends_mini_batches_where_there_is_one() -> None:
+    pushed = _scan(1, "visits")
+    pushed["scanTableSource"]["abilities"] = [{"type": "WatermarkPushDown"}]
+    assert _modes(pushed, _batched(2, "RowTime")) == ["RowTime"]
+    assigner = {"id": 2, "type": "stream-exec-watermark-assigner_1"}
+    assert _modes(_scan(1, "visits"), assigner, _batched(3, "RowTime")) == ["RowTime"]

@@ -1,8 +1,10 @@
 package millrace.kernel.tally;
 
+import java.util.Arrays;
 import java.util.List;
 import millrace.kernel.function.SpecFunction;
 import millrace.kernel.spec.SpecException;
+import millrace.kernel.state.Bytes;
 import millrace.kernel.state.Hash;
 import millrace.kernel.state.MapStore;
 import millrace.kernel.state.StateStore;
@@ -20,11 +22,11 @@ import org.apache.flink.table.types.logical.RowType;
 
 /**
  * The process table function {@code tally}: a table of events, keyed by visitor and longest window,
- * to a row for each window that an event lies in, with what it adds to that window's figures. An
- * event is known by its id within the shortest window, and one that comes again adds nothing. What
- * is added up is the same in whichever order events come: a row takes back what the visitor's
- * earlier events had added and no longer holds. So a window's figures are sums of rows that are
- * never changed.
+ * to a row for each window that an event lies in, with what it {@code added} to that window's
+ * figures, for {@code window_sums}. An event is known by its id within the shortest window, and one
+ * that comes again adds nothing. What is added up is the same in whichever order events come: a row
+ * takes back what the visitor's earlier events had added and no longer holds. So a window's figures
+ * are sums of rows that are never changed.
  *
  * <p>Columns read: {@code id}, {@code time}, {@code stage} ({@link Stage}), {@code order_id} and
  * {@code minor}, an amount.
@@ -39,27 +41,6 @@ public final class Tally extends SpecFunction {
     LogicalTypeRoot.VARCHAR,
     LogicalTypeRoot.BIGINT
   };
-  private static final String[] ADDED = {
-    "events",
-    "orders",
-    "gmv",
-    "unpriced",
-    "visitors",
-    "buyers",
-    "viewed",
-    "carted",
-    "purchased",
-    "sessions",
-    "sessions_viewed",
-    "sessions_carted",
-    "sessions_purchased",
-    "payments",
-    "reviewed",
-    "blocked",
-    "paid",
-    "paid_blocked"
-  };
-
   private transient Spec declared;
   private transient long longest;
   private transient long shortest;
@@ -69,6 +50,8 @@ public final class Tally extends SpecFunction {
   private transient Hour hour;
   private transient Figures[] before;
   private transient Figures after;
+  private transient long[] added;
+  private transient Bytes written;
   private transient GenericRowData row;
 
   /** For {@code create function}. */
@@ -110,7 +93,9 @@ public final class Tally extends SpecFunction {
       before[i] = new Figures();
     }
     after = new Figures();
-    row = new GenericRowData(2 + ADDED.length);
+    added = new long[Added.COUNT];
+    written = new Bytes(64);
+    row = new GenericRowData(3);
   }
 
   /** Called by Flink for each row. The spec is known from {@link #specialize} already. */
@@ -137,7 +122,7 @@ public final class Tally extends SpecFunction {
       for (long window : declared.windows()) {
         window(start, within, window);
         payment(stage, amount(in));
-        collect(row);
+        tell();
       }
     } else {
       event(in, start, within, id, stage);
@@ -156,35 +141,37 @@ public final class Tally extends SpecFunction {
     for (int i = 0; i < windows.length; i++) {
       take(after, within, windows[i]);
       window(start, within, windows[i]);
-      boolean priced = !in.isNullAt(columns[4]);
-      added(0, 1);
-      added(1, after.orders - before[i].orders);
-      added(2, stage == Stage.LINE ? amount(in) : 0);
-      added(3, stage == Stage.LINE && !priced ? 1 : 0);
+      added[Added.EVENTS] = 1;
+      if (stage == Stage.LINE) {
+        added[Added.GMV] = amount(in);
+        added[Added.UNPRICED] = in.isNullAt(columns[4]) ? 1 : 0;
+      }
       changed(before[i]);
-      collect(row);
+      tell();
     }
   }
 
   private void changed(Figures were) {
-    added(4, after.visitors - were.visitors);
-    added(5, after.buyers - were.buyers);
-    added(6, after.viewed - were.viewed);
-    added(7, after.carted - were.carted);
-    added(8, after.purchased - were.purchased);
-    added(9, after.sessions - were.sessions);
-    added(10, after.sessionsViewed - were.sessionsViewed);
-    added(11, after.sessionsCarted - were.sessionsCarted);
-    added(12, after.sessionsPurchased - were.sessionsPurchased);
+    added[Added.ORDERS] = after.orders - were.orders;
+    added[Added.VISITORS] = after.visitors - were.visitors;
+    added[Added.BUYERS] = after.buyers - were.buyers;
+    added[Added.VIEWED] = after.viewed - were.viewed;
+    added[Added.CARTED] = after.carted - were.carted;
+    added[Added.PURCHASED] = after.purchased - were.purchased;
+    added[Added.SESSIONS] = after.sessions - were.sessions;
+    added[Added.SESSIONS_VIEWED] = after.sessionsViewed - were.sessionsViewed;
+    added[Added.SESSIONS_CARTED] = after.sessionsCarted - were.sessionsCarted;
+    added[Added.SESSIONS_PURCHASED] = after.sessionsPurchased - were.sessionsPurchased;
   }
 
   private void payment(int stage, long amount) {
-    boolean blocked = stage == Stage.BLOCKED;
-    added(13, 1);
-    added(14, stage == Stage.REVIEWED ? 1 : 0);
-    added(15, blocked ? 1 : 0);
-    added(16, amount);
-    added(17, blocked ? amount : 0);
+    added[Added.PAYMENTS] = 1;
+    added[Added.REVIEWED] = stage == Stage.REVIEWED ? 1 : 0;
+    added[Added.PAID] = amount;
+    if (stage == Stage.BLOCKED) {
+      added[Added.BLOCKED] = 1;
+      added[Added.PAID_BLOCKED] = amount;
+    }
   }
 
   private void take(Figures figures, int within, long window) {
@@ -195,13 +182,14 @@ public final class Tally extends SpecFunction {
   private void window(long start, int within, long window) {
     row.setField(0, window);
     row.setField(1, TimestampData.fromEpochMillis(start + within / window * window));
-    for (int i = 0; i < ADDED.length; i++) {
-      added(i, 0);
-    }
+    Arrays.fill(added, 0);
   }
 
-  private void added(int figure, long by) {
-    row.setField(2 + figure, by);
+  private void tell() {
+    written.at = 0;
+    Added.write(added, written);
+    row.setField(2, written.copy());
+    collect(row);
   }
 
   private long amount(RowData in) {
@@ -212,13 +200,10 @@ public final class Tally extends SpecFunction {
   protected List<DataTypes.Field> output(String spec, DataType input) {
     Spec.parse(spec);
     places(input);
-    DataTypes.Field[] fields = new DataTypes.Field[2 + ADDED.length];
-    fields[0] = DataTypes.FIELD("window_ms", DataTypes.BIGINT().notNull());
-    fields[1] = DataTypes.FIELD("window_start", DataTypes.TIMESTAMP_LTZ(3).notNull());
-    for (int i = 0; i < ADDED.length; i++) {
-      fields[2 + i] = DataTypes.FIELD("add_" + ADDED[i], DataTypes.BIGINT().notNull());
-    }
-    return List.of(fields);
+    return List.of(
+        DataTypes.FIELD("window_ms", DataTypes.BIGINT().notNull()),
+        DataTypes.FIELD("window_start", DataTypes.TIMESTAMP_LTZ(3).notNull()),
+        DataTypes.FIELD("added", DataTypes.BYTES().notNull()));
   }
 
   @Override

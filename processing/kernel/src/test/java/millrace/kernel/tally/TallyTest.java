@@ -6,14 +6,19 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.stream.IntStream;
 import millrace.kernel.spec.SpecException;
+import millrace.kernel.state.Bytes;
 import millrace.kernel.state.StateStore;
+import org.apache.flink.core.memory.DataInputDeserializer;
+import org.apache.flink.core.memory.DataOutputSerializer;
 import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.data.GenericRowData;
 import org.apache.flink.table.data.RowData;
@@ -38,20 +43,8 @@ class TallyTest {
           DataTypes.FIELD("minor", DataTypes.BIGINT()));
   private static final long MINUTE = 60_000;
   private static final long HOUR = 60 * MINUTE;
-  // Columns of a window's sums.
-  private static final int EVENTS = 0;
-  private static final int ORDERS = 1;
-  private static final int GMV = 2;
-  private static final int UNPRICED = 3;
-  private static final int VISITORS = 4;
-  private static final int BUYERS = 5;
-  private static final int VIEWED = 6;
-  private static final int CARTED = 7;
-  private static final int PURCHASED = 8;
-  private static final int SESSIONS = 9;
-  private static final int SESSIONS_PURCHASED = 12;
 
-  private final Map<String, long[]> sums = new TreeMap<>();
+  private final Map<String, Sums> sums = new TreeMap<>();
   private final Head head = new Head();
   private Tally tally;
 
@@ -85,10 +78,7 @@ class TallyTest {
           @Override
           public void collect(RowData row) {
             String window = row.getLong(0) + "@" + row.getTimestamp(1, 3).getMillisecond();
-            long[] sum = sums.computeIfAbsent(window, none -> new long[18]);
-            for (int i = 0; i < sum.length; i++) {
-              sum[i] += row.getLong(2 + i);
-            }
+            sums.computeIfAbsent(window, none -> new Sums()).add(row.getBinary(2));
           }
 
           @Override
@@ -110,7 +100,7 @@ class TallyTest {
   }
 
   private long[] window(long length, long start) {
-    return sums.get(length + "@" + start);
+    return sums.get(length + "@" + start).figures;
   }
 
   @Test
@@ -120,33 +110,36 @@ class TallyTest {
     take(event("p", HOUR + 6 * MINUTE, Stage.LINE, "o", 1250L));
     take(event("q", HOUR + 6 * MINUTE, Stage.LINE, "o", null));
     long[] hour = window(HOUR, HOUR);
-    assertEquals(4, hour[EVENTS]);
-    assertEquals(1, hour[ORDERS]);
-    assertEquals(1250, hour[GMV]);
-    assertEquals(1, hour[UNPRICED]);
-    assertEquals(1, hour[VISITORS]);
-    assertEquals(1, hour[BUYERS]);
-    assertEquals(1, hour[PURCHASED]);
-    assertEquals(1, hour[SESSIONS_PURCHASED]);
+    assertEquals(4, hour[Added.EVENTS]);
+    assertEquals(1, hour[Added.ORDERS]);
+    assertEquals(1250, hour[Added.GMV]);
+    assertEquals(1, hour[Added.UNPRICED]);
+    assertEquals(1, hour[Added.VISITORS]);
+    assertEquals(1, hour[Added.BUYERS]);
+    assertEquals(1, hour[Added.PURCHASED]);
+    assertEquals(1, hour[Added.SESSIONS_PURCHASED]);
     long[] first = window(5 * MINUTE, HOUR);
     assertArrayEquals(
-        new long[] {1, 1, 0}, new long[] {first[VIEWED], first[CARTED], first[PURCHASED]});
+        new long[] {1, 1, 0},
+        new long[] {first[Added.VIEWED], first[Added.CARTED], first[Added.PURCHASED]});
     long[] second = window(5 * MINUTE, HOUR + 5 * MINUTE);
     assertArrayEquals(
         new long[] {0, 0, 0, 1},
-        new long[] {second[VIEWED], second[CARTED], second[PURCHASED], second[BUYERS]});
+        new long[] {
+          second[Added.VIEWED], second[Added.CARTED], second[Added.PURCHASED], second[Added.BUYERS]
+        });
   }
 
   @Test
   void theOrderOfThePathCountsAndALateEventMendsIt() {
     take(event("p", 30, Stage.LINE, "o", 1L));
     take(event("c", 20, Stage.CART, null, null));
-    assertEquals(0, window(HOUR, 0)[CARTED]);
+    assertEquals(0, window(HOUR, 0)[Added.CARTED]);
     take(event("v", 25, Stage.VIEW, null, null));
-    assertEquals(0, window(HOUR, 0)[CARTED], "the cart came before the view");
+    assertEquals(0, window(HOUR, 0)[Added.CARTED], "the cart came before the view");
     take(event("w", 20, Stage.VIEW, null, null));
-    assertEquals(1, window(HOUR, 0)[CARTED], "at once is in order");
-    assertEquals(1, window(HOUR, 0)[PURCHASED]);
+    assertEquals(1, window(HOUR, 0)[Added.CARTED], "at once is in order");
+    assertEquals(1, window(HOUR, 0)[Added.PURCHASED]);
   }
 
   @Test
@@ -154,12 +147,12 @@ class TallyTest {
     take(event("v", 0, Stage.VIEW, null, null));
     take(event("c", 10, Stage.CART, null, null));
     take(event("p", 40 * MINUTE, Stage.LINE, "o", 1L));
-    assertEquals(2, window(HOUR, 0)[SESSIONS]);
-    assertEquals(0, window(HOUR, 0)[SESSIONS_PURCHASED]);
-    assertEquals(1, window(HOUR, 0)[PURCHASED], "the visitor bought all the same");
+    assertEquals(2, window(HOUR, 0)[Added.SESSIONS]);
+    assertEquals(0, window(HOUR, 0)[Added.SESSIONS_PURCHASED]);
+    assertEquals(1, window(HOUR, 0)[Added.PURCHASED], "the visitor bought all the same");
     take(event("x", 20 * MINUTE, Stage.OTHER, null, null));
-    assertEquals(1, window(HOUR, 0)[SESSIONS]);
-    assertEquals(1, window(HOUR, 0)[SESSIONS_PURCHASED]);
+    assertEquals(1, window(HOUR, 0)[Added.SESSIONS]);
+    assertEquals(1, window(HOUR, 0)[Added.SESSIONS_PURCHASED]);
   }
 
   @Test
@@ -167,7 +160,7 @@ class TallyTest {
     assertTrue(take(event("v", 5, Stage.VIEW, null, null)));
     assertFalse(take(event("v", 7, Stage.CART, null, null)));
     assertTrue(take(event("v", MINUTE, Stage.VIEW, null, null)));
-    assertEquals(2, window(HOUR, 0)[EVENTS]);
+    assertEquals(2, window(HOUR, 0)[Added.EVENTS]);
   }
 
   @Test
@@ -190,7 +183,7 @@ class TallyTest {
       long at = random.nextInt(120) * 30_000L / 2;
       events.add(event("e" + i, at, stage, order, stage == Stage.LINE ? 100L + i : null));
     }
-    Map<String, long[]> expected = null;
+    Map<String, Sums> expected = null;
     for (int round = 0; round < 20; round++) {
       begin();
       Collections.shuffle(events, random);
@@ -200,7 +193,8 @@ class TallyTest {
         expected = new TreeMap<>(sums);
       }
       assertEquals(expected.keySet(), sums.keySet());
-      expected.forEach((window, sum) -> assertArrayEquals(sum, sums.get(window), window));
+      expected.forEach(
+          (window, sum) -> assertArrayEquals(sum.figures, sums.get(window).figures, window));
     }
   }
 
@@ -214,21 +208,54 @@ class TallyTest {
   }
 
   @Test
-  void itemsStandByAmountThenUnitsThenId() {
-    TopItems top = new TopItems();
-    TopItems.Sold one = top.createAccumulator();
-    TopItems.Sold two = top.createAccumulator();
-    top.accumulate(one, "b", 1L, 500L);
-    top.accumulate(one, null, 9L, 900L);
-    top.accumulate(two, "a", 2L, null);
-    top.accumulate(two, "c", 1L, 300L);
-    top.accumulate(two, "d", 2L, null);
-    top.accumulate(two, "c", 1L, 300L);
-    top.merge(one, List.of(two));
-    Row told = top.getValue(one);
-    assertArrayEquals(new String[] {"c", "b", "a", "d"}, (String[]) told.getField(0));
-    assertArrayEquals(new Long[] {2L, 1L, 2L, 2L}, (Long[]) told.getField(1));
-    assertArrayEquals(new Long[] {600L, 500L, 0L, 0L}, (Long[]) told.getField(2));
-    assertEquals(4L, told.getField(3));
+  void itemsStandByAmountThenUnitsThenId() throws IOException {
+    WindowSums function = new WindowSums();
+    Sums one = function.createAccumulator();
+    Sums two = function.createAccumulator();
+    sold(one, "b", 1L, 500L);
+    sold(one, null, 9L, 900L);
+    sold(two, "a", 2L, null);
+    sold(two, "c", 1L, 300L);
+    sold(two, "d", 2L, null);
+    sold(two, "c", 1L, 300L);
+    function.merge(one, List.of(restored(two)));
+    Row told = function.getValue(restored(one));
+    assertArrayEquals(new String[] {"c", "b", "a", "d"}, (String[]) told.getField(18));
+    assertArrayEquals(new Long[] {2L, 1L, 2L, 2L}, (Long[]) told.getField(19));
+    assertArrayEquals(new Long[] {600L, 500L, 0L, 0L}, (Long[]) told.getField(20));
+    assertEquals(4L, told.getField(21));
+    assertEquals(6L, told.getField(0));
+    assertEquals(-600L, told.getField(17));
+  }
+
+  @Test
+  void theBestItemsAreToldAndAllAreCounted() {
+    WindowSums function = new WindowSums();
+    Sums sums = function.createAccumulator();
+    List<Integer> items = new ArrayList<>(IntStream.range(0, 250).boxed().toList());
+    Collections.shuffle(items, new Random(3));
+    items.forEach(item -> sold(sums, "i" + item, 1L, 10L * item));
+    Row told = function.getValue(sums);
+    Object[] best = IntStream.range(0, 100).mapToObj(place -> "i" + (249 - place)).toArray();
+    assertArrayEquals(best, (Object[]) told.getField(18));
+    assertEquals(250L, told.getField(21));
+  }
+
+  /** One event of 100 that is taken back, as the last figure. */
+  private static void sold(Sums sums, String item, Long units, Long minor) {
+    long[] by = new long[Added.COUNT];
+    by[Added.EVENTS] = 1;
+    by[Added.PAID_BLOCKED] = -100;
+    Bytes added = new Bytes(1);
+    Added.write(by, added);
+    new WindowSums().accumulate(sums, added.copy(), item, units, minor);
+  }
+
+  private static Sums restored(Sums sums) throws IOException {
+    SumsSerializer serializer = new SumsSerializer();
+    DataOutputSerializer out = new DataOutputSerializer(1);
+    serializer.serialize(sums, out);
+    return serializer.copy(
+        serializer.deserialize(new DataInputDeserializer(out.getCopyOfBuffer())));
   }
 }
