@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from domain.shop.windows import DAY_MS, HOUR_MS
 from serving.business import keys
 from serving.business.figures import Figures
-from serving.business.memory import Closed, Corrections, Hours, remembered
+from serving.business.memory import Closed, Corrections, Hours, Key, remembered
 from serving.consumers.product import Incoming, Output, Product, Rebuild, Result
 from serving.consumers.run import run
 
@@ -49,24 +49,31 @@ class Business(Product):
             self._hours.restore(row.record)
         else:
             self._figures.take(self._corrections.take(row.record, row.offset))
-            self._figures.stands(row.record)
+            self._figures.stand([row.record])
 
     def handle(self, batch: Sequence[Incoming]) -> list[Result]:
-        """Return one write per record; of two versions of a window the fuller stays."""
-        return [
+        """Return one write per window and batch: of its versions the fullest stays."""
+        closed: list[Closed] = []
+        fullest = _fullest(batch)
+        results = [
             Result((keys.categorised(row.record, row.offset),))
             if row.topic == ITEMS
-            else self._window(row)
-            for row in batch
+            else self._window(row, closed, stays=place in fullest)
+            for place, row in enumerate(batch)
         ]
-
-    def _window(self, row: Incoming) -> Result:
-        closed = self._corrections.take(row.record, row.offset)
         self._figures.take(closed)
-        self._figures.stands(row.record)
+        self._figures.stand(batch[place].record for place in fullest)
+        return results
+
+    def _window(self, row: Incoming, closed: list[Closed], *, stays: bool) -> Result:
+        """Take up a version of a window, and add what it closes to `closed`."""
+        closes = self._corrections.take(row.record, row.offset)
+        closed += closes
+        outputs = tuple(self._compared(closes, row.offset))
+        if not stays:
+            return Result((), outputs, origin=row.timestamp)
         revision, shown = self._corrections.of(row.record, row.offset)
         told = keys.correction(revision, row.timestamp, shown) if shown else None
-        outputs = tuple(self._compared(closed, row.offset))
         return Result((keys.stored(row.record, told),), outputs, origin=row.timestamp)
 
     def _compared(self, closed: Sequence[Closed], offset: int) -> Iterator[Output]:
@@ -76,6 +83,18 @@ class Business(Product):
                     for alert in alerts:
                         yield Output(ALERTS, alert.entity, asdict(alert))
                     yield Output(WATCH, str(compared.hour.start), remembered(compared))
+
+
+def _fullest(batch: Sequence[Incoming]) -> set[int]:
+    """Return the places of the versions that no other of their window in the batch replaces."""
+    found: dict[Key, int] = {}
+    for place, row in enumerate(batch):
+        if row.topic != ITEMS:
+            window = Key(row.record["window_ms"], row.record["window_start"])
+            known = found.get(window)
+            if known is None or keys.version(row.record) > keys.version(batch[known].record):
+                found[window] = place
+    return set(found.values())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -48,26 +48,29 @@ class Figures:
             registry.register(gauge)
 
     def take(self, closed: Sequence[Closed]) -> None:
-        """Take up windows that closed."""
-        # The closed ones come in order: the last of a length is its newest.
-        for one in {one.key.length: one for one in closed}.values():
+        """Take up windows that closed, in any order."""
+        in_order = sorted(closed, key=lambda one: one.key.start)
+        for one in {one.key.length: one for one in in_order}.values():
             length, start = one.key
             if start < self._newest.get(length, start):
                 continue
             self._newest[length] = start
             self._tell(NAMES[length], start, one.record)
 
-    def stands(self, record: Mapping[str, Any]) -> None:
-        """Take up a minute that is told of, if it is the newest and not fuller already."""
-        if record["window_ms"] != MINUTE_MS:
-            return
-        version = record["window_start"], keys.version(record)
-        if version > self._now:
-            self._now = version
-            self._tell(NOW, record["window_start"], record)
+    def stand(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Take up what is told of windows: the newest minute of them, if it is not fuller here."""
+        minutes = [one for one in records if one["window_ms"] == MINUTE_MS]
+        newest = max(minutes, key=_version, default=None)
+        if newest is not None and _version(newest) > self._now:
+            self._now = _version(newest)
+            self._tell(NOW, newest["window_start"], newest)
 
     def _tell(self, name: str, start: int, record: Mapping[str, Any]) -> None:
         self._start.labels(name).set(start / 1000)
         for figure, of in _OF.items():
             value = of(record)
             self._gauges[figure].labels(name).set(float("nan") if value is None else value)
+
+
+def _version(record: Mapping[str, Any]) -> tuple[int, int]:
+    return record["window_start"], keys.version(record)

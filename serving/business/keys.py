@@ -17,6 +17,7 @@ KEEP: Mapping[str, int] = {name: days * DAY_MS // WINDOWS[name] for name, days i
 TIMES = ("window_start", "window_end")
 """Fields that are times: ms in a BusinessMetrics, ISO 8601 in its document."""
 _LISTED = ("items", "item_units", "item_gmv_minor")
+_ELSEWHERE = frozenset((*_LISTED, "window_ms"))
 
 
 def index(length: str) -> str:
@@ -63,9 +64,7 @@ def document(
 ) -> dict[str, Any]:
     """Return the document of a BusinessMetrics: its fields, shares of them, and its correction."""
     figures = {
-        name: value
-        for name, value in document_of(record, TIMES).items()
-        if name not in (*_LISTED, "window_ms")
+        name: value for name, value in document_of(record, TIMES).items() if name not in _ELSEWHERE
     }
     sold = zip(*(record[name] for name in _LISTED), strict=True)
     return {

@@ -117,6 +117,30 @@ def test_a_late_event_corrects_a_window_that_was_shown_and_it_is_seen() -> None:
     assert stored(second, "1m", 3 * MINUTE) == stored(store, "1m", 3 * MINUTE)
 
 
+def test_a_batch_writes_each_window_once_as_if_its_versions_came_one_by_one() -> None:
+    rows = [
+        window(0, 1),
+        window(3 * MINUTE, 2),
+        window(0, 3, events=41),
+        window(MINUTE, 4, window_ms=HOUR),
+        window(0, 5, events=44, orders=5),
+        window(0, 6, events=43),
+        window(0, 7, events=44, orders=5),
+    ]
+    together, alone = MemoryStore(), MemoryStore()
+    first, second = Business(), Business()
+    results = first.handle(rows)
+    assert [len(one.writes) for one in results] == [0, 1, 0, 1, 1, 0, 0]
+    assert all(one.origin == 123 for one in results)
+    for one in results:
+        together.apply(one.writes)
+    for row in rows:
+        take(second, alone, row)
+    for length, start in (("1m", 0), ("1m", 3 * MINUTE), ("1h", MINUTE)):
+        assert stored(together, length, start) == stored(alone, length, start)
+    assert (stored(together, "1m", 0)["orders"], stored(together, "1m", 0)["revision"]) == (5, 2)
+
+
 def test_a_minute_of_another_time_closes_nothing() -> None:
     store, business = MemoryStore(), Business()
     take(business, store, window(0, 1), window(400 * DAY, 2), window(0, 3, events=41))
