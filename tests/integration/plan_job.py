@@ -16,14 +16,16 @@ def main(*names: str) -> None:
         job = importlib.import_module(f"processing.jobs.{name}")
         environment = session(job.JOB, getattr(job, "OPTIONS", None))
         statements = job.topology(environment)
-        sys.stdout.write(f"=== {name}\n{statements.explain()}\n")
-        # As it is submitted: what `explain` prints is the planner's own choice.
-        batches = [
-            node["miniBatchInterval"]["mode"]
-            for node in json.loads(compiled(statements))["nodes"]
-            if "miniBatchInterval" in node
-        ]
-        sys.stdout.write(f"submitted mini-batches: {' '.join(sorted(set(batches)))}\n")
+        plan = statements.explain()
+        sys.stdout.write(f"=== {name}\n{plan}\n")
+        if "MiniBatchAssigner" in plan:
+            # As it is submitted: what `explain` prints is the planner's own choice.
+            batches = [
+                node["miniBatchInterval"]["mode"]
+                for node in json.loads(compiled(statements))["nodes"]
+                if "miniBatchInterval" in node
+            ]
+            sys.stdout.write(f"submitted mini-batches: {' '.join(sorted(set(batches)))}\n")
 
 
 if __name__ == "__main__":
