@@ -121,16 +121,16 @@ def _learnt(rows: Floats, seed: int) -> Mapping[str, Any]:
         updates, state = optimizer.update(jax.grad(loss)(weights, some), state)
         return (optax.apply_updates(weights, updates), state), None
 
-    @jax.jit
     def epoch(held: Any, batches: Any) -> Any:
         return jax.lax.scan(step, held, batches)[0]
 
+    compiled = jax.jit(epoch)
     weights = _first(seed)
     held = (weights, optimizer.init(weights))
     chance = np.random.default_rng(seed)
     for _ in range(EPOCHS):
         order = chance.permutation(len(rows))[: steps * batch]
-        held = epoch(held, rows[order].reshape(steps, batch, rows.shape[1]))
+        held = compiled(held, rows[order].reshape(steps, batch, rows.shape[1]))
     learnt: Mapping[str, Any] = held[0]
     return learnt
 
