@@ -336,74 +336,286 @@ class FraudFeatures:
     produced_at: int
     """Kafka's timestamp of the transaction."""
     late: bool
-    """Older than every window of its customer or of its terminal: the features of that one are
-    unknown.
+    """Older than every window of its customer, of the two as a pair, or of its terminal: the
+    features of that one are unknown.
     """
     feature_set_version: str
     """The version of the features' declaration."""
+    customer_zscore_14d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    14 days, this payment included.
+    """
+    customer_zscore_30d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    30 days, this payment included.
+    """
+    customer_zscore_60d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    60 days, this payment included.
+    """
+    customer_ratio_14d: float | None = None
+    """This amount over the mean of the customer within the last 14 days, this payment included."""
+    customer_prior_ratio_14d: float | None = None
+    """This amount over the mean of the customer's others of 14 days (1 at least)."""
+    customer_prior_ratio_60d: float | None = None
+    """This amount over the mean of the customer's others of 60 days (1 at least)."""
+    customer_count_30d: int | None = None
+    """Payments of the customer within the last 30 days, this payment included."""
+    customer_max_14d: float | None = None
+    """Largest amount of the customer within the last 14 days, this payment included."""
+    customer_mean_14d: float | None = None
+    """Mean amount of the customer within the last 14 days, this payment included."""
+    customer_mean_30d: float | None = None
+    """Mean amount of the customer within the last 30 days, this payment included."""
+    customer_std_14d: float | None = None
+    """Standard deviation of the amounts of the customer within the last 14 days, this payment
+    included.
+    """
+    customer_std_30d: float | None = None
+    """Standard deviation of the amounts of the customer within the last 30 days, this payment
+    included.
+    """
+    customer_peak_14d: float | None = None
+    """Largest ratio of a payment to the customer's mean within the last 14 days."""
+    customer_remarkable_14d: int | None = None
+    """Payments of 2.5 times the customer's mean and more within the last 14 days."""
+    terminal_plain_newest: float | None = None
+    """Seconds by which the newest verdict of unremarkable fraud is younger than that of no fraud;
+    one that never came is a month old.
+    """
+    terminal_fraud_newest: float | None = None
+    """Seconds by which the newest verdict of fraud is younger than that of no fraud; one that never
+    came is a month old.
+    """
+    terminal_since_genuine: float | None = None
+    """Seconds since the terminal's newest verdict of no fraud, within 30 days."""
+    terminal_since_plain: float | None = None
+    """Seconds since its newest verdict of fraud on an unremarkable payment, within 30 days."""
+    terminal_plain_7d: int | None = None
+    """Verdicts of fraud that came in on unremarkable payments within the last 7 days."""
+    terminal_plain_14d: int | None = None
+    """Verdicts of fraud that came in on unremarkable payments within the last 14 days."""
+    terminal_plain_21d: int | None = None
+    """Verdicts of fraud that came in on unremarkable payments within the last 21 days."""
+    terminal_plain_28d: int | None = None
+    """Verdicts of fraud that came in on unremarkable payments within the last 28 days."""
+    terminal_frauds_7d: int | None = None
+    """Verdicts of fraud that came in within the last 7 days."""
+    terminal_frauds_21d: int | None = None
+    """Verdicts of fraud that came in within the last 21 days."""
+    terminal_labels_7d: int | None = None
+    """Verdicts that came in on the terminal within the last 7 days."""
+    terminal_labels_21d: int | None = None
+    """Verdicts that came in on the terminal within the last 21 days."""
+    terminal_plain_risk_14d: float | None = None
+    """Share of unremarkable fraud among the verdicts of the last 14 days, with 0.005 among one
+    verdict more.
+    """
+    terminal_plain_risk_21d: float | None = None
+    """Share of unremarkable fraud among the verdicts of the last 21 days, with 0.005 among one
+    verdict more.
+    """
+    terminal_plain_risk_28d: float | None = None
+    """Share of unremarkable fraud among the verdicts of the last 28 days, with 0.005 among one
+    verdict more.
+    """
+    terminal_frauds_risk_7d: float | None = None
+    """Share of fraud among the verdicts of the last 7 days, with 0.01 among one verdict more."""
+    terminal_frauds_risk_21d: float | None = None
+    """Share of fraud among the verdicts of the last 21 days, with 0.01 among one verdict more."""
     is_night: int | None = None
     """1 from 00:00 to 06:59 UTC, else 0."""
     is_weekend: int | None = None
     """1 on Saturday and Sunday (UTC), else 0."""
+    hour: float | None = None
+    """Hours since midnight, UTC."""
+    customer_count_5m: int | None = None
+    """Payments of the customer within the last 5 minutes, this payment included."""
+    customer_count_10m: int | None = None
+    """Payments of the customer within the last 10 minutes, this payment included."""
     customer_count_1h: int | None = None
-    """Payments of the customer within the last hour, this one included."""
+    """Payments of the customer within the last hour, this payment included."""
     customer_count_1d: int | None = None
-    """Payments of the customer within the last day, this one included."""
+    """Payments of the customer within the last day, this payment included."""
     customer_count_7d: int | None = None
-    """Payments of the customer within the last 7 days, this one included."""
-    customer_count_30d: int | None = None
-    """Payments of the customer within the last 30 days, this one included."""
-    customer_mean_1d: float | None = None
-    """Mean amount of the customer within the last day."""
-    customer_mean_7d: float | None = None
-    """Mean amount of the customer within the last 7 days."""
-    customer_mean_30d: float | None = None
-    """Mean amount of the customer within the last 30 days."""
+    """Payments of the customer within the last 7 days, this payment included."""
+    customer_count_14d: int | None = None
+    """Payments of the customer within the last 14 days, this payment included."""
+    customer_count_60d: int | None = None
+    """Payments of the customer within the last 60 days, this payment included."""
+    customer_sum_10m: float | None = None
+    """Sum of the payments of the customer within the last 10 minutes, this payment included."""
+    customer_sum_1h: float | None = None
+    """Sum of the payments of the customer within the last hour, this payment included."""
     customer_sum_1d: float | None = None
-    """Sum of the customer's payments within the last day."""
-    customer_max_30d: float | None = None
-    """The customer's largest payment within the last 30 days."""
-    customer_ratio_7d: float | None = None
-    """This amount over the customer's mean of the last 7 days."""
-    customer_ratio_30d: float | None = None
-    """This amount over the customer's mean of the last 30 days."""
-    customer_zscore_30d: float | None = None
-    """Standard deviations by which this amount lies above the customer's mean of the last 30 days.
+    """Sum of the payments of the customer within the last day, this payment included."""
+    customer_sum_7d: float | None = None
+    """Sum of the payments of the customer within the last 7 days, this payment included."""
+    customer_sum_14d: float | None = None
+    """Sum of the payments of the customer within the last 14 days, this payment included."""
+    customer_sum_30d: float | None = None
+    """Sum of the payments of the customer within the last 30 days, this payment included."""
+    customer_sum_60d: float | None = None
+    """Sum of the payments of the customer within the last 60 days, this payment included."""
+    customer_mean_1d: float | None = None
+    """Mean amount of the customer within the last day, this payment included."""
+    customer_mean_7d: float | None = None
+    """Mean amount of the customer within the last 7 days, this payment included."""
+    customer_std_60d: float | None = None
+    """Standard deviation of the amounts of the customer within the last 60 days, this payment
+    included.
     """
+    customer_max_1d: float | None = None
+    """Largest amount of the customer within the last day, this payment included."""
+    customer_max_30d: float | None = None
+    """Largest amount of the customer within the last 30 days, this payment included."""
+    customer_min_30d: float | None = None
+    """Smallest amount of the customer within the last 30 days, this payment included."""
+    customer_ratio_7d: float | None = None
+    """This amount over the mean of the customer within the last 7 days, this payment included."""
+    customer_ratio_30d: float | None = None
+    """This amount over the mean of the customer within the last 30 days, this payment included."""
+    customer_zscore_7d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    7 days, this payment included.
+    """
+    customer_terminals_1d: int | None = None
+    """Distinct terminals the customer used within the last day (exact below 64)."""
     customer_terminals_7d: int | None = None
     """Distinct terminals the customer used within the last 7 days (exact below 64)."""
+    customer_terminals_30d: int | None = None
+    """Distinct terminals the customer used within the last 30 days (exact below 64)."""
     customer_last_amount: float | None = None
     """Amount of the customer's payment before this one."""
     customer_seconds_since: float | None = None
     """Seconds since the customer's payment before this one, within 30 days."""
     customer_night_share_30d: float | None = None
-    """Share of the customer's payments within the last 30 days made at night."""
+    """Share of the customer's payments within 30 days made at night."""
+    customer_weekend_share_30d: float | None = None
+    """Share of the customer's payments within 30 days made at a weekend."""
+    customer_hour_zscore_30d: float | None = None
+    """Standard deviations by which the time of day lies after the customer's usual one of 30 days.
+    """
+    customer_peak_7d: float | None = None
+    """Largest ratio of a payment to the customer's mean within the last 7 days."""
+    customer_remarkable_7d: int | None = None
+    """Payments of 2.5 times the customer's mean and more within the last 7 days."""
+    customer_remarkable_30d: int | None = None
+    """Payments of 2.5 times the customer's mean and more within the last 30 days."""
+    pair_count_7d: int | None = None
+    """Payments of the pair within the last 7 days, this payment included."""
+    pair_count_30d: int | None = None
+    """Payments of the pair within the last 30 days, this payment included."""
+    pair_sum_30d: float | None = None
+    """Sum of the payments of the pair within the last 30 days, this payment included."""
+    pair_mean_30d: float | None = None
+    """Mean amount of the pair within the last 30 days, this payment included."""
+    pair_max_30d: float | None = None
+    """Largest amount of the pair within the last 30 days, this payment included."""
+    pair_ratio_30d: float | None = None
+    """This amount over the mean of the pair within the last 30 days, this payment included."""
+    pair_seconds_since: float | None = None
+    """Seconds since the customer's payment before this one at the terminal."""
+    pair_last_amount: float | None = None
+    """Amount of the customer's payment before this one at the terminal; of a verdict, mostly the
+    amount judged.
+    """
+    pair_last_ratio: float | None = None
+    """That amount over the customer's mean of then."""
+    pair_frauds_30d: int | None = None
+    """Verdicts of fraud on the pair that came in within the last 30 days."""
+    terminal_count_5m: int | None = None
+    """Payments of the terminal within the last 5 minutes, this payment included."""
+    terminal_count_10m: int | None = None
+    """Payments of the terminal within the last 10 minutes, this payment included."""
     terminal_count_1h: int | None = None
-    """Payments at the terminal within the last hour, this one included."""
+    """Payments of the terminal within the last hour, this payment included."""
     terminal_count_1d: int | None = None
-    """Payments at the terminal within the last day, this one included."""
+    """Payments of the terminal within the last day, this payment included."""
     terminal_count_7d: int | None = None
-    """Payments at the terminal within the last 7 days, this one included."""
+    """Payments of the terminal within the last 7 days, this payment included."""
     terminal_count_30d: int | None = None
-    """Payments at the terminal within the last 30 days, this one included."""
+    """Payments of the terminal within the last 30 days, this payment included."""
+    terminal_sum_1d: float | None = None
+    """Sum of the payments of the terminal within the last day, this payment included."""
+    terminal_sum_7d: float | None = None
+    """Sum of the payments of the terminal within the last 7 days, this payment included."""
+    terminal_mean_1d: float | None = None
+    """Mean amount of the terminal within the last day, this payment included."""
+    terminal_mean_7d: float | None = None
+    """Mean amount of the terminal within the last 7 days, this payment included."""
     terminal_mean_30d: float | None = None
-    """Mean amount at the terminal within the last 30 days."""
+    """Mean amount of the terminal within the last 30 days, this payment included."""
+    terminal_ratio_7d: float | None = None
+    """This amount over the mean of the terminal within the last 7 days, this payment included."""
     terminal_ratio_30d: float | None = None
-    """This amount over the terminal's mean of the last 30 days."""
+    """This amount over the mean of the terminal within the last 30 days, this payment included."""
+    terminal_zscore_7d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the terminal within the last
+    7 days, this payment included.
+    """
+    terminal_zscore_30d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the terminal within the last
+    30 days, this payment included.
+    """
+    terminal_max_30d: float | None = None
+    """Largest amount of the terminal within the last 30 days, this payment included."""
+    terminal_customers_1d: int | None = None
+    """Distinct customers at the terminal within the last day (exact below 64)."""
     terminal_customers_7d: int | None = None
     """Distinct customers at the terminal within the last 7 days (exact below 64)."""
+    terminal_new_7d: float | None = None
+    """Share of the terminal's payments within the last 7 days by customers who had made none there
+    for 30 days.
+    """
+    terminal_new_30d: float | None = None
+    """Share of the terminal's payments within the last 30 days by customers who had made none there
+    for 30 days.
+    """
     terminal_labels_1d: int | None = None
-    """Verdicts on the terminal's payments that became known within the last day."""
-    terminal_labels_7d: int | None = None
-    """Verdicts on the terminal's payments that became known within the last 7 days."""
+    """Verdicts that came in on the terminal within the last day."""
+    terminal_labels_14d: int | None = None
+    """Verdicts that came in on the terminal within the last 14 days."""
+    terminal_labels_28d: int | None = None
+    """Verdicts that came in on the terminal within the last 28 days."""
     terminal_labels_30d: int | None = None
-    """Verdicts on the terminal's payments that became known within the last 30 days."""
+    """Verdicts that came in on the terminal within the last 30 days."""
     terminal_risk_1d: float | None = None
     """Share of fraud among the verdicts that became known within the last day."""
     terminal_risk_7d: float | None = None
     """Share of fraud among the verdicts that became known within the last 7 days."""
     terminal_risk_30d: float | None = None
     """Share of fraud among the verdicts that became known within the last 30 days."""
+    terminal_frauds_1d: int | None = None
+    """Verdicts of fraud that came in within the last day."""
+    terminal_frauds_14d: int | None = None
+    """Verdicts of fraud that came in within the last 14 days."""
+    terminal_frauds_28d: int | None = None
+    """Verdicts of fraud that came in within the last 28 days."""
+    terminal_frauds_30d: int | None = None
+    """Verdicts of fraud that came in within the last 30 days."""
+    terminal_plain_1d: int | None = None
+    """Verdicts of fraud that came in on unremarkable payments within the last day."""
+    terminal_plain_30d: int | None = None
+    """Verdicts of fraud that came in on unremarkable payments within the last 30 days."""
+    terminal_since_fraud: float | None = None
+    """Seconds since the terminal's newest verdict of fraud, within 30 days."""
+    terminal_since_payment: float | None = None
+    """Seconds since the payment before this one, within 30 days."""
+    customer_prior_ratio_30d: float | None = None
+    """This amount over the mean of the customer's others of 30 days (1 at least)."""
+    customer_velocity: float | None = None
+    """The customer's pace of payments within 10 minutes over that of the day."""
+    customer_acceleration: float | None = None
+    """The customer's payments of the day over the daily ones of 7 days."""
+    customer_spend_acceleration: float | None = None
+    """The customer's spending of the day over the daily one of 7 days."""
+    terminal_velocity: float | None = None
+    """The terminal's pace of payments within the hour over that of the day."""
+    terminal_acceleration: float | None = None
+    """The terminal's payments of the day over the daily ones of 7 days."""
+    pair_share_30d: float | None = None
+    """Share of the customer's payments of 30 days that were made at this terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -543,73 +755,175 @@ class FraudShadowScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FraudTerminalLog:
-    """A payment with its customer's features, or a verdict, in the order that terminals see.
+    """A payment with its customer's and its pair's features, or a verdict, as terminals see them.
 
     Used where transactions has several partitions. Key: terminal_id. Generated by
     scripts/generate.py from domain/features.
     """
 
     kind: str | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     event_id: str | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     transaction_id: str | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     event_time: int | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     customer_id: str | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     terminal_id: str
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     amount: float | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     is_fraud: bool | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     partition: int | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     sequence: int | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     produced_at: int | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     is_night: int | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
     is_weekend: int | None = None
-    """As customer's `rolling` gives it."""
-    customer_count_1h: int | None = None
-    """Payments of the customer within the last hour, this one included."""
-    customer_count_1d: int | None = None
-    """Payments of the customer within the last day, this one included."""
-    customer_count_7d: int | None = None
-    """Payments of the customer within the last 7 days, this one included."""
-    customer_count_30d: int | None = None
-    """Payments of the customer within the last 30 days, this one included."""
-    customer_mean_1d: float | None = None
-    """Mean amount of the customer within the last day."""
-    customer_mean_7d: float | None = None
-    """Mean amount of the customer within the last 7 days."""
-    customer_mean_30d: float | None = None
-    """Mean amount of the customer within the last 30 days."""
-    customer_sum_1d: float | None = None
-    """Sum of the customer's payments within the last day."""
-    customer_max_30d: float | None = None
-    """The customer's largest payment within the last 30 days."""
-    customer_ratio_7d: float | None = None
-    """This amount over the customer's mean of the last 7 days."""
+    """As pair's `rolling` gives it."""
+    hour: float | None = None
+    """As pair's `rolling` gives it."""
     customer_ratio_30d: float | None = None
-    """This amount over the customer's mean of the last 30 days."""
-    customer_zscore_30d: float | None = None
-    """Standard deviations by which this amount lies above the customer's mean of the last 30 days.
+    """This amount over the mean of the customer within the last 30 days, this payment included."""
+    customer_count_5m: int | None = None
+    """Payments of the customer within the last 5 minutes, this payment included."""
+    customer_count_10m: int | None = None
+    """Payments of the customer within the last 10 minutes, this payment included."""
+    customer_count_1h: int | None = None
+    """Payments of the customer within the last hour, this payment included."""
+    customer_count_1d: int | None = None
+    """Payments of the customer within the last day, this payment included."""
+    customer_count_7d: int | None = None
+    """Payments of the customer within the last 7 days, this payment included."""
+    customer_count_14d: int | None = None
+    """Payments of the customer within the last 14 days, this payment included."""
+    customer_count_30d: int | None = None
+    """Payments of the customer within the last 30 days, this payment included."""
+    customer_count_60d: int | None = None
+    """Payments of the customer within the last 60 days, this payment included."""
+    customer_sum_10m: float | None = None
+    """Sum of the payments of the customer within the last 10 minutes, this payment included."""
+    customer_sum_1h: float | None = None
+    """Sum of the payments of the customer within the last hour, this payment included."""
+    customer_sum_1d: float | None = None
+    """Sum of the payments of the customer within the last day, this payment included."""
+    customer_sum_7d: float | None = None
+    """Sum of the payments of the customer within the last 7 days, this payment included."""
+    customer_sum_14d: float | None = None
+    """Sum of the payments of the customer within the last 14 days, this payment included."""
+    customer_sum_30d: float | None = None
+    """Sum of the payments of the customer within the last 30 days, this payment included."""
+    customer_sum_60d: float | None = None
+    """Sum of the payments of the customer within the last 60 days, this payment included."""
+    customer_mean_1d: float | None = None
+    """Mean amount of the customer within the last day, this payment included."""
+    customer_mean_7d: float | None = None
+    """Mean amount of the customer within the last 7 days, this payment included."""
+    customer_mean_14d: float | None = None
+    """Mean amount of the customer within the last 14 days, this payment included."""
+    customer_mean_30d: float | None = None
+    """Mean amount of the customer within the last 30 days, this payment included."""
+    customer_std_14d: float | None = None
+    """Standard deviation of the amounts of the customer within the last 14 days, this payment
+    included.
     """
+    customer_std_30d: float | None = None
+    """Standard deviation of the amounts of the customer within the last 30 days, this payment
+    included.
+    """
+    customer_std_60d: float | None = None
+    """Standard deviation of the amounts of the customer within the last 60 days, this payment
+    included.
+    """
+    customer_max_1d: float | None = None
+    """Largest amount of the customer within the last day, this payment included."""
+    customer_max_14d: float | None = None
+    """Largest amount of the customer within the last 14 days, this payment included."""
+    customer_max_30d: float | None = None
+    """Largest amount of the customer within the last 30 days, this payment included."""
+    customer_min_30d: float | None = None
+    """Smallest amount of the customer within the last 30 days, this payment included."""
+    customer_ratio_7d: float | None = None
+    """This amount over the mean of the customer within the last 7 days, this payment included."""
+    customer_ratio_14d: float | None = None
+    """This amount over the mean of the customer within the last 14 days, this payment included."""
+    customer_zscore_7d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    7 days, this payment included.
+    """
+    customer_zscore_14d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    14 days, this payment included.
+    """
+    customer_zscore_30d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    30 days, this payment included.
+    """
+    customer_zscore_60d: float | None = None
+    """Standard deviations by which this amount lies above the mean of the customer within the last
+    60 days, this payment included.
+    """
+    customer_terminals_1d: int | None = None
+    """Distinct terminals the customer used within the last day (exact below 64)."""
     customer_terminals_7d: int | None = None
     """Distinct terminals the customer used within the last 7 days (exact below 64)."""
+    customer_terminals_30d: int | None = None
+    """Distinct terminals the customer used within the last 30 days (exact below 64)."""
     customer_last_amount: float | None = None
     """Amount of the customer's payment before this one."""
     customer_seconds_since: float | None = None
     """Seconds since the customer's payment before this one, within 30 days."""
     customer_night_share_30d: float | None = None
-    """Share of the customer's payments within the last 30 days made at night."""
+    """Share of the customer's payments within 30 days made at night."""
+    customer_weekend_share_30d: float | None = None
+    """Share of the customer's payments within 30 days made at a weekend."""
+    customer_hour_zscore_30d: float | None = None
+    """Standard deviations by which the time of day lies after the customer's usual one of 30 days.
+    """
     customer_late: bool | None = None
-    """As customer's `rolling` gives it."""
+    """As pair's `rolling` gives it."""
+    customer_peak_7d: float | None = None
+    """Largest ratio of a payment to the customer's mean within the last 7 days."""
+    customer_peak_14d: float | None = None
+    """Largest ratio of a payment to the customer's mean within the last 14 days."""
+    customer_remarkable_7d: int | None = None
+    """Payments of 2.5 times the customer's mean and more within the last 7 days."""
+    customer_remarkable_14d: int | None = None
+    """Payments of 2.5 times the customer's mean and more within the last 14 days."""
+    customer_remarkable_30d: int | None = None
+    """Payments of 2.5 times the customer's mean and more within the last 30 days."""
+    habit_late: bool | None = None
+    """As pair's `rolling` gives it."""
+    pair_count_7d: int | None = None
+    """Payments of the pair within the last 7 days, this payment included."""
+    pair_count_30d: int | None = None
+    """Payments of the pair within the last 30 days, this payment included."""
+    pair_sum_30d: float | None = None
+    """Sum of the payments of the pair within the last 30 days, this payment included."""
+    pair_mean_30d: float | None = None
+    """Mean amount of the pair within the last 30 days, this payment included."""
+    pair_max_30d: float | None = None
+    """Largest amount of the pair within the last 30 days, this payment included."""
+    pair_ratio_30d: float | None = None
+    """This amount over the mean of the pair within the last 30 days, this payment included."""
+    pair_seconds_since: float | None = None
+    """Seconds since the customer's payment before this one at the terminal."""
+    pair_last_amount: float | None = None
+    """Amount of the customer's payment before this one at the terminal; of a verdict, mostly the
+    amount judged.
+    """
+    pair_last_ratio: float | None = None
+    """That amount over the customer's mean of then."""
+    pair_frauds_30d: int | None = None
+    """Verdicts of fraud on the pair that came in within the last 30 days."""
+    pair_late: bool | None = None
+    """As pair's `rolling` gives it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from config.files import locked
 from config.settings import Settings
 from config.topics import topics
 from domain.features.declaration import FeatureSet
-from domain.fraud.features import CUSTOMER, TERMINAL
+from domain.fraud.catalogue import CUSTOMER, TERMINAL
 from ingestion.persons import SHORT, topics_of
 from millrace import apart
 from millrace.stack.layout import Layout

@@ -214,6 +214,12 @@ class Feature:
             parts["k"] = self.k
         return parts
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Return the columns that it aggregates or compares."""
+        compared = {one.column for one in (*self.filter, *self.condition)}
+        return frozenset(compared if self.column is None else {self.column, *compared})
+
     def type(self, inputs: Mapping[str, Type]) -> Type:
         """Return the SQL type of the feature's column, given the types of the input columns."""
         if self.aggregate in _WHOLE:

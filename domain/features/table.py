@@ -17,24 +17,27 @@ from domain.features.declaration import (
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A log between two feature sets of a job: the output of `after`, as the next set reads it.
+    """A log between two feature sets of a job: what rows hold, as the next set reads them.
 
     `record` names the generated schema (ingestion/schema/<record>.avsc), `key` the field that the
-    next set is keyed by; `omit` are the inputs that the log itself supplies afresh.
+    next set is keyed by; `after` are the sets that rows have gone through, in order, and `omit` the
+    inputs that the log itself supplies afresh.
     """
 
     record: str
     description: str
     key: str
-    after: FeatureSet
+    after: tuple[FeatureSet, ...]
     omit: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, Type]:
-        """Return the inputs, the features of `after` and its late mark, with their types."""
-        types = {name: kind for name, kind in self.after.inputs if name not in self.omit}
-        added = self.after.columns()
-        added.pop(self.after.duplicate)
-        return types | added
+        """Return the inputs, the features of `after` and their late marks, with their types."""
+        types: dict[str, Type] = {}
+        for one in self.after:
+            types |= {name: kind for name, kind in one.inputs if name not in self.omit}
+        for one in self.after:
+            types |= {name: kind for name, kind in one.columns().items() if name != one.duplicate}
+        return types
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class FeatureTable:
     """A product's feature topic.
 
     It declares what the topic carries beside the features, and which features a model reads, in
-    order.
+    order. With `whole` it carries every computed feature, else the model's alone.
 
     `record` names the generated schema (ingestion/schema/<record>.avsc); `carried` are its leading
     Avro fields. `derived` are computed from the features of all sets, `relays` are the logs that
@@ -57,6 +60,7 @@ class FeatureTable:
     rows: tuple[RowFeature, ...]
     sets: tuple[FeatureSet, ...]
     model: tuple[str, ...]
+    whole: bool = False
     derived: tuple[DerivedFeature, ...] = ()
     relays: tuple[Relay, ...] = ()
 
@@ -78,9 +82,14 @@ class FeatureTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Return the fields of the feature record: those carried, then the model's others."""
+        """Return the fields of the feature record: those carried, then the features."""
         carried = (str(one["name"]) for one in self.carried)
-        return tuple(dict.fromkeys([*carried, *self.model]))
+        return tuple(dict.fromkeys([*carried, *self.features]))
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Return the features that the record holds: the model's, then the others if `whole`."""
+        return tuple(dict.fromkeys([*self.model, *(self.computed() if self.whole else ())]))
 
     def computed(self) -> dict[str, Type]:
         """Return every row feature, feature and derived feature by name, with its type."""

@@ -1,64 +1,48 @@
-"""Declare the whole catalogue of card fraud features: families of windows and aggregates.
+"""Declare the catalogue of card fraud features: families of windows and aggregates.
+
+After the Fraud Detection Handbook (Le Borgne et al.): how often and how much a customer pays,
+compared with this payment (stolen cards), and how often a terminal's payments turned out to be
+fraud, by verdicts that arrive days late (compromised terminals). Verdicts are update-only rows: a
+window over them holds those that became known within it, so `terminal_risk_7d` is about payments
+made one delay earlier.
 
 Customer, then the customer's habit, then the pair of customer and terminal, then the terminal: each
 set may read what those before it computed. So a verdict, when it reaches its terminal, knows how
 unusual the payment was that it judges: fraud on an unremarkable payment speaks of the terminal, on
-a remarkable one of the card.
-
-The job computes what domain/fraud/features.py declares; the batch frame computes all of this
-(docs/decisions/0031). `RANKING` is what the model of `millrace evaluate fraud` reads.
+a remarkable one of the card (docs/decisions/0031).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from domain.features.declaration import (
     DAY,
+    HOUR,
     MINUTE,
     Comparison,
     Feature,
     FeatureSet,
-    RowFeature,
     Type,
     Window,
 )
-from domain.features.graph import PLACE, Graph
-from domain.features.table import FeatureTable
-from domain.fraud import features as live
-from domain.fraud import graph as live_graph
-from domain.fraud.derived import DERIVED
 from domain.fraud.families import SPANS, counts, family
-from domain.fraud.features import INPUTS, PAYMENT, VERDICT, WINDOWS
+from domain.fraud.rows import INPUTS, PAYMENT, VERDICT
 
 _MINUTES = (Window("5m", MINUTE, 5), Window("10m", MINUTE, 10))
-_DAYS = (Window("14d", DAY, 14), Window("21d", DAY, 21), Window("28d", DAY, 28))
-_HABIT = Window("60d", DAY, 60)
-_LIVE = {feature.name: feature for feature in live.CUSTOMER.features}
+_HOURS = (Window("1h", 5 * MINUTE, 12), Window("1d", HOUR, 24), Window("7d", 6 * HOUR, 28))
+_FORTNIGHT, _MONTH = Window("14d", DAY, 14), Window("30d", DAY, 30)
 
 REMARKABLE = 2.5
 """A payment of so many times the customer's mean is remarkable."""
 LARGE = 220.0
 """A payment above it is remarkable whoever makes it."""
 
-_FRAUD = (*VERDICT, Comparison("is_fraud", "eq", True))
+_IS_FRAUD = (Comparison("is_fraud", "eq", True),)
+_FRAUD = (*VERDICT, *_IS_FRAUD)
 _GENUINE = (*VERDICT, Comparison("is_fraud", "eq", False))
 _PLAIN = (
     *_FRAUD,
     Comparison("pair_last_ratio", "lt", REMARKABLE),
     Comparison("pair_last_amount", "le", LARGE),
-)
-
-ROWS = (
-    *live.ROWS,
-    RowFeature(
-        "hour",
-        "DOUBLE",
-        "CAST(HOUR(event_time) * 3600 + MINUTE(event_time) * 60 + SECOND(event_time) AS DOUBLE) "
-        "/ 3600.0",
-        lambda row: row["event_time"] % DAY // 1000 / 3600.0,
-        "Hours since midnight, UTC.",
-    ),
 )
 
 CUSTOMER = FeatureSet(
@@ -67,8 +51,8 @@ CUSTOMER = FeatureSet(
     key="customer_id",
     time="event_time",
     id="event_id",
-    inputs=(*INPUTS, ("hour", "DOUBLE")),
-    windows=(*_MINUTES, *WINDOWS, *_DAYS, _HABIT),
+    inputs=INPUTS,
+    windows=(*_MINUTES, *_HOURS, _FORTNIGHT, _MONTH, Window("60d", DAY, 60)),
     features=(
         *family("customer", ("count",), ("5m", "10m", "1h", "1d", "7d", "14d", "30d", "60d")),
         *family("customer", ("sum",), ("10m", "1h", "1d", "7d", "14d", "30d", "60d")),
@@ -89,8 +73,26 @@ CUSTOMER = FeatureSet(
             )
             for window in ("1d", "7d", "30d")
         ),
-        *(_LIVE[name] for name in ("customer_last_amount", "customer_seconds_since")),
-        _LIVE["customer_night_share_30d"],
+        Feature(
+            "customer_last_amount",
+            "last",
+            "30d",
+            "amount",
+            description="Amount of the customer's payment before this one.",
+        ),
+        Feature(
+            "customer_seconds_since",
+            "seconds_since",
+            "30d",
+            description="Seconds since the customer's payment before this one, within 30 days.",
+        ),
+        Feature(
+            "customer_night_share_30d",
+            "share",
+            "30d",
+            condition=(Comparison("is_night", "eq", 1),),
+            description="Share of the customer's payments within 30 days made at night.",
+        ),
         Feature(
             "customer_weekend_share_30d",
             "share",
@@ -119,7 +121,7 @@ HABIT = FeatureSet(
     time="event_time",
     id="event_id",
     inputs=(*CUSTOMER.inputs, *_SAID),
-    windows=(Window("7d", DAY, 7), Window("14d", DAY, 14), Window("30d", DAY, 30)),
+    windows=(Window("7d", DAY, 7), _FORTNIGHT, _MONTH),
     features=(
         *(
             Feature(
@@ -149,7 +151,7 @@ PAIR = FeatureSet(
     time="event_time",
     id="event_id",
     inputs=HABIT.inputs,
-    windows=(Window("7d", DAY, 7), Window("14d", DAY, 14), Window("30d", DAY, 30)),
+    windows=(Window("7d", DAY, 7), _FORTNIGHT, _MONTH),
     features=(
         *family("pair", ("count",), ("7d", "30d"), PAYMENT),
         *family("pair", ("sum", "mean", "max", "ratio"), ("30d",), PAYMENT),
@@ -186,7 +188,7 @@ _OF_PAIRS: tuple[tuple[str, Type], ...] = (
     ("pair_last_amount", "DOUBLE"),
     ("pair_last_ratio", "DOUBLE"),
 )
-_JUDGED = ("1d", "7d", "14d", "21d", "28d")
+_JUDGED = ("1d", "7d", "14d", "21d", "28d", "30d")
 
 TERMINAL = FeatureSet(
     name="terminal",
@@ -196,7 +198,14 @@ TERMINAL = FeatureSet(
     id="event_id",
     emit=PAYMENT,
     inputs=(*HABIT.inputs, *_OF_PAIRS),
-    windows=(*_MINUTES, *WINDOWS, *_DAYS),
+    windows=(
+        *_MINUTES,
+        *_HOURS,
+        _FORTNIGHT,
+        Window("21d", DAY, 21),
+        Window("28d", DAY, 28),
+        _MONTH,
+    ),
     features=(
         *family("terminal", ("count",), ("5m", "10m", "1h", "1d", "7d", "30d"), PAYMENT),
         *family("terminal", ("sum",), ("1d", "7d"), PAYMENT),
@@ -228,6 +237,18 @@ TERMINAL = FeatureSet(
             for window in ("7d", "30d")
         ),
         *counts("terminal_labels", "Verdicts that came in on the terminal", _JUDGED, VERDICT),
+        *(
+            Feature(
+                f"terminal_risk_{window}",
+                "share",
+                window,
+                filter=VERDICT,
+                condition=_IS_FRAUD,
+                description="Share of fraud among the verdicts that became known within the last "
+                f"{SPANS[window]}.",
+            )
+            for window in ("1d", "7d", "30d")
+        ),
         *counts("terminal_frauds", "Verdicts of fraud that came in", _JUDGED, _FRAUD),
         *counts(
             "terminal_plain",
@@ -253,55 +274,5 @@ TERMINAL = FeatureSet(
     ),
 )
 
-RANKING = (
-    "amount",
-    "customer_zscore_14d",
-    "customer_zscore_30d",
-    "customer_zscore_60d",
-    "customer_ratio_14d",
-    "customer_prior_ratio_14d",
-    "customer_prior_ratio_60d",
-    "customer_count_30d",
-    "customer_max_14d",
-    "customer_mean_14d",
-    "customer_mean_30d",
-    "customer_std_14d",
-    "customer_std_30d",
-    "customer_peak_14d",
-    "customer_remarkable_14d",
-    "terminal_plain_newest",
-    "terminal_fraud_newest",
-    "terminal_since_genuine",
-    "terminal_since_plain",
-    "terminal_plain_7d",
-    "terminal_plain_14d",
-    "terminal_plain_21d",
-    "terminal_plain_28d",
-    "terminal_frauds_7d",
-    "terminal_frauds_21d",
-    "terminal_labels_7d",
-    "terminal_labels_21d",
-    "terminal_plain_risk_14d",
-    "terminal_plain_risk_21d",
-    "terminal_plain_risk_28d",
-    "terminal_frauds_risk_7d",
-    "terminal_frauds_risk_21d",
-)
-
-CATALOGUE = FeatureTable(
-    name="fraud_catalogue",
-    record="FraudCatalogue",
-    description="A payment with the whole catalogue of features.",
-    key="customer_id",
-    carried=live.FRAUD.carried,
-    rows=ROWS,
-    sets=(CUSTOMER, HABIT, PAIR, TERMINAL),
-    derived=DERIVED,
-    model=RANKING,
-)
-
-GRAPH = Graph(
-    sources=(replace(live_graph.PAYMENT, rows=ROWS), live_graph.VERDICT),
-    table=CATALOGUE,
-    columns=PLACE,
-)
+SETS = (CUSTOMER, HABIT, PAIR, TERMINAL)
+"""The order in which rows go through them."""

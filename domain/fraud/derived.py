@@ -1,6 +1,7 @@
 """Declare the derived features of the catalogue: paces, shrunk shares, and habits without itself.
 
-SQL and Python say the same of each; tests/unit/domain/test_catalogue.py holds them equal.
+SQL and Python say the same of each; tests/unit/domain/test_catalogue.py holds them equal. A number
+in SQL has an exponent, by which it is a DOUBLE: Flink would divide decimals otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def over(name: str, top: str, bottom: str, times: float, description: str) -> De
         above, below = row[top], row[bottom]
         return times * above / below if above is not None and below else None
 
-    sql = f"{times!r} * `{top}` / NULLIF(CAST(`{bottom}` AS DOUBLE), 0)"
+    sql = f"{times!r}E0 * `{top}` / NULLIF(CAST(`{bottom}` AS DOUBLE), 0)"
     return DerivedFeature(name, "DOUBLE", sql, python, description)
 
 
@@ -56,7 +57,7 @@ def risk(kind: str, window: str, prior_share: float) -> DerivedFeature:
     return DerivedFeature(
         f"terminal_{kind}_risk_{window}",
         "DOUBLE",
-        f"(`{frauds}` + {prior_share!r}) / (`{labels}` + 1.0)",
+        f"(`{frauds}` + {prior_share!r}E0) / (`{labels}` + 1E0)",
         python,
         f"Share of {'unremarkable ' if kind == 'plain' else ''}fraud among the verdicts of the "
         f"last {SPANS[window]}, with {prior_share:g} among one verdict more.",
@@ -77,7 +78,7 @@ def newest(kind: str) -> DerivedFeature:
     return DerivedFeature(
         f"terminal_{kind}_newest",
         "DOUBLE",
-        f"COALESCE(terminal_since_genuine, {_MONTH_S!r}) - COALESCE(`{column}`, {_NEVER_S!r})",
+        f"COALESCE(terminal_since_genuine, {_MONTH_S!r}E0) - COALESCE(`{column}`, {_NEVER_S!r}E0)",
         python,
         "Seconds by which the newest verdict of "
         f"{'unremarkable ' if kind == 'plain' else ''}fraud is younger than that of no fraud; one "

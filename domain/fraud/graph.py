@@ -1,4 +1,4 @@
-"""Declare how payments and verdicts pass the customer's and then the terminal's features.
+"""Declare how payments and verdicts become rows of the sets in domain/fraud/catalogue.py.
 
 The job (processing/jobs/fraud_features.py), the twin (pipeline.py) and training read it.
 """
@@ -6,7 +6,8 @@ The job (processing/jobs/fraud_features.py), the twin (pipeline.py) and training
 from __future__ import annotations
 
 from domain.features.graph import PLACE, Column, Graph, Source, constant
-from domain.fraud.features import FRAUD, ROWS
+from domain.fraud.features import FRAUD
+from domain.fraud.rows import ROWS
 
 PAYMENT = Source(
     record="Transaction",

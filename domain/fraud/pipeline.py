@@ -1,7 +1,7 @@
 """Specify the fraud job in plain Python, and compute the feature vectors of a live job again.
 
 The graph of both is declared in domain/fraud/graph.py: rows of payments and verdicts, in the order
-of the log, pass through the customer's feature set and then through the terminal's.
+of the log, pass through the feature sets of the customer and the pair, then the terminal's.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from domain.events import FraudLabel, Transaction
 from domain.features.graph import NOWHERE, Graph, Place, Row, Source
-from domain.features.twin import Stage, Twin
-from domain.fraud.features import CUSTOMER
+from domain.features.twin import Stages, Twin
+from domain.fraud.features import TERMINAL_LOG
 from domain.fraud.graph import GRAPH, PAYMENT, VERDICT
 from domain.fraud.order import log_order
 
@@ -53,14 +53,14 @@ def _fields(event: Transaction | FraudLabel, source: Source) -> Row:
     return {name: getattr(event, name) for name in source.fields}
 
 
-class Customers(Stage):
-    """The first half of the job: add the features of each payment's customer.
+class Customers(Stages):
+    """The first half of the job: add the features of a payment's customer, and of the pair.
 
-    A verdict passes unchanged, a repeated payment does not.
+    A verdict passes too, with those of the pair; a repeated payment does not.
     """
 
     def __init__(self) -> None:
-        super().__init__(CUSTOMER)
+        super().__init__(TERMINAL_LOG.after)
 
 
 class Terminals(Twin):
@@ -70,7 +70,7 @@ class Terminals(Twin):
     """
 
     def __init__(self) -> None:
-        super().__init__(GRAPH, after=CUSTOMER)
+        super().__init__(GRAPH, after=TERMINAL_LOG.after[-1])
 
 
 class FraudPipeline(Twin):

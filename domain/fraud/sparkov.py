@@ -26,9 +26,9 @@ from domain.features.declaration import (
 )
 from domain.features.graph import Graph, Source
 from domain.features.table import FeatureTable
-from domain.fraud.catalogue import ROWS as TIMES
 from domain.fraud.families import SPANS, counts, family
-from domain.fraud.features import PAYMENT, VERDICT
+from domain.fraud.rows import PAYMENT, VERDICT
+from domain.fraud.rows import ROWS as TIMES
 
 EARTH_KM = 6371.0088
 """Mean radius of the earth, IUGG."""

@@ -246,7 +246,7 @@ LOG = Relay(
     description="An order line with its visitor's features, in the order that items see. "
     "Key: item_id.",
     key="item_id",
-    after=VISITOR,
+    after=(VISITOR,),
     omit=("order_partition", "order_sequence"),
 )
 

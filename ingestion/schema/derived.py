@@ -24,7 +24,7 @@ def feature_schema(table: FeatureTable) -> dict[str, Any]:
             "default": None,
             "doc": descriptions[name],
         }
-        for name in table.model
+        for name in table.features
         if name not in carried
     ]
     return {
@@ -41,12 +41,14 @@ def relay_schema(relay: Relay) -> dict[str, Any]:
 
     The rows of several kinds share it, and each kind leaves some fields out.
     """
-    descriptions = {feature.name: feature.description for feature in relay.after.features}
+    descriptions = {
+        feature.name: feature.description for one in relay.after for feature in one.features
+    }
     fields = []
     for name, kind in relay.columns().items():
         avro = _TIME if kind == "TIMESTAMP" else _AVRO[kind]
         nullable = {"name": name, "type": ["null", avro], "default": None}
-        doc = {"doc": descriptions.get(name, f"As {relay.after.name}'s `rolling` gives it.")}
+        doc = {"doc": descriptions.get(name, f"As {relay.after[-1].name}'s `rolling` gives it.")}
         needed = {"name": name, "type": avro}
         fields.append({**(needed if name == relay.key else nullable), **doc})
     return {

@@ -159,8 +159,9 @@ class Log:
     def before(self, vector: Mapping[str, Any], start: int) -> Iterator[Event]:
         """Yield what bears on a vector, in order, up to its payment; from event time `start` on.
 
-        That is all of its customer and of its terminal. A payment at the terminal may be a repeat,
-        which its customer's side drops: of who has one, all is yielded, too.
+        That is all of its customer and of its terminal. Of others, all is yielded in two cases. A
+        payment at the terminal may be a repeat, which its customer's side drops. And a verdict of
+        fraud there counts by how its payment compares with what its customer had paid before.
         """
         query = """
             with mine as (
@@ -172,10 +173,12 @@ class Log:
                     select transaction_id from mine
                     where terminal_id = $terminal and record = $payment)
                 group by customer_id, transaction_id, event_time having count(*) > 1
+            ), struck as (
+                select customer_id from mine where terminal_id = $terminal and is_fraud
             )
             select * from mine
             where customer_id = $customer or terminal_id = $terminal
-               or customer_id in (select customer_id from twice)
+               or customer_id in (select customer_id from twice union select * from struck)
             order by _offset"""
         values = {
             "partition": vector["partition"],

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from domain.fraud.features import WINDOWS
+from domain.features.reach import Reach as Windows
 from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import FraudPipeline
 from lakehouse.fraud.log import Gap, Log, Row
@@ -23,6 +23,7 @@ OLDER = "its windows begin before all that the lake has without a gap"
 FORGOTTEN = "somebody who paid at its terminal was removed from the lake"
 NARROW = "the lake lacks columns: type `millrace lake apply`"
 _SLACK_MS = 86_400_000
+_WINDOWS = Windows(GRAPH.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +128,15 @@ class Reach:
 
 
 def begin(event_time: int) -> int:
-    """Return where the first tile of all windows of a payment begins (ms).
+    """Return where the first tile that bears on a payment's vector begins (ms).
 
-    >>> begin(40 * 86_400_000 + 5) // 86_400_000
-    11
+    That is not only a window of its own: a verdict within 30 days on a payment of the 14 days
+    before it, whose ratio was to a mean of 30 days, rests on 72 days.
+
+    >>> begin(100 * 86_400_000 + 5) // 86_400_000
+    29
     """
-    return min((event_time // one.tile_ms - one.tiles + 1) * one.tile_ms for one in WINDOWS)
+    return _WINDOWS.begin(event_time)
 
 
 def differences(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,9 +12,11 @@ from rich.table import Table
 
 from config.errors import UserError
 from config.products import feature_modules
+from config.settings import settings
 from domain.features.declaration import Comparison, DerivedFeature, RowFeature
 from domain.features.registry import feature_sets, tables, versions
 from millrace.options import AsJson
+from millrace.stack.layout import Layout
 
 app = typer.Typer(help="The features declared in domain/features.", no_args_is_help=True)
 
@@ -25,11 +28,12 @@ def declared() -> list[dict[str, Any]]:
     known = versions(modules)
     for table in tables(modules):
         common = {"product": table.name, "version": known[table.name]}
-        found += [common | _of_sql(row, "row") for row in table.rows]
+        importance = _importance(table.name, known[table.name])
+        made = [common | _of_sql(row, "row") for row in table.rows]
         for feature_set in table.sets:
             types = feature_set.columns()
             for feature in feature_set.features:
-                found.append(
+                made.append(
                     common
                     | {
                         "name": feature.name,
@@ -41,8 +45,29 @@ def declared() -> list[dict[str, Any]]:
                     | {"condition": [comparison.spec() for comparison in feature.condition]}
                     | {"type": types[feature.name], "description": feature.description, "sql": None}
                 )
-        found += [common | _of_sql(derived, "derived") for derived in table.derived]
+        made += [common | _of_sql(derived, "derived") for derived in table.derived]
+        found += [one | {"importance": importance.get(one["name"])} for one in made]
     return found
+
+
+def _importance(product: str, version: str) -> Mapping[str, float]:
+    """Return each feature's share of the gain in the current model, if it reads this version.
+
+    A model that cannot be read, or gives no importance, says nothing.
+    """
+    from orchestration.shelf.card import UnusableModelError
+    from orchestration.shelf.store import Store
+
+    store = Store(Layout.of(settings()).current_model(product).parent)
+    current = store.current()
+    if current is None:
+        return {}
+    try:
+        card = store.card(current)
+    except UnusableModelError:
+        return {}
+    matches = card.feature_set_version == version
+    return card.details.get("importance", {}) if matches else {}
 
 
 def _of_sql(feature: RowFeature | DerivedFeature, kind: str) -> dict[str, Any]:
@@ -74,13 +99,17 @@ def _text(comparisons: list[dict[str, Any]]) -> str:
 
 @app.command("list", epilog="Example: millrace features list --json")
 def list_features(as_json: AsJson = False) -> None:
-    """List every feature: name, entity, aggregate, window, filter, description."""
+    """List every feature: name, entity, aggregate, window, filter, importance, description.
+
+    The importance is the feature's share of the gain in the current model; it is empty for one that
+    the model does not read, and without a model of the present declaration.
+    """
     found = declared()
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
         return
     shown = Table(box=None, header_style="bold")
-    for heading in ("feature", "entity", "aggregate", "window", "rows"):
+    for heading in ("feature", "entity", "aggregate", "window", "rows", "importance"):
         shown.add_column(heading, no_wrap=True)
     shown.add_column("meaning", min_width=30)
     for feature in found:
@@ -96,6 +125,7 @@ def list_features(as_json: AsJson = False) -> None:
             what,
             feature["window"] or "",
             rows,
+            "" if feature["importance"] is None else f"{feature['importance']:.1%}",
             feature["description"],
         )
     Console().print(shown)
@@ -115,7 +145,7 @@ def show(
     shown = Table(box=None, show_header=False)
     for key, value in found[0].items():
         text = _text(value) if isinstance(value, list) else value
-        if text:
+        if text is not None and text != "":
             shown.add_row(key, str(text))
     Console().print(shown)
 

@@ -12,21 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from domain.fraud import graph as live
-from domain.fraud.catalogue import GRAPH as CATALOGUE
 from domain.times import iso
 from orchestration.fraud import published
 from orchestration.fraud.bound import knowable
 from orchestration.fraud.protocol import FOLDS, Parts, Rows, folds, parts
 from orchestration.fraud.ranking import fit
-from orchestration.fraud.train import Data, computed
+from orchestration.fraud.train import Data, computed, framed
 from orchestration.training.frame import Floats, Frame, Progress
 from orchestration.training.kernel import Kernel
 from orchestration.training.metrics import ranked
 
 MILLRACE = "millrace"
-LIVE = "millrace-live"
-"""The model of the features that the job computes, `MILLRACE` of those of the catalogue."""
 BOUND = "bound"
 FIGURES = ("roc_auc", "average_precision", "card_precision_100")
 TABLES = {
@@ -61,37 +57,27 @@ class Evaluated:
 class Table:
     """Payments with each kind of features, row for row."""
 
-    catalogue: Frame
-    live: Frame
+    ours: Frame
     handbook: Frame
     places: npt.NDArray[np.int64]
     """The index of each row among the payments that were read."""
 
     def rows(self) -> Rows:
         """Return what the protocol cuts by."""
-        return Rows(self.catalogue.event_time, self.catalogue.customer, self.catalogue.y)
+        return Rows(self.ours.event_time, self.ours.customer, self.ours.y)
 
 
 def table_of(data: Data, progress: Progress, kernel: Kernel | None) -> Table:
     """Compute the features of all payments; both engines drop the same repeated ones."""
     payments = data.payments
-    found = computed(data, progress, kernel, CATALOGUE)
-    served = computed(data, progress, kernel, live.GRAPH)
+    found = computed(data, progress, kernel)
+    ours = framed(data, found)
     y, time = payments.numbers("is_fraud"), payments.numbers("event_time")
-    customer = payments.texts("customer_id")
-    terminal = payments.texts("terminal_id")
-    catalogue = Frame(
-        CATALOGUE.table.model, found.x, y[found.places], time[found.places], customer[found.places]
-    )
+    customer, terminal = payments.texts("customer_id"), payments.texts("terminal_id")
     amount = payments.numbers("amount")
     x = published.features(time, customer, terminal, amount, y)
-    handbook = replace(catalogue, features=published.NAMES, x=x[found.places])
-    return Table(
-        catalogue,
-        replace(catalogue, features=live.GRAPH.table.model, x=served.x),
-        handbook,
-        found.places,
-    )
+    handbook = replace(ours, features=published.NAMES, x=x[found.places])
+    return Table(ours, handbook, found.places)
 
 
 def evaluate(
@@ -113,8 +99,7 @@ def evaluate(
     rows = table.rows()
     cut = tuple(parts(fold, rows) for fold in folds(rows.time, starts))
     fits = {
-        MILLRACE: (table.catalogue, _declared(seed)),
-        LIVE: (table.live, _declared(seed)),
+        MILLRACE: (table.ours, _declared(seed)),
         **{name: (table.handbook, _published(one)) for name, one in published.models().items()},
     }
     done = 0
@@ -132,7 +117,7 @@ def evaluate(
     bound = None
     if scenario is not None:
         perfect = knowable(data, scenario)[table.places].astype(np.float64)
-        bound = _mean([ranked(table.catalogue.part(o.test), perfect[o.test]) for o in cut])
+        bound = _mean([ranked(table.ours.part(o.test), perfect[o.test]) for o in cut])
     return Evaluated(data.source, len(data.payments), cut, tables, bound)
 
 
@@ -141,7 +126,7 @@ _LEARNT = {"week": "train", "known": "known"}
 
 def models_to_measure(starts: int) -> int:
     """Return how many models `evaluate` fits at most for so many folds that are named."""
-    return len(TABLES) * (2 + len(published.models())) * (starts or FOLDS)
+    return len(TABLES) * (1 + len(published.models())) * (starts or FOLDS)
 
 
 def _declared(seed: int) -> Fit:

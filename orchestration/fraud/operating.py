@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from config.errors import UserError
-from domain.fraud.catalogue import GRAPH
 from domain.fraud.policy import USUAL, Targets
 from domain.times import iso
+from orchestration.fraud import train
 from orchestration.fraud.protocol import DELAY_DAYS, Fold, Parts, Rows, folds, parts
 from orchestration.fraud.ranking import fit
 from orchestration.fraud.thresholds import choose
-from orchestration.fraud.train import Data, computed
+from orchestration.fraud.train import Data
 from orchestration.training.frame import Floats, Frame, Progress
 from orchestration.training.kernel import Kernel
 from orchestration.training.metrics import DAY_MS, reliability
@@ -141,7 +141,7 @@ def operate(
     progress: Progress = lambda _: None,
     report: Progress = lambda _: None,
 ) -> Operated:
-    """Measure the catalogue's model at each of `POINTS`; `starts` are the folds' first moments.
+    """Measure the model at each of `POINTS`; `starts` are the folds' first moments.
 
     `knowable` marks the payments that could be called fraud when they were made, and adds the
     bound. Deterministic. Raise UserError for folds that the data do not allow.
@@ -174,12 +174,9 @@ def operate(
 
 
 def framed(data: Data, progress: Progress, kernel: Kernel | None) -> tuple[Frame, Ints]:
-    """Return what the catalogue's model reads of all payments, and each row's payment."""
-    found, payments = computed(data, progress, kernel, GRAPH), data.payments
-    y, time = payments.numbers("is_fraud"), payments.numbers("event_time")
-    customer = payments.texts("customer_id")
-    at = found.places
-    return Frame(GRAPH.table.model, found.x, y[at], time[at], customer[at]), at
+    """Return what the model reads of all payments, and each row's payment."""
+    found = train.computed(data, progress, kernel)
+    return train.framed(data, found), found.places
 
 
 def earlier(fold: Fold, rows: Rows) -> Ints:

@@ -1,15 +1,16 @@
-"""Compute the features of every card payment from its customer's and its terminal's history.
+"""Compute the features of every card payment from the history of its customer and its terminal.
 
-    transactions ── rolling(customer) ── rolling(terminal) ── fraud-features
+    transactions ── rolling(customer) ── rolling(habit) ── rolling(pair) ──
+        ── rolling(terminal) ── fraud-features
 
 Verdicts travel in `transactions` among the payments, through the same operators: what a payment
-sees is what stands before it in the log. Where the log has several partitions, the customers' side
+sees is what stands before it in the log. Where the log has several partitions, the pairs' side
 writes a second log, whose order its terminals see (docs/decisions/0008):
 
-    transactions ── rolling(customer) ── fraud-terminal-log ── rolling(terminal) ── fraud-features
+    transactions ── … rolling(pair) ── fraud-terminal-log ── rolling(terminal) ── fraud-features
 
 Records that cannot be read go to quarantine. `domain/fraud/graph.py` declares how records become
-rows, `domain/fraud/features.py` the features and their windows.
+rows, `domain/fraud/catalogue.py` the features and their windows.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from config.topics import topics
-from domain.fraud.features import CUSTOMER, TERMINAL, TERMINAL_LOG
+from domain.fraud.catalogue import CUSTOMER, HABIT, PAIR, TERMINAL
+from domain.fraud.features import TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from processing.graph import events, features, logged, ordered, passed, rolling
 from processing.history import Tables
@@ -38,7 +40,7 @@ LIVE = Tables(f"millrace-{JOB}")
 def views(*, several: bool, tables: Tables = LIVE) -> dict[str, str]:
     """Return the query of each view, by name, in order.
 
-    `several`: the log between customers and terminals is read.
+    `several`: the log between pairs and terminals is read.
     """
     log = {
         "log_readable": readable(LOG, table=tables.name(LOG)),
@@ -48,7 +50,11 @@ def views(*, several: bool, tables: Tables = LIVE) -> dict[str, str]:
         "transactions_readable": readable(SOURCE, table=tables.name(SOURCE)),
         "events": events(GRAPH, "transactions_readable"),
         "customers": rolling(CUSTOMER, "events", uid="fraud-customer"),
-        "known": passed(GRAPH, CUSTOMER, "customers"),
+        "paid": passed(GRAPH, CUSTOMER, "customers"),
+        "habits": rolling(HABIT, "paid", uid="fraud-habit"),
+        "usual": passed(GRAPH, HABIT, "habits"),
+        "pairs": rolling(PAIR, "usual", uid="fraud-pair"),
+        "known": passed(GRAPH, PAIR, "pairs"),
         **(log if several else {}),
         "terminals": rolling(TERMINAL, "ordered" if several else "known", uid="fraud-terminal"),
     }

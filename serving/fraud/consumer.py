@@ -91,7 +91,7 @@ class Fraud(Product):
         model = self._scorer.current()
         if model is None:
             return False
-        known: dict[str, Any] = dict.fromkeys((*CARRIED, *FRAUD.model))
+        known: dict[str, Any] = dict.fromkeys((*CARRIED, *FRAUD.features))
         known |= {"transaction_id": "probe", "customer_id": "probe", "terminal_id": "probe"}
         known |= {"event_time": 0, "amount": 1.0, "sequence": 0, "produced_at": 0, "late": False}
         record = {**known, "feature_set_version": GRAPH.version}
@@ -175,7 +175,7 @@ class Fraud(Product):
     def _result(self, row: Incoming, record: dict[str, Any]) -> Result:
         writes: tuple[Write, ...] = (keys.decision(record, self._kept_ms),)
         if record["decision"] != "approve":
-            features = {name: row.record[name] for name in FRAUD.model}
+            features = {name: row.record[name] for name in FRAUD.features}
             writes += (keys.suspect(record, features, self._kept_ms),)
         return Result(
             writes,

@@ -69,5 +69,5 @@ def accepting(known: frozenset[str]) -> Accept[Model]:
     return accept
 
 
-accept = accepting(frozenset(FRAUD.model))
+accept = accepting(frozenset(FRAUD.features))
 """Make card fraud's model of a card and a predictor."""

@@ -19,7 +19,8 @@ from typing import Any
 
 from domain.features.declaration import DAY, HOUR, Comparison, Feature, FeatureSet, Type, Window
 from domain.features.reference import Rolling
-from domain.fraud.features import CUSTOMER, ROWS, TERMINAL
+from domain.fraud.catalogue import SETS
+from domain.fraud.rows import ROWS
 from tests.integration import rolling_streams as streams
 
 Rows = Mapping[int, Mapping[str, Any]]
@@ -305,7 +306,7 @@ def _fraud(seed: int) -> Run:
         ("event_time", time),
         *((feature.name, feature.sql.replace("event_time", time)) for feature in ROWS),
     ]
-    run = Run("fraud", seed, [CUSTOMER, TERMINAL], rows, columns, computed)
+    run = Run("fraud", seed, SETS, rows, columns, computed)
     run.also = tuple(feature.name for feature in ROWS)
     return run
 

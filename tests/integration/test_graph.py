@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from domain.events import FraudLabel, Transaction
-from domain.fraud.features import INPUTS, TERMINAL_LOG
+from domain.fraud.features import FRAUD, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import Customers, Place, Terminals, row_of
+from domain.fraud.rows import INPUTS
 from processing.graph import features, logged
 from processing.jobs import fraud_features
 from tests.integration.flink_home import run_script
@@ -60,6 +61,8 @@ EDGES = (
     "1970-01-01T00:00:00.000",
 )
 TIMES = frozenset(name for name, kind in INPUTS if kind == "TIMESTAMP")
+DOUBLES = frozenset(name for name, kind in FRAUD.computed().items() if kind == "DOUBLE")
+NOT_FINITE = ("Infinity", "-Infinity", "NaN")
 
 Event = Transaction | FraudLabel
 
@@ -140,6 +143,7 @@ def read(folder: Path) -> Rows:
                 row = json.loads(line)
                 for name in TIMES & row.keys():
                     row[name] = row[name] and milliseconds(row[name])
+                row |= {name: float(row[name]) for name in DOUBLES if row.get(name) in NOT_FINITE}
                 assert rows.setdefault(row["sequence"], row) is row, "a row came out twice"
     return rows
 

@@ -90,12 +90,11 @@ def test_no_batch_waits_for_a_watermark_that_there_is_not(plans: dict[str, str])
     assert submitted.search(plans["business_metrics"])
 
 
-def test_payments_pass_customer_then_terminal(plans: dict[str, str]) -> None:
-    order = re.findall(r"ProcessTableFunction|hash\[(\w+)\]", plans["fraud_features"])
-    assert [key for key in order if key] == ["terminal_id", "customer_id"], (
-        "printed from the sink up"
-    )
-    assert len(order) == 4
+def test_payments_pass_customer_and_pair_then_terminal(plans: dict[str, str]) -> None:
+    order = re.findall(r"ProcessTableFunction|hash\[([\w, ]+)\]", plans["fraud_features"])
+    keys = ["terminal_id", "customer_id, terminal_id", "customer_id", "customer_id"]
+    assert [key for key in order if key] == keys, "printed from the sink up"
+    assert len(order) == 8
 
 
 def test_several_partitions_put_a_log_between_customers_and_terminals() -> None:

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from config.settings import ROOT, Settings
-from domain.fraud.features import CUSTOMER, TERMINAL
+from domain.fraud.catalogue import CUSTOMER, HABIT, TERMINAL
+from domain.fraud.features import TERMINAL_LOG
 from domain.fraud.order import log_order
 from domain.fraud.pipeline import Customers, Terminals, row_of
 from ingestion.fraud.batches import FraudEncoders, PaymentBatches
@@ -131,7 +132,7 @@ def _terminal(payment: Payment) -> str:
 
 def _customers_agree(payments: list[Payment], vectors: dict[str, Vector]) -> None:
     sample, customers = _busiest(payments, _customer), Customers()
-    names = [feature.name for feature in CUSTOMER.features]
+    names = [feature.name for one in (CUSTOMER, HABIT) for feature in one.features]
     for payment in payments:
         if _customer(payment) in sample:
             right = customers.process(row_of(payment.transaction))
@@ -142,8 +143,11 @@ def _customers_agree(payments: list[Payment], vectors: dict[str, Vector]) -> Non
 def _terminals_agree(payments: list[Payment], vectors: dict[str, Vector]) -> None:
     sample, terminals = _busiest(payments, _terminal), Terminals()
     mine = [payment for payment in payments if _terminal(payment) in sample]
-    blank = {**dict.fromkeys(CUSTOMER.columns()), CUSTOMER.late: False}
-    names = [feature.name for feature in TERMINAL.features]
+    marks = {one.late: False for one in TERMINAL_LOG.after}
+    unknown = {name for one in TERMINAL_LOG.after for name in one.columns()}
+    blank = dict.fromkeys(unknown) | marks
+    names = [one.name for one in TERMINAL.features if not one.reads & unknown]
+    assert len(names) > 20
     merged = log_order(
         [payment.transaction for payment in mine], [payment.label(WEEK_MS) for payment in mine]
     )

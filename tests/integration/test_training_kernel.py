@@ -18,8 +18,9 @@ import pytest
 from config.settings import ROOT
 from domain.features.declaration import FeatureSet
 from domain.features.graph import Place
-from domain.fraud.catalogue import CATALOGUE, GRAPH, RANKING
-from domain.fraud.features import CUSTOMER, FRAUD
+from domain.fraud.catalogue import CUSTOMER
+from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from ingestion.fraud.sparkov import read
 from ingestion.fraud.sparkov_simulator import Shape, write
 from ingestion.shop.order_simulator import OrderSimulator, Shop
@@ -96,21 +97,19 @@ def test_order_lines_too() -> None:
 
 def test_the_whole_catalogue_is_the_reference_s() -> None:
     data = simulated(days=20, customers=12, seed=12)
-    every = tuple(
-        name for name, kind in CATALOGUE.computed().items() if kind in ("BIGINT", "DOUBLE")
-    )
-    graph = replace(GRAPH, table=replace(CATALOGUE, model=every))
+    every = tuple(name for name, kind in FRAUD.computed().items() if kind in ("BIGINT", "DOUBLE"))
+    graph = replace(GRAPH, table=replace(FRAUD, model=every))
 
     found, specified = (matrix(data, kernel=one, graph=graph) for one in (kernel(), None))
 
     assert found.x.shape == (len(data.payments), len(every))
     np.testing.assert_array_equal(found.x, specified.x)
     np.testing.assert_array_equal(found.places, specified.places)
-    # What the ranking reads comes out the same where nothing else is computed.
+    # What the model reads comes out the same where nothing else is computed.
     alone = matrix(data, kernel=kernel(), graph=GRAPH)
-    read = [every.index(name) for name in RANKING if name in every]
-    named = [RANKING.index(every[at]) for at in read]
-    assert len(read) == len(RANKING) - 1, "all but the amount, which is carried"
+    read = [every.index(name) for name in FRAUD.model if name in every]
+    named = [FRAUD.model.index(every[at]) for at in read]
+    assert len(read) == len(FRAUD.model) - 1, "all but the amount, which is carried"
     np.testing.assert_array_equal(alone.x[:, named], specified.x[:, read])
     np.testing.assert_array_equal(alone.places, specified.places)
 
@@ -147,7 +146,7 @@ def test_what_the_kernel_refuses_is_told() -> None:
 
 
 def test_what_making_the_rows_raises_is_raised() -> None:
-    plan = Plan(FRAUD.sets, FRAUD.model)
+    plan = Plan(FRAUD.sets, ("amount",))
 
     def broken() -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist([], plan.schema())
@@ -159,7 +158,7 @@ def test_what_making_the_rows_raises_is_raised() -> None:
 
 def test_whoever_stops_asking_leaves_no_process() -> None:
     data = simulated(days=16, customers=10, seed=3)
-    plan = Plan(FRAUD.sets, FRAUD.model)
+    plan = Plan(FRAUD.sets, ("amount",))
     parts = stream(data.payments, data.delay_ms, plan.schema())
     before = set(psutil.Process().children())
 

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from config.errors import UserError
-from domain.fraud.features import CUSTOMER, FRAUD
+from config.settings import Settings
+from domain.fraud.catalogue import CUSTOMER
+from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from millrace.cli.features import app
+from millrace.stack.layout import Layout
+from orchestration.shelf.store import Store
 
 runner = CliRunner()
 
@@ -29,7 +35,31 @@ def test_the_list_for_programs_names_all_that_is_asked_of_it() -> None:
 
 def test_the_list_for_people_holds_every_name_whole() -> None:
     out = runner.invoke(app, ["list"], env={"COLUMNS": "200"}).stdout
-    assert all(name in out for name in FRAUD.model if name != "amount")
+    assert all(name in out for name in FRAUD.features if name != "amount")
+
+
+@pytest.mark.parametrize("version", [GRAPH.version, "fraud-older"])
+def test_the_current_model_says_how_much_each_feature_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    here = Settings.model_validate({"state_dir": tmp_path})
+    monkeypatch.setattr("millrace.cli.features.settings", lambda: here)
+    store = Store(Layout.of(here).current_model("fraud").parent)
+    gains = {"customer_zscore_30d": 0.75, "terminal_plain_28d": 0.0}
+    store.publish(
+        "m1",
+        "lightgbm",
+        {},
+        feature_set_version=version,
+        features=(*gains,),
+        details={"importance": gains},
+    )
+    (store.folder / "current").write_text("m1")
+    found = json.loads(runner.invoke(app, ["list", "--json"]).stdout)
+    told = {one["name"]: one["importance"] for one in found if one["importance"] is not None}
+    assert told == (gains if version == GRAPH.version else {})
+    out = runner.invoke(app, ["list"], env={"COLUMNS": "200"}).stdout
+    assert ("75.0%" in out) == (version == GRAPH.version)
 
 
 def test_show_tells_of_one_feature() -> None:

@@ -202,7 +202,7 @@ class Fraud:
         """Bit for bit, and each time: after a restart some come again."""
         mine = self._features(expected)
         assert {row["transaction_id"] for row in mine} == expected.keys()
-        names = {*FRAUD.model, *expected[mine[0]["transaction_id"]]} - PLACES
+        names = {*FRAUD.features, *expected[mine[0]["transaction_id"]]} - PLACES
         wrong = [
             (row["transaction_id"], name, row[name], expected[row["transaction_id"]][name])
             for row in mine

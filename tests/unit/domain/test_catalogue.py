@@ -13,21 +13,22 @@ from domain.events import FraudLabel, Transaction
 from domain.features.declaration import DAY, HOUR
 from domain.features.graph import Row
 from domain.features.reference import Rolling
-from domain.fraud.catalogue import CATALOGUE, GRAPH, RANKING
 from domain.fraud.derived import DERIVED
+from domain.fraud.features import FRAUD
+from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import row_of
 
 START = 1_700_000_000_000 // DAY * DAY
 
 
 def test_at_least_ninety_features_each_described_once() -> None:
-    computed, said = CATALOGUE.computed(), CATALOGUE.descriptions()
+    computed, said = FRAUD.computed(), FRAUD.descriptions()
     assert len(computed) >= 90
     assert said.keys() == computed.keys()
     assert all(len(text) > 20 and text.endswith(".") for text in said.values())
-    entities = {one.entity for one in CATALOGUE.sets}
+    entities = {one.entity for one in FRAUD.sets}
     assert entities == {"customer", "terminal", "customer at terminal"}
-    assert set(RANKING) <= computed.keys() | {"amount"}
+    assert set(FRAUD.features) == computed.keys() | {"amount"}
 
 
 class Log:
@@ -46,9 +47,9 @@ class Log:
             terminal_id=terminal,
             amount=amount,
         )
-        row = self._through(row_of(event, graph=GRAPH))
+        row = self._through(row_of(event))
         assert row is not None
-        return {**row, **CATALOGUE.derive(row)}
+        return {**row, **FRAUD.derive(row)}
 
     def judge(self, at: int, fraud: bool, customer: str = "c", terminal: str = "t") -> None:
         self._number += 1
@@ -59,7 +60,7 @@ class Log:
             terminal_id=terminal,
             is_fraud=fraud,
         )
-        assert self._through(row_of(event, graph=GRAPH)) is None
+        assert self._through(row_of(event)) is None
 
     def _through(self, row: Row | None) -> Row | None:
         for declared, rolling in self._stages:
@@ -100,7 +101,7 @@ def test_a_habit_is_what_was_paid_before() -> None:
 
 def test_sql_and_python_of_derived_features_agree() -> None:
     duckdb = pytest.importorskip("duckdb")
-    names = ["amount", *CATALOGUE.computed().keys() - {one.name for one in DERIVED}]
+    names = ["amount", *FRAUD.computed().keys() - {one.name for one in DERIVED}]
     random = Random(3)
     rows = [
         {name: random.choice([None, 0.0, 1.0, random.randint(1, 90) / 2]) for name in names}

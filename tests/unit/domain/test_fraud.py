@@ -9,7 +9,8 @@ from config.products import feature_modules
 from domain.events import FraudFeatures, FraudLabel, Transaction
 from domain.features.declaration import DAY, HOUR
 from domain.features.registry import feature_sets, tables
-from domain.fraud.features import CUSTOMER, FRAUD, ROWS, TERMINAL
+from domain.fraud.catalogue import CUSTOMER, TERMINAL
+from domain.fraud.features import FRAUD
 from domain.fraud.graph import GRAPH
 from domain.fraud.pipeline import (
     Customers,
@@ -19,6 +20,7 @@ from domain.fraud.pipeline import (
     feature_rows,
     row_of,
 )
+from domain.fraud.rows import ROWS
 
 NOON = int(datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp() * 1000)
 
@@ -54,32 +56,28 @@ def test_the_registry_finds_fraud_like_any_other_product() -> None:
     assert {"customer", "terminal"} <= feature_sets(modules).keys()
 
 
-def test_about_thirty_features_each_described() -> None:
-    assert 28 <= len(FRAUD.model) <= 36
-    assert all(len(text) > 20 for text in FRAUD.descriptions().values())
-
-
 def test_the_rows_of_both_sets_carry_what_the_sets_declare() -> None:
     declared = {name for name, _ in CUSTOMER.inputs}
     assert row_of(payment(1, NOON)).keys() == declared
     assert row_of(verdict(1, NOON, True)).keys() == declared
-    assert CUSTOMER.inputs == TERMINAL.inputs
+    assert dict(CUSTOMER.inputs).items() <= dict(TERMINAL.inputs).items()
 
 
 @pytest.mark.parametrize(
-    ("when", "night", "weekend"),
+    ("when", "night", "weekend", "hour"),
     [
-        ("2026-03-06T23:59:59.999", 0, 0),
-        ("2026-03-07T00:00", 1, 1),
-        ("2026-03-08T06:59", 1, 1),
-        ("2026-03-09T07:00", 0, 0),
+        ("2026-03-06T23:59:59.999", 0, 0, 86_399 / 3600),
+        ("2026-03-07T00:00", 1, 1, 0.0),
+        ("2026-03-08T06:45", 1, 1, 6.75),
+        ("2026-03-09T07:00", 0, 0, 7.0),
     ],
 )
-def test_row_features(when: str, night: int, weekend: int) -> None:
+def test_row_features(when: str, night: int, weekend: int, hour: float) -> None:
     t = round(datetime.fromisoformat(when + "+00:00").timestamp() * 1000)
     assert {feature.name: feature.python({"event_time": t}) for feature in ROWS} == {
         "is_night": night,
         "is_weekend": weekend,
+        "hour": hour,
     }
 
 
@@ -118,7 +116,7 @@ def test_what_is_late_for_the_customer_is_marked_and_still_counted_at_the_termin
     pipeline = FraudPipeline()
     pipeline.process(row_of(payment(1, NOON)))
     out: dict[str, Any] | None = pipeline.process(
-        row_of(payment(2, NOON - 40 * DAY, terminal="other"))
+        row_of(payment(2, NOON - 70 * DAY, terminal="other"))
     )
     assert out is not None
     assert (out["late"], out["customer_count_30d"], out["terminal_count_30d"]) == (True, None, 1)

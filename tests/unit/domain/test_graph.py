@@ -15,7 +15,7 @@ from domain.features.registry import tables, versions
 from domain.features.twin import Stage, Twin
 from domain.features.version import version_of
 from domain.fraud import graph as fraud
-from domain.fraud.features import CUSTOMER, TERMINAL
+from domain.fraud.catalogue import CUSTOMER, TERMINAL
 from tests.unit.domain.graphs import FIRST, GRAPH, READING, REPAIR, TABLE
 
 NOW = 100 * DAY

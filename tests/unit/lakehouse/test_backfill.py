@@ -153,10 +153,10 @@ def test_a_logged_vector_that_differs_by_a_bit_is_found(
 def test_what_reaches_back_before_the_lake_is_left_out(
     con: duckdb.DuckDBPyConnection, filled: FraudLake
 ) -> None:
-    events: list[Event] = [pay(f"t{at}", START + at * 10 * DAY, "c", "k") for at in range(8)]
+    events: list[Event] = [pay(f"t{at}", START + at * 20 * DAY, "c", "k") for at in range(8)]
     filled.log(events, first=2)
     done, _, _ = _rebuilt(con, filled, START, 7)
-    # The lake begins on day 20; two days and 30 of windows later all is known.
+    # The lake begins on day 40; two days and 72 of windows later all is known.
     assert (done.computed, done.left_out) == (2, 4)
     _same(filled, vectors(events)[6:])
 
@@ -235,7 +235,7 @@ def test_a_new_declaration_has_a_history_to_learn_from_at_once(
     _rebuilt(con, filled, START, 7)
     frame = asked(backfilled=True)
     assert frame.y.tolist() == [True, False, False]
-    at = frame.features.index("customer_count_1d")
+    at = frame.features.index("customer_count_30d")
     assert frame.x[:, at].tolist() == [1.0, 2.0, 3.0]
     assert frame.x[:, frame.features.index("customer_mean_30d")].tolist() == [1.0, 1.5, 2.0]
 

@@ -50,7 +50,14 @@ def vectors(count: int, start: datetime = EPOCH, **wrong: Any) -> list[dict[str,
         "feature_set_version": GRAPH.version,
     }
     return [
-        {**dict.fromkeys(FRAUD.model), **one, **more, "sequence": at, "order_sequence": at, **wrong}
+        {
+            **dict.fromkeys(FRAUD.features),
+            **one,
+            **more,
+            "sequence": at,
+            "order_sequence": at,
+            **wrong,
+        }
         for at, one in enumerate(payments(count, start))
     ]
 

@@ -196,8 +196,8 @@ def test_a_page_and_json(
     for words in (
         "transactions/0 at 1",
         "told 1 more times",
-        "customer_count_1h",
-        "customer_night_share_30d",
+        "customer_count_30d",
+        "terminal_frauds_risk_21d",
         "equal to the bit, from 2 records",
         "MLflow run",
         "run-1",

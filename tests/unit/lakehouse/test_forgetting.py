@@ -163,7 +163,7 @@ def test_vectors_that_the_removed_rows_bore_on_are_not_judged_the_others_are(
         pay("b", START + HOUR, PERSON, "k1"),
         pay("c", START + 2 * HOUR, "c1", "k1"),
         pay("d", START + 3 * HOUR, "c2", "k2"),
-        pay("e", START + 40 * DAY, "c2", "k1"),
+        pay("e", START + 80 * DAY, "c2", "k1"),
     ]
     of.log(events)
     of.vectors(vectors(events))

@@ -100,9 +100,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_the_frame_is_what_was_logged_with_what_was_known(world: World) -> None:
     world.log(
-        vector("later", 3, 7, amount=30.0, customer_count_1h=2, customer_mean_1d=0.1),
+        vector("later", 3, 7, amount=30.0, customer_count_30d=2, customer_mean_30d=0.1),
         vector("before", -0.001),
-        vector("first", 0, 5, amount=10.25, is_night=1),
+        vector("first", 0, 5, amount=10.25, terminal_plain_7d=1),
         vector("same time", 3, 6, amount=20.0),
         vector("nobody judged it", 4),
         vector("judged too late", 5),
@@ -130,10 +130,10 @@ def test_the_frame_is_what_was_logged_with_what_was_known(world: World) -> None:
     nan = float("nan")
     wanted = {
         "amount": [10.25, 20.0, 30.0],
-        "is_night": [1.0, nan, nan],
-        "customer_count_1h": [nan, nan, 2.0],
-        "customer_mean_1d": [nan, nan, 0.1],
-        "terminal_risk_30d": [nan, nan, nan],
+        "terminal_plain_7d": [1.0, nan, nan],
+        "customer_count_30d": [nan, nan, 2.0],
+        "customer_mean_30d": [nan, nan, 0.1],
+        "terminal_labels_7d": [nan, nan, nan],
     }
     for name, values in wanted.items():
         column = frame.x[:, FRAUD.model.index(name)]
@@ -199,8 +199,8 @@ def test_a_lake_without_the_tables_is_told(tmp_path: Path) -> None:
 
 def test_a_table_that_lacks_a_feature_is_told(world: World) -> None:
     with world.catalog.load_table(("bronze", "fraud_features")).update_schema() as change:
-        change.delete_column("terminal_risk_30d")
-    with pytest.raises(UserError, match="terminal_risk_30d"):
+        change.delete_column("terminal_labels_7d")
+    with pytest.raises(UserError, match="terminal_labels_7d"):
         world.lake.read(DAY, {}, silent)
 
 

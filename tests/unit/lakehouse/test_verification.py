@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 
 from config.settings import Settings
 from domain.events import Transaction
-from domain.fraud.features import CUSTOMER, TERMINAL
+from domain.features.declaration import Comparison
+from domain.fraud.catalogue import CUSTOMER, HABIT, PAIR, TERMINAL
 from domain.fraud.graph import GRAPH
 from lakehouse.fraud import verification
 from lakehouse.fraud.log import Log
@@ -121,8 +122,8 @@ def test_what_may_rest_on_records_before_the_lake_is_not_judged(
     events: list[Event] = [
         pay("a", START, "c", "k"),
         pay("b", START + DAY, "c", "k"),
-        pay("c", START + 31 * DAY, "c", "k"),
-        pay("d", START + 40 * DAY, "c", "k"),
+        pay("c", START + 72 * DAY, "c", "k"),
+        pay("d", START + 82 * DAY, "c", "k"),
     ]
     filled.log(events, first=1)
     filled.vectors(vectors(events))
@@ -203,13 +204,20 @@ def test_windows_begin_where_a_count_of_tiles_says() -> None:
     draw = random.Random(5)
     for _ in range(50):
         at = draw.randrange(10**12, 2 * 10**12)
-        assert begin(at) == (at // DAY - 29) * DAY
+        assert begin(at) == (at // DAY - 71) * DAY
 
 
-def test_the_terminals_side_reads_nothing_that_the_customers_computes() -> None:
-    """So a payment of another customer needs no history of that customer's."""
-    assert not _read(TERMINAL) & {one.name for one in CUSTOMER.features}
-    assert GRAPH.stages == (CUSTOMER, TERMINAL)
+def test_a_terminal_reads_of_other_customers_only_how_remarkable_their_frauds_were() -> None:
+    """So a payment of another customer needs history elsewhere only if it was judged a fraud."""
+    assert GRAPH.stages == (CUSTOMER, HABIT, PAIR, TERMINAL)
+    before = {name for one in (CUSTOMER, HABIT, PAIR) for name in one.columns()}
+    of_payments = {"pair_last_amount", "pair_last_ratio"}
+    assert _read(TERMINAL) & before == {"pair_count_30d", *of_payments}
+    judged = Comparison("is_fraud", "eq", True)
+    assert all(judged in one.filter for one in TERMINAL.features if of_payments & one.reads)
+    made = {one.name: one for one in PAIR.features}
+    assert not made["pair_count_30d"].reads & before
+    assert not _read(PAIR) & {one.name for one in HABIT.features}
 
 
 def _settings(tmp_path: Path) -> Settings:

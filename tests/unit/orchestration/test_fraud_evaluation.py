@@ -216,7 +216,7 @@ def test_nothing_that_was_not_known_changes_a_score(tmp_path: Path) -> None:
     ]
     end = test_start + pd.Timedelta(days=7)
     until = int((end > few.TX_DATETIME).sum())
-    for kind in ("catalogue", "live", "handbook"):
+    for kind in ("ours", "handbook"):
         whole, flipped, short = (getattr(table, kind).x for table in tables)
         np.testing.assert_array_equal(whole[:until], flipped[:until])
         np.testing.assert_array_equal(whole[: len(cut)], short)
@@ -244,7 +244,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     document = json.loads(result.stdout)
     assert document["payments"] == len(some)
     assert document["folds"][0]["test_start"] == "2018-04-17T00:00:00.000Z"
-    methods = {"millrace", "millrace-live", "logistic-regression", "xgboost"}
+    methods = {"millrace", "logistic-regression", "xgboost"}
     assert set(document["tables"]["known"]) == methods
     assert set(document["tables"]["week"]) == methods | {"random-forest"}
     bound, ours = document["bound"]["mean"], document["tables"]["week"]["millrace"]["mean"]

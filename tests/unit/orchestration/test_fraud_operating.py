@@ -79,7 +79,7 @@ def cards(frame: pd.DataFrame) -> tuple[list[bool], list[bool]]:
 
 @pytest.fixture(autouse=True)
 def amounts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand in for the catalogue, which the reference engine would take a minute to compute."""
+    """Stand in for the features, which the reference engine would take a minute to compute."""
 
     def framed(data: Data, progress: object, kernel: object) -> tuple[Frame, operating.Ints]:
         given = data.payments

@@ -14,8 +14,9 @@ import pytest
 
 from domain.features.reference import Rolling
 from domain.fraud import pipeline
-from domain.fraud.catalogue import CATALOGUE
-from domain.fraud.features import CUSTOMER, FRAUD, INPUTS, TERMINAL
+from domain.fraud.catalogue import CUSTOMER, TERMINAL
+from domain.fraud.features import FRAUD
+from domain.fraud.rows import INPUTS
 from ingestion.fraud.simulator import Payment
 from orchestration.fraud.payments import Payments, stream
 from orchestration.fraud.sources import simulated
@@ -26,11 +27,13 @@ FIELDS = [
     {"id": name, "at": 5, "meter": "m", "town": "t", "value": 1.5} for name in ("a", "b", "c")
 ]
 FIRST_INPUTS = [name for name, _ in FIRST.inputs]
+READ = ("amount", *(f.name for one in FRAUD.sets for f in one.features if f.name in FRAUD.model))
+"""What the kernel computes of what the model reads."""
 EVERY = pa.schema({name: ARROW[kind] for name, kind in INPUTS})
 
 
 def test_a_plan_names_what_is_read() -> None:
-    plan = Plan(FRAUD.sets, FRAUD.model)
+    plan = Plan(FRAUD.sets, READ)
 
     read = plan.columns()
 
@@ -38,31 +41,29 @@ def test_a_plan_names_what_is_read() -> None:
     assert {"kind", "event_id", "customer_id", "terminal_id", "amount", "is_fraud"} < read.keys()
     assert not {"sequence", "produced_at", "transaction_id"} & read.keys()
     text = json.loads(plan.text(workers=3))
-    assert [one["key"] for one in text["sets"]] == [["customer_id"], ["terminal_id"]]
-    assert text["sets"][1]["spec"] == TERMINAL.spec()
-    assert (text["workers"], text["outputs"]) == (3, list(FRAUD.model))
+    assert [one["key"] for one in text["sets"]] == [list(one.keys) for one in FRAUD.sets]
+    assert text["sets"][3]["spec"] == TERMINAL.spec()
+    assert (text["workers"], text["outputs"]) == (3, list(READ))
 
 
 def test_what_an_earlier_set_computes_is_no_input() -> None:
     name = CUSTOMER.features[0].name
-    later = replace(TERMINAL, inputs=(*INPUTS, (name, "BIGINT")))
+    later = replace(TERMINAL, inputs=(*TERMINAL.inputs, (name, "BIGINT")))
     assert name not in Plan((CUSTOMER, later), (name,)).columns()
 
 
 def test_nothing_is_computed_that_neither_the_model_nor_a_later_set_reads() -> None:
-    plan = Plan.of(replace(CATALOGUE, model=("amount", "terminal_plain_risk_14d")))
+    plan = Plan.of(replace(FRAUD, model=("amount", "terminal_plain_risk_14d")))
     computed = {one.name: {made.name for made in one.features} for one in plan.sets}
     assert computed["terminal"] == {"terminal_plain_14d", "terminal_labels_14d"}
     assert computed["pair"] == {"pair_last_ratio", "pair_last_amount"}
     assert computed["customer"] == {"customer_ratio_30d"}
     assert len(computed["habit"]) == 1, "it says which rows are repeated"
-    assert [one.windows for one in plan.sets] == [one.windows for one in CATALOGUE.sets]
+    assert [one.windows for one in plan.sets] == [one.windows for one in FRAUD.sets]
     assert "pair_count_30d" not in {name for one in plan.sets for name, _ in one.inputs}
-    numbers = tuple(one for one, kind in CATALOGUE.computed().items() if kind != "STRING")
-    every = Plan.of(replace(CATALOGUE, model=numbers))
-    assert [len(one.features) for one in every.sets] == [
-        len(one.features) for one in CATALOGUE.sets
-    ]
+    numbers = tuple(one for one, kind in FRAUD.computed().items() if kind != "STRING")
+    every = Plan.of(replace(FRAUD, model=numbers))
+    assert [len(one.features) for one in every.sets] == [len(one.features) for one in FRAUD.sets]
 
 
 def expected(payments: Payments, delay_ms: int) -> list[dict[str, Any]]:
@@ -106,7 +107,7 @@ def test_no_payments_no_rows() -> None:
 def test_a_command_that_fails_says_why() -> None:
     program = "import sys; sys.stdin.read(); sys.stderr.write('out of cheese'); sys.exit(3)"
     with pytest.raises(KernelError, match="code 3: out of cheese"):
-        list(Kernel([sys.executable, "-c", program]).run(Plan(FRAUD.sets, FRAUD.model), []))
+        list(Kernel([sys.executable, "-c", program]).run(Plan(FRAUD.sets, READ), []))
 
 
 def test_verdicts_pass_the_customer_s_features() -> None:
@@ -132,7 +133,7 @@ def test_a_plan_with_derived_features_asks_for_every_number_and_keeps_every_inpu
     assert {"double", "meter_rows", "meter_late", "town_rows"} < {*READINGS.asked()}
     assert set(READINGS.schema().names) == {name for name, _ in FIRST.inputs}
     assert "produced_at" not in READINGS.columns(), "the kernel itself does not read it"
-    assert Plan(FRAUD.sets, FRAUD.model).asked() == FRAUD.model
+    assert Plan(FRAUD.sets, READ).asked() == READ
 
 
 def test_derived_features_are_computed_from_the_answer_and_the_chunk() -> None:

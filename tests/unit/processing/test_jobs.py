@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from domain.fraud.features import CUSTOMER, FRAUD, TERMINAL, TERMINAL_LOG
+from domain.fraud.catalogue import CUSTOMER, TERMINAL
+from domain.fraud.features import FRAUD, TERMINAL_LOG
 from domain.fraud.graph import GRAPH
 from domain.shop import windows
 from domain.shop.sessions import SESSIONS
@@ -45,13 +46,14 @@ def test_verdicts_pass_the_customer_untouched_and_update_the_terminal_alone() ->
     assert emitted == {"column": "kind", "op": "eq", "value": "transaction"}
 
 
-def test_what_leaves_the_customer_is_what_the_terminal_reads_directly_and_by_the_log() -> None:
+def test_what_leaves_the_pair_is_what_the_terminal_reads_directly_and_by_the_log() -> None:
     views = fraud_features.views(several=True)
     names = aliases(views["known"])
     assert set(dict(TERMINAL.inputs)) <= set(names)
-    assert {feature.name for feature in CUSTOMER.features} <= set(names)
-    assert f"NOT {CUSTOMER.duplicate}" in views["known"]
-    assert CUSTOMER.duplicate not in names
+    for one, passed in zip(TERMINAL_LOG.after, ("paid", "usual", "known"), strict=True):
+        assert {feature.name for feature in one.features} <= set(names)
+        assert f"NOT {one.duplicate}" in views[passed]
+        assert one.duplicate not in names
     assert aliases(graph.logged(TERMINAL_LOG, "known")) == list(tables.columns(TERMINAL_LOG.record))
     assert set(aliases(views["ordered"])) == set(names)
     assert "TABLE ordered PARTITION BY (terminal_id)" in views["terminals"]
@@ -60,7 +62,7 @@ def test_what_leaves_the_customer_is_what_the_terminal_reads_directly_and_by_the
 def test_features_fill_the_generated_record() -> None:
     query = graph.features(GRAPH, "terminals")
     assert aliases(query) == list(tables.columns(FRAUD.record))
-    assert f"{CUSTOMER.late} OR {TERMINAL.late} AS `late`" in query
+    assert "customer_late OR habit_late OR pair_late OR terminal_late AS `late`" in query
     assert f"'{GRAPH.version}' AS `feature_set_version`" in query
     assert f"NOT {TERMINAL.duplicate}" in query
 

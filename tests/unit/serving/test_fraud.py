@@ -36,7 +36,7 @@ def row(name: str = "t1", amount: float = 95.0, **changes: Any) -> Incoming:
         "produced_at": 1_700_000_001_000,
         "late": False,
         "feature_set_version": GRAPH.version,
-        **dict.fromkeys(name for name in FRAUD.model if name != "amount"),
+        **dict.fromkeys(name for name in FRAUD.features if name != "amount"),
         "terminal_risk_7d": 0.5,
         **changes,
     }
