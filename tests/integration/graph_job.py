@@ -19,14 +19,15 @@ from pyflink.table import TableDescriptor
 
 from processing.session import session
 from processing.tables import create_views
-from tests.integration.rolling_job import OPTIONS
+from tests.integration.rolling_job import OPTIONS, kept
 
 
 def main(job_file: str) -> None:
     """Run the job of the file to its end."""
     job = json.loads(Path(job_file).read_text())
     environment = session("graph")
-    for key, value in {**OPTIONS, "parallelism.default": "1"}.items():
+    options = {**OPTIONS, **kept(Path(job_file).parent), "parallelism.default": "1"}
+    for key, value in options.items():
         environment.get_config().set(key, value)
     columns = ", ".join(f"`{name}` {kind}" for name, kind in job["columns"])
     environment.execute_sql(

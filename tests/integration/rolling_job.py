@@ -46,6 +46,15 @@ OPTIONS = {
 _PATIENCE_S = 240
 
 
+def kept(folder: Path) -> dict[str, str]:
+    """Return the option that keeps checkpoints below `folder`.
+
+    Without it they stand in the JobManager's memory, and a job whose operator has more than 5 MB of
+    state at one of them fails.
+    """
+    return {"execution.checkpointing.dir": (folder / "checkpoints").as_uri()}
+
+
 def through(environment: TableEnvironment, run: dict[str, Any], more: str = "") -> Table:
     """The run's rows after all its steps; `more` are further options of its source."""
     name = run["name"]
@@ -142,11 +151,13 @@ def halves(job: dict[str, Any]) -> None:
 
 def main(jobs_file: str) -> None:
     """Run every job of the file to its end."""
-    for job in json.loads(Path(jobs_file).read_text())["jobs"]:
+    file = Path(jobs_file)
+    for job in json.loads(file.read_text())["jobs"]:
+        options = {**kept(file.parent), **job.get("options", {})}
         if "resumed" in job:
-            halves(job)
+            halves({**job, "options": options})
         else:
-            start(job["runs"], job["parallelism"], {}).wait()
+            start(job["runs"], job["parallelism"], options).wait()
 
 
 if __name__ == "__main__":
