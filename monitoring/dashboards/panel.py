@@ -55,7 +55,7 @@ def number(title: str, expr: str, unit: str = "short", **other: str) -> Panel:
     return Panel(title, (Query(expr),), unit, "stat", **other)
 
 
-def quantiles(title: str, metric: str, by: str, where: str = "", window: str = "1m") -> Panel:
+def quantiles(title: str, metric: str, by: str, where: str = "", window: str = "5m") -> Panel:
     """Return a panel with the median and the 99th percentile of a histogram in seconds."""
     rate = f"sum by (le, {by}) (rate({metric}_bucket{where}[{window}]))"
     return Panel(
