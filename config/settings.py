@@ -325,6 +325,10 @@ class Settings(BaseSettings):
         le=1,
         description="by how much a new model's metrics may lie below those of the one in use",
     )
+    retrain_surely_worse: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="whether a new model that is surely worse, however little, may come into use",
+    )
     retrain_data: Path | None = Field(
         default=None,
         description="files with the Fraud Detection Handbook's columns, instead of the lake",

@@ -111,6 +111,7 @@ class Fraud:
             {"rows": self.settings.retrain_rows, "frauds": self.settings.retrain_frauds},
             worse_by,
             {"average_precision": LEAST_AP},
+            surely_worse=self.settings.retrain_surely_worse == "allow",
         )
 
     def learn(self, frame: Frame, origin: Mapping[str, Any], shelf: Path, report: Report) -> Card:

@@ -18,12 +18,13 @@ class Limits:
     `counts` says what the window must hold at least, for instance rows, and rows of the rare class.
     `worse_by` names the metrics compared, each with how much worse than the champion's it may be;
     `at_least` names metrics with a floor that holds without a champion, too. More is better in
-    every one of them.
+    every one of them. `surely_worse` lets one pass that is worse beyond doubt within `worse_by`.
     """
 
     counts: Mapping[str, int]
     worse_by: Mapping[str, float]
     at_least: Mapping[str, float] = field(default_factory=dict)
+    surely_worse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,8 @@ def _compared(metrics: Metrics, champion: Champion, limits: Limits) -> Iterator[
         words = f"{name} {own:.4f}, champion {its:.4f}, at most {slack:.4f} worse"
         # NaN on either side is no proof of being as good.
         yield Condition(f"{name} against champion", own >= its - slack, words)
+    if limits.surely_worse:
+        return
     for name, one in champion.differences.items():
         words = f"{name} against champion {one.words}"
         sure = one.high >= 0

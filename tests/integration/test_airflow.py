@@ -52,7 +52,10 @@ class Runner:
         """Run a DAG for a logical date; tasks that match `done` count as done."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        environment = {"MILLRACE_RETRAIN_WORSE_BY": str(worse_by)}
+        environment = {
+            "MILLRACE_RETRAIN_WORSE_BY": str(worse_by),
+            "MILLRACE_RETRAIN_SURELY_WORSE": "allow" if worse_by > 0.02 else "refuse",
+        }
         asked = {"dag": dag, "date": at.isoformat(), "done": done, "environment": environment}
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()

@@ -211,6 +211,7 @@ def several(tmp_path: Path, model: str, _ours: Stack) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_several_partitions_explain_every_vector_over_a_kill_and_a_rescale(several: Stack) -> None:
     stack, run = several.settings, f"several-{uuid.uuid4().hex[:8]}"

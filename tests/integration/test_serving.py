@@ -181,6 +181,7 @@ def version(harness: Stack) -> str:
     return str(json.loads(harness.cli("train", "fraud", "--simulate", *options))["version"])
 
 
+@pytest.mark.long
 def test_a_challenger_scores_beside_decides_nothing_and_is_told_once_through_a_kill(
     api: httpx.Client, harness: Stack, codec: Codec, version: str
 ) -> None:

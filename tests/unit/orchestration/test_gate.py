@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,12 @@ def apart(high: float) -> Champion:
 )
 def test_what_is_surely_worse_is_refused_though_it_is_close(high: float, passes: bool) -> None:
     assert verdict({}, apart(high)).passed is passes
+
+
+def test_what_is_surely_worse_passes_where_that_is_allowed() -> None:
+    allowed = replace(LIMITS, surely_worse=True)
+    assert judge("new", GOOD, UNTIL, apart(-0.0001), allowed).passed
+    assert not judge("new", {**GOOD, "ap": 0.4}, UNTIL, apart(-0.0001), allowed).passed
 
 
 def test_what_is_surely_worse_is_told_in_numbers() -> None:
