@@ -1,0 +1,1 @@
+"""Hold the fields of the settings by what they are about."""
