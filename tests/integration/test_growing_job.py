@@ -194,6 +194,7 @@ def _numbers(rows: list[dict[str, Any]]) -> list[int]:
     return sorted(int(row["visit_id"][1:]) for row in rows)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_an_added_feature_set_begins_and_the_others_go_on(visits: Visits) -> None:
     half, settings = VISITS // 2, visits.stack.settings
@@ -221,6 +222,7 @@ def test_an_added_feature_set_begins_and_the_others_go_on(visits: Visits) -> Non
         assert told == Counter((page, n) for page, m in pages.items() for n in range(1, m + 1))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_rollback_survives_the_jobmanager(visits: Visits) -> None:
     settings = visits.stack.settings

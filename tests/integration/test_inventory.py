@@ -61,6 +61,7 @@ def consumer(harness: Stack) -> Iterator[Consumer]:
         harness.cli("jobs", "stop", JOB)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_stock_demand_and_alerts_are_those_of_the_log_although_job_and_consumer_die(
     harness: Stack, stack: Settings, api: httpx.Client, consumer: Consumer
