@@ -9,7 +9,7 @@ speaks again. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from domain.anomalies.features import MINUTES, extract
@@ -35,7 +35,7 @@ class Good(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """How far a sensor is, in ms: all windows before `closed` are over.
+    """A sensor's progress, in ms: all windows before `closed` are over.
 
     The next is over with a reading of `due`, None: none is open. `kept` is how many readings wait.
     """
@@ -52,7 +52,8 @@ class Front:
         """Return the front after a reading that counts."""
         end = _end(reading.time) + LATE_MS
         due = end if self.due is None else min(self.due, end)
-        return replace(self, due=due, kept=self.kept + 1)
+        # Also where it ends no window: what had none of its own yet is over all the same.
+        return Front(max(self.closed, _closed(reading.time)), due, self.kept + 1)
 
     def over(self, time: int) -> bool:
         """Return whether a reading of this time ends a window."""
@@ -64,7 +65,7 @@ def cut(readings: Iterable[Good], time: int) -> tuple[list[list[Good]], list[Goo
 
     A reading that was told again counts once.
     """
-    closed = (time - LATE_MS) // SIZE_MS * SIZE_MS
+    closed = _closed(time)
     once = {reading.place: reading for reading in readings}
     windows: dict[int, list[Good]] = {}
     stays, front = [], Front(closed)
@@ -97,6 +98,11 @@ def told(sensor_id: str, readings: Sequence[Good]) -> ExtractedFeatures:
         location=max(places, default=None),
         features=extract([one.time for one in readings], [one.value for one in readings]),
     )
+
+
+def _closed(time: int) -> int:
+    """Return the start of the first window that a reading of this time leaves open."""
+    return (time - LATE_MS) // SIZE_MS * SIZE_MS
 
 
 def _end(time: int) -> int:

@@ -104,6 +104,13 @@ def literally(readings: list[Good]) -> list[tuple[int, int]]:
     return [(start, len(counted[start])) for start in told]
 
 
+def test_a_window_is_over_by_a_newer_reading_though_it_had_none_of_its_own_yet() -> None:
+    newer = Good(SIZE_MS + LATE_MS, 1.0, (0, 0))
+    late = Good(SIZE_MS - 1, 1.0, (0, 1))
+    after = Good(2 * SIZE_MS + LATE_MS, 1.0, (0, 2))
+    assert windows_of([newer, late, after]) == [(SIZE_MS, 1)]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 40), st.integers(-8, 3), st.integers(0, 60)),
