@@ -25,7 +25,7 @@ demo-sensors: ## from nothing to alerts of simulated sensors, live: KEEP and SEC
 test: setup ports ## everything: lint, Java tests, unit and integration tests with coverage
 	@scripts/test.sh
 
-test-long: setup ports ## minutes more: the lake's job under kills, several partitions, growing jobs, PostgreSQL
+test-long: setup ports ## minutes more: kills of the lake's job, several partitions, PostgreSQL …
 	JAVA_HOME=$$(scripts/java_home.sh) $(PY)/pytest tests/integration -m long --durations=0
 
 # First of all: a taken port would otherwise be told after minutes, once for every test that wants the stack.

@@ -1,4 +1,4 @@
-"""The folder of the project, from which relative paths count."""
+"""Find the folder of the project, from which relative paths count."""
 
 from __future__ import annotations
 

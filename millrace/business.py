@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from http.client import HTTPException
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlencode
 
-from config.errors import UserError
 from config.settings import Settings
 from domain.shop.windows import FIGURES
 from domain.times import milliseconds
@@ -28,12 +25,8 @@ class Windows:
 
     def page(self, **query: str | int) -> dict[str, Any]:
         """Return one answer. Raise UserError where the API refuses or does not answer."""
-        try:
-            found: dict[str, Any] = api.ask(self._settings, f"{PATH}?{urlencode(query)}", TIMEOUT_S)
-        except HTTPError as error:
-            raise UserError(f"the API refused: {api.detail(error)}") from None
-        except (OSError, HTTPException, ValueError) as error:
-            raise UserError(f"the API does not answer: {error}; is the stack up?") from None
+        path = f"{PATH}?{urlencode(query)}"
+        found: dict[str, Any] = api.answered(self._settings, path, timeout_s=TIMEOUT_S)
         return found
 
     def between(self, window: str, since: str, to: str) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Where alerts go, and how often Prometheus looks."""
+"""Declare where alerts go, and how often Prometheus looks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 
 class Alerts(BaseModel):
-    """Where alerts go, and how often Prometheus looks."""
+    """Settings of alerts and of the monitoring."""
 
     mqtt_url: SecretStr = Field(
         default=SecretStr("mqtt://127.0.0.1:1883"),

@@ -1,4 +1,4 @@
-"""What Flink, the broker and the registry may use, and how often jobs checkpoint."""
+"""Declare what Flink, the broker and the registry may use, and how jobs checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class Jvms(BaseModel):
-    """What Flink, the broker and the registry may use, and how often jobs checkpoint."""
+    """Settings of the processes on a JVM."""
 
     flink_parallelism: int = Field(
         default=1, ge=1, description="of each job; more needs more partitions"
@@ -26,8 +26,8 @@ class Jvms(BaseModel):
     )
     jvm_second_compiler: bool = Field(
         default=True,
-        description="TaskManager and broker: what runs long is compiled a second time, for speed; "
-        "false suits a stack that lives for minutes",
+        description="TaskManager and broker compile twice what runs long; false suits a stack of "
+        "minutes",
     )
     flink_checkpoint_interval_ms: int = Field(
         default=60_000,

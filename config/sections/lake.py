@@ -1,4 +1,4 @@
-"""Where the lake lies, and how often it is written and verified."""
+"""Declare where the lake lies, and how often it is written and verified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 
 class Lake(BaseModel):
-    """Where the lake lies, and how often it is written and verified."""
+    """Settings of the lake."""
 
     lake_catalog: Literal["jdbc", "rest"] = Field(
         default="jdbc", description="kind of the lake's catalog: jdbc (SQLite, PostgreSQL) or rest"

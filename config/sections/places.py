@@ -1,4 +1,4 @@
-"""Where the parts lie and are reached, and the files that declare what runs."""
+"""Declare where the parts lie and are reached, and the files that say what runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from config.root import ROOT
 
 
 class Places(BaseModel):
-    """Where the parts lie and are reached, and the files that declare what runs."""
+    """Settings of addresses, folders and files."""
 
     state_dir: Path = Field(
         default=ROOT / ".millrace",

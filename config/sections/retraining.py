@@ -1,4 +1,4 @@
-"""What a retraining reads, and what a new model must reach."""
+"""Declare what a retraining reads, and what a new model must reach."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 
 class Retraining(BaseModel):
-    """What a retraining reads, and what a new model must reach."""
+    """Settings of retraining."""
 
     retrain_days: int = Field(
         default=90, ge=1, description="of data that a retraining reads, up to its logical date"

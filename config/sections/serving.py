@@ -1,4 +1,4 @@
-"""What the API and the consumers allow and keep, and what decisions on payments cost."""
+"""Declare what the API and consumers allow and keep, and what decisions cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 
 class Serving(BaseModel):
-    """What the API and the consumers allow and keep, and what decisions on payments cost."""
+    """Settings of the API, the consumers and their decisions."""
 
     api_keys: SecretStr = Field(
         default=SecretStr(""),

@@ -28,7 +28,7 @@ _FURTHEST = 36.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered of a sensor.
+    """A sensor's threshold, and what it is about.
 
     `window_start` (ms) is that of its newest window, `threshold` (a margin) holds for the next one,
     and both are about the model `version`, and about the criticality.

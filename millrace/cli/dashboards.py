@@ -6,20 +6,18 @@ import json
 from dataclasses import asdict
 from typing import Annotated
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from config.errors import UserError
 from config.products import groups
 from config.settings import settings
 from millrace.options import AsJson
+from millrace.prometheus import Prometheus
 from monitoring.dashboards import dashboards
 from monitoring.dashboards.check import bare, findings
 
 app = typer.Typer(help="Grafana's dashboards: list, check.", no_args_is_help=True)
-TIMEOUT_S = 30
 
 
 @app.command("list", epilog="Example: millrace dashboards list")
@@ -46,9 +44,7 @@ def check(
     Exit with 1 if one has nothing to show and does not say why that may be.
     """
     loaded = settings()
-    base = f"http://{loaded.host}:{loaded.port('prometheus')}/api/v1"
-    with httpx.Client(base_url=base, timeout=TIMEOUT_S) as client:
-        found = list(findings(dashboards(groups(loaded)), lambda expr: _values(client, expr)))
+    found = list(findings(dashboards(groups(loaded)), Prometheus(loaded).values))
     wrong = bare(found) if strict else [one for one in found if one.wrong]
     if as_json:
         typer.echo(json.dumps([asdict(one) | {"wrong": one in wrong} for one in found], indent=2))
@@ -59,16 +55,3 @@ def check(
             table.add_row(one.dashboard, one.panel, str(one.series), told)
         Console().print(table)
     raise typer.Exit(1 if wrong else 0)
-
-
-def _values(client: httpx.Client, expr: str) -> list[float]:
-    try:
-        answer = client.get("/query", params={"query": expr})
-    except httpx.TransportError as error:
-        raise UserError(
-            f"Prometheus does not answer: {error}; type `millrace up --with monitoring`"
-        ) from None
-    body = answer.json()
-    if body["status"] != "success":
-        raise UserError(f"Prometheus cannot read {expr}: {body['error']}")
-    return [float(one["value"][1]) for one in body["data"]["result"]]

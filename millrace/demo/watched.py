@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-import urllib.parse
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import httpx
 
 from config.errors import UserError
 from config.products import groups
 from config.settings import Settings
 from ingestion.kafka.producer import KafkaSink
-from millrace.demo.picture import WITHIN_MS, chromium
+from millrace.demo.picture import draw
+from millrace.prometheus import SPAN_S, Prometheus
 from millrace.stack import api
 from monitoring.dashboards import dashboards
 from monitoring.dashboards.drawing import Drawn, Series, named, page
@@ -27,7 +24,7 @@ from monitoring.rules import alerts
 
 GROUP, DASHBOARD, RULE = "monitoring", "fraud", "QuarantineGrowing"
 """What is drawn, and which rule is made to fire: its cause harms nobody and ends by itself."""
-SPAN_S, FIRING_S = 300, 90.0
+FIRING_S = 90.0
 
 Ask = Callable[[str], list[tuple[dict[str, str], list[tuple[float, float]]]]]
 """Return the series of a PromQL expression over the last minutes: labels, and values by time."""
@@ -61,36 +58,6 @@ def addresses(settings: Settings) -> list[str]:
 def on(settings: Settings) -> bool:
     """Return whether the monitoring runs with this stack."""
     return GROUP in groups(settings)
-
-
-class Prometheus:
-    """Prometheus' answers over the last minutes. Raise UserError when it does not answer."""
-
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
-        self._base = f"http://{settings.host}:{settings.port('prometheus')}/api/v1"
-        self._now, self._step = now, max(1, settings.monitoring_scrape_s)
-
-    def series(self, expr: str) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """Return the series of an expression."""
-        end = self._now()
-        asked = {"query": expr, "start": end - SPAN_S, "end": end, "step": self._step}
-        found = self._get(f"/query_range?{urllib.parse.urlencode(asked)}")["result"]
-        return [
-            (one["metric"], [(float(at), float(value)) for at, value in one["values"]])
-            for one in found
-        ]
-
-    def firing(self, name: str) -> dict[str, Any] | None:
-        """Return the alert of a rule if it fires."""
-        found = (one for one in self._get("/alerts")["alerts"] if one["state"] == "firing")
-        return next((one for one in found if one["labels"]["alertname"] == name), None)
-
-    def _get(self, path: str) -> Any:
-        try:
-            answer = httpx.get(self._base + path, timeout=30)
-            return answer.raise_for_status().json()["data"]
-        except httpx.HTTPError as error:
-            raise UserError(f"Prometheus does not answer: {error}") from error
 
 
 def panels(dashboard: Dashboard, ask: Ask) -> dict[str, list[Drawn]]:
@@ -199,21 +166,3 @@ def show(settings: Settings, say: Callable[[str], None]) -> None:
             say(f"the {name} as Prometheus has it: {folder / name}.png")
     except UserError as error:
         say(str(error))
-
-
-def draw(content: str, path: Path) -> None:
-    """Save a page as a PNG. Raise UserError if there is no Chromium."""
-    program = chromium()
-    from playwright.sync_api import Error, sync_playwright
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
-        try:
-            shown = browser.new_page(viewport={"width": 1440, "height": 400})
-            shown.set_content(content, timeout=WITHIN_MS)
-            shown.screenshot(path=path, full_page=True)
-        except Error as error:
-            raise UserError(f"no picture: {error.message.splitlines()[0]}") from error
-        finally:
-            browser.close()

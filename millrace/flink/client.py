@@ -15,11 +15,12 @@ from config.settings import ROOT, Settings
 from millrace.flink import jobs, outside
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
+from millrace.stack.parts.jvm import FIRST_COMPILER
 
 # Allow for a JVM on a busy machine, then for one job at a time.
 CLIENT_TIMEOUT_S, JOB_TIMEOUT_S = 150, 30
 # The client is short-lived: it starts sooner without the second compiler.
-CLIENT_JVM = "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
+CLIENT_JVM = " ".join(("-Xmx384m", "-XX:+UseSerialGC", *FIRST_COMPILER, "-Xshare:auto"))
 
 
 class Client:

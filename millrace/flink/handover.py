@@ -41,7 +41,7 @@ from millrace.flink.client import Client
 from millrace.flink.submission import Wanted
 from millrace.stack.layout import Layout
 from millrace.stack.parts import flink
-from millrace.stack.parts.jvm import java
+from millrace.stack.parts.jvm import FIRST_COMPILER, java
 from processing.history import OPTION
 
 _POSITIONS = "millrace.kernel.savepoint.Positions"
@@ -247,7 +247,7 @@ def positions(layout: Layout, state: Path) -> Seam:
     Raise UserError if that cannot be read.
     """
     libraries = f"{layout.kernel_jar}:{layout.flink_home / 'lib'}/*"
-    line = (java(), "-XX:TieredStopAtLevel=1", "-cp", libraries, _POSITIONS, str(state))
+    line = (java(), *FIRST_COMPILER, "-cp", libraries, _POSITIONS, str(state))
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         raise UserError(f"{state} cannot be read: {jobs.reason(done.stderr)}")

@@ -58,18 +58,22 @@ def ask(
 
 
 def answered(
-    settings: Settings, path: str, method: str = "GET", body: Mapping[str, Any] | None = None
+    settings: Settings,
+    path: str,
+    method: str = "GET",
+    body: Mapping[str, Any] | None = None,
+    timeout_s: float = TIMEOUT_S,
 ) -> Any:
     """Return what the API answers. Raise UserError, in its words, where it refuses or is away."""
     try:
-        return ask(settings, path, TIMEOUT_S, method=method, body=body)
+        return ask(settings, path, timeout_s, method=method, body=body)
     except HTTPError as error:
-        raise UserError(f"the API refused: {detail(error)}") from None
+        raise UserError(f"the API refused: {_detail(error)}") from None
     except (OSError, HTTPException, ValueError) as error:
         raise UserError(f"the API does not answer: {error}; is the stack up?") from None
 
 
-def detail(refusal: HTTPError) -> str:
+def _detail(refusal: HTTPError) -> str:
     """Return why the API refused: the detail of its problem, else the status."""
     try:
         return str(json.load(refusal)["detail"])

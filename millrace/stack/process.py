@@ -1,4 +1,4 @@
-"""What one process of the stack is, and what they have in common."""
+"""Define what one process of the stack is, and what processes have in common."""
 
 from __future__ import annotations
 

@@ -74,11 +74,8 @@ def told(value: float, unit: str) -> str:
         return f"{value / 1024**step:.4g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[step]}" + (
             "/s" if unit == "Bps" else ""
         )
-    return (
-        f"{value:,.4g}" + ("/s" if unit == "cps" else "")
-        if abs(value) < 10_000
-        else (f"{value:,.0f}" + ("/s" if unit == "cps" else ""))
-    )
+    shown = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return shown + ("/s" if unit == "cps" else "")
 
 
 def page(title: str, lines: Iterable[str], rows: Mapping[str, Sequence[Drawn]]) -> str:

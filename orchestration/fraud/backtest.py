@@ -12,9 +12,10 @@ from typing import Any
 from domain.events import Decision
 from domain.fraud.policy import Costs
 from domain.fraud.rules import Rule, Rules, ruled
+from orchestration.fraud.lake import NEWEST, VECTORS, VERDICTS
 from orchestration.retraining.lake import Ask, moment
 
-VECTORS, SCORES, VERDICTS = "bronze.fraud_features", "bronze.fraud_scores", "bronze.fraud_labels"
+SCORES = "bronze.fraud_scores"
 DECISION, AMOUNT, FRAUD = "_decision", "_amount", "_fraud"
 _AT_ONCE = 10_000
 
@@ -165,9 +166,7 @@ def _query(rules: Rules, since: int, until: int) -> str:
     judged as (
       select transaction_id, is_fraud as {FRAUD}
       from {VERDICTS} semi join paid using (transaction_id)
-      where is_fraud is not null
-      qualify row_number() over (
-        partition by transaction_id order by event_time desc, _partition desc, _offset desc) = 1
+      where is_fraud is not null {NEWEST}
     )
     select paid.amount as {AMOUNT}, {DECISION}, {FRAUD}{read}
     from paid left join scored using (transaction_id) left join judged using (transaction_id)

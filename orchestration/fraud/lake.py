@@ -22,6 +22,9 @@ from orchestration.retraining.product import Extract, Report, Window
 from orchestration.training.frame import Frame
 
 VECTORS, VERDICTS = "bronze.fraud_features", "bronze.fraud_labels"
+NEWEST = """qualify row_number() over (
+  partition by transaction_id order by event_time desc, _partition desc, _offset desc) = 1"""
+"""Of the verdicts on a payment keep the one told last."""
 BACKFILLED, PAYMENTS = "silver.fraud_vectors", "bronze.transactions"
 _DAY_MS = 86_400_000
 

@@ -11,9 +11,10 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from domain.times import iso
+from orchestration.fraud.lake import NEWEST, VERDICTS
 from orchestration.retraining.lake import Ask, moment
 
-TOPIC, TABLE, VERDICTS = "fraud-shadow-scores", "bronze.fraud_shadow_scores", "bronze.fraud_labels"
+TABLE = "bronze.fraud_shadow_scores"
 FIELDS = (
     "transaction_id",
     "event_time",
@@ -69,9 +70,7 @@ def from_lake(ask: Ask, asked: Asked) -> tuple[list[Record], dict[str, bool]]:
     fields = ", ".join(name for name in FIELDS if name != "event_time")
     query = f"""
     with judged as (
-      select transaction_id, is_fraud from {VERDICTS} where is_fraud is not null
-      qualify row_number() over (
-        partition by transaction_id order by event_time desc, _partition desc, _offset desc) = 1
+      select transaction_id, is_fraud from {VERDICTS} where is_fraud is not null {NEWEST}
     )
     select {fields}, epoch_ms(event_time) as event_time, is_fraud
     from {TABLE} left join judged using (transaction_id)
@@ -85,17 +84,16 @@ def from_lake(ask: Ask, asked: Asked) -> tuple[list[Record], dict[str, bool]]:
 def _compared(
     champion: str, challenger: str, records: Sequence[Record], verdicts: Mapping[str, bool]
 ) -> dict[str, Any]:
-    counts = Counter((one["champion_decision"], one["challenger_decision"]) for one in records)
+    def pairs(of: Iterable[Record]) -> Counter[tuple[str, str]]:
+        return Counter((one["champion_decision"], one["challenger_decision"]) for one in of)
+
+    counts = pairs(records)
     apart = [abs(one["challenger_score"] - one["champion_score"]) for one in records]
     differing = sum(count for (ours, theirs), count in counts.items() if ours != theirs)
     judged = [one for one in records if one["transaction_id"] in verdicts]
     truth = [verdicts[one["transaction_id"]] for one in judged]
-    frauds = Counter(
-        (one["champion_decision"], one["challenger_decision"])
-        for one, fraud in zip(judged, truth, strict=True)
-        if fraud
-    )
-    known = Counter((one["champion_decision"], one["challenger_decision"]) for one in judged)
+    known = pairs(judged)
+    frauds = pairs(one for one, fraud in zip(judged, truth, strict=True) if fraud)
     return {
         "champion": champion,
         "challenger": challenger,

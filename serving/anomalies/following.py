@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,15 +97,7 @@ class Following:
         told = model.explained(rows[wanted], found.margins[wanted])
         explained = dict(zip(wanted, told, strict=True))
         return [
-            Followed(
-                one.score,
-                one.margin,
-                one.threshold,
-                one.next_margin,
-                one.again,
-                one.detectors,
-                explained.get(number, ()),
-            )
+            replace(one, explanation=explained[number]) if number in explained else one
             for number, one in enumerate(made)
         ]
 

@@ -49,8 +49,8 @@ _PATIENCE_S = 240
 def kept(folder: Path) -> dict[str, str]:
     """Return the option that keeps checkpoints below `folder`.
 
-    Without it they stand in the JobManager's memory, and a job whose operator has more than 5 MB of
-    state at one of them fails.
+    That is where a stack keeps them. In the JobManager's memory, a mini cluster's default, a state
+    may have 5 MB.
     """
     return {"execution.checkpointing.dir": (folder / "checkpoints").as_uri()}
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from config.errors import UserError
 from config.settings import Settings
 from millrace.demo import watched
+from millrace.prometheus import Prometheus
 from monitoring.dashboards import dashboards
 from monitoring.dashboards.check import Finding, bare
 from monitoring.dashboards.drawing import Drawn, Series, named, nice, page, told
@@ -127,20 +128,22 @@ class Answers:
 
     def get(self, url: str, timeout: float) -> httpx.Response:
         data: dict[str, Any] = {"result": [{"metric": {}, "values": [[1.0, "1"], [2.0, "3"]]}]}
-        if url.endswith("/alerts"):
+        if url.partition("?")[0].endswith("/alerts"):
             self.looks -= 1
             labels = {"alertname": watched.RULE, "severity": "warning"}
             state = "firing" if self.looks < 0 else "pending"
             alert = {"labels": labels, "state": state, "annotations": {"summary": "1 record"}}
             data = {"alerts": [alert]}
-        return httpx.Response(200, json={"data": data}, request=httpx.Request("GET", url))
+        return httpx.Response(
+            200, json={"status": "success", "data": data}, request=httpx.Request("GET", url)
+        )
 
 
 def test_the_demo_makes_an_alert_fire_and_draws_it(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = Answers(monkeypatch, looks=3)
     settings = Settings(_env_file=None, groups="core,fraud,monitoring")  # type: ignore[call-arg]
     assert watched.on(settings)
-    prometheus = watched.Prometheus(settings, lambda: 1000.0)
+    prometheus = Prometheus(settings, lambda: 1000.0)
     fired = watched.fire(settings, prometheus, lambda: True)
     assert (fired.summary, fired.severity, fired.told) == ("1 record", "warning", True)
     assert [(topic, value) for topic, _, value in answers.sent] == [("transactions", b"no record")]
@@ -163,7 +166,7 @@ def test_the_demo_makes_an_alert_fire_and_draws_it(monkeypatch: pytest.MonkeyPat
 def test_an_alert_that_does_not_fire_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     Answers(monkeypatch, looks=10**6)
     settings = Settings(_env_file=None, groups="core,fraud,monitoring")  # type: ignore[call-arg]
-    prometheus = watched.Prometheus(settings, lambda: 1000.0)
+    prometheus = Prometheus(settings, lambda: 1000.0)
     with pytest.raises(UserError, match="did not fire within 0 s"):
         watched.fire(settings, prometheus, lambda: False, within=0.0)
 
